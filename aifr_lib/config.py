@@ -1,0 +1,225 @@
+"""Typed presets, and the three small things every module needs: names that fail well, atomic writes, folders."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+PRESETS = ("smoke", "lesson", "classroom", "paper")
+T = TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """An option, key or name that does not exist or has the wrong type."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """The end of an error message: the nearest valid name, then all of them."""
+    names = sorted(map(str, valid))
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
+    hint = f"; did you mean '{close[0]}'?" if close else ";"
+    return f"{hint} (valid: {', '.join(names)})"
+
+
+def choose(kind: str, name: str, table: Mapping[str, T]) -> T:
+    """``table[name]``, or a ConfigError that names the nearest key."""
+    if name not in table:
+        raise ConfigError(f"unknown {kind} '{name}'{nearest(name, table)}")
+    return table[name]
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it onto ``path`` on success, remove it on failure.
+
+    Whatever interrupts the write (an error, a full disk, a kill), the old file stays whole.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    # mkstemp makes private files; a result that only its writer can read would surprise a group that shares it.
+    umask = os.umask(0)
+    os.umask(umask)
+    temporary.chmod(0o666 & ~umask)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def cache_dir() -> Path:
+    """Where rendered data, checkpoints and weights go: ``AIFR_CACHE``, else ``~/.cache/aifr_lib``."""
+    return Path(os.environ.get("AIFR_CACHE") or Path.home() / ".cache" / "aifr_lib")
+
+
+def data_dir() -> Path | None:
+    """The folder of data sets that a user brings: ``AIFR_DATA``; None when it is not set."""
+    folder = os.environ.get("AIFR_DATA")
+    return Path(folder) if folder else None
+
+
+def repository_root() -> Path:
+    """The companion's folder: the nearest one above the working folder that holds ``_toc.yml`` and ``notebooks/``.
+
+    Errors: FileNotFoundError where neither the working folder nor the installed package lies in a checkout.
+    """
+    for start in (Path.cwd(), Path(__file__)):
+        for folder in (start, *start.resolve().parents):
+            if (folder / "_toc.yml").is_file() and (folder / "notebooks").is_dir():
+                return folder
+    raise FileNotFoundError(
+        "no checkout of the companion here: run this inside the folder that holds _toc.yml and notebooks/"
+    )
+
+
+class Strict(BaseModel):
+    """A frozen record in which an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Relief(Strict):
+    """Which relief faces a run sees (design of the splits: ``data/relief.py``)."""
+
+    size: int = Field(64, ge=16, le=512, description="side of the square pictures in pixels")
+    train_identities: int = Field(1000, ge=2)
+    train_per_identity: int = Field(20, ge=2)
+    span: Literal["narrow", "wide"] = Field("narrow", description="ages of one training identity")
+    test_identities: int = Field(1000, ge=10)
+    test_per_identity: int = Field(6, ge=2)
+    pairs: int = Field(6000, ge=20, description="pairs a verification list")
+    pair_lists: tuple[str, ...] = ("relief-lfw", "relief-agedb")
+
+
+class Recognition(Strict):
+    """One training of a recognition network (spec of the paper: TML section IV-B; the values are the paper's)."""
+
+    data: Literal["relief", "casia-webface", "ms1mv2", "webface4m"] = "relief"
+    relief: Relief = Relief()
+    backbone: str = "mobilefacenet"
+    width: float = Field(1.0, gt=0, le=2)
+    input_hw: tuple[int, int] = (112, 112)
+    embedding: int = Field(512, ge=2)
+    dropout: float = Field(0.4, ge=0, lt=1, description="before the embedding layer (IResNet only)")
+    loss: str = "arcface"
+    s: float = Field(64.0, gt=0, description="scale of the logits")
+    m: float | None = Field(None, description="margin; None takes the paper's: .35 CosFace, .45 ArcFace, .4 AdaFace")
+    alpha: float = Field(0.0, ge=0, lt=1, description="weight of the transformer branch (TML eq. 11); 0 = no branch")
+    combine: Literal["weighted", "sum"] = "weighted"
+    classifier: Literal["linear", "margin"] = "linear"
+    layers: int = Field(6, ge=1)
+    heads: int = Field(8, ge=1)
+    feedforward: int = Field(2048, ge=8)
+    pos_encoding: Literal["none", "sinusoidal", "learned"] = "none"
+    batch: int = Field(512, ge=2, description="images a step over all processes")
+    accumulate: int = Field(1, ge=1, description="micro-batches a step")
+    epochs: float = Field(24, gt=0)
+    lr: float = Field(0.1, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(5e-4, ge=0)
+    schedule: Literal["step", "cosine"] = "step"
+    drops: tuple[float, ...] = Field((10, 18, 22), description="epochs after which the rate falls to a tenth")
+    warmup: float = Field(0.0, ge=0, description="epochs of linear warm-up")
+    clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    seed: int = 0
+
+    @field_validator("drops")
+    @classmethod
+    def _rising(cls, drops: tuple[float, ...]) -> tuple[float, ...]:
+        if list(drops) != sorted(drops):
+            raise ValueError("drops must rise")
+        return drops
+
+
+class AlphaSweep(Strict):
+    """TML Fig. 6: accuracy against the loss balancing factor α."""
+
+    alphas: tuple[float, ...]
+    seeds: tuple[int, ...]
+    train: Recognition
+
+
+class Tour(Strict):
+    """The one network of the opening notebook: committed weights, or trained on the spot."""
+
+    committed: bool
+    train: Recognition
+
+
+class Real(Strict):
+    """Real photographs: which sets, which embedders, how many identities (None: all)."""
+
+    datasets: tuple[Literal["orl", "fgnet"], ...]
+    embedders: tuple[Literal["sface", "tour", "pixels"], ...]
+    identities: int | None = Field(None, ge=2)
+
+
+class Preset(Strict):
+    """One size of every experiment (smoke, lesson, classroom, paper)."""
+
+    name: Literal["smoke", "lesson", "classroom", "paper"]
+    tour: Tour
+    alpha_sweep: AlphaSweep
+    real: Real
+
+
+def load_preset(name: str, overrides: Mapping[str, Any] | None = None) -> Preset:
+    """Read ``presets/NAME.yaml``; ``overrides`` maps dotted keys to values (``{"alpha_sweep.train.lr": 0.05}``).
+
+    Errors: ConfigError for an unknown preset or key (with the nearest valid one) or a value of the wrong type.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"unknown preset '{name}'{nearest(name, PRESETS)}")
+    path = Path(__file__).parent / "presets" / f"{name}.yaml"
+    values = {"name": name, **yaml.safe_load(path.read_text(encoding="utf-8"))}
+    for key, value in (overrides or {}).items():
+        *parents, leaf = key.split(".")
+        node: dict[str, Any] = values
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise ConfigError(f"preset key '{key}': '{parent}' holds a value, not a group of keys")
+        node[leaf] = value
+    return validate(Preset, values, f"preset '{name}'")
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validate(model: type[Model], values: Mapping[str, Any], what: str) -> Model:
+    """``model(**values)`` with errors a user can act on: the key, what is wrong, the nearest valid key."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            location = ".".join(map(str, problem["loc"]))
+            if problem["type"] == "extra_forbidden":
+                fields = _fields_at(model, problem["loc"][:-1])
+                lines.append(f"unknown key '{location}'{nearest(str(problem['loc'][-1]), fields)}")
+            else:
+                lines.append(f"'{location}': {problem['msg']} (got {problem['input']!r})")
+        raise ConfigError(f"{what}: " + "; ".join(lines)) from None
+
+
+def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterable[str]:
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return ()
+        model = field.annotation
+    return model.model_fields
