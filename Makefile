@@ -1,0 +1,42 @@
+# Each target makes the virtual environment first when it is missing or older than the lock file.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export AIFR_PYTHON := $(abspath $(BIN)/python)
+
+.PHONY: book test smoke lab lint bench notebooks clean help
+
+help:            ## what each target does
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
+
+book: $(STAMP)   ## set up, run the opening notebook, render the others from committed results, build the book
+	$(BIN)/python book/build.py
+
+test: $(STAMP)   ## the whole suite, the built book in a browser included
+	$(BIN)/python -m pytest tests -n 2 --dist loadgroup
+
+smoke: $(STAMP)  ## every notebook from scratch at smoke size
+	$(BIN)/aifr reproduce --preset smoke --fresh
+
+lab: $(STAMP)    ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks
+
+lint: $(STAMP)   ## ruff, mypy, import-linter
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+bench: $(STAMP)  ## speed, as ratios against a plain reference in the same run
+	for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+notebooks: $(STAMP) ## derive each notebooks/NAME.ipynb from its script
+	$(BIN)/aifr notebooks
+
+clean:           ## remove what was built; results, caches and the environment stay
+	rm -rf _build build book/_executed
+
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@

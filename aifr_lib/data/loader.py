@@ -1,0 +1,102 @@
+"""From stored pictures to the batches a network sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from aifr_lib.data.images import Images
+
+
+def to_input(pixels: Tensor) -> Tensor:
+    """uint8 [B, H, W, 3] → float32 [B, 3, H, W], scaled (x − 127.5) / 128 (TML section IV-B).
+
+    The stored layout is already channels-last, so the permutation moves no bytes.
+    """
+    return pixels.permute(0, 3, 1, 2).to(torch.float32).sub_(127.5).div_(128.0)
+
+
+def random_flip(images: Tensor) -> Tensor:
+    """Mirror each picture of [B, 3, H, W] left to right with probability one half (TML section IV-B)."""
+    mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
+    return torch.where(mirrored, images.flip(-1), images)
+
+
+def crop_columns(pixels: np.ndarray, hw: tuple[int, int]) -> np.ndarray:
+    """The middle ``w`` columns of uint8 [N, H, W, 3]: 112×112 → the 112×96 of TML Table I, without a copy.
+
+    Errors: ValueError where the height differs or the picture is narrower than ``w``.
+    """
+    height, width = pixels.shape[1:3]
+    if height != hw[0] or width < hw[1]:
+        raise ValueError(f"pictures of {height}×{width} cannot give the network's input of {hw[0]}×{hw[1]}")
+    left = (width - hw[1]) // 2
+    return pixels[:, :, left : left + hw[1]]
+
+
+class Rows(Dataset):
+    """Rows of an Images as (pixels uint8 [B, H, W, 3], classes int64 [B], rows int64 [B]).
+
+    Classes count the identities from 0 in rising order. A whole batch is gathered with one index operation.
+    """
+
+    def __init__(self, images: Images, hw: tuple[int, int]):
+        self.pixels = crop_columns(images.pixels, hw)
+        identities, classes = np.unique(images.labels["identity"].to_numpy(), return_inverse=True)
+        self.classes = torch.from_numpy(classes.astype(np.int64))
+        self.class_count = len(identities)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def __getitems__(self, rows: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+        index = torch.tensor(rows)
+        # Fancy indexing with sorted rows would read a memory map in order, but batches are small next to a page cache.
+        return torch.from_numpy(self.pixels[rows]), self.classes[index], index
+
+
+class ShuffledBatches(Sampler[list[int]]):
+    """The rows of micro-batches ``start``, ``start`` + 1, … of an endless shuffled walk; whole batches only.
+
+    The order of an epoch depends on (seed, epoch) alone, and micro-batch k on its number alone, so a position is one
+    integer and a resumed run sees what an uninterrupted one sees. Of each micro-batch, process ``rank`` of ``world``
+    takes every ``world``-th row: all processes together see what one would see.
+    Errors: ValueError where an epoch is shorter than a batch or a batch does not divide over the processes.
+    """
+
+    def __init__(self, count: int, batch: int, *, seed: int, start: int, stop: int, rank: int = 0, world: int = 1):
+        if count < batch:
+            raise ValueError(f"{count} pictures do not fill one batch of {batch}: lower the batch or add pictures")
+        if batch % world:
+            raise ValueError(f"a batch of {batch} does not divide over {world} processes")
+        self.count, self.batch, self.seed = count, batch, seed
+        self.start, self.stop, self.rank, self.world = start, stop, rank, world
+
+    def __len__(self) -> int:
+        return max(0, self.stop - self.start)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        per_epoch = self.count // self.batch
+        shuffled_epoch, order = -1, np.empty(0, dtype=np.int64)
+        for position in range(self.start, self.stop):
+            epoch, place = divmod(position, per_epoch)
+            if epoch != shuffled_epoch:
+                shuffled_epoch, order = epoch, np.random.default_rng((self.seed, epoch)).permutation(self.count)
+            rows = order[place * self.batch : (place + 1) * self.batch]
+            yield rows[self.rank :: self.world].tolist()
+
+
+def loader(rows: Rows, batches: ShuffledBatches, *, pin: bool, workers: int = 0) -> DataLoader:
+    """The batches in order; pinned where they travel to a GPU. Its own generator leaves the global one untouched."""
+    return DataLoader(
+        rows,
+        batch_sampler=batches,
+        collate_fn=lambda batch: batch,
+        pin_memory=pin,
+        num_workers=workers,
+        generator=torch.Generator(),
+    )

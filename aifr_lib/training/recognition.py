@@ -1,0 +1,185 @@
+"""The recognition recipe: a backbone under a margin loss, with or without TML's transformer branch.
+
+SGD with momentum on all modules, one weight decay for all of them, rate falling to a tenth at given epochs (TML section
+IV-B) or along a cosine, linear warm-up, random mirroring.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from aifr_lib.config import Recognition, Relief, choose, data_dir, validate
+from aifr_lib.data import folder, relief
+from aifr_lib.data.images import Images
+from aifr_lib.data.loader import Rows
+from aifr_lib.losses import margins
+from aifr_lib.losses.transformer_metric import TransformerMetric
+from aifr_lib.models import BACKBONES, build, weights
+from aifr_lib.models.transformer_branch import TransformerBranch
+from aifr_lib.training.engine import Plan, fit
+
+RECIPE = "recognition"
+RECIPE_VERSION = 1  # Raised by hand when the meaning of a Recognition changes: every key of a run changes with it.
+
+MARGINS = {"softmax": 0.0, "cosface": 0.35, "arcface": 0.45, "adaface": 0.4}  # TML section IV-B
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training: the backbone in eval mode, its weights on disk, their SHA-256, the last logged scalars."""
+
+    backbone: nn.Module
+    weights: Path
+    checksum: str
+    scalars: dict[str, float]
+
+
+def backbone(config: Recognition) -> nn.Module:
+    """The network whose embedding is used at test time."""
+    options = {"input_hw": config.input_hw, "embedding": config.embedding, "width": config.width}
+    if config.backbone.startswith("iresnet"):
+        options["dropout"] = config.dropout
+    choose("backbone", config.backbone, BACKBONES)
+    return build(config.backbone, **options)
+
+
+def objective(config: Recognition, classes: int) -> TransformerMetric:
+    """Backbone, margin head and, for α > 0, the transformer branch: what TML Fig. 5 draws."""
+    margin = choose("loss", config.loss, MARGINS) if config.m is None else config.m
+    options = {} if config.loss == "softmax" else {"s": config.s, "m": margin}
+
+    def head(width: int) -> nn.Module:
+        return margins.build(config.loss, width, classes, **options)
+
+    network = backbone(config)
+    if config.alpha == 0:
+        return TransformerMetric(network, head(config.embedding))
+    height, width = network.feature_hw
+    branch = TransformerBranch(
+        network.feature_channels,
+        layers=config.layers,
+        heads=config.heads,
+        feedforward=config.feedforward,
+        tokens=height * width,
+        pos_encoding=config.pos_encoding,
+    )
+    return TransformerMetric(
+        network,
+        head(config.embedding),
+        branch,
+        alpha=config.alpha,
+        classifier=config.classifier,
+        combine=config.combine,
+    )
+
+
+def rate(config: Recognition, steps_per_epoch: int, steps: int) -> Callable[[int], float]:
+    """Step → factor on the learning rate: linear warm-up, then tenths after each drop, or half a cosine to zero."""
+    warm = round(config.warmup * steps_per_epoch)
+    drops = [drop * steps_per_epoch for drop in config.drops]
+
+    def factor(step: int) -> float:
+        if step < warm:
+            return (step + 1) / warm
+        if config.schedule == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+        return 0.1 ** sum(step >= drop for drop in drops)
+
+    return factor
+
+
+@lru_cache(maxsize=1)
+def relief_faces(settings: Relief) -> Images:
+    """The relief training faces of these settings (kept: runs of one sweep share them)."""
+    return relief.load(
+        "train",
+        size=settings.size,
+        identities=settings.train_identities,
+        per_identity=settings.train_per_identity,
+        span=settings.span,
+    )
+
+
+def training_faces(config: Recognition) -> Images:
+    """The pictures ``config`` trains on.
+
+    Errors: FileNotFoundError where a data set that a user brings is not under ``AIFR_DATA``.
+    """
+    if config.data == "relief":
+        return relief_faces(config.relief)
+    root = data_dir()
+    if root is None or not (root / config.data).is_dir():
+        raise FileNotFoundError(
+            f"'{config.data}' is not here: set AIFR_DATA to a folder that holds {config.data}/IDENTITY/PICTURE.jpg, "
+            f"pictures aligned to 112×112 (AIFR_DATA is {'not set' if root is None else root})"
+        )
+    return folder.read(root / config.data).images
+
+
+def train(
+    config: Recognition, out: Path, *, device: str | None = None, progress: bool = True, images: Images | None = None
+) -> Trained:
+    """Train one network into ``out``: ``checkpoint.pt`` while it runs, ``log.jsonl``, then ``weights.safetensors``.
+
+    Run again with the same settings and folder, it goes on where it stopped; finished, it returns at once.
+    images: the training faces (None: those ``config.data`` names).
+    """
+    images = training_faces(config) if images is None else images
+    rows = Rows(images, config.input_hw)
+    torch.manual_seed(config.seed)
+    module = objective(config, rows.class_count)
+    steps_per_epoch = max(1, len(rows) // config.batch)
+    steps = max(1, round(config.epochs * steps_per_epoch))
+    optimiser = torch.optim.SGD(
+        module.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+    )
+    for group in optimiser.param_groups:
+        group["initial_lr"] = config.lr
+    settings = {"recipe_version": RECIPE_VERSION, **config.model_dump(mode="json")}
+    plan = Plan(
+        steps=steps,
+        batch=config.batch,
+        seed=config.seed,
+        accumulate=config.accumulate,
+        clip=config.clip,
+        precision=config.precision,
+        settings=settings,
+    )
+    scalars = fit(
+        module,
+        optimiser,
+        rate(config, steps_per_epoch, steps),
+        rows,
+        plan,
+        out,
+        records=images.labels["record"].tolist(),
+        device=device,
+        progress=progress,
+    )
+    network = module.backbone.eval()
+    path = out / "weights.safetensors"
+    metadata = {"recognition": config.model_dump_json(), "data": f"{images.name} {images.version}"}
+    weights.save_weights(network, path, metadata)
+    return Trained(network, path, weights.digest(network.state_dict()), scalars)
+
+
+def load(path: Path) -> tuple[nn.Module, Recognition]:
+    """A network that ``train`` wrote, in eval mode, and the settings it was trained with.
+
+    Errors: ValueError for a file without these settings; what ``weights.load_weights`` raises.
+    """
+    metadata = weights.read_metadata(path)
+    if "recognition" not in metadata:
+        raise ValueError(f"{path} was not written by this library's recognition recipe: it names no settings")
+    config = validate(Recognition, json.loads(metadata["recognition"]), str(path))
+    network = backbone(config)
+    weights.load_weights(network, path)
+    return network.eval(), config
