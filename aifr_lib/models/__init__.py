@@ -1,1 +1,36 @@
+"""Networks by the names the papers give them."""
 
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from aifr_lib.config import ConfigError, choose, nearest
+from aifr_lib.models.iresnet import UNITS, IResNet
+from aifr_lib.models.mobilefacenet import MobileFaceNet
+from aifr_lib.models.transformer_branch import TransformerBranch
+
+__all__ = ["BACKBONES", "IResNet", "MobileFaceNet", "TransformerBranch", "build"]
+
+BACKBONES: dict[str, Callable[..., nn.Module]] = {
+    "mobilefacenet": MobileFaceNet,
+    **{name: partial(IResNet, units) for name, units in UNITS.items()},
+}
+
+
+def build(name: str, **options: Any) -> nn.Module:
+    """The backbone ``name``: ``build("iresnet18", input_hw=(64, 64), width=0.5)``.
+
+    Errors: ConfigError for an unknown name, an option this backbone does not have, or a value that does not
+    fit.
+    """
+    backbone = choose("backbone", name, BACKBONES)
+    valid = inspect.signature(backbone).parameters
+    for option in options:
+        if option not in valid:
+            raise ConfigError(f"backbone '{name}' has no option '{option}'{nearest(option, valid)}")
+    return backbone(**options)

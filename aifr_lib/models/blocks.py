@@ -1,0 +1,41 @@
+"""What the backbones share: widths, cells of the last map, initialisation."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from aifr_lib.config import ConfigError
+
+STRIDE = 16  # both backbones halve the picture four times: 112 x 112 leaves 7 x 7 cells
+
+
+def channels(base: int, width: float) -> int:
+    """``base`` channels scaled by ``width``, to the nearest multiple of 8 and at least 8."""
+    return max(8, int(base * width / 8 + 0.5) * 8)
+
+
+def cells(input_hw: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of the last map: (7, 7) for 112 x 112, (7, 6) for 112 x 96, (4, 4) for 64 x 64.
+
+    Errors: ConfigError for a height or width that is not a positive multiple of 16.
+    """
+    height, width = input_hw
+    if min(input_hw) < STRIDE or height % STRIDE or width % STRIDE:
+        raise ConfigError(
+            f"input_hw {height}x{width}: height and width must be multiples of {STRIDE}, "
+            f"such as 112x112, 112x96 or 64x64"
+        )
+    return height // STRIDE, width // STRIDE
+
+
+def initialise(module: nn.Module) -> None:
+    """He normal (fan-in) for convolutions and linear layers, zero biases; PReLU .25 and batch norm 1, 0.
+
+    Inferred, the papers are silent. Fan-in, since it is the one that fits depthwise convolutions too. The
+    scale matters little: a batch norm follows every convolution and linear layer of these backbones.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

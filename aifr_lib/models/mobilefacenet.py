@@ -1,0 +1,93 @@
+"""MobileFaceNet: the light backbone of the ablations of TML and the smallest student of AAD."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from aifr_lib.models.blocks import cells, channels, initialise
+
+
+def conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """Convolution, batch norm, PReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.PReLU(outputs),
+    )
+
+
+class Bottleneck(nn.Module):
+    """Expand 1x1, depthwise 3x3, project 1x1 (no activation); added to its input where the stride is 1."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.residual = stride == 1
+        self.layers = nn.Sequential(
+            conv(inputs, hidden, 1),
+            conv(hidden, hidden, 3, stride, groups=hidden),
+            nn.Conv2d(hidden, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x) if self.residual else self.layers(x)
+
+
+def stage(inputs: int, outputs: int, strided: int, residual: int, units: int) -> nn.Sequential:
+    """A strided bottleneck with ``strided`` hidden channels, then ``units`` residual ones with ``residual``."""
+    first = Bottleneck(inputs, strided, outputs, stride=2)
+    return nn.Sequential(first, *(Bottleneck(outputs, residual, outputs, stride=1) for _ in range(units)))
+
+
+class MobileFaceNet(nn.Module):
+    """Faces ``[B, 3, H, W]``, scaled by (x - 127.5) / 128, to embeddings ``[B, embedding]`` (not normalised).
+
+    Chen et al. 2018 (arXiv 1804.07573), Table 1. 1,201,024 parameters at 112 x 112 with 512 dimensions and
+    1,200,512 without the last bias; with 128 dimensions 1,003,264 and 1,003,136 (at 112 x 96: 999,680).
+
+    input_hw: height and width, multiples of 16. embedding: dimensions of the embedding; ``width`` leaves it
+    alone. width: multiplies every channel count, rounded to a multiple of 8. bias: of the embedding layer;
+    idle before a batch norm, and there because AAD's 1.2M and TML's 0.99M fit either way (inferred).
+    Initialisation: ``blocks.initialise``. Errors: ConfigError for an ``input_hw`` that does not fit.
+    """
+
+    def __init__(
+        self,
+        input_hw: tuple[int, int] = (112, 112),
+        embedding: int = 512,
+        width: float = 1.0,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        c64, c128, c256, c512 = (channels(base, width) for base in (64, 128, 256, 512))
+        self.input_hw = (input_hw[0], input_hw[1])
+        self.embedding = embedding
+        self.feature_channels = c512
+        self.feature_hw = cells(input_hw)
+
+        self.stem = conv(3, c64, 3, stride=2)
+        self.stages = nn.Sequential(  # maps at 112 x 112:
+            conv(c64, c64, 3, groups=c64),  #                64 x 56 x 56
+            stage(c64, c64, c128, c128, units=4),  #         64 x 28 x 28
+            stage(c64, c128, c256, c256, units=6),  #       128 x 14 x 14
+            stage(c128, c128, c512, c256, units=2),  #      128 x  7 x  7
+        )
+        self.last = conv(c128, c512, 1)
+        self.pool = nn.Sequential(  # global depthwise convolution: one weight for each cell of each channel
+            nn.Conv2d(c512, c512, self.feature_hw, groups=c512, bias=False),
+            nn.BatchNorm2d(c512),
+        )
+        self.fc = nn.Linear(c512, embedding, bias=bias)
+        self.norm = nn.BatchNorm1d(embedding)
+        initialise(self)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The last map with spatial extent, O_f ``[B, feature_channels, *feature_hw]`` (TML eq. 4)."""
+        return self.last(self.stages(self.stem(x)))
+
+    def embed(self, features: Tensor) -> Tensor:
+        """O_f to the embedding ``[B, embedding]`` (TML eq. 5)."""
+        return self.norm(self.fc(self.pool(features).flatten(1)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.embed(self.features(x))
