@@ -1,1 +1,1 @@
-
+"""Protocols and measures: embeddings → scores → numbers with intervals."""
