@@ -1,1 +1,21 @@
+"""Losses by the names the papers give them."""
 
+from aifr_lib.losses.margins import HEADS, AdaFace, ArcFace, CosFace, MarginHead, Softmax, build
+from aifr_lib.losses.transformer_metric import (
+    TransformerMetric,
+    summed_cross_entropy,
+    weighted_cross_entropy,
+)
+
+__all__ = [
+    "HEADS",
+    "AdaFace",
+    "ArcFace",
+    "CosFace",
+    "MarginHead",
+    "Softmax",
+    "TransformerMetric",
+    "build",
+    "summed_cross_entropy",
+    "weighted_cross_entropy",
+]

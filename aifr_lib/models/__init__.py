@@ -7,22 +7,21 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from torch import nn
-
 from aifr_lib.config import ConfigError, choose, nearest
 from aifr_lib.models.iresnet import UNITS, IResNet
 from aifr_lib.models.mobilefacenet import MobileFaceNet
 from aifr_lib.models.transformer_branch import TransformerBranch
 
-__all__ = ["BACKBONES", "IResNet", "MobileFaceNet", "TransformerBranch", "build"]
+__all__ = ["BACKBONES", "Backbone", "IResNet", "MobileFaceNet", "TransformerBranch", "build"]
 
-BACKBONES: dict[str, Callable[..., nn.Module]] = {
+Backbone = MobileFaceNet | IResNet
+BACKBONES: dict[str, Callable[..., Backbone]] = {
     "mobilefacenet": MobileFaceNet,
     **{name: partial(IResNet, units) for name, units in UNITS.items()},
 }
 
 
-def build(name: str, **options: Any) -> nn.Module:
+def build(name: str, **options: Any) -> Backbone:
     """The backbone ``name``: ``build("iresnet18", input_hw=(64, 64), width=0.5)``.
 
     Errors: ConfigError for an unknown name, an option this backbone does not have, or a value that does not

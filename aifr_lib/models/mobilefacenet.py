@@ -34,7 +34,7 @@ class Bottleneck(nn.Module):
 
 
 def stage(inputs: int, outputs: int, strided: int, residual: int, units: int) -> nn.Sequential:
-    """A strided bottleneck with ``strided`` hidden channels, then ``units`` residual ones with ``residual``."""
+    """A bottleneck of stride 2 and ``strided`` hidden channels, then ``units`` residual ones."""
     first = Bottleneck(inputs, strided, outputs, stride=2)
     return nn.Sequential(first, *(Bottleneck(outputs, residual, outputs, stride=1) for _ in range(units)))
 

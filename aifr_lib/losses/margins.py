@@ -1,0 +1,178 @@
+"""Margin losses: cosines to one weight vector per class, with a margin on the true class (TML eq. 2).
+
+``build("arcface", 512, classes)`` gives a head; its logits go into a cross-entropy.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from aifr_lib.config import ConfigError, choose, nearest
+
+EDGE = 1e-4  # cosines stay this far from -1 and 1, where the derivative of the angle is infinite
+
+
+class MarginHead(nn.Module):
+    """Embeddings ``[B, embedding]`` and labels ``[B]`` to logits ``[B, classes]``, always in float32.
+
+    The logits are s cos(theta_j); subclasses say what replaces the cosine of the true class. Without labels a
+    head has no margin. Labels are int64 in [0, classes); checking them here would stall the GPU, so a label
+    out of range is the IndexError (CPU) or device assertion (CUDA) of ``gather``.
+
+    Weights start as N(0, .01) (inferred: what public implementations share; only their direction counts).
+    Errors: ConfigError for sizes, scale or margin that make no sense.
+    """
+
+    def __init__(self, embedding: int, classes: int, s: float = 64.0, m: float = 0.0) -> None:
+        super().__init__()
+        if embedding < 1 or classes < 1 or not s > 0 or not 0 <= m < math.pi / 2:
+            raise ConfigError(
+                f"embedding={embedding} and classes={classes} must be at least 1, s={s} above 0, "
+                f"m={m} in [0, pi/2)"
+            )
+        self.embedding = embedding
+        self.classes = classes
+        self.s = s
+        self.m = m
+        self.weight = nn.Parameter(torch.empty(classes, embedding))
+        nn.init.normal_(self.weight, std=0.01)
+
+    def like(self, embedding: int) -> MarginHead:
+        """A fresh head of the same kind, classes, scale and margin over embeddings of another size."""
+        valid = inspect.signature(type(self)).parameters
+        options = {name: getattr(self, name) for name in valid if name != "embedding"}
+        return type(self)(embedding, **options)
+
+    def cosine(self, embedding: Tensor) -> Tensor:
+        """cos(theta_j) ``[B, classes]``, clamped to [-1 + 1e-4, 1 - 1e-4], in float32 under autocast too."""
+        with torch.autocast(embedding.device.type, enabled=False):
+            cosine = F.linear(F.normalize(embedding.float()), F.normalize(self.weight.float()))
+        return cosine.clamp(EDGE - 1, 1 - EDGE)
+
+    def target(self, cosine: Tensor, embedding: Tensor) -> Tensor:
+        """What replaces the cosines ``[B, 1]`` of the true classes before scaling."""
+        raise NotImplementedError
+
+    def forward(self, embedding: Tensor, labels: Tensor) -> Tensor:
+        cosine = self.cosine(embedding)
+        index = labels[:, None]
+        return self.s * cosine.scatter(1, index, self.target(cosine.gather(1, index), embedding))
+
+    def extra_repr(self) -> str:
+        return f"embedding={self.embedding}, classes={self.classes}, s={self.s}, m={self.m}"
+
+
+class Softmax(MarginHead):
+    """No margin: s cos(theta_y).
+
+    Softmax over normalised vectors rather than over W f + b, so that it differs from the others by the margin
+    alone (inferred; TML's eq. 1, the plain softmax, lacks its -log and sums over the wrong index, and is not
+    followed).
+    """
+
+    def __init__(self, embedding: int, classes: int, s: float = 64.0) -> None:
+        super().__init__(embedding, classes, s)
+
+    def target(self, cosine: Tensor, embedding: Tensor) -> Tensor:
+        return cosine
+
+
+class CosFace(MarginHead):
+    """cos(theta_y) - m (Wang et al. 2018, arXiv 1801.09414, eq. 4); m = .35 in TML and MTLFace."""
+
+    def __init__(self, embedding: int, classes: int, s: float = 64.0, m: float = 0.35) -> None:
+        super().__init__(embedding, classes, s, m)
+
+    def target(self, cosine: Tensor, embedding: Tensor) -> Tensor:
+        return cosine - self.m
+
+
+class ArcFace(MarginHead):
+    """cos(theta_y + m) (Deng et al. 2019, arXiv 1801.07698, eq. 3); m = .45 in TML, .5 in the original.
+
+    Where theta_y > pi - m the angle would pass pi and the logit rise again, so there it is cos(theta_y) - m
+    sin(m): the margin still falls on the hardest samples, and their gradient survives (inferred; clipping the
+    angle at pi would leave them none).
+    """
+
+    def __init__(self, embedding: int, classes: int, s: float = 64.0, m: float = 0.45) -> None:
+        super().__init__(embedding, classes, s, m)
+
+    def target(self, cosine: Tensor, embedding: Tensor) -> Tensor:
+        sine = torch.sqrt(1 - cosine.square())
+        shifted = cosine * math.cos(self.m) - sine * math.sin(self.m)
+        return torch.where(cosine >= math.cos(math.pi - self.m), shifted, cosine - self.m * math.sin(self.m))
+
+
+class AdaFace(MarginHead):
+    """cos(theta_y - m z) - (m + m z): a margin by image quality (Kim et al. 2022, arXiv 2204.00964).
+
+    Quality is the norm of the embedding, clipped to [.001, 100], detached and standardised by running
+    statistics: z = clip(h (|f| - mean) / (std + .001), -1, 1). In training each forward first moves ``mean``
+    and ``std`` (from 20 and 100) by ``t_alpha`` towards those of its batch, per process; in evaluation they
+    stand still. The angle stays within [.001, pi - .001], as in the published code. m = .4, h = .333, t_alpha
+    = .01.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        embedding: int,
+        classes: int,
+        s: float = 64.0,
+        m: float = 0.4,
+        h: float = 0.333,
+        t_alpha: float = 0.01,
+    ) -> None:
+        super().__init__(embedding, classes, s, m)
+        self.h = h
+        self.t_alpha = t_alpha
+        self.register_buffer("mean", torch.tensor(20.0))
+        self.register_buffer("std", torch.tensor(100.0))
+
+    @torch.no_grad()
+    def quality(self, embedding: Tensor) -> Tensor:
+        """z ``[B, 1]`` in [-1, 1]; in training the running statistics move first."""
+        norms = embedding.float().norm(dim=1, keepdim=True).clamp(1e-3, 100)
+        if self.training:
+            self.mean.lerp_(norms.mean(), self.t_alpha)
+            # One picture has no sample deviation; 0 instead of NaN, which would stay in ``std`` for good.
+            self.std.lerp_(norms.std(correction=min(1, len(norms) - 1)), self.t_alpha)
+        return (self.h * (norms - self.mean) / (self.std + 1e-3)).clamp(-1, 1)
+
+    def target(self, cosine: Tensor, embedding: Tensor) -> Tensor:
+        z = self.quality(embedding)
+        angle = (torch.acos(cosine) - self.m * z).clamp(1e-3, math.pi - 1e-3)
+        return torch.cos(angle) - (self.m + self.m * z)
+
+
+HEADS: dict[str, type[MarginHead]] = {
+    "softmax": Softmax,
+    "cosface": CosFace,
+    "arcface": ArcFace,
+    "adaface": AdaFace,
+}
+
+
+def build(name: str, embedding: int, classes: int, **options: Any) -> MarginHead:
+    """The head ``name``: ``build("cosface", 512, 1000, m=0.4)``.
+
+    Errors: ConfigError for an unknown name, an option this head does not have, or a value that makes no
+    sense.
+    """
+    head = choose("loss", name, HEADS)
+    valid = [
+        option for option in inspect.signature(head).parameters if option not in ("embedding", "classes")
+    ]
+    for option in options:
+        if option not in valid:
+            raise ConfigError(f"loss '{name}' has no option '{option}'{nearest(option, valid)}")
+    return head(embedding, classes, **options)
