@@ -1,0 +1,91 @@
+import os
+
+import pytest
+
+from aifr_lib.config import PRESETS, ConfigError, Recognition, atomic_write, choose, load_preset
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_loads(name):
+    preset = load_preset(name)
+    assert preset.name == name
+    assert 0 in preset.alpha_sweep.alphas, "the sweep needs its baseline"
+
+
+def test_unknown_preset_names_the_nearest():
+    with pytest.raises(ConfigError, match="unknown preset 'lessson'; did you mean 'lesson'"):
+        load_preset("lessson")
+
+
+def test_misspelt_key_names_the_nearest_and_nothing_is_guessed():
+    with pytest.raises(ConfigError, match=r"unknown key 'alpha_sweep.train.epoch'; did you mean 'epochs'"):
+        load_preset("smoke", {"alpha_sweep.train.epoch": 3})
+
+
+def test_wrong_type_names_the_key_and_the_value():
+    with pytest.raises(ConfigError, match=r"'alpha_sweep.train.lr'.*'fast'"):
+        load_preset("smoke", {"alpha_sweep.train.lr": "fast"})
+    with pytest.raises(ConfigError, match=r"tour.*group of keys|tour.committed"):
+        load_preset("smoke", {"tour.committed.deep": 1})
+
+
+def test_override_reaches_the_value():
+    assert load_preset("smoke", {"alpha_sweep.train.lr": 0.05}).alpha_sweep.train.lr == 0.05
+
+
+def test_drops_must_rise():
+    with pytest.raises(ConfigError, match="drops must rise"):
+        load_preset("smoke", {"alpha_sweep.train.drops": [3, 2]})
+
+
+def test_paper_preset_is_what_the_paper_prints():
+    """TML section IV-B (optimiser), IV-C and Table I (MobileFaceNet on CASIA at 112×96), spec 4.5 where it is silent."""
+    train = load_preset("paper").alpha_sweep.train
+    printed = {
+        "data": "casia-webface",
+        "backbone": "mobilefacenet",
+        "input_hw": (112, 96),
+        "loss": "arcface",
+        "m": 0.45,
+        "s": 64.0,
+        "layers": 6,
+        "heads": 8,
+        "batch": 512,
+        "lr": 0.1,
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "schedule": "step",
+        "drops": (10, 18, 22),
+        "epochs": 24,
+        "feedforward": 2048,
+        "pos_encoding": "none",
+        "classifier": "linear",
+        "combine": "weighted",
+    }
+    assert {key: getattr(train, key) for key in printed} == printed
+
+
+def test_presets_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        Recognition().lr = 1.0
+
+
+def test_choose_suggests():
+    with pytest.raises(ConfigError, match="unknown loss 'arcfase'; did you mean 'arcface'"):
+        choose("loss", "arcfase", {"arcface": 1, "cosface": 2})
+
+
+def test_atomic_write_keeps_the_old_file_when_the_write_fails(tmp_path):
+    path = tmp_path / "result.json"
+    path.write_text("old")
+    with pytest.raises(OSError, match="disk full"), atomic_write(path) as temporary:
+        temporary.write_text("half")
+        raise OSError("disk full")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["result.json"]
+
+
+def test_atomic_write_replaces_whole(tmp_path):
+    with atomic_write(tmp_path / "new" / "result.json") as temporary:
+        temporary.write_text("whole")
+    assert (tmp_path / "new" / "result.json").read_text() == "whole"

@@ -1,0 +1,49 @@
+"""The files that hold the project together agree with each other."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def names(requirements):
+    return {re.split(r"[<>=!~\[ ;]", requirement, maxsplit=1)[0].lower() for requirement in requirements}
+
+
+def test_conda_environment_names_the_same_packages():
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    listed = names(next(entry["pip"] for entry in conda if isinstance(entry, dict))) - {"-e"}
+    extras = PROJECT["optional-dependencies"]
+    assert listed == names(PROJECT["dependencies"]) | names(extras["book"]) | names(extras["real"])
+
+
+def test_lock_file_pins_every_named_package_exactly():
+    lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line and line[0] != "#"]
+    assert all(re.match(r"^[\w.\-]+==[\w.+!]+( ;.*)?$", line) for line in lines)
+    wanted = names(PROJECT["dependencies"]).union(*map(names, PROJECT["optional-dependencies"].values()))
+    normal = {re.sub(r"[-_.]+", "-", name) for name in names(lines)}
+    assert {re.sub(r"[-_.]+", "-", name) for name in wanted} <= normal
+
+
+def test_readme_shows_both_commands():
+    readme = (ROOT / "README.md").read_text()
+    assert "make book" in readme
+    assert "make test" in readme
+
+
+def test_no_foreign_host_or_machine_path_in_tracked_text():
+    """What a clone shows speaks of the project alone."""
+    hosts = re.compile("|".join(["pypi" + r"\.org", "pythonhosted" + r"\.org", "registry" + r"\.npmjs"]))
+    paths = re.compile("/(?:" + "|".join(["work", "root", "home/[a-z]"]) + ")/")
+    for path in ROOT.rglob("*"):
+        relative = path.relative_to(ROOT).as_posix()
+        skipped = (".git/", ".venv/", "_build/", "build/", "book/_executed/", "figures/")
+        if relative.startswith(skipped) or path.suffix not in {".py", ".md", ".yml", ".yaml", ".toml", ".lock"}:
+            continue
+        text = path.read_text(encoding="utf-8")
+        assert not hosts.search(text), relative
+        assert not paths.search(text), relative

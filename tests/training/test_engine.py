@@ -1,0 +1,224 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_images
+from torch import nn
+
+from aifr_lib.data.loader import Rows
+from aifr_lib.training.engine import CHECKPOINT, LOG, NonFiniteLoss, Plan, Stopped, fit
+
+
+class Toy(nn.Module):
+    """A small network with batch norm and dropout: state and randomness that a resume must bring back."""
+
+    def __init__(self, classes=4, norm=True):
+        super().__init__()
+        layers = [nn.Conv2d(3, 8, 3, 2)]
+        layers += [nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.2)] if norm else []
+        self.body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes))
+        self.calls, self.at = 0, {}
+
+    def forward(self, images, labels):
+        self.calls += 1
+        if action := self.at.get(self.calls):
+            action()
+        loss = nn.functional.cross_entropy(self.body(images), labels)
+        return {"loss": loss * (float("nan") if self.calls == self.at.get("nan") else 1.0)}
+
+
+def run(out, *, toy=None, steps=12, images=None, settings=None, lr=0.1, **plan):
+    images = images or make_images()
+    if toy is None:
+        torch.manual_seed(0)
+        toy = Toy()
+    optimiser = torch.optim.SGD(toy.parameters(), lr=lr, momentum=0.9)
+    for group in optimiser.param_groups:
+        group["initial_lr"] = lr
+    scalars = fit(
+        toy,
+        optimiser,
+        lambda step: 1.0 if step < 8 else 0.1,
+        Rows(images, (16, 16)),
+        Plan(**{"steps": steps, "batch": 8, "seed": 3, "log_every": 4, "settings": settings or {}, **plan}),
+        out,
+        records=images.labels["record"].tolist(),
+        device="cpu",
+        progress=False,
+    )
+    return toy, scalars
+
+
+def equal(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def new_toy(**at):
+    torch.manual_seed(0)
+    toy = Toy()
+    toy.at = at.pop("calls", {})
+    toy.at.update(at)
+    return toy
+
+
+def test_loss_falls_on_a_tiny_set(tmp_path):
+    run(tmp_path, steps=60)
+    log = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
+    assert log[-1]["loss"] < 0.6 * log[0]["loss"]
+    assert log[-1]["lr"] == pytest.approx(0.01)
+    assert [line["step"] for line in log] == list(range(4, 61, 4))
+
+
+@pytest.mark.parametrize("at", [3, 7])
+def test_ctrl_c_saves_and_a_resume_is_bit_equal(tmp_path, at):
+    whole, _ = run(tmp_path / "whole")
+    toy = new_toy(calls={at: lambda: os.kill(os.getpid(), signal.SIGINT)})
+    with pytest.raises(Stopped, match=f"stopped at step {at} of 12"):
+        run(tmp_path / "cut", toy=toy)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    resumed, _ = run(tmp_path / "cut")
+    assert resumed.calls == 12 - at
+    assert equal(whole, resumed)
+    logged = [json.loads(line)["step"] for line in (tmp_path / "cut" / LOG).read_text().splitlines()]
+    assert logged == [4, 8, 12]
+
+
+def test_a_finished_training_returns_at_once(tmp_path):
+    whole, _ = run(tmp_path)
+    again, _ = run(tmp_path)
+    assert again.calls == 0
+    assert equal(whole, again)
+
+
+def test_kill_9_then_resume_is_bit_equal(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import sys, time
+            from pathlib import Path
+            sys.path.insert(0, sys.argv[2])
+            import training.test_engine as t
+            toy = t.new_toy()
+            for call in range(1, 13):
+                toy.at[call] = lambda: time.sleep(0.25)
+            t.run(Path(sys.argv[1]), toy=toy, checkpoint_every=0)
+            """
+        )
+    )
+    tests = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    out = tmp_path / "cut"
+    environment = {**os.environ, "PYTHONPATH": tests}
+    process = subprocess.Popen([sys.executable, str(script), str(out), tests], env=environment)
+    while not (out / CHECKPOINT).exists():
+        assert process.poll() is None, "the training ended before it could be killed"
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.kill()
+    process.wait()
+    step = torch.load(out / CHECKPOINT, weights_only=True)["step"]
+    assert 0 < step < 12
+    resumed, _ = run(out)
+    assert resumed.calls == 12 - step
+    assert equal(resumed, run(tmp_path / "whole")[0])
+
+
+def test_a_nan_names_the_batch_and_keeps_the_last_good_checkpoint(tmp_path):
+    with pytest.raises(NonFiniteLoss, match=r"the loss is nan at step 5.*picture-\d{3}(, picture-\d{3}){7}"):
+        run(tmp_path, toy=new_toy(nan=6), checkpoint_every=0)
+    state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    assert state["step"] == 5
+    assert all(value.isfinite().all() for value in state["objective"].values() if value.is_floating_point())
+
+
+def test_weights_that_are_not_finite_never_replace_a_checkpoint(tmp_path):
+    toy = new_toy()
+
+    def poison():
+        toy.body[0].bias.data.fill_(float("inf"))
+
+    run(tmp_path, toy=toy, steps=4)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    toy = new_toy(calls={8: poison})
+    with pytest.raises(NonFiniteLoss):
+        run(tmp_path, toy=toy, steps=12)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
+def test_a_checkpoint_of_other_settings_or_shape_is_refused(tmp_path):
+    run(tmp_path, steps=4, settings={"lr": 0.1})
+    with pytest.raises(ValueError, match=r"other settings \(lr 0.1 → 0.2\)"):
+        run(tmp_path, settings={"lr": 0.2})
+    with pytest.raises(ValueError, match=r"body\.6\.weight"):
+        run(tmp_path, toy=Toy(classes=5), settings={"lr": 0.1})
+
+
+def test_a_damaged_checkpoint_says_so(tmp_path):
+    run(tmp_path, steps=4)
+    whole = (tmp_path / CHECKPOINT).read_bytes()
+    (tmp_path / CHECKPOINT).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"checkpoint\.pt cannot be read .* delete it to start afresh"):
+        run(tmp_path)
+
+
+def test_micro_batches_give_the_gradient_of_the_whole_batch(tmp_path):
+    images = make_images()
+    # Symmetric pictures, so that the random mirroring, drawn per micro-batch, changes nothing.
+    images.pixels[:, :, 8:] = images.pixels[:, :, 7::-1]
+    weights = []
+    for accumulate in (1, 4):
+        torch.manual_seed(0)
+        toy = Toy(norm=False)
+        run(tmp_path / str(accumulate), toy=toy, steps=2, images=images, accumulate=accumulate)
+        weights.append(torch.cat([value.flatten() for value in toy.state_dict().values()]))
+    torch.testing.assert_close(*weights, rtol=1e-5, atol=1e-6)
+
+
+def test_clipping_bounds_the_step(tmp_path):
+    torch.manual_seed(0)
+    before = torch.cat([value.flatten() for value in Toy(norm=False).state_dict().values()])
+    torch.manual_seed(0)
+    toy, _ = run(tmp_path, toy=Toy(norm=False), steps=1, clip=1e-3, lr=1.0)
+    after = torch.cat([value.flatten() for value in toy.state_dict().values()])
+    assert float((after - before).norm()) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_bf16_autocast_trains(tmp_path):
+    _, scalars = run(tmp_path, precision="bf16")
+    assert np.isfinite(scalars["loss"])
+
+
+def test_two_processes_give_the_weights_of_one(tmp_path):
+    script = tmp_path / "both.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import sys
+            from pathlib import Path
+            import torch
+            sys.path.insert(0, sys.argv[2])
+            import training.test_engine as t
+            images = t.make_images()
+            images.pixels[:, :, 8:] = images.pixels[:, :, 7::-1]
+            torch.manual_seed(0)
+            t.run(Path(sys.argv[1]), toy=t.Toy(norm=False), steps=3, images=images)
+            """
+        )
+    )
+    tests = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    states = []
+    for processes in (1, 2):
+        out = tmp_path / str(processes)
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+        environment = {**os.environ, "PYTHONPATH": tests, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+        subprocess.run([*command, str(script), str(out), tests], check=True, env=environment, capture_output=True)
+        states.append(torch.load(out / CHECKPOINT, weights_only=True)["objective"])
+    for name, value in states[0].items():
+        torch.testing.assert_close(states[1][name], value, rtol=1e-5, atol=1e-6)
