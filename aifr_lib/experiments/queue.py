@@ -1,0 +1,118 @@
+"""The run ledger of a preset, and a queue that works through it: resumable, and shared by several processes.
+
+A run is had when it lies in the store. What a process computes it locks; the operating system drops the lock
+of a process that dies, however it dies, so a lock file that is left behind stops nobody.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from filelock import FileLock, Timeout
+
+from aifr_lib.config import Preset
+from aifr_lib.experiments.jobs import Experiment, Job
+from aifr_lib.reporting.runs import Run, RunSpec, RunStore
+
+
+@dataclass(frozen=True)
+class Item:
+    """One run of the ledger. ids: the tables and figures that need it. minutes: expected, None if unknown."""
+
+    job: Job
+    ids: tuple[str, ...]
+    stored: bool
+    minutes: float | None
+
+    @property
+    def key(self) -> str:
+        return self.job.spec.key
+
+
+@dataclass
+class Tally:
+    """What a sitting came to, as keys of runs; ``failed`` with the reason."""
+
+    done: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    elsewhere: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+def ledger(
+    experiments: Mapping[str, Experiment],
+    preset: Preset,
+    store: RunStore,
+    *,
+    seeds: Sequence[int] | None = None,
+    device: str | None = None,
+) -> list[Item]:
+    """Every run that the experiments rest on, once each, in the order in which they first ask for it."""
+    jobs: dict[str, Job] = {}
+    ids: dict[str, list[str]] = {}
+    for name, experiment in experiments.items():
+        for job in experiment.jobs(preset, seeds, device):
+            jobs.setdefault(job.spec.key, job)
+            ids.setdefault(job.spec.key, []).append(name)
+    folders = sorted((store.root / "_runs").glob("[!.]*"))
+    past = [run for folder in folders if (run := store.load(folder.name)) is not None]
+    have = {run.key for run in past}
+    return [
+        Item(job, tuple(ids[key]), key in have, expected_minutes(job.spec, past)) for key, job in jobs.items()
+    ]
+
+
+def expected_minutes(spec: RunSpec, past: Sequence[Run]) -> float | None:
+    """Median minutes of the stored runs that differ in the seed alone, else of those of the same recipe."""
+    recipe = [run for run in past if run.spec.recipe == spec.recipe and run.spec.data == spec.data]
+    alike = [run for run in recipe if run.spec.values == spec.values] or recipe
+    return median(run.wall_s for run in alike) / 60 if alike else None
+
+
+def work(
+    items: Sequence[Item], store: RunStore, *, max_minutes: float | None = None, say: Callable[[str], None]
+) -> Tally:
+    """Compute the missing runs one after the other; ``say`` takes one line a run.
+
+    A run that another process computes is passed over; one that fails is noted and the queue goes on.
+    max_minutes: start no run that would end later by its estimate.
+    Errors: KeyboardInterrupt passes through; the run in hand keeps its last checkpoint.
+    """
+    tally, start = Tally(), time.monotonic()
+    missing = [item for item in items if not item.stored]
+    for number, item in enumerate(missing, 1):
+        line = f"{number}/{len(missing)} {item.key}"
+        elapsed = (time.monotonic() - start) / 60
+        if max_minutes is not None and elapsed + (item.minutes or 0) >= max_minutes:
+            tally.left.append(item.key)
+            continue
+        folder = store.work_folder(item.key)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(folder / "lock", timeout=0):
+                if store.load(item.key) is not None:
+                    say(f"{line}: there already")
+                    tally.elsewhere.append(item.key)
+                    continue
+                say(f"{line}: {minutes_text(item.minutes)}")
+                began = time.monotonic()
+                store.load_or_compute(item.job.spec, item.job.compute)
+        except Timeout:
+            say(f"{line}: another process is at it")
+            tally.elsewhere.append(item.key)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            say(f"{line}: failed: {reason}")
+            tally.failed[item.key] = reason
+        else:
+            say(f"{line}: done in {(time.monotonic() - began) / 60:.1f} min")
+            tally.done.append(item.key)
+    return tally
+
+
+def minutes_text(minutes: float | None) -> str:
+    """How a ledger writes an estimate."""
+    return "minutes unknown" if minutes is None else f"about {minutes:.1f} min"
