@@ -21,9 +21,9 @@ EDGE = 1e-4  # cosines stay this far from -1 and 1, where the derivative of the 
 class MarginHead(nn.Module):
     """Embeddings ``[B, embedding]`` and labels ``[B]`` to logits ``[B, classes]``, always in float32.
 
-    The logits are s cos(theta_j); subclasses say what replaces the cosine of the true class. Without labels a
-    head has no margin. Labels are int64 in [0, classes); checking them here would stall the GPU, so a label
-    out of range is the IndexError (CPU) or device assertion (CUDA) of ``gather``.
+    The logits are s cos(theta_j); subclasses say what replaces the cosine of the true class. Labels are int64
+    in [0, classes); checking them here would stall the GPU, so a label out of range is the error (CPU) or
+    device assertion (CUDA) of ``gather``.
 
     Weights start as N(0, .01) (inferred: what public implementations share; only their direction counts).
     Errors: ConfigError for sizes, scale or margin that make no sense.
@@ -96,9 +96,9 @@ class CosFace(MarginHead):
 class ArcFace(MarginHead):
     """cos(theta_y + m) (Deng et al. 2019, arXiv 1801.07698, eq. 3); m = .45 in TML, .5 in the original.
 
-    Where theta_y > pi - m the angle would pass pi and the logit rise again, so there it is cos(theta_y) - m
-    sin(m): the margin still falls on the hardest samples, and their gradient survives (inferred; clipping the
-    angle at pi would leave them none).
+    Where theta_y > pi - m the angle would pass pi and the logit rise again, so there it is
+    cos(theta_y) - m sin(m): the hardest samples keep a margin and their gradient (inferred; clipping the angle
+    at pi would leave them no gradient).
     """
 
     def __init__(self, embedding: int, classes: int, s: float = 64.0, m: float = 0.45) -> None:
@@ -116,8 +116,7 @@ class AdaFace(MarginHead):
     Quality is the norm of the embedding, clipped to [.001, 100], detached and standardised by running
     statistics: z = clip(h (|f| - mean) / (std + .001), -1, 1). In training each forward first moves ``mean``
     and ``std`` (from 20 and 100) by ``t_alpha`` towards those of its batch, per process; in evaluation they
-    stand still. The angle stays within [.001, pi - .001], as in the published code. m = .4, h = .333, t_alpha
-    = .01.
+    stand still. The angle stays within [.001, pi - .001], as in the published code.
     """
 
     mean: Tensor

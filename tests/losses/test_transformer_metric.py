@@ -1,0 +1,187 @@
+import math
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn import functional as F
+
+from aifr_lib import losses, models
+from aifr_lib.config import ConfigError
+from aifr_lib.losses.transformer_metric import (
+    TransformerMetric,
+    summed_cross_entropy,
+    weighted_cross_entropy,
+)
+from aifr_lib.models import TransformerBranch
+
+CLASSES = 5
+
+
+def objective(backbone="mobilefacenet", loss="arcface", branch=True, **options) -> TransformerMetric:
+    torch.manual_seed(0)
+    dropout = {"dropout": 0.0} if backbone != "mobilefacenet" else {}
+    network = models.build(backbone, input_hw=(32, 32), width=0.125, embedding=12, **dropout)
+    head = losses.build(loss, 12, CLASSES, s=16.0)
+    encoder = TransformerBranch(network.feature_channels, 1, 4, 32, dropout=0.0, tokens=4) if branch else None
+    return TransformerMetric(network, head, encoder, **options)
+
+
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(1)
+    return torch.randn(6, 3, 32, 32), torch.tensor([0, 1, 2, 3, 4, 0])
+
+
+def cross_entropy_by_hand(logits: list[list[float]], labels: list[int]) -> float:
+    total = 0.0
+    for row, y in zip(logits, labels, strict=True):
+        total -= math.log(math.exp(row[y]) / sum(math.exp(value) for value in row))
+    return total / len(labels)
+
+
+def test_equations_11_and_12_by_hand():
+    margin, transformer, labels = (
+        [[2.0, 0.0, -1.0], [0.5, 1.5, 0.0]],
+        [[0.0, 1.0, 0.0], [1.0, 3.0, -2.0]],
+        [0, 1],
+    )
+    one = cross_entropy_by_hand(margin, labels)
+    two = cross_entropy_by_hand(transformer, labels)
+    added = [[a + b for a, b in zip(*rows, strict=True)] for rows in zip(margin, transformer, strict=True)]
+    arguments = torch.tensor(margin), torch.tensor(transformer), torch.tensor(labels)
+    assert weighted_cross_entropy(*arguments, alpha=0.3).item() == pytest.approx(0.7 * one + 0.3 * two)
+    assert summed_cross_entropy(*arguments).item() == pytest.approx(cross_entropy_by_hand(added, labels))
+
+
+@pytest.mark.parametrize("loss", losses.HEADS)
+@pytest.mark.parametrize("classifier", ["linear", "margin"])
+@pytest.mark.parametrize("combine", ["weighted", "sum"])
+def test_the_module_is_the_equations(loss, classifier, combine):
+    module = objective(loss=loss, alpha=0.4, classifier=classifier, combine=combine).eval()
+    images, labels = batch()
+    features = module.backbone.features(images)
+    margin = module.head(module.backbone.embed(features), labels)
+    encoded = module.branch(features)
+    if classifier == "linear":
+        transformer = encoded @ module.classifier.weight.T + module.classifier.bias
+    else:
+        transformer = module.classifier(encoded, labels)
+        assert type(module.classifier) is type(module.head)
+        assert (module.classifier.s, module.classifier.m) == (module.head.s, module.head.m)
+    parts = F.cross_entropy(margin, labels), F.cross_entropy(transformer, labels)
+    total = 0.6 * parts[0] + 0.4 * parts[1]
+    if combine == "sum":
+        total = F.cross_entropy(margin + transformer, labels)
+    found = module(images, labels)
+    assert set(found) == {"loss", "loss_margin", "loss_transformer"}
+    torch.testing.assert_close(found["loss"], total)
+    torch.testing.assert_close(found["loss_margin"], parts[0])
+    torch.testing.assert_close(found["loss_transformer"], parts[1])
+    assert not found["loss_margin"].requires_grad and not found["loss_transformer"].requires_grad
+
+
+def gradients(module: TransformerMetric, part: str) -> dict[str, float]:
+    """Largest absolute gradient of each parameter under one module of the objective."""
+    return {
+        name: 0.0 if parameter.grad is None else float(parameter.grad.abs().max())
+        for name, parameter in module.get_submodule(part).named_parameters()
+    }
+
+
+def test_alpha_zero_is_the_base_loss():
+    images, labels = batch()
+    base = objective(branch=False)
+    mixed = objective(alpha=0.0)
+    mixed.backbone.load_state_dict(base.backbone.state_dict())
+    mixed.head.load_state_dict(base.head.state_dict())
+    found = base(images, labels)
+    assert set(found) == {"loss", "loss_margin"}
+    found["loss"].backward()
+    other = mixed(images, labels)["loss"]
+    other.backward()
+    assert torch.equal(found["loss"], other)
+    for one, two in zip(base.backbone.parameters(), mixed.backbone.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, two.grad)
+    assert not any(gradients(mixed, "branch").values())
+
+
+@pytest.mark.parametrize("backbone", ["mobilefacenet", "iresnet18"])
+def test_alpha_one_leaves_the_embedding_layer_without_gradient(backbone):
+    module = objective(backbone, alpha=1.0)
+    module(*batch())["loss"].backward()
+    for part in ("backbone.fc", "backbone.norm", "head"):
+        assert not any(gradients(module, part).values()), part
+    for part in ("backbone.stem", "backbone.stages", "branch", "classifier"):
+        assert all(gradients(module, part).values()), part
+
+
+@pytest.mark.parametrize("backbone", ["mobilefacenet", "iresnet18"])
+def test_each_branch_reaches_the_convolutions_and_only_the_first_the_embedding(backbone):
+    module = objective(backbone)
+    images, labels = batch()
+    features = module.backbone.features(images)
+    F.cross_entropy(module.branch_logits(features, labels), labels).backward()
+    assert all(gradients(module, "backbone.stages").values())
+    assert all(p.grad is None for p in (*module.backbone.fc.parameters(), *module.backbone.norm.parameters()))
+    assert module.head.weight.grad is None
+
+    module.zero_grad()
+    F.cross_entropy(module.head(module.backbone(images), labels), labels).backward()
+    assert all(gradients(module, "backbone.stages").values())
+    assert gradients(module, "backbone.fc")["weight"] > 0
+    assert all(gradients(module, "backbone.norm").values())
+    assert all(p.grad is None for p in module.branch.parameters())
+
+
+def test_the_margin_classifier_of_adaface_has_statistics_of_its_own():
+    module = objective(loss="adaface", alpha=0.4, classifier="margin")
+    module(*batch())
+    assert float(module.head.mean) != 20 and float(module.classifier.mean) != 20
+    assert float(module.head.mean) != float(module.classifier.mean)
+
+
+@pytest.mark.parametrize("loss", losses.HEADS)
+def test_autocast_and_channels_last(loss):
+    module = objective(loss=loss, alpha=0.4).to(memory_format=torch.channels_last)
+    images, labels = batch()
+    images = images.to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = module(images, labels)
+    assert all(value.dtype == torch.float32 and value.isfinite() for value in found.values())
+    found["loss"].backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
+
+
+@pytest.mark.parametrize("combine", ["weighted", "sum"])
+def test_no_step_waits_for_a_value(combine):
+    with FakeTensorMode():
+        module = objective(loss="adaface", alpha=0.4, classifier="margin", combine=combine)
+        found = module(torch.randn(4, 3, 32, 32), torch.zeros(4, dtype=torch.long))
+        found["loss"].backward()
+
+
+def test_the_loss_falls_on_a_tiny_set():
+    module = objective(alpha=0.4)
+    optimiser = torch.optim.SGD(module.parameters(), lr=0.05, momentum=0.9)
+    images, labels = batch()
+    values = []
+    for _ in range(20):
+        optimiser.zero_grad()
+        found = module(images, labels)
+        found["loss"].backward()
+        optimiser.step()
+        values.append({name: value.item() for name, value in found.items()})
+    for part in ("loss", "loss_margin", "loss_transformer"):
+        assert values[-1][part] < 0.5 * values[0][part], part
+
+
+def test_errors():
+    with pytest.raises(ConfigError, match=r"alpha 1.5"):
+        objective(alpha=1.5)
+    with pytest.raises(ConfigError, match="needs a transformer branch"):
+        objective(branch=False, alpha=0.4)
+    with pytest.raises(ConfigError, match="needs a transformer branch"):
+        objective(branch=False, combine="sum")
+    with pytest.raises(ConfigError, match="unknown classifier 'liner'; did you mean 'linear'"):
+        objective(classifier="liner")
+    with pytest.raises(ConfigError, match="unknown combine 'summ'; did you mean 'sum'"):
+        objective(combine="summ")

@@ -1,0 +1,147 @@
+import pytest
+import torch
+from torch import nn
+
+from aifr_lib import models
+from aifr_lib.config import ConfigError
+from aifr_lib.models.blocks import channels
+from aifr_lib.models.mobilefacenet import MobileFaceNet
+
+
+def parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    "name, count",
+    [
+        ("iresnet18", 24_025_600),
+        ("iresnet34", 34_139_328),
+        ("iresnet50", 43_590_848),
+        ("iresnet90", 63_677_120),
+        ("iresnet100", 65_156_160),
+        ("mobilefacenet", 1_201_024),
+    ],
+)
+def test_published_parameter_counts(name, count):
+    with torch.device("meta"):
+        assert parameters(models.build(name)) == count
+
+
+@pytest.mark.parametrize(
+    "options, count",
+    [
+        ({"bias": False}, 1_200_512),
+        ({"embedding": 128}, 1_003_264),
+        ({"embedding": 128, "bias": False}, 1_003_136),
+        ({"embedding": 128, "input_hw": (112, 96)}, 999_680),
+    ],
+)
+def test_mobilefacenet_variants_have_the_counts_of_the_papers(options, count):
+    with torch.device("meta"):
+        assert parameters(MobileFaceNet(**options)) == count
+
+
+def test_mobilefacenet_count_by_hand():
+    """Weights of each convolution, 2 for a batch norm's channel, 1 for a PReLU's, line by line."""
+
+    def bottleneck(inputs, hidden, outputs):
+        return inputs * hidden + 3 * hidden + 9 * hidden + 3 * hidden + hidden * outputs + 2 * outputs
+
+    count = 3 * 9 * 64 + 3 * 64 + 9 * 64 + 3 * 64
+    count += bottleneck(64, 128, 64) * 5
+    count += bottleneck(64, 256, 128) + 6 * bottleneck(128, 256, 128)
+    count += bottleneck(128, 512, 128) + 2 * bottleneck(128, 256, 128)
+    count += 128 * 512 + 3 * 512 + 49 * 512 + 2 * 512 + 512 * 512 + 512 + 2 * 512
+    with torch.device("meta"):
+        assert parameters(MobileFaceNet()) == count
+
+
+@pytest.mark.parametrize("input_hw, cells", [((112, 112), (7, 7)), ((112, 96), (7, 6)), ((64, 64), (4, 4))])
+@pytest.mark.parametrize("name", models.BACKBONES)
+def test_shapes(name, input_hw, cells):
+    with torch.device("meta"):
+        model = models.build(name, input_hw=input_hw, embedding=128)
+        images = torch.zeros(2, 3, *input_hw)
+        features = model.features(images)
+        assert features.shape == (2, 512, *cells) == (2, model.feature_channels, *model.feature_hw)
+        assert model.embed(features).shape == (2, 128)
+        assert model.input_hw == input_hw and model.embedding == 128
+
+
+RESNET_MAPS = [(64, 112, 112), (64, 56, 56), (128, 28, 28), (256, 14, 14), (512, 7, 7)]
+MOBILE_MAPS = [(64, 56, 56), (64, 56, 56), (64, 28, 28), (128, 14, 14), (128, 7, 7)]
+
+
+@pytest.mark.parametrize(
+    "name, maps", [("iresnet18", RESNET_MAPS), ("iresnet90", RESNET_MAPS), ("mobilefacenet", MOBILE_MAPS)]
+)
+def test_maps_of_the_stem_and_the_stages(name, maps):
+    with torch.device("meta"):
+        model = models.build(name)
+        x = torch.zeros(1, 3, 112, 112)
+        for part, shape in zip([model.stem, *model.stages], maps, strict=True):
+            x = part(x)
+            assert x.shape[1:] == shape
+
+
+@pytest.mark.parametrize("name", ["mobilefacenet", "iresnet18"])
+def test_forward_is_embed_of_features_in_either_memory_format(name):
+    torch.manual_seed(0)
+    model = models.build(name, input_hw=(32, 48), width=0.25, embedding=20).eval()
+    images = torch.randn(3, 3, 32, 48)
+    expected = model(images)
+    assert expected.shape == (3, 20) and expected.isfinite().all()
+    torch.testing.assert_close(model.embed(model.features(images)), expected, rtol=0, atol=0)
+    last = model.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(
+        last(images.to(memory_format=torch.channels_last)), expected, rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", ["mobilefacenet", "iresnet18"])
+def test_training_reaches_every_parameter(name):
+    torch.manual_seed(0)
+    model = models.build(name, input_hw=(32, 32), width=0.25, embedding=16)
+    model(torch.randn(4, 3, 32, 32)).square().sum().backward()
+    for key, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), key
+
+
+@pytest.mark.parametrize("name", ["mobilefacenet", "iresnet50"])
+def test_initial_maps_neither_vanish_nor_explode(name):
+    torch.manual_seed(0)
+    model = models.build(name, input_hw=(32, 32), width=0.5)
+    features = model.features(torch.randn(8, 3, 32, 32))
+    assert 0.1 < features.std() < 10
+
+
+def test_width_scales_every_channel_but_the_embedding():
+    with torch.device("meta"):
+        half = MobileFaceNet(width=0.5)
+    assert half.feature_channels == 256
+    assert half.fc.out_features == 512
+    assert [channels(base, 0.3) for base in (64, 128, 256, 512)] == [16, 40, 80, 152]
+    assert channels(64, 0.01) == 8
+
+
+def test_the_dropout_of_iresnet_is_idle_in_evaluation():
+    torch.manual_seed(0)
+    model = models.build("iresnet18", input_hw=(16, 16), width=0.125, dropout=0.4)
+    features = torch.randn(2, model.feature_channels, 1, 1)
+    assert not torch.equal(model.embed(features), model.embed(features))
+    model.eval()
+    assert torch.equal(model.embed(features), model.embed(features))
+
+
+@pytest.mark.parametrize("input_hw", [(112, 100), (0, 112), (-16, 16), (8, 8)])
+def test_an_input_size_that_does_not_fit_is_named(input_hw):
+    with pytest.raises(ConfigError, match=rf"{input_hw[0]}x{input_hw[1]}.*multiples of 16"):
+        models.build("mobilefacenet", input_hw=input_hw)
+
+
+def test_misspelt_names_and_options_get_the_nearest():
+    with pytest.raises(ConfigError, match="unknown backbone 'mobilefacnet'; did you mean 'mobilefacenet'"):
+        models.build("mobilefacnet")
+    with pytest.raises(ConfigError, match="'iresnet18' has no option 'embeding'; did you mean 'embedding'"):
+        models.build("iresnet18", embeding=128)
