@@ -13,9 +13,9 @@ def listed(names: np.ndarray | list[str]) -> str:
     return ", ".join(map(str, names[:SHOWN])) + more
 
 
-def same_length(**arrays: np.ndarray) -> None:
-    """Errors: ValueError where the named arrays are empty or differ in length."""
-    lengths = {name: len(array) for name, array in arrays.items()}
+def same_length(**arrays: np.ndarray | None) -> None:
+    """Errors: ValueError where the named arrays (those that are given) are empty or differ in length."""
+    lengths = {name: len(array) for name, array in arrays.items() if array is not None}
     if len(set(lengths.values())) > 1:
         raise ValueError("lengths differ: " + ", ".join(f"{name} has {n}" for name, n in lengths.items()))
     if 0 in lengths.values():

@@ -60,7 +60,7 @@ def test_any_number_and_size_of_folds(seed, folds, count):
 
 
 def test_a_case_by_hand():
-    # Fold 0 learns its threshold from fold 1 (genuine .2, impostor .5): the lowest that splits them is .21, and
+    # Fold 0 learns from fold 1 (genuine .2, impostor .5): the lowest threshold that splits them is .21, and
     # it rejects fold 0's genuine pair at .3. Fold 1 learns .31 and decides both its pairs rightly.
     result = ten_fold(np.array([0.3, 1.0, 0.2, 0.5]), np.array([1, 0, 1, 0]), np.array([0, 0, 1, 1]))
     np.testing.assert_allclose(result.fold_threshold, [0.21, 0.31])
