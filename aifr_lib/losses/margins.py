@@ -97,8 +97,8 @@ class ArcFace(MarginHead):
     """cos(theta_y + m) (Deng et al. 2019, arXiv 1801.07698, eq. 3); m = .45 in TML, .5 in the original.
 
     Where theta_y > pi - m the angle would pass pi and the logit rise again, so there it is
-    cos(theta_y) - m sin(m): the hardest samples keep a margin and their gradient (inferred; clipping the angle
-    at pi would leave them no gradient).
+    cos(theta_y) - m sin(m): the hardest samples keep a margin and their gradient (inferred; clipping the
+    angle at pi would leave them none).
     """
 
     def __init__(self, embedding: int, classes: int, s: float = 64.0, m: float = 0.45) -> None:

@@ -55,14 +55,15 @@ def slow(head, embeddings, labels) -> list[list[float]]:
 def test_against_a_slow_recomputation(name, training):
     embeddings, labels = case()
     head = losses.build(name, 6, 5).train(training)
-    if (
-        name == "adaface"
-    ):  # statistics near the batch's, so that z takes values inside and at both ends of [-1, 1]
+    if name == "adaface":  # statistics that put z inside [-1, 1] and at both ends
         head.mean.fill_(30.0)
-        head.std.fill_(10.0)
+        head.std.fill_(8.0)
+        z = head.eval().quality(embeddings)
+        assert z.min() == -1 and z.max() == 1 and ((z > -1) & (z < 1)).any()
+        head.train(training)
     # Samples on, behind and between the class directions, so that every branch of every margin is taken.
     with torch.no_grad():
-        for i, angle in enumerate((0.0, 0.3, 2.6, 2.8, math.pi)):
+        for i, angle in enumerate((0.0, 0.3, 2.6, 2.8, math.pi, math.pi, 2.8, 0.0, 0.3, 2.6)):
             w = F.normalize(head.weight[labels[i]], dim=0)
             side = F.normalize(embeddings[i] - (embeddings[i] @ w) * w, dim=0)
             embeddings[i] = embeddings[i].norm() * (math.cos(angle) * w + math.sin(angle) * side)
