@@ -1,0 +1,191 @@
+"""Artefacts: the checked files behind every table and figure, under ``figures/<preset>/<id>/``."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from aifr_lib.config import (
+    PRESETS,
+    ConfigError,
+    Strict,
+    atomic_write,
+    choose,
+    nearest,
+    repository_root,
+    validate,
+)
+from aifr_lib.reporting.runs import DataId, Git
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Kind = Literal["experiment", "settings", "diagram", "gallery"]
+Outcome = Literal["supported", "contradicted", "inconclusive", "untested", "mixed", "not_run", "none"]
+Key = bool | int | float | str
+
+COLUMNS = ("metric", "mean", "lo", "hi", "n", "paper", "paper_source")
+
+
+class Measured(Strict):
+    """A mean with its 95 % interval and what it is the mean of.
+
+    ``interval`` says over what the interval speaks: ``seeds`` (Student's t), ``identities`` (clustered
+    bootstrap) or ``trials`` (Wilson).
+    """
+
+    mean: float
+    ci95: tuple[float, float] | None = None
+    interval: Literal["seeds", "identities", "trials"] | None = None
+    per_seed: dict[int, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Measured:
+        if self.per_seed:
+            mean = math.fsum(self.per_seed.values()) / len(self.per_seed)
+            if not math.isclose(mean, self.mean, rel_tol=1e-6, abs_tol=1e-9):
+                raise ValueError(f"mean {self.mean} is not the mean {mean} of per_seed")
+        if (self.ci95 is None) != (self.interval is None):
+            raise ValueError("ci95 and interval go together")
+        if self.ci95 is not None and self.ci95[0] > self.ci95[1]:
+            raise ValueError(f"ci95 runs backwards: {self.ci95}")
+        return self
+
+
+class Row(Strict):
+    """One number, named by its keys, beside the paper's. ``measured`` is None where the run is missing."""
+
+    keys: dict[str, Key]
+    metric: str
+    measured: Measured | None = None
+    paper: float | None = None
+    paper_source: str | None = None
+
+    @field_validator("keys")
+    @classmethod
+    def _free_of_columns(cls, keys: dict[str, Key]) -> dict[str, Key]:
+        if taken := sorted(set(keys) & set(COLUMNS)):
+            raise ValueError(f"{taken} are columns of every table and cannot name a key")
+        return keys
+
+    @model_validator(mode="after")
+    def _sourced(self) -> Row:
+        if self.paper is not None and not self.paper_source:
+            raise ValueError("a number of the paper needs its paper_source")
+        return self
+
+
+class Artefact(Strict):
+    """A table or figure, and all that a reader needs to judge it. Pages render from this and nothing else."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_]+$")
+    kind: Kind
+    preset: str
+    seeds: tuple[int, ...]
+    data: DataId | None
+    device: str | None
+    versions: dict[str, str]
+    git: Git
+    wall_s: float = Field(ge=0)
+    runs: tuple[str, ...]
+    rows: tuple[Row, ...]
+    verdict: Outcome
+
+    @model_validator(mode="after")
+    def _honest(self) -> Artefact:
+        if self.preset not in PRESETS:
+            raise ValueError(f"unknown preset '{self.preset}'{nearest(self.preset, PRESETS)}")
+        if self.preset in ("smoke", "lesson") and self.verdict not in ("not_run", "none"):
+            raise ValueError(f"a {self.preset} run never gives a verdict, got '{self.verdict}'")
+        names = [(tuple(sorted(row.keys.items())), row.metric) for row in self.rows]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"two rows with keys {dict(twice[0])} and metric '{twice[1]}'")
+        return self
+
+
+def figures_root(preset: str) -> Path:
+    """``figures/<preset>`` of this checkout. Errors: ConfigError for an unknown preset."""
+    return repository_root() / "figures" / choose("preset", preset, {name: name for name in PRESETS})
+
+
+def save(
+    artefact: Artefact,
+    root: str | Path | None = None,
+    figure: Figure | None = None,
+    frames: Sequence[str | bytes] | None = None,
+) -> Path:
+    """Write ``<root>/<id>/``: ``<id>.csv``, ``.svg`` and ``.png`` of a figure, ``frames/``, ``<id>.json``.
+
+    The JSON comes last, so that where it is new all the rest is. ``root`` defaults to ``figures/<preset>``;
+    the folder is returned. Frames are SVG text or PNG bytes.
+    """
+    folder = (Path(root) if root else figures_root(artefact.preset)) / artefact.id
+    with atomic_write(folder / f"{artefact.id}.csv") as path:
+        _write_csv(artefact.rows, path)
+    if figure is not None:
+        # Imported here so that reading an artefact does not load a plotting library.
+        from aifr_lib.reporting.plots import save_figure
+
+        save_figure(figure, folder / artefact.id)
+    if frames is not None:
+        shutil.rmtree(folder / "frames", ignore_errors=True)
+        for number, frame in enumerate(frames):
+            suffix, content = ("svg", frame.encode()) if isinstance(frame, str) else ("png", frame)
+            with atomic_write(folder / "frames" / f"{number:02d}.{suffix}") as path:
+                path.write_bytes(content)
+    with atomic_write(folder / f"{artefact.id}.json") as path:
+        text = json.dumps(artefact.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False)
+        path.write_text(text + "\n", encoding="utf-8")
+    return folder
+
+
+def load(id: str, preset: str, root: str | Path | None = None) -> Artefact:
+    """Read and check ``<root>/<id>/<id>.json``.
+
+    Errors: FileNotFoundError that says how to make it; ConfigError that names the file and key at fault.
+    """
+    path = (Path(root) if root else figures_root(preset)) / id / f"{id}.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"no results at {path}: `aifr reproduce {id} --preset {preset}` makes them")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is not JSON ({error}): `aifr reproduce {id} --fresh` remakes it") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected one artefact, found {type(values).__name__}")
+    artefact = validate(Artefact, values, str(path))
+    if (artefact.id, artefact.preset) != (id, preset):
+        raise ConfigError(f"{path} holds '{artefact.id}' at '{artefact.preset}', not '{id}' at '{preset}'")
+    return artefact
+
+
+def stale(artefact: Artefact, expected: Iterable[str]) -> tuple[str, ...]:
+    """The runs behind an artefact whose keys are not ``expected`` of recipe and preset as they are now."""
+    valid = set(expected)
+    return tuple(key for key in artefact.runs if key not in valid)
+
+
+def _write_csv(rows: Iterable[Row], path: Path) -> None:
+    rows = list(rows)
+    names = list(dict.fromkeys(name for row in rows for name in row.keys))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*names, *COLUMNS])
+        for row in rows:
+            writer.writerow([row.keys.get(name, "") for name in names] + _cells(row))
+
+
+def _cells(row: Row) -> list[Any]:
+    measured = row.measured
+    lo, hi = (measured.ci95 or ("", "")) if measured else ("", "")
+    mean, count = (measured.mean, len(measured.per_seed) or "") if measured else ("", "")
+    paper = "" if row.paper is None else row.paper
+    return [row.metric, mean, lo, hi, count, paper, row.paper_source or ""]
