@@ -1,0 +1,48 @@
+"""Build the book: execute the published notebooks whose sources have changed, then render; ``make book`` calls this."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from aifr_lib.reporting.notebooks import Task, run_all
+
+ROOT = Path(__file__).resolve().parents[1]
+EXECUTED = "book/_executed/"
+INDEX = ROOT / "_build" / "html" / "index.html"
+
+
+def published() -> list[str]:
+    """The notebooks that are pages of the book, in the order of ``_toc.yml``."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
+    files = [page["file"] for chapter in chapters for page in (chapter, *chapter.get("sections", ()))]
+    return [file.removeprefix(EXECUTED) for file in files if file.startswith(EXECUTED)]
+
+
+def execute() -> None:
+    """Run the published notebooks at classroom size from committed results; nothing is trained."""
+    tasks = [
+        Task(name, "classroom", {"compute": False}, ROOT / EXECUTED / f"{name}.ipynb") for name in published()
+    ]
+    failed = [done for done in run_all(tasks, progress=print) if done.failure]
+    if failed:
+        lines = [f"{done.name}, cell {done.failure.cell}: {done.failure.reason}" for done in failed if done.failure]
+        sys.exit("these notebooks failed, the book was not built:\n" + "\n".join(lines))
+
+
+def render() -> None:
+    """Turn pages into HTML with warnings as errors."""
+    command = [sys.executable, "-m", "jupyter_book", "build", str(ROOT), "-n", "-W", "--keep-going", "-q"]
+    built = subprocess.run(command, check=False)
+    if built.returncode:
+        sys.exit("the book has warnings (above): correct them, they are errors here")
+
+
+if __name__ == "__main__":
+    execute()
+    render()
+    print(f"the book: {INDEX}")
