@@ -1,0 +1,471 @@
+"""The command ``aifr``. Each command parses, calls one function of the library, and prints what came back.
+
+The library is imported inside the commands, so that ``aifr --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from aifr_lib.config import (
+    PRESETS,
+    ConfigError,
+    Recognition,
+    atomic_write,
+    choose,
+    load_preset,
+    nearest,
+    repository_root,
+    validate,
+)
+
+PAPERS = ("aad", "comface", "mtlface", "tml")
+
+
+class Commands(TyperGroup):
+    """Turns an error that a user can mend into one line, and Ctrl-C into the shell's exit code for it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stopped:
+            typer.secho(str(stopped) or "stopped", fg=typer.colors.YELLOW, err=True)
+            raise typer.Exit(130) from None
+        except (ValueError, OSError, ImportError) as error:
+            # A closed pipe is click's business; an ImportError of Python's own (it has a name) is a bug.
+            ours = not isinstance(error, BrokenPipeError) and getattr(error, "name", None) is None
+            if ctx.params.get("debug") or not ours:
+                raise
+            typer.secho(f"aifr: {error}", fg=typer.colors.RED, err=True)
+            raise typer.Exit(2) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+PresetName = Annotated[str, typer.Option("--preset", help=f"Size of the experiments: {', '.join(PRESETS)}.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps … (default: the best there is).")]
+SeedCount = Annotated[int | None, typer.Option("--seeds", min=1, help="Use seeds 0 … N-1, not the preset's.")]
+Paper = Annotated[str | None, typer.Option(help=f"Only this paper: {', '.join(PAPERS)}.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Count unreadable pictures and go on.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Settings = Annotated[list[str] | None, typer.Option("-p", metavar="KEY=VALUE", help="Set a value; repeat.")]
+
+
+@app.callback()
+def aifr(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Face recognition across ages: four papers, with seeds and intervals.
+
+    \b
+    [bold]Start[/bold]
+      aifr list                                 what there is
+      aifr reproduce 00_start_here              the opening notebook
+      aifr reproduce tml_fig6 --preset lesson   the notebook behind a figure
+      aifr faces --identities 8 --ages 3,10,20,40,60,80 --out grid.png
+    """
+
+
+@app.command()
+def reproduce(
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(help="Notebooks, tables or figures, as `aifr list` names them; none: every notebook."),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help=f"{', '.join(PRESETS)} (default: smoke; for --published classroom).")
+    ] = None,
+    seeds: SeedCount = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Notebooks at a time, each in its own process.")] = 1,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Execute and train again what is there.")] = False,
+    published: Annotated[
+        bool, typer.Option("--published", help="For the book: show what is stored, compute nothing.")
+    ] = False,
+    parameter: Settings = None,
+    timeout: Annotated[float | None, typer.Option(help="Minutes before a notebook is given up.")] = None,
+) -> None:
+    """Run notebooks: compute what is missing, load what is there.
+
+    Executed notebooks go to build/notebooks/PRESET/ (with --published to
+    book/_executed/), tables and figures to figures/PRESET/. Where script,
+    parameters, preset, library and results are unchanged, nothing is run.
+    A notebook that fails does not stop the others.
+
+    \b
+    [bold]Examples[/bold]
+      aifr reproduce
+      aifr reproduce tml_alpha_sweep --preset lesson
+      aifr reproduce tml_fig6 --preset smoke --fresh
+      aifr reproduce --preset classroom --jobs 2 --seeds 3
+      aifr reproduce tml_fig6 -p device=cuda -p out=mine
+    """
+    from aifr_lib.reporting import notebooks
+
+    size = load_preset(preset or ("classroom" if published else "smoke")).name
+    parameters: dict[str, Any] = dict(_settings(parameter))
+    if seeds is not None:
+        parameters["seeds"] = seeds
+    if published:
+        parameters["compute"] = False
+    pages = repository_root() / "book" / "_executed"
+    tasks = [
+        notebooks.Task(
+            name=name,
+            preset=size,
+            parameters=parameters,
+            output=pages / f"{name}.ipynb" if published else None,
+            fresh=fresh,
+            timeout=timeout,
+        )
+        for name in notebooks.resolve(ids or [])
+    ]
+    done = notebooks.run_all(tasks, jobs=jobs, progress=_say)
+    for one in done:
+        if one.failure is None:
+            typer.echo(_here(one.output))
+    failures = [
+        {
+            "failed": one.name,
+            "cell": f"{one.failure.cell}/{one.failure.cells}",
+            "why": one.failure.reason.partition("\n")[0][:100],
+            "half executed": _here(one.failure.notebook),
+        }
+        for one in done
+        if one.failure is not None
+    ]
+    if failures:
+        typer.secho(f"\n{len(failures)} of {len(done)} notebooks failed", fg=typer.colors.RED, err=True)
+        _say(_aligned(failures))
+        raise typer.Exit(1)
+
+
+@app.command("notebooks")
+def notebooks_(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if one differs.")] = False,
+) -> None:
+    """Derive each notebooks/NAME.ipynb from its script NAME.py.
+
+    The script is the source: edits made in the .ipynb alone are replaced.
+
+    \b
+    [bold]Examples[/bold]
+      aifr notebooks
+      aifr notebooks --check
+    """
+    from aifr_lib.reporting import scripts
+
+    differing = scripts.pair(check=check)
+    for path in differing:
+        typer.echo(f"{'differs' if check else 'written'}  {_here(path)}")
+    if check and differing:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_(
+    paper: Paper = None,
+    preset: Annotated[str | None, typer.Option(help="Only the results of this preset.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every table and figure: notebook, kind, results, verdict.
+
+    A result is stale where it rests on a run that its experiment would not
+    make today, and partial where a run of the preset is missing.
+
+    \b
+    [bold]Examples[/bold]
+      aifr list --paper tml
+      aifr list --preset classroom --json
+    """
+    from aifr_lib.experiments.inventory import inventory
+
+    presets = PRESETS if preset is None else (load_preset(preset).name,)
+    lines = inventory(presets, _paper(paper))
+    if as_json:
+        typer.echo(json.dumps([vars(line) for line in lines], indent=1, ensure_ascii=False))
+        return
+    rows = []
+    for line in lines:
+        results = [name if state == "ok" else f"{name} ({state})" for name, state in line.results.items()]
+        rows.append(
+            {
+                "id": line.id,
+                "kind": line.kind,
+                "notebook": line.notebook if line.written else f"({line.notebook}: planned)",
+                "results": ", ".join(results),
+                "verdict": line.verdict,
+            }
+        )
+    typer.echo(_aligned(rows))
+
+
+@app.command("run-queue")
+def run_queue(
+    preset: PresetName = "classroom",
+    paper: Paper = None,
+    seeds: SeedCount = None,
+    device: Device = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the ledger, compute nothing.")] = False,
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0, help="Start no run that would end later than this.")
+    ] = None,
+) -> None:
+    """Train and evaluate all runs that tables and figures lack.
+
+    Prints the ledger (runs and minutes), then works through it. Start it again
+    after any interruption; start it twice, and the two share the work. Draw
+    the tables and figures afterwards with aifr reproduce.
+
+    \b
+    [bold]Examples[/bold]
+      aifr run-queue --preset classroom --dry-run
+      aifr run-queue --preset classroom --paper tml --max-minutes 240
+      aifr run-queue --preset lesson --device cuda
+    """
+    from aifr_lib.experiments import EXPERIMENTS, queue
+    from aifr_lib.reporting.artefacts import figures_root
+    from aifr_lib.reporting.runs import RunStore
+
+    prefix = "" if _paper(paper) is None else f"{paper}_"
+    chosen = {id: experiment for id, experiment in EXPERIMENTS.items() if id.startswith(prefix)}
+    store = RunStore(figures_root(preset))
+    count = None if seeds is None else range(seeds)
+    items = queue.ledger(chosen, load_preset(preset), store, seeds=count, device=device)
+    typer.echo(_aligned([_ledger_row(item) for item in items]))
+    missing = [item for item in items if not item.stored]
+    known = [item.minutes for item in missing if item.minutes is not None]
+    more = "" if len(known) == len(missing) else f" and {len(missing) - len(known)} of unknown length"
+    typer.echo(f"\n{len(items)} runs, {len(missing)} missing: about {sum(known):.0f} min{more}")
+    if dry_run or not missing:
+        return
+    tally = queue.work(items, store, max_minutes=max_minutes, say=_say)
+    typer.echo(
+        f"done {len(tally.done)}, failed {len(tally.failed)}, "
+        f"elsewhere {len(tally.elsewhere)}, left {len(tally.left)}"
+    )
+    if tally.failed:
+        _say(_aligned([{"failed": key, "why": why} for key, why in tally.failed.items()]))
+        raise typer.Exit(1)
+
+
+def _ledger_row(item: Any) -> dict[str, Any]:
+    minutes = "?" if item.minutes is None else f"{item.minutes:.1f}"
+    return {
+        "run": item.key,
+        "for": ", ".join(item.ids),
+        "state": "stored" if item.stored else "missing",
+        "minutes": "" if item.stored else minutes,
+    }
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="Folder of checkpoint, log and weights.")],
+    preset: PresetName = "smoke",
+    parameter: Settings = None,
+    alpha: Annotated[float | None, typer.Option(help="Weight of the transformer branch.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of weights, order and mirroring.")] = None,
+    device: Device = None,
+) -> None:
+    """Train one recognition network: the preset's, as you change it.
+
+    Stopped or killed, it goes on where it was when the same command is given
+    again; on a CPU the checksum is then that of an uninterrupted training.
+
+    \b
+    [bold]Examples[/bold]
+      aifr train --preset smoke --out runs/first
+      aifr train --preset lesson --alpha 0.4 --seed 1 --out runs/branch
+      aifr train --preset lesson -p loss=cosface -p relief.span=wide --out runs/w
+      torchrun --nproc-per-node 2 -m aifr_lib.cli train --out runs/two
+    """
+    from aifr_lib.reporting.scripts import literal
+    from aifr_lib.training import recognition
+    from aifr_lib.training.engine import NonFiniteLoss
+
+    given: dict[str, Any] = {key: literal(value) for key, value in _settings(parameter)}
+    given |= {key: value for key, value in (("alpha", alpha), ("seed", seed)) if value is not None}
+    values = load_preset(preset).tour.train.model_dump()
+    for key, value in given.items():
+        group, _, leaf = key.rpartition(".")
+        node = values.get(group) if group else values
+        if not isinstance(node, dict):
+            groups = [name for name, held in values.items() if isinstance(held, dict)]
+            raise ConfigError(f"'{group}' is no group of settings{nearest(group, groups)}")
+        node[leaf] = value
+    config = validate(Recognition, values, "settings of the training")
+    try:
+        trained = recognition.train(config, out, device=device)
+    except NonFiniteLoss as error:
+        raise ValueError(str(error)) from error
+    typer.echo(f"weights   {trained.weights}\nchecksum  {trained.checksum}")
+
+
+@app.command()
+def evaluate(
+    backbone: Annotated[str, typer.Option(help="sface, pixels, tour, or a file of weights.")],
+    data: Annotated[str, typer.Option(help="orl, fgnet, relief, or a folder of pictures.")],
+    protocol: Annotated[
+        str, typer.Option(help="verification, or loo: leave-one-out rank-1.")
+    ] = "verification",
+    preset: PresetName = "smoke",
+    device: Device = None,
+    skip_bad: SkipBad = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how well an embedder tells people apart, with intervals.
+
+    Photographs are aligned first, unless all are 112×112 already. The preset
+    says which network tour is, and which faces relief.
+
+    \b
+    [bold]Examples[/bold]
+      aifr evaluate --backbone sface --data orl --protocol loo
+      aifr evaluate --backbone runs/first/weights.safetensors --data relief
+      AIFR_DATA=~/data aifr evaluate --backbone sface --data fgnet
+      aifr evaluate --backbone pixels --data photographs --skip-bad
+    """
+    from aifr_lib.experiments import evaluate as evaluation
+
+    found = evaluation.evaluate(
+        backbone, data, protocol, preset=load_preset(preset), skip_bad=skip_bad, device=device
+    )
+    if as_json:
+        typer.echo(json.dumps([row.model_dump(mode="json") for row in found.rows], indent=1))
+        return
+    _say(f"{found.pictures} pictures of {found.people} people")
+    _name_left_out(found.missed, found.bad)
+    typer.echo(_aligned([_measured_row(row) for row in found.rows]))
+
+
+def _measured_row(row: Any) -> dict[str, Any]:
+    ends = row.measured.ci95
+    return {
+        **row.keys,
+        "metric": row.metric,
+        "value": f"{row.measured.mean:.2f}" if ends else f"{row.measured.mean:g}",
+        "95 % interval": f"{ends[0]:.2f} – {ends[1]:.2f}" if ends else "",
+    }
+
+
+def _name_left_out(missed: Sequence[str], bad: Sequence[str]) -> None:
+    for what, records in (("no face found, centre-cropped", missed), ("unreadable, left out", bad)):
+        if records:
+            _say(f"{len(records)} {what}: {', '.join(records)}")
+
+
+@app.command()
+def align(
+    folder: Annotated[Path, typer.Argument(help="Pictures, with labels.csv or a sub-folder an identity.")],
+    out: Annotated[Path, typer.Option(help="Folder for the crops and their labels.csv.")],
+    size: Annotated[str, typer.Option(help="112x112 or 112x96 (height × width).")] = "112x112",
+    skip_bad: SkipBad = False,
+) -> None:
+    """Find five landmarks in each picture and crop it to the template.
+
+    Pictures in which no face is found are cropped in the centre and named.
+
+    \b
+    [bold]Examples[/bold]
+      aifr align photographs --out crops
+      aifr align photographs --out crops --size 112x96 --skip-bad
+    """
+    from aifr_lib.data.folder import align_folder
+
+    report = align_folder(folder, out, size=size, skip_bad=skip_bad)
+    typer.echo(f"{report.written} crops in {report.out}")
+    _name_left_out(report.missed, report.bad)
+
+
+@app.command()
+def faces(
+    out: Annotated[Path, typer.Option(help="A .png for a sheet, a folder for single pictures.")],
+    identities: Annotated[int, typer.Option(min=1, help="How many people.")] = 8,
+    ages: Annotated[str | None, typer.Option(help="A sheet: one column for each of these years.")] = None,
+    per_identity: Annotated[
+        int | None, typer.Option(min=1, help="A folder: pictures of each person.")
+    ] = None,
+    size: Annotated[int, typer.Option(min=16, max=512, help="Side of a picture in pixels.")] = 112,
+    seed: Annotated[int, typer.Option(min=0, help="Which people, and under which light.")] = 0,
+) -> None:
+    """Draw relief faces: people who do not exist, at any age.
+
+    A sheet has a row for each person and a column for each age. A folder
+    holds one PNG a picture and labels.csv with every parameter.
+
+    \b
+    [bold]Examples[/bold]
+      aifr faces --identities 8 --ages 3,10,20,40,60,80 --out grid.png
+      aifr faces --identities 40 --per-identity 6 --size 224 --seed 11 --out DIR
+    """
+    from PIL import Image
+
+    from aifr_lib.data import relief
+
+    if ages is not None and per_identity is None:
+        years = _years(ages)
+        if out.suffix.lower() != ".png":
+            raise ConfigError(f"--out must name a .png for a sheet, got '{out}'")
+        sheet = relief.sheet(identities=range(identities), ages=years, size=size, seed=seed)
+        with atomic_write(out) as path:
+            Image.fromarray(sheet).save(path)
+    elif per_identity is not None and ages is None:
+        relief.write_folder(out, identities, per_identity, size, seed)
+    else:
+        raise ConfigError("say either --ages (a sheet) or --per-identity (a folder of pictures)")
+    typer.echo(out)
+
+
+def _years(text: str) -> list[float]:
+    try:
+        return [float(age) for age in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"--ages takes numbers with commas between them, got '{text}'") from None
+
+
+def _settings(given: Sequence[str] | None) -> list[tuple[str, str]]:
+    for text in given or ():
+        if "=" not in text:
+            raise ConfigError(f"-p takes KEY=VALUE, got '{text}'")
+    return [(key, value) for key, _, value in (text.partition("=") for text in given or ())]
+
+
+def _paper(name: str | None) -> str | None:
+    return name if name is None else choose("paper", name, {paper: paper for paper in PAPERS})
+
+
+def _aligned(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A plain table with aligned columns, headed by the keys; a dash where there is nothing."""
+    if not rows:
+        return "nothing"
+    lines = [list(rows[0]), *([str(value or "-") for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def _here(path: Path) -> Path:
+    """The path as seen from the working folder, where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,63 @@
+"""What there is: every table and figure of the papers, and whether its results still stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aifr_lib.config import ConfigError, load_preset
+from aifr_lib.reporting import artefacts, contents
+from aifr_lib.reporting.artefacts import Artefact
+
+# Whose verdict is shown: only the first two ever carry one.
+WEIGHT = ("classroom", "paper", "lesson", "smoke")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One table or figure. results: preset → ok, partial, stale or damaged. verdict: None without results.
+
+    written: whether its notebook is there already.
+    """
+
+    id: str
+    notebook: str
+    written: bool
+    kind: str
+    results: dict[str, str]
+    verdict: str | None
+
+
+def inventory(presets: Sequence[str], paper: str | None = None) -> list[Line]:
+    """One line for each table and figure (of one paper, by its short name), with results at these presets."""
+    lines = []
+    for entry in contents.load():
+        if paper is not None and paper != (entry.paper or "").lower():
+            continue
+        results, verdicts = {}, {}
+        for preset in presets:
+            try:
+                artefact = artefacts.load(entry.id, preset)
+            except FileNotFoundError:
+                continue
+            except ConfigError:
+                results[preset] = "damaged"
+            else:
+                results[preset], verdicts[preset] = state(artefact), artefact.verdict
+        verdict = next((verdicts[preset] for preset in WEIGHT if preset in verdicts), None)
+        lines.append(Line(entry.id, entry.notebook, not entry.planned, entry.kind, results, verdict))
+    return lines
+
+
+def state(artefact: Artefact) -> str:
+    """stale: it rests on a run its experiment would not make today; partial: a run is missing; else ok."""
+    from aifr_lib.experiments import EXPERIMENTS
+
+    experiment = EXPERIMENTS.get(artefact.id)
+    if experiment is None:
+        return "ok"
+    preset = load_preset(artefact.preset)
+    if artefacts.stale(artefact, [spec.key for spec in experiment.specs(preset, artefact.seeds)]):
+        return "stale"
+    wanted = {spec.key for spec in experiment.specs(preset)}
+    return "ok" if wanted <= set(artefact.runs) else "partial"
