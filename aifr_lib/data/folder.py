@@ -1,0 +1,199 @@
+"""Folders of pictures: listed by ``labels.csv`` or by sub-folder, read one by one, put on the template.
+
+Layout, either of:
+
+- ``FOLDER/labels.csv`` with the columns ``file`` (path inside FOLDER) and ``identity`` (a number or a name),
+  and perhaps ``age`` (years) and others, which are kept;
+- ``FOLDER/IDENTITY/picture.jpg``: a sub-folder for each identity.
+
+Pictures that lie in FOLDER itself without ``labels.csv`` have no identity (−1): they can be aligned, not
+evaluated.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from aifr_lib.config import atomic_write, choose
+from aifr_lib.data.loader import crop_columns
+from aifr_lib.faces import align
+
+LOG = logging.getLogger(__name__)
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".pgm", ".bmp"})
+LABELS = "labels.csv"
+UNKNOWN = -1
+
+
+class BadPicture(ValueError):
+    """A file that is no readable picture."""
+
+
+def read_picture(path: str | Path) -> np.ndarray:
+    """uint8 [H, W, 3], RGB, upright (EXIF); grey, palette and CMYK are converted.
+
+    Errors: BadPicture that names the file if it is missing, broken, cut short, or has more than 8 bits a
+    channel.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):
+                raise ValueError(f"mode {image.mode} has more than 8 bits a channel: save it with 8")
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    # Each of Pillow's decoders fails in its own way on hostile bytes (OSError, SyntaxError, struct.error, …).
+    except Exception as error:
+        raise BadPicture(f"cannot read the picture {path}: {error}") from error
+
+
+def list_pictures(folder: str | Path) -> pd.DataFrame:
+    """The pictures of a folder, one a row: record, identity, age, path and the further columns of
+    ``labels.csv``.
+
+    record: the path inside the folder, with forward slashes. identity: int64, −1 where there is none; names
+    are numbered in sorted order and kept as ``subject``. age: float64 years, NaN where unknown.
+    Errors: FileNotFoundError for a folder, or a file of ``labels.csv``, that is not there; ValueError for a
+    folder without pictures and for a ``labels.csv`` that lacks a column, names a file twice, or holds an age
+    that is none.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder of pictures at {folder}")
+    table = _from_csv(folder) if (folder / LABELS).is_file() else _from_tree(folder)
+    if table.empty:
+        kinds = ", ".join(sorted(SUFFIXES))
+        raise ValueError(
+            f"{folder} holds no pictures ({kinds}, directly or in a sub-folder for each identity)"
+        )
+    return table
+
+
+def read_each(
+    table: pd.DataFrame, *, skip_bad: bool = False, progress: bool = True, desc: str = "pictures"
+) -> Iterator[tuple[int, np.ndarray | None]]:
+    """(row, picture) for each row of a ``list_pictures`` table; (row, None) for a bad file, if ``skip_bad``.
+
+    Errors: BadPicture at the first file that cannot be read, unless ``skip_bad``.
+    """
+    for row, path in enumerate(
+        tqdm(table["path"], desc=desc, unit="picture", disable=not progress, delay=1, mininterval=1)
+    ):
+        try:
+            picture = read_picture(path)
+        except BadPicture as error:
+            if not skip_bad:
+                raise BadPicture(f"{error} (--skip-bad counts such files and goes on)") from error
+            LOG.warning("%s", error)
+            yield row, None
+        else:
+            yield row, picture
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a folder: crops written, records without a face (centre-cropped), bad files."""
+
+    out: Path
+    written: int
+    missed: tuple[str, ...]
+    bad: tuple[str, ...]
+
+
+def align_folder(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    size: str = "112x112",
+    skip_bad: bool = False,
+    progress: bool = True,
+) -> Report:
+    """Align each picture of ``folder`` into ``out``: PNG files under the same names, and a ``labels.csv``.
+
+    The table says ``found`` (False: no face seen, the crop is the centre of the picture).
+    Errors: those of ``list_pictures`` and ``read_each``; ConfigError for an unknown size; ValueError where
+    ``out`` is or lies in ``folder``, or two pictures would get one name.
+    """
+    folder, out = Path(folder), Path(out)
+    hw = choose("size", size, align.SIZES)
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(
+            f"{out} lies in {folder}: its crops would be read as pictures next time; take another"
+        )
+    table = list_pictures(folder)
+    table["file"] = [str(Path(record).with_suffix(".png").as_posix()) for record in table["record"]]
+    if (twice := table["file"].duplicated(keep=False)).any():
+        raise ValueError(
+            f"{', '.join(table['record'][twice][:2])} would both become {table['file'][twice].iloc[0]}"
+        )
+
+    found: dict[int, bool] = {}
+    pictures = read_each(table, skip_bad=skip_bad, progress=progress, desc="align")
+    for row, crop, seen in align.align_each(pictures):
+        found[row] = seen
+        with atomic_write(out / table["file"][row]) as path:
+            Image.fromarray(crop_columns(crop[None], hw)[0]).save(path)
+    kept = table.loc[list(found)].assign(found=list(found.values()))
+    with atomic_write(out / LABELS) as path:
+        first = ["file", "identity", "age", "found"]
+        rest = [column for column in kept if column not in (*first, "record", "path")]
+        kept[first + rest].to_csv(path, index=False)
+    bad = table["record"].drop(index=list(found))
+    return Report(out, len(kept), tuple(kept["record"][~kept["found"]]), tuple(bad))
+
+
+def _from_csv(folder: Path) -> pd.DataFrame:
+    path = folder / LABELS
+    table = pd.read_csv(
+        path, dtype={"file": str, "identity": str}, keep_default_na=False, na_values={"age": [""]}
+    )
+    if missing := [column for column in ("file", "identity") if column not in table]:
+        raise ValueError(
+            f"{path} lacks the column {' and '.join(missing)}; it has {', '.join(map(str, table))}"
+        )
+    if (twice := table["file"].duplicated()).any():
+        raise ValueError(f"{path}: {table['file'][twice].iloc[0]} stands more than once")
+    for number, file in enumerate(table["file"], start=2):
+        inside = (folder / file).resolve().is_relative_to(folder.resolve())
+        if not inside or not (folder / file).is_file():
+            raise FileNotFoundError(f"{path} line {number}: no file {file} in {folder}")
+    age = pd.to_numeric(table["age"], errors="coerce") if "age" in table else pd.Series(np.nan, table.index)
+    if "age" in table and (wrong := age.isna() & table["age"].notna()).any():
+        number = int(np.flatnonzero(wrong)[0])
+        raise ValueError(
+            f"{path} line {number + 2}: the age is {table['age'][number]!r}, not a number of years"
+        )
+    listed = _table(folder, list(table["file"]), list(table["identity"]), age.to_numpy(dtype=np.float64))
+    further = table.drop(columns=[column for column in ("file", *listed) if column in table])
+    return pd.concat([listed, further], axis=1)
+
+
+def _from_tree(folder: Path) -> pd.DataFrame:
+    files = [
+        Path(base, name).relative_to(folder)
+        for base, _, names in os.walk(folder)
+        for name in names
+        if Path(name).suffix.lower() in SUFFIXES
+    ]
+    files.sort()
+    owners = [file.parent.as_posix() if len(file.parts) > 1 else "" for file in files]
+    return _table(folder, [file.as_posix() for file in files], owners, np.full(len(files), np.nan))
+
+
+def _table(folder: Path, files: list[str], owners: list[str], age: np.ndarray) -> pd.DataFrame:
+    if all(owner.lstrip("-").isdigit() for owner in owners):
+        identity = np.array(owners, dtype=np.int64)
+    else:
+        # The empty name sorts first; it stands for "no identity".
+        names = sorted({"", *owners})
+        identity = np.array([names.index(owner) for owner in owners], dtype=np.int64) - 1
+    paths = [str(folder / file) for file in files]
+    return pd.DataFrame(
+        {"record": files, "identity": identity, "age": age, "subject": owners, "path": paths},
+    )

@@ -1,0 +1,79 @@
+"""Pair lists over photographs that come without any: all genuine pairs, impostor pairs that match them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aifr_lib.data.images import Images, Pairs
+
+FOLDS = 10
+# Years between two photographs: 0–4, 5–9, 10–19, 20–29, 30 and more.
+GAP_EDGES = (0, 5, 10, 20, 30, np.inf)
+GAP_NAMES = ("0–4", "5–9", "10–19", "20–29", "30+")
+
+
+def gap_bins(gaps: np.ndarray) -> np.ndarray:
+    """The bin of GAP_EDGES for each gap in years [P], int64; −1 where the gap is NaN."""
+    bins = np.searchsorted(GAP_EDGES, gaps, side="right") - 1
+    return np.where(np.isnan(gaps), -1, bins)
+
+
+def all_pairs(images: Images) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Each pair of pictures once, [P] each: rows a < b, same, and gap in years (NaN unknown)."""
+    identity, age = images.labels["identity"].to_numpy(), images.labels["age"].to_numpy(dtype=np.float64)
+    a, b = np.triu_indices(len(images), k=1)
+    return a, b, identity[a] == identity[b], np.abs(age[a] - age[b])
+
+
+def verification_list(images: Images, *, seed: int = 0) -> Pairs:
+    """All genuine pairs, and for each an impostor pair of the same fold and the same age-gap bin.
+
+    Folds share no person. Ten of them, fewer where there are fewer than 20 people; people are dealt out so
+    that the folds hold about equally many genuine pairs. Where a fold lacks impostors of a bin, it has fewer
+    of them.
+    Errors: ValueError with fewer than four people, or no person with two pictures.
+    """
+    a, b, same, gap = all_pairs(images)
+    fold_of = _deal(images)
+    if not same.any():
+        raise ValueError(f"{images.name}: nobody has two pictures, so there are no genuine pairs")
+    fold = np.where(fold_of[a] == fold_of[b], fold_of[a], -1)
+    group = fold * len(GAP_EDGES) + gap_bins(gap) + 1
+    random = np.random.default_rng(seed)
+    chosen = [np.flatnonzero(same)]
+    for one, count in zip(*np.unique(group[same], return_counts=True), strict=True):
+        candidates = np.flatnonzero(~same & (group == one) & (fold >= 0))
+        chosen.append(random.choice(candidates, min(count, len(candidates)), replace=False))
+    rows = np.concatenate(chosen)
+    rows = rows[np.argsort(fold[rows], kind="stable")]
+    return Pairs(f"{images.name}-all-genuine", a[rows], b[rows], same[rows], fold[rows])
+
+
+def impostors(images: Images, *, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """``count`` impostor pairs (or all, if fewer), drawn from the whole set: rows a, b, int64."""
+    a, b, same, _ = all_pairs(images)
+    others = np.flatnonzero(~same)
+    rows = np.random.default_rng(seed).choice(others, min(count, len(others)), replace=False)
+    rows.sort()
+    return a[rows], b[rows]
+
+
+def _deal(images: Images) -> np.ndarray:
+    """The fold of each picture: people with most pairs first, each to the fold that has fewest."""
+    people, members, counts = np.unique(
+        images.labels["identity"].to_numpy(), return_inverse=True, return_counts=True
+    )
+    folds = min(FOLDS, len(people) // 2)
+    if folds < 2:
+        raise ValueError(
+            f"{images.name}: {len(people)} people cannot fill two folds; at least four are needed"
+        )
+    pairs = counts * (counts - 1) // 2
+    fold = np.zeros(len(people), dtype=np.int64)
+    # The pair of (genuine pairs, people) keeps people with one picture from all landing in one fold.
+    load = [(0, 0)] * folds
+    for person in np.argsort(-pairs, kind="stable"):
+        lightest = load.index(min(load))
+        fold[person] = lightest
+        load[lightest] = (load[lightest][0] + int(pairs[person]), load[lightest][1] + 1)
+    return fold[members]
