@@ -1,33 +1,224 @@
-"""The book's own Sphinx extension."""
+"""The book's own Sphinx extension: pages that read results, so that no number is typed by hand.
+
+``{artefact} ID`` shows a table or figure, ``{paper-contents} TML`` lists those of a paper, ``{scoreboard}`` all claims.
+What has no result yet is said in a sentence, beside the numbers that the paper prints.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
+from aifr_lib.reporting import artefacts, claims, contents, pages, papers
 
-class Nothing(SphinxDirective):
-    optional_arguments = 1
-
-    def run(self):
-        return []
+PRESET = "classroom"
+Cell = str | nodes.Node | Sequence[nodes.Node]
 
 
-def clean_scripts(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
-    """Load each script once, and thebe never: it is added on every page and names an address outside the book."""
-    seen = set()
-    kept = []
+class ArtefactDirective(SphinxDirective):
+    """``{artefact} ID``: claim, figure, table and stamp; without a result, what the paper prints."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        content = contents.find(self.arguments[0])
+        root = figures(self.env)
+        if not (root / content.id / f"{content.id}.json").is_file():
+            return [nodes.container("", *without_result(content), classes=["aifr-artefact"])]
+        artefact = artefacts.load(content.id, PRESET, root)
+        verdicts = (verdict for verdict in claims.judge_all(PRESET, root) if verdict.claim.artefact == content.id)
+        parts: list[nodes.Node] = [html(pages.claim_box(verdict)) for verdict in verdicts]
+        if (root / content.id / f"{content.id}.svg").is_file():
+            path = f"/figures/{PRESET}/{content.id}/{content.id}.svg"
+            parts.append(nodes.image(uri=path, alt=content.title))
+        parts += [html(pages.artefact_table(artefact)), html(pages.stamp(artefact))]
+        return [nodes.container("", *parts, classes=["aifr-artefact"])]
+
+
+class PaperContentsDirective(SphinxDirective):
+    """``{paper-contents} TML``: every table and figure of a paper, with its notebook, state and verdict."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        entries = {entry.id: entry for entry in papers.index()}
+        rows = []
+        for content in contents.load():
+            if content.paper != self.arguments[0]:
+                continue
+            path = figures(self.env) / content.id / f"{content.id}.json"
+            artefact = artefacts.load(content.id, PRESET, figures(self.env)) if path.is_file() else None
+            rows.append(
+                [
+                    entries[content.id].source,
+                    nodes.literal("", content.id),
+                    content.title,
+                    content.kind,
+                    "planned" if content.planned else notebook_link(self.env, content),
+                    "–" if content.planned else result(artefact),
+                ]
+            )
+        if not rows:
+            raise self.error(f"no table or figure of a paper '{self.arguments[0]}' in contents.yaml")
+        return [table(("In the paper", "Id", "What it shows", "Kind", "Notebook", "Result"), rows)]
+
+
+class ScoreboardDirective(SphinxDirective):
+    """``{scoreboard}``: every testable claim with its computed verdict, a table a paper."""
+
+    def run(self) -> list[nodes.Node]:
+        verdicts = claims.judge_all(PRESET, figures(self.env))
+        tested = sum(verdict.outcome not in ("untested", "not_run") for verdict in verdicts)
+        parts: list[nodes.Node] = [nodes.paragraph("", f"{tested} of {len(verdicts)} claims are tested so far.")]
+        for paper in dict.fromkeys(verdict.claim.paper for verdict in verdicts):
+            rows = [
+                [verdict.claim.source, verdict.claim.statement, badge(verdict.outcome), verdict.reason]
+                for verdict in verdicts
+                if verdict.claim.paper == paper
+            ]
+            chapter = document_link(f"book/papers/{paper.lower()}", nodes.Text(paper))
+            parts += [
+                nodes.rubric("", "", chapter),
+                table(("In the paper", "What it says", "Verdict", "Why"), rows),
+            ]
+        return parts
+
+
+def badge(outcome: str) -> nodes.inline:
+    return nodes.inline("", outcome.replace("_", " "), classes=["aifr-verdict", f"aifr-{outcome}"])
+
+
+def result(artefact: artefacts.Artefact | None) -> Cell:
+    """What has become of a table or figure whose notebook exists."""
+    if artefact is None:
+        return "not run yet"
+    return "published" if artefact.verdict == "none" else badge(artefact.verdict)
+
+
+def without_result(content: contents.Content) -> list[nodes.Node]:
+    """A plain sentence, and the printed numbers where the paper gives any."""
+    entry = {entry.id: entry for entry in papers.index()}[content.id]
+    reason = "its notebook is still to be written" if content.planned else "its experiment has not been run yet"
+    sentence = f"There is no result of ours for {entry.source} here: {reason}."
+    if not entry.is_table:
+        sentence += " The paper shows it as a picture, without numbers that could be set beside ours."
+    elif not entry.at_hand:
+        sentence += " The text that we work from cites the table without containing it, so nothing can be quoted."
+    else:
+        sentence += " These are the numbers that the paper prints:"
+    parts: list[nodes.Node] = [nodes.paragraph("", sentence, classes=["aifr-none"])]
+    if entry.is_table and entry.at_hand:
+        parts += printed(papers.load(content.id))
+    return parts
+
+
+def printed(reported: papers.Reported) -> list[nodes.Node]:
+    """The table as printed, each column with the decimals of its longest cell, and the doubts about it."""
+    columns = [[row[name] for row in reported.rows] for name in reported.columns]
+    texts = zip(*(column_texts(column) for column in columns), strict=True)
+    rows = [
+        [
+            nodes.strong("", text) if name in (row.get("printed_bold") or ()) else text
+            for name, text in zip(reported.columns, line, strict=True)
+        ]
+        for row, line in zip(reported.rows, texts, strict=True)
+    ]
+    parts: list[nodes.Node] = [table([name.replace("_", " ") for name in reported.columns], rows)]
+    doubts = [flag for flag in reported.flags if flag.kind != "ocr"]
+    if doubts:
+        items = (nodes.list_item("", nodes.paragraph("", f"{flag.where}: {flag.issue}")) for flag in doubts)
+        parts += [
+            html('<details class="aifr-doubts"><summary>What is doubtful in this table</summary>'),
+            nodes.bullet_list("", *items),
+            html("</details>"),
+        ]
+    return parts
+
+
+def column_texts(cells: Sequence[Any]) -> list[str]:
+    """Numbers of one column with equal decimals; None is a dash."""
+    numbers = [cell for cell in cells if isinstance(cell, float)]
+    decimals = max((len(repr(number).partition(".")[2]) for number in numbers), default=0)
+    return [
+        "–" if cell is None else f"{cell:.{decimals}f}" if isinstance(cell, float) else str(cell) for cell in cells
+    ]
+
+
+def notebook_link(env: BuildEnvironment, content: contents.Content) -> nodes.Node:
+    """A link to the notebook's page where the book has one, else its name."""
+    name = nodes.literal("", content.notebook)
+    document = f"book/_executed/{content.notebook}"
+    return document_link(document, name) if document in env.found_docs else name
+
+
+def document_link(document: str, text: nodes.Node) -> addnodes.pending_xref:
+    return addnodes.pending_xref(
+        "", text, refdomain="std", reftype="doc", reftarget=f"/{document}", refexplicit=True, refwarn=True
+    )
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> nodes.table:
+    """A docutils table of one header row and body rows."""
+
+    def line(cells: Sequence[Cell]) -> nodes.row:
+        entries = []
+        for cell in cells:
+            children = [nodes.Text(cell)] if isinstance(cell, str) else [cell] if isinstance(cell, nodes.Node) else cell
+            entries.append(nodes.entry("", nodes.paragraph("", "", *children)))
+        return nodes.row("", *entries)
+
+    group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in header), cols=len(header))
+    group += [nodes.thead("", line(header)), nodes.tbody("", *map(line, rows))]
+    return nodes.table("", group, classes=["colwidths-auto"])
+
+
+def html(text: str) -> nodes.raw:
+    return nodes.raw("", text, format="html")
+
+
+def figures(env: BuildEnvironment) -> Path:
+    return Path(env.srcdir) / "figures" / PRESET
+
+
+def reread_when_results_change(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> Iterable[str]:
+    """All pages when any result, claim, printed number or this file has changed: none may keep an old number."""
+    sources = [
+        Path(__file__),
+        *Path(papers.__file__).parents[1].rglob("*.py"),
+        *Path(papers.__file__).parents[1].rglob("*.yaml"),
+        *figures(env).glob("*/*.json"),
+        *(Path(env.srcdir) / "notebooks").glob("*.py"),
+    ]
+    digest = hashlib.sha256()
+    for path in sorted(sources):
+        digest.update(str(path).encode() + path.read_bytes())
+    changed = getattr(env, "aifr_digest", None) != digest.hexdigest()
+    env.aifr_digest = digest.hexdigest()  # type: ignore[attr-defined]
+    return env.found_docs if changed else ()
+
+
+def clean_scripts(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
+    """Load each script once, and thebe never: Jupyter Book adds it to every page, twice, from an outside address."""
+    kept = {}
     for script in context["script_files"]:
-        key = (getattr(script, "filename", None) or script, script.attributes.get("body") if hasattr(script, "attributes") else None)
-        if key in seen or "thebe" in str(key).lower():
-            continue
-        seen.add(key)
-        kept.append(script)
-    context["script_files"] = kept
+        key = (script.filename, script.attributes.get("body"))
+        if "thebe" not in str(key).lower():
+            kept.setdefault(key, script)
+    context["script_files"] = list(kept.values())
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    for n in ("artefact", "paper-contents", "scoreboard"):
-        app.add_directive(n, Nothing)
+    app.add_directive("artefact", ArtefactDirective)
+    app.add_directive("paper-contents", PaperContentsDirective)
+    app.add_directive("scoreboard", ScoreboardDirective)
+    app.connect("env-get-outdated", reread_when_results_change)
     app.connect("html-page-context", clean_scripts, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,218 @@
+"""The built book in a real browser: what a reader sees, on a desk and on a phone, in light and dark."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "_build" / "html"
+ARGUMENTS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+PHONE = {"width": 390, "height": 844}
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("book")]
+
+
+def toc_pages() -> list[str]:
+    text = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    return [yaml.safe_load(text)["root"], *re.findall(r"file: (\S+)", text)]
+
+
+PAGES = toc_pages()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None and os.environ.get("CI") == "true":
+        pytest.fail("no Chromium: CI must open the book (apt-get install chromium)")
+    if path is None:
+        pytest.skip("no Chromium here: the built book is not opened")
+    return path
+
+
+@pytest.fixture(scope="session")
+def address(chromium):
+    """The book, built if anything changed, behind a local server."""
+    built = subprocess.run([sys.executable, "book/build.py"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(SITE)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser(chromium):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Open a page; at the end of the test nothing may have gone wrong on it or left the local server."""
+    troubles, contexts = [], []
+
+    def open_page(name: str, **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: message.type == "error" and troubles.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
+        page.on("response", lambda answer: answer.status >= 400 and troubles.append(f"{answer.status}: {answer.url}"))
+        page.on(
+            "request",
+            lambda request: request.url.startswith((address, "data:", "blob:"))
+            or troubles.append(f"left the book: {request.url}"),
+        )
+        page.goto(f"{address}/{name}.html", wait_until="networkidle")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+def target_exists(url: str) -> bool:
+    """Whether an address inside the book leads to a file and, with a fragment, to an element of it."""
+    parts = urlsplit(url)
+    path = SITE / unquote(parts.path).lstrip("/")
+    if path.is_dir():
+        path = path / "index.html"
+    if not path.is_file():
+        return False
+    return not parts.fragment or f'id="{unquote(parts.fragment)}"' in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_whole(visit, address, name):
+    page = visit(name)
+    assert page.locator("article h1").count() == 1
+
+    links = page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
+    inside = {link for link in links if link.startswith(address)}
+    assert inside and [link for link in inside if not target_exists(link)] == []
+
+    blank = "images => images.filter(image => !(image.complete && image.naturalWidth)).map(image => image.src)"
+    assert page.eval_on_selector_all("article img", blank) == []
+    unnamed = "images => images.filter(image => !image.alt).map(image => image.src.slice(0, 80))"
+    assert page.eval_on_selector_all("article img", unnamed) == []
+
+    formulas = page.locator("article .math")
+    assert formulas.locator("mjx-container").count() == formulas.count()
+    assert page.locator("mjx-merror").count() == 0
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_fits_a_phone(visit, name):
+    page = visit(name, viewport=PHONE, color_scheme="dark")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_text_is_readable_in_the_dark(visit, name):
+    """No text block has less than 3:1 contrast with the colour that lies under it (WCAG large text)."""
+    page = visit(name, color_scheme="dark")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    faint = page.evaluate(
+        """() => {
+          const rgb = text => (text.match(/[\\d.]+/g) || []).map(Number);
+          const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
+            .map(c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+            .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+          const under = node => {
+            for (; node; node = node.parentElement) {
+              const colour = rgb(getComputedStyle(node).backgroundColor);
+              if (colour.length === 3 || colour[3] > 0.5) return colour;
+            }
+            return [255, 255, 255];
+          };
+          const found = [];
+          for (const node of document.querySelectorAll(
+              'article p, article li, article td, article th, article h1, article h2, article figcaption, article label')) {
+            if (!node.textContent.trim() || !node.offsetParent) continue;
+            const [a, b] = [light(rgb(getComputedStyle(node).color)), light(under(node))].sort((x, y) => y - x);
+            if ((a + 0.05) / (b + 0.05) < 3) found.push(node.textContent.trim().slice(0, 60));
+          }
+          return found;
+        }"""
+    )
+    assert faint == []
+
+
+def test_the_theme_button_changes_the_mode(visit):
+    page = visit("book/index", color_scheme="light")
+    background = "getComputedStyle(document.body).backgroundColor"
+    before = page.evaluate(background)
+    button = page.locator(".theme-switch-button:visible")
+    seen = set()
+    for _ in range(3):
+        button.click()
+        seen.add((page.evaluate("document.documentElement.dataset.theme"), page.evaluate(background)))
+    assert {theme for theme, _ in seen} == {"light", "dark"}
+    assert {colour for theme, colour in seen if theme == "dark"}.isdisjoint({before})
+
+
+@pytest.mark.parametrize("name", [page for page in PAGES if "_executed" in page])
+def test_sliders_move_their_frames(visit, name):
+    page = visit(name)
+    sliders = page.locator("article input[type=range]")
+    if name.endswith("00_start_here"):
+        assert sliders.count() > 0
+    for number in range(sliders.count()):
+        slider = sliders.nth(number)
+        player = slider.locator("xpath=ancestor::*[.//img or .//svg][1]")
+        before = player.screenshot()
+        slider.focus()
+        page.keyboard.press("End" if slider.input_value() != slider.get_attribute("max") else "Home")
+        assert player.screenshot() != before
+
+
+def test_the_cover_fits_one_screen_with_its_four_doors(visit):
+    page = visit("book/index", viewport={"width": 1280, "height": 800})
+    doors = page.locator(".sd-card")
+    assert doors.count() == 4
+    lowest = max(doors.nth(number).bounding_box()["y"] for number in range(4))
+    assert lowest < 700
+    box = page.locator(".aifr-cover img").bounding_box()
+    assert box["y"] >= 0 and box["y"] + box["height"] <= 800
+
+
+def test_search_finds_a_page(visit):
+    page = visit("search")
+    page.goto(page.url + "?q=distillation", wait_until="networkidle")
+    found = page.locator("#search-results li a")
+    found.first.wait_for()
+    assert any("aad" in (found.nth(number).get_attribute("href") or "") for number in range(found.count()))
+
+
+def test_every_script_is_loaded_once_and_none_from_outside(address):
+    pages = [SITE / f"{name}.html" for name in [*PAGES, "search"]]
+    for path in pages:
+        scripts = re.findall(r"<script[^>]*\bsrc=\"([^\"]+)\"", path.read_text(encoding="utf-8"))
+        assert len(scripts) == len(set(scripts)), path
+        assert not [source for source in scripts if "//" in source.split("?")[0] or "thebe" in source], path
