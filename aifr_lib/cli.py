@@ -25,7 +25,7 @@ from aifr_lib.config import (
     validate,
 )
 
-PAPERS = ("aad", "comface", "mtlface", "tml")
+PAPERS = {"tml": "TML", "aad": "AAD", "comface": "ComFace", "mtlface": "MTLFace"}
 
 
 class Commands(TyperGroup):
@@ -190,10 +190,12 @@ def list_(
       aifr list --paper tml
       aifr list --preset classroom --json
     """
+    presets = PRESETS if preset is None else (load_preset(preset).name,)
+    short = _paper(paper)
+
     from aifr_lib.experiments.inventory import inventory
 
-    presets = PRESETS if preset is None else (load_preset(preset).name,)
-    lines = inventory(presets, _paper(paper))
+    lines = inventory(presets, short)
     if as_json:
         typer.echo(json.dumps([vars(line) for line in lines], indent=1, ensure_ascii=False))
         return
@@ -210,6 +212,43 @@ def list_(
             }
         )
     typer.echo(_aligned(rows))
+
+
+@app.command()
+def claims(
+    paper: Paper = None,
+    preset: PresetName = "classroom",
+    as_json: AsJson = False,
+) -> None:
+    """What the papers claim, and what the stored results say of it.
+
+    A verdict is supported, contradicted, inconclusive or untested. Beside it
+    stands the smallest difference that these results could have shown.
+
+    \b
+    [bold]Examples[/bold]
+      aifr claims --paper tml
+      aifr claims --preset classroom --json
+    """
+    from aifr_lib.reporting.claims import judge_all
+
+    rows = [
+        {
+            "claim": verdict.claim.id,
+            "about": verdict.claim.artefact,
+            "verdict": verdict.outcome + (" (exploratory)" if verdict.exploratory else ""),
+            "could have seen": None
+            if verdict.detectable is None
+            else f"{verdict.detectable:.2g} {verdict.claim.unit}".rstrip(),
+            "why": verdict.reason,
+            "statement": verdict.claim.statement,
+        }
+        for verdict in judge_all(load_preset(preset).name, paper=_paper(paper))
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+    else:
+        typer.echo(_aligned([{key: row[key] for key in row if key != "statement"} for row in rows]))
 
 
 @app.command("run-queue")
@@ -235,15 +274,18 @@ def run_queue(
       aifr run-queue --preset classroom --paper tml --max-minutes 240
       aifr run-queue --preset lesson --device cuda
     """
+    settings, short = load_preset(preset), _paper(paper)
+
     from aifr_lib.experiments import EXPERIMENTS, queue
+    from aifr_lib.reporting import contents
     from aifr_lib.reporting.artefacts import figures_root
     from aifr_lib.reporting.runs import RunStore
 
-    prefix = "" if _paper(paper) is None else f"{paper}_"
-    chosen = {id: experiment for id, experiment in EXPERIMENTS.items() if id.startswith(prefix)}
+    ids = {content.id for content in contents.load() if short in (None, content.paper)}
+    chosen = {id: experiment for id, experiment in EXPERIMENTS.items() if id in ids}
     store = RunStore(figures_root(preset))
     count = None if seeds is None else range(seeds)
-    items = queue.ledger(chosen, load_preset(preset), store, seeds=count, device=device)
+    items = queue.ledger(chosen, settings, store, seeds=count, device=device)
     typer.echo(_aligned([_ledger_row(item) for item in items]))
     missing = [item for item in items if not item.stored]
     known = [item.minutes for item in missing if item.minutes is not None]
@@ -338,11 +380,11 @@ def evaluate(
       AIFR_DATA=~/data aifr evaluate --backbone sface --data fgnet
       aifr evaluate --backbone pixels --data photographs --skip-bad
     """
-    from aifr_lib.experiments import evaluate as evaluation
+    settings = load_preset(preset)
 
-    found = evaluation.evaluate(
-        backbone, data, protocol, preset=load_preset(preset), skip_bad=skip_bad, device=device
-    )
+    from aifr_lib.experiments.evaluate import evaluate as measure
+
+    found = measure(backbone, data, protocol, preset=settings, skip_bad=skip_bad, device=device)
     if as_json:
         typer.echo(json.dumps([row.model_dump(mode="json") for row in found.rows], indent=1))
         return
@@ -444,7 +486,7 @@ def _settings(given: Sequence[str] | None) -> list[tuple[str, str]]:
 
 
 def _paper(name: str | None) -> str | None:
-    return name if name is None else choose("paper", name, {paper: paper for paper in PAPERS})
+    return name if name is None else choose("paper", name.lower(), PAPERS)
 
 
 def _aligned(rows: Sequence[Mapping[str, Any]]) -> str:

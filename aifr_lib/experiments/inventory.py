@@ -29,10 +29,10 @@ class Line:
 
 
 def inventory(presets: Sequence[str], paper: str | None = None) -> list[Line]:
-    """One line for each table and figure (of one paper, by its short name), with results at these presets."""
+    """One line for each table and figure (of one paper, "TML" …), with its results at these presets."""
     lines = []
     for entry in contents.load():
-        if paper is not None and paper != (entry.paper or "").lower():
+        if paper not in (None, entry.paper):
             continue
         results, verdicts = {}, {}
         for preset in presets:

@@ -1,0 +1,191 @@
+"""The command: help that answers at once, one line for an error that a user can mend, exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from aifr_lib import cli
+from aifr_lib.config import Recognition
+
+COMMANDS = sorted(get_command(cli.app).commands)  # type: ignore[attr-defined]
+PARAMETERS = '# %% tags=["parameters"]\npreset = "smoke"\nseeds = None\ncompute = True\n\n'
+
+
+def aifr(*arguments: str) -> SimpleNamespace:
+    """Exit code, standard output and standard error of ``aifr ARGUMENTS``."""
+    result = CliRunner().invoke(cli.app, arguments, env={"COLUMNS": "100", "NO_COLOR": "1"})
+    return SimpleNamespace(code=result.exit_code, out=result.stdout, err=result.stderr)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with one notebook that works and one that does not."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "_toc.yml").touch()
+    (tmp_path / "notebooks" / "good.py").write_text(PARAMETERS + "# %%\nprint(seeds, compute)\n")
+    (tmp_path / "notebooks" / "bad.py").write_text(PARAMETERS + "# %%\nraise RuntimeError('no luck')\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_help_loads_none_of_the_heavy_libraries() -> None:
+    code = (
+        "import sys; from aifr_lib.cli import app\n"
+        "try: app(['reproduce', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'pandas', 'matplotlib', 'papermill', 'jupytext', 'scipy', 'accelerate'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_teaches_by_examples(command: str) -> None:
+    shown = aifr(command, "--help")
+    assert shown.code == 0
+    assert "Examples" in shown.out and f"aifr {command}" in shown.out
+    examples = [line.rstrip() for line in shown.out.splitlines() if line.startswith("   aifr ")]
+    assert all(len(line) <= 80 for line in examples)
+
+
+def test_the_commands_are_those_that_the_book_names() -> None:
+    assert set(COMMANDS) >= {
+        "reproduce",
+        "list",
+        "claims",
+        "train",
+        "evaluate",
+        "align",
+        "faces",
+        "run-queue",
+        "notebooks",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["reproduce", "--preset", "smok"], "unknown preset 'smok'; did you mean 'smoke'"),
+        (["reproduce", "goood"], "no notebook, table or figure 'goood'; did you mean 'good'"),
+        (["reproduce", "good", "-p", "sedes=1"], "has no parameter 'sedes'; did you mean 'seeds'"),
+        (["reproduce", "good", "-p", "seeds"], "-p takes KEY=VALUE, got 'seeds'"),
+        (["list", "--paper", "tlm"], "unknown paper 'tlm'; did you mean 'tml'"),
+        (["list", "--preset", "lessen"], "unknown preset 'lessen'; did you mean 'lesson'"),
+        (["claims", "--paper", "tlm"], "unknown paper 'tlm'; did you mean 'tml'"),
+        (["train", "--out", "x", "-p", "epoch=1"], "unknown key 'epoch'; did you mean 'epochs'"),
+        (["train", "--out", "x", "-p", "relief.sise=1"], "unknown key 'relief.sise'; did you mean 'size'"),
+        (["train", "--out", "x", "-p", "relif.size=1"], "'relif' is no group of settings; did you mean"),
+        (["train", "--out", "x", "-p", "lr=fast"], "'lr': Input should be a valid number"),
+        (["run-queue", "--preset", "clasroom"], "unknown preset 'clasroom'; did you mean 'classroom'"),
+        (["faces", "--out", "x.png"], "say either --ages (a sheet) or --per-identity"),
+        (["faces", "--ages", "3", "--out", "x"], "--out must name a .png for a sheet, got 'x'"),
+        (["faces", "--ages", "3;4", "--out", "x.png"], "--ages takes numbers with commas"),
+        (["align", "nowhere", "--out", "x"], "no folder of pictures at nowhere"),
+        (["evaluate", "--backbone", "sface", "--data", "nowhere"], "nowhere"),
+    ],
+)
+def test_an_error_that_a_user_can_mend_is_one_line(
+    checkout: Path, arguments: list[str], message: str
+) -> None:
+    result = aifr(*arguments)
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.err.strip().splitlines()) == 1 and result.err.startswith("aifr: ")
+
+
+def test_debug_shows_the_traceback(checkout: Path) -> None:
+    result = CliRunner().invoke(cli.app, ["--debug", "reproduce", "--preset", "smok"])
+    assert isinstance(result.exception, ValueError)
+
+
+def test_reproduce_goes_on_after_a_failure_and_says_what_failed_where_and_why(checkout: Path) -> None:
+    result = aifr("reproduce", "--seeds", "2")
+    assert result.code == 1
+    assert result.out.splitlines() == ["build/notebooks/smoke/good.ipynb"]
+    assert "2 True" in Path(result.out.strip()).read_text()
+    head, row = result.err.splitlines()[-2:]
+    assert head.split() == ["failed", "cell", "why", "half", "executed"]
+    assert row.split()[:5] == ["bad", "3/3", "RuntimeError:", "no", "luck"]
+    assert (checkout / row.split()[-1]).is_file()
+
+    again = aifr("reproduce", "good", "--seeds", "2")
+    assert again.code == 0 and "good: up to date" in again.err
+
+
+def test_published_pages_compute_nothing_and_go_where_the_book_reads(checkout: Path) -> None:
+    result = aifr("reproduce", "good", "--published", "--preset", "classroom")
+    assert result.out.splitlines() == ["book/_executed/good.ipynb"]
+    assert "None False" in Path(result.out.strip()).read_text()
+
+
+def test_an_id_without_a_written_notebook_says_so(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = aifr("reproduce", "aad_table1")
+    assert result.code == 2
+    assert "aad_table1" in result.err and "not written yet" in result.err
+
+
+def test_notebooks_derives_and_checks(checkout: Path) -> None:
+    assert aifr("notebooks", "--check").code == 1
+    assert aifr("notebooks").out.splitlines() == [
+        "written  notebooks/bad.ipynb",
+        "written  notebooks/good.ipynb",
+    ]
+    assert aifr("notebooks", "--check").code == 0
+
+
+def test_train_takes_typed_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from aifr_lib.training import recognition
+
+    asked: list[Recognition] = []
+
+    def train(config: Recognition, out: Path, *, device: str | None) -> SimpleNamespace:
+        asked.append(config)
+        return SimpleNamespace(weights=out / "weights.safetensors", checksum="abc")
+
+    monkeypatch.setattr(recognition, "train", train)
+    result = aifr(
+        "train", "--out", "x", "--alpha", "0.4", "--seed", "3", "-p", "lr=1e-4", "-p", "relief.size=64"
+    )
+    assert result.code == 0
+    assert result.out == "weights   x/weights.safetensors\nchecksum  abc\n"
+    (config,) = asked
+    assert (config.alpha, config.seed, config.lr, config.relief.size) == (0.4, 3, 1e-4, 64)
+
+
+def test_ctrl_c_exits_as_a_shell_expects(monkeypatch: pytest.MonkeyPatch) -> None:
+    from aifr_lib.training import recognition
+    from aifr_lib.training.engine import Stopped
+
+    def train(*_: object, **__: object) -> None:
+        raise Stopped("stopped at step 3 of 9; run the same command again to go on")
+
+    monkeypatch.setattr(recognition, "train", train)
+    result = aifr("train", "--out", "x")
+    assert result.code == 130
+    assert result.err == "stopped at step 3 of 9; run the same command again to go on\n"
+
+
+def test_align_names_what_it_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from aifr_lib.data import folder
+
+    report = folder.Report(Path("crops"), 3, ("a.png",), ("b.png", "c.png"))
+    monkeypatch.setattr(folder, "align_folder", lambda *_, **__: report)
+    result = aifr("align", "pictures", "--out", "crops", "--skip-bad")
+    assert result.out == "3 crops in crops\n"
+    assert result.err.splitlines() == [
+        "1 no face found, centre-cropped: a.png",
+        "2 unreadable, left out: b.png, c.png",
+    ]
+
+
+def test_tables_are_aligned_and_dash_what_is_empty() -> None:
+    rows = [{"id": "a", "results": ""}, {"id": "longer", "results": None}, {"id": "b", "results": 0.5}]
+    assert cli._aligned(rows).splitlines() == ["id      results", "a       -", "longer  -", "b       0.5"]
+    assert cli._aligned([]) == "nothing"
