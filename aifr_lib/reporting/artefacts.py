@@ -31,6 +31,8 @@ Kind = Literal["experiment", "settings", "diagram", "gallery"]
 Outcome = Literal["supported", "contradicted", "inconclusive", "untested", "mixed", "not_run", "none"]
 Key = bool | int | float | str
 
+# Presets too small for a verdict.
+UNJUDGED = ("smoke", "lesson")
 COLUMNS = ("metric", "mean", "lo", "hi", "n", "paper", "paper_source")
 
 
@@ -102,7 +104,7 @@ class Artefact(Strict):
     def _honest(self) -> Artefact:
         if self.preset not in PRESETS:
             raise ValueError(f"unknown preset '{self.preset}'{nearest(self.preset, PRESETS)}")
-        if self.preset in ("smoke", "lesson") and self.verdict not in ("not_run", "none"):
+        if self.preset in UNJUDGED and self.verdict not in ("not_run", "none"):
             raise ValueError(f"a {self.preset} run never gives a verdict, got '{self.verdict}'")
         names = [(tuple(sorted(row.keys.items())), row.metric) for row in self.rows]
         if len(set(names)) < len(names):

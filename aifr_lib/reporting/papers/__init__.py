@@ -17,7 +17,7 @@ Cell = bool | int | float | str | list[int] | list[str] | None
 
 
 class Flag(Strict):
-    """A doubt about a cell, a caption or a statement; ``corrected`` where another source gives the right values."""
+    """A doubt about a cell, a caption or a statement; ``corrected`` where other sources give the values."""
 
     where: str
     issue: str
@@ -71,13 +71,14 @@ class Reported(Strict):
         for number, row in enumerate(self.rows):
             if missing := [column for column in self.columns if column not in row]:
                 raise ValueError(f"row {number} lacks {missing}")
-            if unknown := set(row.get("printed_bold") or ()) - set(self.columns):  # type: ignore[arg-type]
-                raise ValueError(f"row {number} marks {sorted(unknown)} bold, which are no columns")
+            bold = row.get("printed_bold")
+            if isinstance(bold, list) and not set(bold) <= set(self.columns):
+                raise ValueError(f"row {number} marks {bold} bold, which are not all columns")
         return self
 
 
 class Entry(Strict):
-    """A line of the index: a table with its counts, or a figure with what it shows and what it takes to redraw it."""
+    """A line of the index: a table with its counts, or a figure with what it shows and what it needs."""
 
     id: str
     paper: Paper
@@ -106,7 +107,7 @@ def index() -> tuple[Entry, ...]:
 
 @cache
 def load(id: str) -> Reported:
-    """One printed table, checked. Errors: ConfigError for an unknown id (with the nearest) or a wrong file."""
+    """One printed table, checked. Errors: ConfigError for an unknown id (and the nearest) or a wrong file."""
     table = choose("table", id, {entry.id: entry for entry in index() if entry.is_table})
     path = _path(table.id)
     return validate(Reported, yaml.safe_load(path.read_text(encoding="utf-8")), path.name)

@@ -1,0 +1,308 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from aifr_lib.config import ConfigError
+from aifr_lib.reporting import artefacts, claims, contents, seeds
+from aifr_lib.reporting.artefacts import Artefact, Measured, Row
+from aifr_lib.reporting.claims import Claim
+from aifr_lib.reporting.runs import Git
+
+
+def row(values, metric="accuracy", **keys):
+    """A row of one value for each seed 0, 1, …; None: the run is missing; a dict: these seeds."""
+    if values is None:
+        return Row(keys=keys, metric=metric)
+    return Row(
+        keys=keys,
+        metric=metric,
+        measured=seeds.student_t(values if isinstance(values, dict) else dict(enumerate(values))),
+    )
+
+
+def results(*rows, preset="classroom", id="tml_fig6"):
+    empty = {"seeds": (), "data": None, "device": None, "versions": {}, "git": Git(), "wall_s": 0, "runs": ()}
+    artefact = Artefact(id=id, kind="experiment", preset=preset, rows=rows, verdict="none", **empty)
+    return {id: artefact}
+
+
+def claim(**changes):
+    values = {
+        "id": "hand_made",
+        "paper": "TML",
+        "artefact": "tml_fig6",
+        "source": "nowhere",
+        "statement": "a is above b",
+        "kind": "ordering",
+        "metrics": {"accuracy": "higher"},
+        "rows": [{"method": "a"}, {"method": "b"}],
+    }
+    return Claim.model_validate({**values, **changes})
+
+
+BASE = [
+    80.0,
+    83.0,
+    79.0,
+    81.5,
+    82.0,
+]  # the seeds differ more than the methods do: only pairing sees the difference
+
+
+def shifted(by, noise=(0.1, -0.1, 0.05, 0.0, -0.05)):
+    return [base + by + e for base, e in zip(BASE, noise, strict=True)]
+
+
+def test_a_difference_in_every_seed_supports():
+    verdict = claims.judge(claim(unit="points"), results(row(shifted(1), method="a"), row(BASE, method="b")))
+    assert verdict.outcome == "supported"
+    assert verdict.p == pytest.approx(stats.ttest_rel(shifted(1), BASE).pvalue)
+    assert verdict.weakest.difference.mean == pytest.approx(1.0)
+    assert "+1 points" in verdict.reason and "5 seeds" in verdict.reason
+
+
+def test_the_opposite_in_every_seed_contradicts():
+    verdict = claims.judge(claim(), results(row(shifted(-1), method="a"), row(BASE, method="b")))
+    assert verdict.outcome == "contradicted"
+    assert verdict.weakest.difference.mean == pytest.approx(-1.0)
+
+
+def test_neither_is_inconclusive_and_says_what_could_have_been_seen():
+    a = shifted(0.2, (2.0, -2.0, 1.0, -1.0, 0.0))
+    verdict = claims.judge(claim(), results(row(a, method="a"), row(BASE, method="b")))
+    assert verdict.outcome == "inconclusive" and not verdict.exploratory
+    sd = np.std(np.subtract(a, BASE), ddof=1)
+    assert verdict.detectable == pytest.approx(seeds.smallest_detectable(sd, 5))
+
+
+def test_where_lower_is_better_the_sign_turns():
+    lower = claim(metrics={"mae": "lower"})
+    rows = (row(shifted(-1), "mae", method="a"), row(BASE, "mae", method="b"))
+    assert claims.judge(lower, results(*rows)).outcome == "supported"
+
+
+def test_pairs_by_seed_wherever_the_seed_stands():
+    a = {4: 84.1, 0: 81.0, 2: 80.1}
+    b = {0: 80.0, 1: 50.0, 2: 79.0, 4: 83.0}
+    verdict = claims.judge(claim(), results(row(a, method="a"), row(b, method="b")))
+    assert verdict.weakest.difference.seeds == (0, 2, 4)
+    assert verdict.outcome == "supported"
+
+
+@pytest.mark.parametrize(("spread", "outcome"), [(0.05, "supported"), (2.0, "inconclusive")])
+def test_equality_wants_the_whole_interval_within_the_margin(spread, outcome):
+    a = shifted(0.1, spread * np.array([1, -1, 0.5, -0.5, 0]))
+    equal = claim(kind="equality", margin=1.0)
+    assert claims.judge(equal, results(row(a, method="a"), row(BASE, method="b"))).outcome == outcome
+
+
+@pytest.mark.parametrize("by", [3.0, -3.0])
+def test_equality_is_contradicted_on_either_side_of_the_margin(by):
+    equal = claim(kind="equality", margin=1.0)
+    verdict = claims.judge(equal, results(row(shifted(by), method="a"), row(BASE, method="b")))
+    assert verdict.outcome == "contradicted"
+    just_beyond = shifted(np.sign(by) * 1.001)
+    assert (
+        claims.judge(equal, results(row(just_beyond, method="a"), row(BASE, method="b"))).outcome
+        == "inconclusive"
+    )
+
+
+@pytest.mark.parametrize(
+    ("bound", "by", "outcome"),
+    [
+        ({"at_least": 2.0}, 3.0, "supported"),
+        ({"at_least": 2.0}, 1.0, "contradicted"),
+        ({"at_least": 2.0}, 2.0, "inconclusive"),
+        ({"at_most": 2.0}, 1.0, "supported"),
+        ({"at_most": 2.0}, 3.0, "contradicted"),
+    ],
+)
+def test_gap(bound, by, outcome):
+    gap = claim(kind="gap", **bound)
+    assert claims.judge(gap, results(row(shifted(by), method="a"), row(BASE, method="b"))).outcome == outcome
+
+
+CHAIN = [{"method": name} for name in ("aad", "ad", "l2", "self")]
+
+
+def chain_of(*shifts):
+    noises = np.random.default_rng(0).normal(0, 0.05, (4, 5))
+    return [
+        row(shifted(by, noise), method=one["method"])
+        for by, noise, one in zip(shifts, noises, CHAIN, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shifts", "outcome"),
+    [((3, 2, 1, 0), "supported"), ((3, 1, 2, 0), "contradicted"), ((2, 2, 1, 0), "inconclusive")],
+)
+def test_a_chain_holds_when_each_link_does(shifts, outcome):
+    verdict = claims.judge(claim(kind="chain", rows=CHAIN), results(*chain_of(*shifts)))
+    assert verdict.outcome == outcome
+    assert len(verdict.comparisons) == 3
+    if outcome == "contradicted":
+        assert verdict.weakest.label.startswith("method ad against method l2")
+
+
+def test_rivals_of_one_rank_are_all_to_be_beaten():
+    best = claim(rows=[{"method": "a"}, [{"method": "b"}, {"method": "c"}]])
+    rows = [row(shifted(1), method="a"), row(BASE, method="b")]
+    assert claims.judge(best, results(*rows, row(shifted(0.5), method="c"))).outcome == "supported"
+    assert claims.judge(best, results(*rows, row(shifted(1.5), method="c"))).outcome == "contradicted"
+
+
+def test_each_repeats_the_comparison():
+    everywhere = claim(each=[{"set": "x"}, {"set": "y"}])
+    rows = [
+        row(shifted(1), method="a", set="x"),
+        row(BASE, method="b", set="x"),
+        row(BASE, method="b", set="y"),
+    ]
+    assert (
+        claims.judge(everywhere, results(*rows, row(shifted(1), method="a", set="y"))).outcome == "supported"
+    )
+    missing = claims.judge(everywhere, results(*rows))
+    assert (missing.outcome, missing.reason) == ("untested", "no row with set y, method a, metric accuracy")
+
+
+def test_lists_and_ranges_average_seed_by_seed():
+    rows = [row(shifted(by), alpha=alpha) for alpha, by in ((0.0, 0), (0.4, 2), (0.5, 4), (0.9, 0))]
+    between = claim(rows=[{"alpha": {"low": 0.4, "high": 0.5}}, {"alpha": 0.0}])
+    listed = claim(rows=[{"alpha": [0.4, 0.5]}, {"alpha": 0.0}])
+    for one in (between, listed):
+        difference = claims.judge(one, results(*rows)).weakest.difference
+        assert difference.mean == pytest.approx(3.0) and len(difference.seeds) == 5
+    unlisted = claims.judge(claim(rows=[{"alpha": [0.4, 0.6]}, {"alpha": 0.0}]), results(*rows))
+    assert (unlisted.outcome, unlisted.reason) == ("untested", "no row with alpha 0.6, metric accuracy")
+
+
+def test_what_is_missing_leaves_a_claim_untested():
+    assert claims.judge(claim(), {}).reason == "no results of tml_fig6"
+    no_run = claims.judge(claim(), results(row(None, method="a"), row(BASE, method="b")))
+    assert (no_run.outcome, no_run.reason) == ("untested", "the run is missing for method a")
+    strangers = claims.judge(claim(), results(row({0: 1.0}, method="a"), row({1: 1.0}, method="b")))
+    assert strangers.reason == "method a and method b share no seed"
+    fixed = Row(keys={"method": "a"}, metric="accuracy", measured=Measured(mean=1.0))
+    assert (
+        claims.judge(claim(), results(fixed, row(BASE, method="b"))).reason
+        == "no values by seed for method a"
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_few_seeds_are_exploratory_however_large_the_difference(count):
+    verdict = claims.judge(claim(), results(row(shifted(50)[:count], method="a"), row(BASE, method="b")))
+    assert (verdict.outcome, verdict.exploratory, verdict.p) == ("inconclusive", True, None)
+    assert f"{count} of the 3" in verdict.reason
+    assert (verdict.detectable is None) == (count == 1)
+
+
+def test_a_claim_may_want_more_seeds():
+    rows = (row(shifted(1)[:4], method="a"), row(BASE, method="b"))
+    assert claims.judge(claim(seeds=5), results(*rows)).exploratory
+
+
+@pytest.mark.parametrize("preset", ["smoke", "lesson"])
+def test_small_presets_never_give_a_verdict(preset):
+    rows = (row(shifted(5), method="a"), row(BASE, method="b"))
+    assert claims.judge(claim(), results(*rows, preset=preset)).outcome == "not_run"
+    assert claims.outcome("tml_fig6", preset, rows) == "not_run"
+
+
+def test_holm_counts_the_tested_claims_of_one_paper_only():
+    noise = (0.9, -0.9, 0.5, 0.0, -0.5)
+    rows = (row(shifted(1, noise), method="a"), row(BASE, method="b"))
+    untested = claim(id="untested", artefact="elsewhere")
+    other = claim(id="other", paper="AAD")
+    one, *_ = claims.judge_together([claim(), untested, other], results(*rows))
+    assert one.p == pytest.approx(stats.ttest_rel(shifted(1, noise), BASE).pvalue)
+    assert one.outcome == "supported"
+    family = [claim(id=str(i)) for i in range(4)]
+    for verdict in claims.judge_together(family, results(*rows)):
+        assert verdict.p == pytest.approx(4 * one.p)
+        assert verdict.outcome == "inconclusive"
+        assert verdict.detectable > one.detectable
+
+
+def test_false_alarms_stay_below_five_percent():
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(300):
+        values = {name: rng.normal(80, 1, 4) for name in "abc"}
+        rows = [row(v, method=name) for name, v in values.items()]
+        family = [claim(id=x + y, rows=[{"method": x}, {"method": y}]) for x, y in ("ab", "ac", "bc")]
+        found += any(v.outcome != "inconclusive" for v in claims.judge_together(family, results(*rows)))
+    assert found / 300 < 0.05 + 2 * 0.0126
+
+
+def test_an_ambiguous_claim_is_an_error_of_the_claim():
+    rows = (row(BASE, method="a", set="x"), row(BASE, method="a", set="y"), row(BASE, method="b"))
+    with pytest.raises(ConfigError, match="claim hand_made: 2 rows of tml_fig6 with method a"):
+        claims.judge(claim(), results(*rows))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "equality"},
+        {"margin": 1.0},
+        {"kind": "gap"},
+        {"kind": "gap", "at_least": 1.0, "at_most": 2.0},
+        {"kind": "gap", "at_least": 1.0, "rows": CHAIN},
+        {"kind": "order"},
+        {"rows": [{"method": "a"}]},
+        {"metrics": {"accuracy": "up"}},
+        {"seeds": 2},
+    ],
+)
+def test_claims_that_make_no_sense_are_refused(change):
+    with pytest.raises(ValueError, match="validation error"):
+        claim(**change)
+
+
+def test_one_word_for_several_verdicts():
+    assert claims.overall([]) == "none"
+    assert claims.overall(["supported", "supported"]) == "supported"
+    assert claims.overall(["supported", "untested"]) == "mixed"
+
+
+def test_every_listed_claim_speaks_of_an_experiment_of_its_paper():
+    assert len(claims.load()) >= 30
+    for one in claims.load():
+        content = contents.find(one.artefact)
+        assert (content.paper, content.kind) == (one.paper, "experiment"), one.id
+        assert one.id.startswith(f"{one.artefact}_")
+    assert claims.find("tml_fig6_extremes").kind == "ordering"
+    with pytest.raises(ConfigError, match="did you mean 'tml_fig6_extremes'"):
+        claims.find("tml_fig6_extreme")
+
+
+def sweep(curve):
+    """Rows of Fig. 6: accuracy ``curve(alpha)`` plus what the seed brings, on both lists."""
+    noise = np.random.default_rng(0).normal(0, 0.02, (10, 2, 5))
+    return [
+        row(shifted(curve(alpha), noise[i, j]), alpha=alpha, set=name)
+        for i, alpha in enumerate(np.arange(10) / 10)
+        for j, name in enumerate(("relief-lfw", "relief-agedb"))
+    ]
+
+
+def test_fig6_end_to_end(tmp_path):
+    artefacts.save(results(*sweep(lambda alpha: 3 - 12 * (alpha - 0.45) ** 2))["tml_fig6"], tmp_path)
+    verdicts = {verdict.claim.id: verdict for verdict in claims.judge_all("classroom", tmp_path)}
+    words = {id: verdict.outcome for id, verdict in verdicts.items()}
+    assert {words.pop(id) for id in list(words) if id.startswith("tml_fig6")} == {"supported"}
+    assert set(words.values()) == {"untested"}
+    assert len(verdicts["tml_fig6_extremes"].comparisons) == 4
+    assert claims.outcomes("classroom", tmp_path)["tml_fig6"] == "supported"
+
+
+def test_fig6_against_the_paper_and_flat():
+    assert (
+        claims.outcome("tml_fig6", "classroom", sweep(lambda alpha: -3 + 12 * (alpha - 0.45) ** 2))
+        == "contradicted"
+    )
+    assert claims.outcome("tml_fig6", "classroom", sweep(lambda alpha: 0.0)) == "inconclusive"
+    assert claims.outcome("tml_fig1", "classroom", []) == "none"
