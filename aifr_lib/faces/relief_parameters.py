@@ -1,0 +1,228 @@
+"""What a relief face is made of: named parameters with ranges, and how they are drawn from seeds.
+
+Everything random is a hash of a seed and a counter, so that a face depends on its own seeds alone, never on its
+place in a batch. All distributions are this project's own (inferred: no paper states any).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aifr_lib.config import ConfigError, nearest
+
+# Standard normal scores of one person. "ageing_*" say how fast this person changes, not what is seen today.
+IDENTITY = (
+    "face_width", "face_length", "cranium", "jaw_width", "jaw_square", "chin_size", "chin_cleft", "cheekbones",
+    "cheek_fullness", "eye_spacing", "eye_size", "eye_tilt", "eye_depth", "lid_fold", "eye_height",
+    "brow_height", "brow_arch", "brow_thickness", "brow_tilt", "brow_gap", "nose_length", "nose_width",
+    "nose_bridge", "nose_hump", "nose_tip", "mouth_width", "mouth_height", "upper_lip", "lower_lip", "mouth_curve",
+    "ear_size", "asymmetry", "masculinity", "skin_tone", "skin_red", "eye_colour", "hair_colour", "hair_red",
+    "hair_curl", "hairline", "widows_peak", "freckles", "moles", "build",
+    "ageing_folds", "ageing_sag", "ageing_spots", "ageing_grey", "ageing_recession", "ageing_weight",
+)  # fmt: skip
+ACTION_UNITS = ("au1", "au2", "au4", "au5", "au6", "au9", "au12", "au17", "au20", "au25")
+POSE = ("yaw", "pitch", "roll")  # degrees; yaw > 0 turns to the picture's right, pitch > 0 looks down
+FRAMING = ("shift_x", "shift_y", "zoom")  # half picture sides; log scale
+LIGHT = ("light_azimuth", "light_elevation", "light_key", "light_ambient", "light_warmth")
+WHITE_BALANCE = ("balance_red", "balance_blue")  # log gains against green
+CAMERA = ("exposure", "contrast", "blur", "noise")  # log gain, log gamma, pixels at 112, grey levels / 255
+STYLE = ("hair_length", "fringe", "hair_volume", "parting", "beard", "moustache", "tan", "gaze_x", "gaze_y")
+SCENE = ("background_red", "background_green", "background_blue", "background_tilt",
+         "cloth_red", "cloth_green", "cloth_blue", "collar")  # fmt: skip
+GROUPS = {
+    "identity": IDENTITY, "action_units": ACTION_UNITS, "pose": POSE, "framing": FRAMING, "light": LIGHT,
+    "white_balance": WHITE_BALANCE, "camera": CAMERA, "style": STYLE, "scene": SCENE,
+}  # fmt: skip
+SCALARS = ("age", "gender", "weight")  # years; 0 female … 1 male; standard scores
+COLUMNS = SCALARS + tuple(name for names in GROUPS.values() for name in names)
+
+_UNIT = (0.0, 1.0)
+RANGES: dict[str, tuple[float, float]] = (
+    dict.fromkeys(IDENTITY, (-4.0, 4.0))
+    | dict.fromkeys(ACTION_UNITS + STYLE + SCENE, _UNIT)
+    | {"age": (0.0, 100.0), "gender": _UNIT, "weight": (-4.0, 4.0)}
+    | {"yaw": (-40.0, 40.0), "pitch": (-30.0, 30.0), "roll": (-45.0, 45.0)}
+    | {"shift_x": (-0.5, 0.5), "shift_y": (-0.5, 0.5), "zoom": (-0.7, 0.7)}
+    | {"light_azimuth": (-90.0, 90.0), "light_elevation": (-60.0, 90.0), "light_key": (0.0, 3.0)}
+    | {"light_ambient": (0.0, 2.0), "light_warmth": (-1.0, 1.0)}
+    | dict.fromkeys(WHITE_BALANCE, (-1.0, 1.0))
+    | {"exposure": (-1.5, 1.5), "contrast": (-0.7, 0.7), "blur": (0.0, 3.0), "noise": (0.0, 0.2)}
+    | {"tan": (-2.0, 2.0), "gaze_x": (-1.0, 1.0), "gaze_y": (-1.0, 1.0), "parting": (-1.0, 1.0)}
+    | {"background_tilt": (-1.0, 1.0)}
+)
+_MASK = 0xFFFFFFFF
+
+
+def _mix(x: Tensor) -> Tensor:
+    # 32-bit finaliser held in int64: the multiplier is under 2^27, so no product overflows on any backend.
+    x = ((x ^ (x >> 16)) * 0x45D9F3B) & _MASK
+    x = ((x ^ (x >> 16)) * 0x45D9F3B) & _MASK
+    return x ^ (x >> 16)
+
+
+def hash32(seeds: Tensor, stream: int, counters: Tensor) -> Tensor:
+    """int64 [B, *counters.shape] in 0 … 2^32 − 1: a hash of (seed, stream, counter). seeds: int64 [B], ≥ 0."""
+    key = _mix(_mix(_mix(seeds & _MASK) ^ (seeds >> 32)) ^ _mix(torch.full_like(seeds, stream + 1)))
+    return _mix((key.reshape(-1, *[1] * counters.dim()) + (counters + 1) * 0x9E3779B9) & _MASK)
+
+
+def uniform(seeds: Tensor, stream: int, count: int) -> Tensor:
+    """float64 [B, count], uniform in (0, 1)."""
+    return (hash32(seeds, stream, torch.arange(count, device=seeds.device)).double() + 0.5) / 2**32
+
+
+def normal(seeds: Tensor, stream: int, count: int, limit: float = 2.8) -> Tensor:
+    """float64 [B, count], standard normal, clipped at ± limit."""
+    return torch.special.ndtri(uniform(seeds, stream, count)).clamp(-limit, limit)
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Parameters of B pictures, one row each; float32 but for the two int64 seeds.
+
+    age [B] years; gender [B], 0 female … 1 male; weight [B] standard score; the other fields are [B, n] with the
+    columns that ``GROUPS`` names. ``identity_seed`` fixes the person's own texture (moles, course of the folds),
+    ``picture_seed`` the picture's (hair strands, camera noise).
+    Errors: ValueError for a parameter outside ``RANGES`` (named, with its row), a wrong shape or an empty batch.
+    """
+
+    identity_seed: Tensor
+    picture_seed: Tensor
+    age: Tensor
+    gender: Tensor
+    weight: Tensor
+    identity: Tensor
+    action_units: Tensor
+    pose: Tensor
+    framing: Tensor
+    light: Tensor
+    white_balance: Tensor
+    camera: Tensor
+    style: Tensor
+    scene: Tensor
+
+    def __post_init__(self) -> None:
+        count = len(self.identity_seed)
+        if count == 0:
+            raise ValueError("a batch of no faces: at least one identity seed is needed")
+        for field in dataclasses.fields(self):
+            value, names = getattr(self, field.name), GROUPS.get(field.name)
+            expected = (count, len(names)) if names else (count,)
+            if tuple(value.shape) != expected:
+                raise ValueError(f"{field.name}: expected shape {list(expected)}, got {list(value.shape)}")
+            if field.name.endswith("_seed"):
+                _check(field.name, value, 0, 2**63 - 1)
+            for name, column in zip(names or (), value.unbind(-1), strict=False):
+                _check(name, column, *RANGES[name])
+            if field.name in RANGES:
+                _check(field.name, value, *RANGES[field.name])
+
+    def __len__(self) -> int:
+        return len(self.identity_seed)
+
+    def __getitem__(self, rows: Any) -> Faces:
+        """The faces of these rows (a slice or an index tensor)."""
+        return Faces(**{field.name: getattr(self, field.name)[rows] for field in dataclasses.fields(self)})
+
+    def to(self, device: str | torch.device) -> Faces:
+        """The same faces on another device."""
+        return Faces(**{f.name: getattr(self, f.name).to(device) for f in dataclasses.fields(self)})
+
+    def table(self) -> dict[str, np.ndarray]:
+        """Every scalar parameter by name: float64 [B] each, in the order of ``COLUMNS``."""
+        columns = {name: getattr(self, name) for name in SCALARS}
+        for group, names in GROUPS.items():
+            columns |= dict(zip(names, getattr(self, group).unbind(-1), strict=True))
+        return {name: column.cpu().double().numpy() for name, column in columns.items()}
+
+    @staticmethod
+    def sample(identity_seeds: Any, ages: Any, picture_seeds: Any, **fixed: Any) -> Faces:
+        """Draw faces: who from the identity seeds, how they are pictured from the picture seeds.
+
+        identity_seeds, picture_seeds: B integers ≥ 0. ages: B years. ``fixed`` sets fields (``pose=[0, 0, 0]``) or
+        single parameters (``yaw=10``, ``au12=0.8``), one value or one a row.
+        Errors: ConfigError for a parameter that does not exist; ValueError as the class.
+        """
+        who, when = _seeds("identity_seeds", identity_seeds), _seeds("picture_seeds", picture_seeds)
+        age = torch.as_tensor(ages, dtype=torch.float64)
+        if not len(who) == len(when) == len(age):
+            raise ValueError(
+                f"{len(who)} identity seeds, {len(age)} ages and {len(when)} picture seeds: must agree"
+            )
+        _check("age", age, *RANGES["age"])
+        fields = {"identity_seed": who, "picture_seed": when, **_draw(who, age, when)}
+        for name, value in fixed.items():
+            group = next((g for g, names in GROUPS.items() if name in names), None)
+            given = torch.as_tensor(value, dtype=torch.float64)
+            if group:
+                fields[group] = fields[group].clone()
+                fields[group][:, GROUPS[group].index(name)] = given
+            elif name in fields and not name.endswith("_seed"):
+                fields[name] = given.expand_as(fields[name]).clone()
+            else:
+                raise ConfigError(f"unknown face parameter '{name}'{nearest(name, (*COLUMNS, *GROUPS))}")
+        return Faces(**{name: v if v.dtype == torch.int64 else v.float() for name, v in fields.items()})
+
+
+def _seeds(what: str, seeds: Any) -> Tensor:
+    values = torch.as_tensor(seeds)
+    if values.dim() != 1 or (len(values) and values.is_floating_point()):
+        raise ValueError(f"{what}: expected a list of integers, got {values.dtype} {list(values.shape)}")
+    return values.long()
+
+
+def _check(name: str, values: Tensor, low: float, high: float) -> None:
+    inside = (values >= low) & (values <= high)
+    if not bool(inside.all()):
+        row = int((~inside).nonzero()[0])
+        raise ValueError(f"{name} of face {row} is {values[row].item():g}: must lie in {low:g} … {high:g}")
+
+
+def _draw(who: Tensor, age: Tensor, when: Tensor) -> dict[str, Tensor]:
+    identity = normal(who, 0, len(IDENTITY))
+    column = {name: identity[:, i] for i, name in enumerate(IDENTITY)}
+    gender = (uniform(who, 1, 1)[:, 0] < 0.5).double()
+    # Middle age puts on weight, at a pace that is the person's own.
+    gain = ((age - 25) / 30).clamp(0, 1) * (0.3 + 0.4 * column["ageing_weight"])
+    weight = 0.55 * column["build"] + gain + 0.45 * normal(when, 2, 1)[:, 0]
+
+    u, n = uniform(when, 3, 32), normal(when, 4, 32)
+    adult = ((age - 16) / 4).clamp(0, 1)
+    # An expression is a few units together, so that most pictures are calm and some are not.
+    smile = (u[:, 0] < 0.45) * u[:, 1]
+    mood = (u[:, 2] < 0.35) * u[:, 3]
+    units = {
+        "au1": 0.7 * mood * (u[:, 4] < 0.4), "au2": 0.7 * mood * (u[:, 4] < 0.55), "au4": mood * (u[:, 4] > 0.6),
+        "au5": 0.6 * mood * (u[:, 5] < 0.4), "au6": 0.8 * smile * u[:, 6], "au9": 0.5 * mood * (u[:, 5] > 0.8),
+        "au12": smile, "au17": 0.6 * mood * (u[:, 7] < 0.4), "au20": 0.5 * mood * (u[:, 7] > 0.7),
+        "au25": ((u[:, 8] < 0.45) * (0.25 + 0.75 * u[:, 9]) * (0.35 + 0.65 * smile)),
+    }  # fmt: skip
+    shaven = 1 - (u[:, 10] < 0.45) * adult * gender
+    length = torch.where(gender > 0.5, 0.25 * u[:, 11] ** 2, 0.15 + 0.85 * u[:, 11])
+    style = {
+        "hair_length": length * (1 - 0.35 * ((age - 45) / 30).clamp(0, 1)), "fringe": (u[:, 12] < 0.4) * u[:, 13],
+        "hair_volume": u[:, 14], "parting": 2 * u[:, 15] - 1, "beard": (1 - shaven) * u[:, 16],
+        "moustache": (1 - shaven) * u[:, 17] ** 0.5, "tan": 0.5 * n[:, 0].clamp(-2, 2),
+        "gaze_x": 0.45 * n[:, 1].clamp(-2, 2), "gaze_y": 0.3 * n[:, 2].clamp(-2, 2),
+    }  # fmt: skip
+    lit = torch.stack([40 * n[:, 3], 24 + 20 * n[:, 4], 0.85 + 0.25 * n[:, 5].clamp(-2, 2),
+                       0.18 + 0.4 * u[:, 18], 0.5 * n[:, 6].clamp(-2, 2)], -1)  # fmt: skip
+    lit[:, 0].clamp_(-80, 80)
+    lit[:, 1].clamp_(-25, 75)
+    return {
+        "age": age, "gender": gender, "weight": weight.clamp(-3, 3), "identity": identity,
+        "action_units": torch.stack([units[name] for name in ACTION_UNITS], -1),
+        "pose": torch.stack([11 * n[:, 7], 6 * n[:, 8], 3.5 * n[:, 9]], -1),
+        "framing": torch.stack([0.035 * n[:, 10], 0.035 * n[:, 11], 0.05 * n[:, 12]], -1),
+        "light": lit,
+        "white_balance": torch.stack([0.2 * n[:, 13], 0.24 * n[:, 14]], -1),
+        "camera": torch.stack([0.18 * n[:, 15], 0.12 * n[:, 16], 0.9 * u[:, 19] ** 2, 0.004 + 0.022 * u[:, 20] ** 2], -1),
+        "style": torch.stack([style[name] for name in STYLE], -1),
+        "scene": torch.cat([u[:, 21:24], 2 * u[:, 24:25] - 1, u[:, 25:29]], -1),
+    }  # fmt: skip
