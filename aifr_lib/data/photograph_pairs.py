@@ -59,7 +59,7 @@ def impostors(images: Images, *, count: int, seed: int = 0) -> tuple[np.ndarray,
 
 
 def _deal(images: Images) -> np.ndarray:
-    """The fold of each picture: people with most pairs first, each to the fold that has fewest."""
+    """The fold of each picture: in rounds, the people with most pairs go to the folds that have fewest."""
     people, members, counts = np.unique(
         images.labels["identity"].to_numpy(), return_inverse=True, return_counts=True
     )
@@ -70,10 +70,11 @@ def _deal(images: Images) -> np.ndarray:
         )
     pairs = counts * (counts - 1) // 2
     fold = np.zeros(len(people), dtype=np.int64)
-    # The pair of (genuine pairs, people) keeps people with one picture from all landing in one fold.
-    load = [(0, 0)] * folds
-    for person in np.argsort(-pairs, kind="stable"):
-        lightest = load.index(min(load))
-        fold[person] = lightest
-        load[lightest] = (load[lightest][0] + int(pairs[person]), load[lightest][1] + 1)
+    load = np.zeros(folds, dtype=np.int64)
+    heaviest = np.argsort(-pairs, kind="stable")
+    # A round gives each fold one person: folds of few people would have too few impostors.
+    for start in range(0, len(people), folds):
+        dealt = heaviest[start : start + folds]
+        fold[dealt] = np.argsort(load, kind="stable")[: len(dealt)]
+        load[fold[dealt]] += pairs[dealt]
     return fold[members]

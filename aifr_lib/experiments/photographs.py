@@ -1,0 +1,186 @@
+"""Both protocols over photographs: scores of pairs and probes, and the rows of numbers that they give.
+
+P1 and TAR@FAR over all genuine pairs and impostors that match them; P2, leave-one-out rank-1; both by the age
+gap between the two photographs where ages are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from aifr_lib.data.images import Images, Pairs
+from aifr_lib.data.photograph_pairs import GAP_EDGES, GAP_NAMES, gap_bins, impostors, verification_list
+from aifr_lib.evaluation.embeddings import normalise
+from aifr_lib.evaluation.identification import leave_one_out
+from aifr_lib.evaluation.intervals import Statistic, by_gap, clustered_bootstrap, mean_interval
+from aifr_lib.evaluation.verification import tar_at_far, ten_fold
+from aifr_lib.reporting.artefacts import Key, Measured, Row
+
+FARS = {"TAR@FAR=1e-2": 1e-2, "TAR@FAR=1e-3": 1e-3}
+# A false accept rate is told where it is at least ten of the impostor pairs at hand.
+LEAST_ACCEPTS = 10
+IMPOSTORS = 20_000
+UNKNOWN_GAP = -1.0
+Scores = Mapping[str, np.ndarray]
+
+
+def measure(images: Images, embeddings: np.ndarray, *, seed: int = 0) -> dict[str, np.ndarray]:
+    """Scores of both protocols over photographs.
+
+    ``pair_*`` [P]: score (cosine), same, fold, a, b (identities), gap (years, −1 unknown), of
+    ``verification_list``.
+    ``impostor_*`` [Q]: score, a, b, of 20,000 impostor pairs. ``probe_*`` [N]: identity, hit, and gap_hit [N,
+    5]: found when, of the genuine pictures, only those at that age gap are enrolled (−1: there are none).
+    """
+    pairs = verification_list(images, seed=seed)
+    a, b = impostors(images, count=IMPOSTORS, seed=seed)
+    unit = normalise(embeddings.astype(np.float64))
+    identity = images.labels["identity"].to_numpy()
+    age = images.labels["age"].to_numpy(dtype=np.float64)
+    gap = np.abs(age[pairs.a] - age[pairs.b])
+    score = _cosines(unit, pairs.a, pairs.b)
+    loo = leave_one_out(embeddings, identity, age)
+    # Each genuine pair serves twice: either picture may be the probe.
+    best = np.full((len(images), len(GAP_NAMES)), -np.inf, dtype=np.float32)
+    known = pairs.same & ~np.isnan(gap)
+    for probe in (pairs.a, pairs.b):
+        np.maximum.at(best, (probe[known], gap_bins(gap)[known]), score[known])
+    best = best[loo.probe]
+    return {
+        "pair_score": score,
+        "pair_same": pairs.same,
+        "pair_fold": pairs.fold.astype(np.int8),
+        "pair_a": identity[pairs.a].astype(np.int32),
+        "pair_b": identity[pairs.b].astype(np.int32),
+        "pair_gap": np.where(np.isnan(gap), UNKNOWN_GAP, gap),
+        "impostor_score": _cosines(unit, a, b),
+        "impostor_a": identity[a].astype(np.int32),
+        "impostor_b": identity[b].astype(np.int32),
+        "probe_identity": identity[loo.probe].astype(np.int32),
+        "probe_hit": loo.hit,
+        "probe_gap_hit": np.where(np.isfinite(best), best > loo.impostor[:, None], -1).astype(np.int8),
+    }
+
+
+def verification_rows(scores: Scores, keys: Mapping[str, Key]) -> list[Row]:
+    """Accuracy (P1) and TAR@FAR in %, over all pairs and by age gap; intervals over people.
+
+    The decisions behind a gap's numbers are those over all gaps: one threshold, as in use.
+    """
+    pair = {name: scores[f"pair_{name}"] for name in ("score", "same", "fold", "a", "b", "gap")}
+    folds = ten_fold(pair["score"].astype(np.float64), pair["same"], pair["fold"], convention="cosine")
+    interval = mean_interval(folds.correct, pair["a"], pair["b"])
+    rows = [
+        _row(keys, "all", "accuracy", folds.accuracy, (100 * interval.low, 100 * interval.high)),
+        _row(keys, "all", "genuine pairs", int(pair["same"].sum())),
+        _row(keys, "all", "impostor pairs", len(scores["impostor_score"])),
+        *_gap_rows(keys, "accuracy", folds.correct, pair["gap"], pair["a"], pair["b"]),
+    ]
+    genuine = pair["same"]
+    people = pair["a"][genuine]
+    values = np.concatenate([pair["score"][genuine], scores["impostor_score"]]).astype(np.float64)
+    same = np.arange(len(values)) < len(people)
+    for name, far in FARS.items():
+        if len(scores["impostor_score"]) * far < LEAST_ACCEPTS:
+            continue
+        point = tar_at_far(values, same, far)
+        spread = clustered_bootstrap(
+            tar_statistic(values, same, far),
+            np.concatenate([people, scores["impostor_a"]]),
+            np.concatenate([people, scores["impostor_b"]]),
+        )
+        accepted = pair["score"][genuine] >= point.threshold
+        if accepted.all() or not accepted.any():
+            # Resampling people who are all accepted shows no spread.
+            spread = mean_interval(accepted, people)
+        rows.append(_row(keys, "all", name, 100 * point.tar, (100 * spread.low, 100 * spread.high)))
+        rows += _gap_rows(keys, name, accepted, pair["gap"][genuine], people)
+    return rows
+
+
+def identification_rows(scores: Scores, keys: Mapping[str, Key]) -> list[Row]:
+    """Leave-one-out rank-1 (P2) in %, over all probes and by age gap; intervals over people."""
+    hit, people = scores["probe_hit"], scores["probe_identity"]
+    interval = mean_interval(hit, people)
+    rows = [
+        _row(keys, "all", "rank-1", 100 * hit.mean(), (100 * interval.low, 100 * interval.high)),
+        _row(keys, "all", "probes", len(hit)),
+    ]
+    for name, hits in zip(GAP_NAMES, scores["probe_gap_hit"].T, strict=True):
+        there = hits >= 0
+        if there.any():
+            interval = mean_interval(hits[there], people[there])
+            ends = (100 * interval.low, 100 * interval.high)
+            rows.append(_row(keys, name, "rank-1", 100 * hits[there].mean(), ends))
+            rows.append(_row(keys, name, "probes", int(there.sum())))
+    return rows
+
+
+def tar_statistic(scores: np.ndarray, same: np.ndarray, far: float) -> Statistic:
+    """TAR (a fraction) at the highest FAR not above ``far``, as a statistic of weights [R, P] of the pairs.
+
+    The threshold is found anew under each weighting, so its uncertainty is part of the interval.
+    """
+    order = np.argsort(-scores, kind="stable")
+    genuine, impostor = order[same[order]], order[~same[order]]
+    # How many genuine pairs score above each impostor.
+    above = np.searchsorted(-scores[genuine], -scores[impostor], side="left")
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        accepted = weights[:, impostor].cumsum(axis=1)
+        first_refused = (accepted <= far * accepted[:, -1:]).sum(axis=1).clip(max=len(impostor) - 1)
+        found = np.pad(weights[:, genuine].cumsum(axis=1), ((0, 0), (1, 0)))
+        total = found[:, -1]
+        tar = found[np.arange(len(weights)), above[first_refused]]
+        good = (total > 0) & (accepted[:, -1] > 0)
+        return np.divide(tar, total, out=np.full(len(total), np.nan), where=good)
+
+    return statistic
+
+
+def list_rows(embeddings: np.ndarray, images: Images, pairs: Pairs, keys: Mapping[str, Key]) -> list[Row]:
+    """Accuracy (P1) in % on one pair list of its own, under the list's name; interval over people."""
+    identity = images.labels["identity"].to_numpy()
+    unit = normalise(embeddings.astype(np.float64))
+    folds = ten_fold(_cosines(unit, pairs.a, pairs.b), pairs.same, pairs.fold, convention="cosine")
+    interval = mean_interval(folds.correct, identity[pairs.a], identity[pairs.b])
+    named = {**keys, "data": pairs.name}
+    return [
+        _row(named, "all", "accuracy", folds.accuracy, (100 * interval.low, 100 * interval.high)),
+        _row(named, "all", "pairs", len(pairs)),
+    ]
+
+
+def _gap_rows(
+    keys: Mapping[str, Key],
+    metric: str,
+    values: np.ndarray,
+    gaps: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray | None = None,
+) -> list[Row]:
+    known = gaps > UNKNOWN_GAP
+    if not known.any():
+        return []
+    table = by_gap(values[known], gaps[known], GAP_EDGES, a[known], None if b is None else b[known])
+    percent = 100 * table[["mean", "low", "high"]].to_numpy(dtype=np.float64)
+    return [
+        _row(keys, name, metric, mean, (low, high))
+        for name, (mean, low, high) in zip(GAP_NAMES, percent, strict=True)
+        if not np.isnan(mean)
+    ]
+
+
+def _row(
+    keys: Mapping[str, Key], gap: str, metric: str, value: float, ends: tuple[float, float] | None = None
+) -> Row:
+    # One person alone in a bin cannot be resampled: the number stands without an interval.
+    ends = None if ends is None or not np.isfinite(ends).all() else (float(ends[0]), float(ends[1]))
+    measured = Measured(mean=float(value), ci95=ends, interval="identities" if ends else None)
+    return Row(keys={**keys, "gap": gap}, metric=metric, measured=measured)
+
+
+def _cosines(unit: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.clip(np.einsum("pd,pd->p", unit[a], unit[b]), -1, 1).astype(np.float32)

