@@ -232,6 +232,7 @@ def claims(
     """
     from aifr_lib.reporting.claims import judge_all
 
+    short = _paper(paper)
     rows = [
         {
             "claim": verdict.claim.id,
@@ -243,7 +244,8 @@ def claims(
             "why": verdict.reason,
             "statement": verdict.claim.statement,
         }
-        for verdict in judge_all(load_preset(preset).name, paper=_paper(paper))
+        for verdict in judge_all(load_preset(preset).name)
+        if short in (None, verdict.claim.paper)
     ]
     if as_json:
         typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))

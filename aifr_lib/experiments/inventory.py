@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aifr_lib.config import ConfigError, load_preset
-from aifr_lib.reporting import artefacts, contents
+from aifr_lib.reporting import artefacts, claims, contents
 from aifr_lib.reporting.artefacts import Artefact
 
 # Whose verdict is shown: only the first two ever carry one.
@@ -31,6 +31,7 @@ class Line:
 def inventory(presets: Sequence[str], paper: str | None = None) -> list[Line]:
     """One line for each table and figure (of one paper, "TML" …), with its results at these presets."""
     lines = []
+    judged = {preset: judge(preset) for preset in presets}
     for entry in contents.load():
         if paper not in (None, entry.paper):
             continue
@@ -43,10 +44,21 @@ def inventory(presets: Sequence[str], paper: str | None = None) -> list[Line]:
             except ConfigError:
                 results[preset] = "damaged"
             else:
-                results[preset], verdicts[preset] = state(artefact), artefact.verdict
+                results[preset], verdicts[preset] = (
+                    state(artefact),
+                    judged[preset].get(entry.id, artefact.verdict),
+                )
         verdict = next((verdicts[preset] for preset in WEIGHT if preset in verdicts), None)
         lines.append(Line(entry.id, entry.notebook, not entry.planned, entry.kind, results, verdict))
     return lines
+
+
+def judge(preset: str) -> dict[str, str]:
+    """The word for each table and figure, corrected over its paper; none where an artefact is damaged."""
+    try:
+        return dict(claims.outcomes(preset))
+    except ConfigError:
+        return {}
 
 
 def state(artefact: Artefact) -> str:
