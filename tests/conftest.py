@@ -35,3 +35,12 @@ def make_images(identities: int = 4, per_identity: int = 4, size: int = 16, seed
 @pytest.fixture
 def images() -> Images:
     return make_images()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_cache(tmp_path_factory, worker_id):
+    """Rendered faces and trained networks of this test run, shared by its processes and thrown away with it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "aifr-cache"
+    os.environ["AIFR_CACHE"] = str(folder)
+    return folder

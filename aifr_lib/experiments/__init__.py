@@ -1,1 +1,15 @@
+"""One plain function for each table or figure: train what is missing, evaluate, give rows.
 
+``EXPERIMENTS`` lists them by the id of the table or figure.
+"""
+
+from aifr_lib.experiments import real, tml, tour
+from aifr_lib.experiments.jobs import Experiment
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "tour": Experiment(run=tour.tour, jobs=tour.jobs),
+    "tml_fig6": Experiment(
+        run=tml.alpha_sweep,
+        jobs=lambda preset, seeds, device: list(tml.alpha_sweep_jobs(preset, seeds, device).values()),
+    ),
+}

@@ -1,7 +1,7 @@
 """The one training loop.
 
 An *objective* is a module whose ``forward(images, labels)`` returns a dict of scalars with the key "loss". Everything
-random at a step is drawn from (seed, step, process), and the order of the pictures from (seed, epoch), so the whole
+random at a micro-batch is drawn from (seed, its number, process), and the order of the pictures from (seed, epoch), so the whole
 state of a training is: weights, optimiser, gradient scaler, step. That is what a checkpoint holds, and why a resumed
 training gives the weights of an uninterrupted one, bit for bit on a CPU.
 """
@@ -123,10 +123,10 @@ def fit(
         ) as bar,
     ):
         while step < plan.steps:
-            seed_step(plan.seed, step, accelerator.process_index)
             for group in stepper.param_groups:
                 group["lr"] = group["initial_lr"] * rate(step)
-            for _ in range(plan.accumulate):
+            for part in range(plan.accumulate):
+                seed_step(plan.seed, step * plan.accumulate + part, accelerator.process_index)
                 pixels, labels, batch_rows = next(stream)
                 images = random_flip(to_input(pixels.to(accelerator.device, non_blocking=True)))
                 labels = labels.to(accelerator.device, non_blocking=True)
@@ -161,9 +161,9 @@ def fit(
     return {**scalars, "seconds": seconds, "images_per_s": (step - first) * plan.batch / max(seconds, 1e-9)}
 
 
-def seed_step(seed: int, step: int, process: int) -> None:
-    """Seed torch from (seed, step, process); a hash, because the CPU generator keeps only 32 bits of a seed."""
-    torch.manual_seed(zlib.crc32(f"{seed}/{step}/{process}".encode()))
+def seed_step(seed: int, number: int, process: int) -> None:
+    """Seed torch for one micro-batch; by a hash, because the CPU generator keeps only 32 bits of a seed."""
+    torch.manual_seed(zlib.crc32(f"{seed}/{number}/{process}".encode()))
 
 
 def check_finite(

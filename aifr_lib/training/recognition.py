@@ -12,17 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from aifr_lib.config import Recognition, Relief, choose, data_dir, validate
-from aifr_lib.data import folder, relief
+from aifr_lib.data import relief
+from aifr_lib.data.aligned import load_folder
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import Rows
 from aifr_lib.losses import margins
 from aifr_lib.losses.transformer_metric import TransformerMetric
-from aifr_lib.models import BACKBONES, build, weights
+from aifr_lib.models import BACKBONES, Backbone, build, weights
 from aifr_lib.models.transformer_branch import TransformerBranch
 from aifr_lib.training.engine import Plan, fit
 
@@ -42,9 +44,9 @@ class Trained:
     scalars: dict[str, float]
 
 
-def backbone(config: Recognition) -> nn.Module:
+def backbone(config: Recognition) -> Backbone:
     """The network whose embedding is used at test time."""
-    options = {"input_hw": config.input_hw, "embedding": config.embedding, "width": config.width}
+    options: dict[str, Any] = {"input_hw": config.input_hw, "embedding": config.embedding, "width": config.width}
     if config.backbone.startswith("iresnet"):
         options["dropout"] = config.dropout
     choose("backbone", config.backbone, BACKBONES)
@@ -54,14 +56,12 @@ def backbone(config: Recognition) -> nn.Module:
 def objective(config: Recognition, classes: int) -> TransformerMetric:
     """Backbone, margin head and, for α > 0, the transformer branch: what TML Fig. 5 draws."""
     margin = choose("loss", config.loss, MARGINS) if config.m is None else config.m
-    options = {} if config.loss == "softmax" else {"s": config.s, "m": margin}
-
-    def head(width: int) -> nn.Module:
-        return margins.build(config.loss, width, classes, **options)
-
+    options = {"s": config.s} if config.loss == "softmax" else {"s": config.s, "m": margin}
     network = backbone(config)
+    # Before the branch, so that with one seed all α start from the same backbone and head.
+    head = margins.build(config.loss, config.embedding, classes, **options)
     if config.alpha == 0:
-        return TransformerMetric(network, head(config.embedding))
+        return TransformerMetric(network, head)
     height, width = network.feature_hw
     branch = TransformerBranch(
         network.feature_channels,
@@ -73,7 +73,7 @@ def objective(config: Recognition, classes: int) -> TransformerMetric:
     )
     return TransformerMetric(
         network,
-        head(config.embedding),
+        head,
         branch,
         alpha=config.alpha,
         classifier=config.classifier,
@@ -121,7 +121,8 @@ def training_faces(config: Recognition) -> Images:
             f"'{config.data}' is not here: set AIFR_DATA to a folder that holds {config.data}/IDENTITY/PICTURE.jpg, "
             f"pictures aligned to 112×112 (AIFR_DATA is {'not set' if root is None else root})"
         )
-    return folder.read(root / config.data).images
+    images, _ = load_folder(root / config.data)
+    return images
 
 
 def train(

@@ -1,0 +1,108 @@
+"""One recognition run: train a network, score it on pair lists. Tables and figures of TML are made of these."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from aifr_lib.config import Recognition, Relief
+from aifr_lib.data import relief
+from aifr_lib.data.images import Images, Pairs
+from aifr_lib.data.loader import crop_columns
+from aifr_lib.evaluation.embeddings import embed
+from aifr_lib.evaluation.intervals import mean_interval
+from aifr_lib.evaluation.verification import verify
+from aifr_lib.experiments.jobs import Job
+from aifr_lib.reporting.runs import DataId, Result, RunSpec
+from aifr_lib.training.engine import LOG, accelerator_for
+from aifr_lib.training.recognition import RECIPE, RECIPE_VERSION, train
+
+
+@lru_cache(maxsize=2)
+def test_faces(settings: Relief) -> Images:
+    """The relief test faces of these settings (kept: runs of one sweep share them)."""
+    return relief.load(
+        "test", size=settings.size, identities=settings.test_identities, per_identity=settings.test_per_identity
+    )
+
+
+@lru_cache(maxsize=8)
+def test_pairs(settings: Relief, name: str) -> Pairs:
+    """One verification list over ``test_faces``."""
+    return relief.pairs(test_faces(settings), name, count=settings.pairs)
+
+
+def spec(config: Recognition) -> RunSpec:
+    """What names the run of ``config``: every value but the seed, which stands apart, and the data."""
+    settings = config.relief
+    digests = (
+        relief.digest(
+            "train",
+            size=settings.size,
+            identities=settings.train_identities,
+            per_identity=settings.train_per_identity,
+            span=settings.span,
+        ),
+        relief.digest(
+            "test", size=settings.size, identities=settings.test_identities, per_identity=settings.test_per_identity
+        ),
+    )
+    return RunSpec(
+        recipe=RECIPE,
+        recipe_version=RECIPE_VERSION,
+        seed=config.seed,
+        values=config.model_dump(mode="json", exclude={"seed"}),
+        data=DataId(name="relief faces", version=relief.VERSION, hash="-".join(digests)),
+    )
+
+
+def job(config: Recognition, device: str | None = None) -> Job:
+    """The run of ``config`` on ``device`` (None: the best there is)."""
+    return Job(spec(config), lambda folder: compute(config, folder, device))
+
+
+def compute(config: Recognition, folder: Path, device: str | None = None) -> Result:
+    """Train into ``folder`` (resuming what is there), then protocol P1 on each pair list.
+
+    scores: ``LIST`` the cosine of each pair (float16 [P]). summary: per list the accuracy in % and its 95 % interval
+    from a bootstrap clustered by identity; the checksum of the weights; images per second.
+    """
+    started = time.perf_counter()
+    trained = train(config, folder, device=device)
+    target = accelerator_for(device, "no").device
+    scores, summary = score(trained.backbone, config, str(target))
+    return Result(
+        scores=scores,
+        summary={
+            **summary,
+            "checksum": trained.checksum,
+            "loss": trained.scalars.get("loss"),
+            "images_per_s": trained.scalars["images_per_s"],
+        },
+        device=str(target),
+        wall_s=time.perf_counter() - started,
+        log_tail=(folder / LOG).read_text(encoding="utf-8").splitlines(),
+    )
+
+
+def score(network: nn.Module, config: Recognition, device: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Protocol P1 of one network on each pair list of ``config``: cosines by list, and the summary of ``compute``."""
+    images = test_faces(config.relief)
+    identities = images.labels["identity"].to_numpy()
+    embeddings = embed(network, crop_columns(images.pixels, config.input_hw), device=device, progress=True)
+    scores: dict[str, np.ndarray] = {}
+    accuracy, interval = {}, {}
+    for name in config.relief.pair_lists:
+        pairs = test_pairs(config.relief, name)
+        result = verify(embeddings, pairs)
+        scores[name] = result.scores
+        accuracy[name] = result.accuracy
+        interval[name] = [
+            100 * end for end in mean_interval(result.correct, identities[pairs.a], identities[pairs.b])
+        ]
+    return scores, {"accuracy": accuracy, "interval": interval}

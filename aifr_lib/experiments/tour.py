@@ -1,0 +1,101 @@
+"""The one network of the opening notebook and of every page that needs a trained network at hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import nn
+
+from aifr_lib.config import Preset, Recognition, cache_dir, repository_root
+from aifr_lib.experiments import recognise
+from aifr_lib.experiments.jobs import Job, gather
+from aifr_lib.models import weights
+from aifr_lib.reporting import artefacts
+from aifr_lib.reporting.artefacts import Artefact, Measured, Row
+from aifr_lib.reporting.runs import Result, RunStore, git, total_wall, versions
+from aifr_lib.training import recognition
+from aifr_lib.training.engine import accelerator_for
+
+COMMITTED = Path("figures") / "tour" / "weights.safetensors"
+RECIPE, RECIPE_VERSION = "tour", 1
+
+
+def network(preset: Preset, device: str | None = None) -> tuple[nn.Module, Recognition]:
+    """The tour's network in eval mode with its settings: the committed one, or one trained now in seconds.
+
+    A network that was trained here before is loaded from the cache. The settings say what it was trained on, but how
+    many test faces and pairs to use is the preset's choice.
+    """
+    config = preset.tour.train
+    if preset.tour.committed:
+        net, trained = recognition.load(repository_root() / COMMITTED)
+        test = config.relief.model_copy(update={"size": trained.relief.size})
+        return net, trained.model_copy(update={"relief": test})
+    folder = cache_dir() / "runs" / preset.name / recognise.spec(config).key
+    return recognition.train(config, folder, device=device).backbone, config
+
+
+def jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> list[Job]:
+    """The one run of the tour: its network on the pair lists. The network has one seed, whatever ``seeds`` says."""
+    config = preset.tour.train
+    spec = recognise.spec(config)
+    if preset.tour.committed:
+        committed = weights.read_metadata(repository_root() / COMMITTED)["digest"]
+        spec = spec.model_copy(update={"values": {"weights": committed, "relief": config.relief.model_dump(mode="json")}})
+    spec = spec.model_copy(update={"recipe": RECIPE, "recipe_version": RECIPE_VERSION})
+
+    def compute(folder: Path) -> Result:
+        started = time.perf_counter()
+        net, trained = network(preset, device)
+        target = str(accelerator_for(device, "no").device)
+        scores, summary = recognise.score(net, trained, target)
+        return Result(scores, summary, target, time.perf_counter() - started)
+
+    return [Job(spec, compute)]
+
+
+def tour(
+    preset: Preset,
+    *,
+    seeds: Sequence[int] | None = None,
+    device: str | None = None,
+    compute: bool = True,
+    fresh: bool = False,
+    out: str | Path | None = None,
+) -> Artefact:
+    """The tour's network on random and on cross-age pairs; intervals over test identities (it has one seed)."""
+    root = Path(out) if out else artefacts.figures_root(preset.name)
+    runs = gather(RunStore(root), dict(enumerate(jobs(preset, seeds, device))), compute=compute, fresh=fresh)
+    run = runs.get(0)
+    rows = tuple(
+        Row(
+            keys={"set": name},
+            metric="accuracy",
+            measured=run
+            and Measured(
+                mean=run.summary["accuracy"][name],
+                ci95=tuple(run.summary["interval"][name]),
+                interval="identities",
+            ),
+        )
+        for name in preset.tour.train.relief.pair_lists
+    )
+    artefact = Artefact(
+        id="tour",
+        kind="experiment",
+        preset=preset.name,
+        seeds=(preset.tour.train.seed,),
+        data=recognise.spec(preset.tour.train).data,
+        device=run and run.device,
+        versions=versions(),
+        git=git(),
+        wall_s=total_wall(runs.values()),
+        runs=tuple(run.key for run in runs.values()),
+        rows=rows,
+        verdict="none",
+    )
+    if run:
+        artefacts.save(artefact, root)
+    return artefact

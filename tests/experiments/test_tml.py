@@ -1,0 +1,102 @@
+import pytest
+
+from aifr_lib.config import load_preset
+from aifr_lib.experiments import EXPERIMENTS, recognise, tml, tour
+from aifr_lib.reporting import artefacts
+
+TINY = {
+    "relief": {
+        "size": 32,
+        "train_identities": 8,
+        "train_per_identity": 4,
+        "test_identities": 20,
+        "test_per_identity": 4,
+        "pairs": 20,
+    },
+    "input_hw": [32, 32],
+    "width": 0.25,
+    "embedding": 16,
+    "layers": 1,
+    "heads": 4,
+    "feedforward": 32,
+    "batch": 16,
+    "epochs": 1,
+    "drops": [],
+}
+
+
+@pytest.fixture
+def preset():
+    return load_preset(
+        "smoke",
+        {
+            "alpha_sweep.train": TINY,
+            "alpha_sweep.alphas": [0.0, 0.4],
+            "alpha_sweep.seeds": [0, 1],
+            "tour.train": TINY,
+        },
+    )
+
+
+def test_sweep_trains_what_is_missing_then_only_loads(preset, tmp_path, monkeypatch):
+    first = tml.alpha_sweep(preset, device="cpu", out=tmp_path)
+    assert first.verdict == "not_run", "a smoke result is never evidence"
+    assert len(first.runs) == 4
+    assert first.seeds == (0, 1)
+    for row in first.rows:
+        assert set(row.measured.per_seed) == {0, 1}
+        assert row.measured.interval == "seeds"
+        assert 0 <= row.measured.mean <= 100
+    monkeypatch.setattr(recognise, "train", None)
+    again = tml.alpha_sweep(preset, device="cpu", out=tmp_path)
+    assert again.rows == first.rows
+    assert artefacts.load("tml_fig6", "smoke", tmp_path).rows == first.rows
+    assert (tmp_path / "tml_fig6" / "tml_fig6.svg").stat().st_size > 1000
+
+
+def test_without_computing_nothing_is_invented(preset, tmp_path):
+    artefact = tml.alpha_sweep(preset, compute=False, out=tmp_path)
+    assert artefact.runs == ()
+    assert all(row.measured is None for row in artefact.rows)
+    assert not (tmp_path / "tml_fig6").exists()
+
+
+def test_one_seed_shows_the_interval_over_people(preset, tmp_path):
+    artefact = tml.alpha_sweep(preset, seeds=[0], device="cpu", out=tmp_path)
+    assert {row.measured.interval for row in artefact.rows} == {"identities"}
+
+
+def test_jobs_differ_in_alpha_and_seed_alone(preset):
+    jobs = tml.alpha_sweep_jobs(preset)
+    assert len({job.spec.key for job in jobs.values()}) == 4
+    values = [{k: v for k, v in job.spec.values.items() if k != "alpha"} for job in jobs.values()]
+    assert all(value == values[0] for value in values)
+
+
+def test_key_changes_with_every_setting_and_with_the_recipe(preset, monkeypatch):
+    train = preset.alpha_sweep.train
+    key = recognise.spec(train).key
+    assert key == recognise.spec(train.model_copy()).key
+    for change in ({"lr": 0.05}, {"seed": 1}, {"relief": train.relief.model_copy(update={"pairs": 40})}):
+        assert recognise.spec(train.model_copy(update=change)).key != key
+    monkeypatch.setattr(recognise, "RECIPE_VERSION", 99)
+    assert recognise.spec(train).key != key
+
+
+def test_tour_at_smoke_trains_its_own_network(preset, tmp_path):
+    artefact = tour.tour(preset, device="cpu", out=tmp_path)
+    assert {row.keys["set"] for row in artefact.rows} == {"relief-lfw", "relief-agedb"}
+    assert all(row.measured.interval == "identities" for row in artefact.rows)
+
+
+def test_committed_results_are_not_stale():
+    """What figures/classroom shows was computed from the recipes and data as they are now."""
+    preset = load_preset("classroom")
+    for name, experiment in EXPERIMENTS.items():
+        try:
+            artefact = artefacts.load(name, "classroom")
+        except FileNotFoundError:
+            continue
+        assert artefact.preset == "classroom"
+        expected = {spec.key for spec in experiment.specs(preset)}
+        assert set(artefact.runs) <= expected, f"{name} is stale: aifr reproduce {name} --preset classroom"

@@ -1,0 +1,89 @@
+import math
+
+import pytest
+import torch
+from conftest import make_images
+
+from aifr_lib.config import Recognition
+from aifr_lib.models import weights
+from aifr_lib.training import recognition
+
+SMALL = Recognition(
+    input_hw=(16, 16), width=0.25, embedding=16, layers=1, heads=4, feedforward=32, batch=8, epochs=2, drops=(), lr=0.02
+)
+
+
+def small(**change):
+    return Recognition.model_validate({**SMALL.model_dump(), **change})
+
+
+def test_step_schedule_is_the_papers():
+    """TML section IV-B: a tenth after epochs 10, 18 and 22."""
+    factor = recognition.rate(Recognition(), steps_per_epoch=100, steps=2400)
+    assert [factor(step) for step in (0, 999, 1000, 1799, 1800, 2199, 2200, 2399)] == pytest.approx(
+        [1, 1, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
+    )
+
+
+def test_warm_up_is_linear_and_cosine_ends_at_nothing():
+    factor = recognition.rate(Recognition(schedule="cosine", warmup=1), steps_per_epoch=4, steps=20)
+    assert [factor(step) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
+    for step in range(4, 20):
+        assert factor(step) == pytest.approx(0.5 * (1 + math.cos(math.pi * (step - 4) / 16)))
+
+
+def test_one_seed_starts_all_alphas_from_the_same_weights():
+    starts = []
+    for alpha in (0.0, 0.4, 0.9):
+        torch.manual_seed(3)
+        module = recognition.objective(small(alpha=alpha), 4)
+        starts.append({**module.backbone.state_dict(), "head": module.head.weight})
+    for other in starts[1:]:
+        assert all(torch.equal(value, other[name]) for name, value in starts[0].items())
+
+
+@pytest.mark.parametrize("loss", ["softmax", "cosface", "arcface", "adaface"])
+@pytest.mark.parametrize("alpha", [0.0, 0.4])
+def test_every_loss_learns_a_tiny_set(tmp_path, loss, alpha):
+    images = make_images()
+    trained = recognition.train(
+        small(loss=loss, alpha=alpha, epochs=30, s=16, lr=0.05), tmp_path, device="cpu", progress=False, images=images
+    )
+    assert trained.scalars["loss_margin"] < {"softmax": 0.7}.get(loss, 6.0)
+    assert not trained.backbone.training
+
+
+def test_paper_preset_builds_and_takes_one_step(tmp_path):
+    """The exact networks of Fig. 6 (MobileFaceNet, six-layer branch, 112×96), one step on noise."""
+    from aifr_lib.config import load_preset
+
+    train = load_preset("paper").alpha_sweep.train
+    config = train.model_copy(update={"alpha": 0.4, "batch": 4, "epochs": 1, "precision": "no"})
+    images = make_images(identities=2, per_identity=2, size=112)
+    trained = recognition.train(config, tmp_path, device="cpu", progress=False, images=images)
+    assert sum(p.numel() for p in trained.backbone.parameters()) == 999_680
+    assert math.isfinite(trained.scalars["loss"])
+
+
+def test_saved_network_comes_back_the_same(tmp_path):
+    trained = recognition.train(SMALL, tmp_path, device="cpu", progress=False, images=make_images())
+    network, config = recognition.load(trained.weights)
+    assert config == SMALL
+    assert weights.digest(network.state_dict()) == trained.checksum
+    x = torch.randn(2, 3, 16, 16)
+    assert torch.equal(network(x), trained.backbone(x))
+
+
+def test_a_file_of_another_origin_is_refused(tmp_path):
+    weights.save_weights(torch.nn.Linear(2, 2), tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="names no settings"):
+        recognition.load(tmp_path / "other.safetensors")
+
+
+def test_missing_data_set_says_where_it_should_be(tmp_path, monkeypatch):
+    monkeypatch.setenv("AIFR_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="casia-webface/IDENTITY/PICTURE.jpg"):
+        recognition.training_faces(small(data="casia-webface"))
+    monkeypatch.delenv("AIFR_DATA")
+    with pytest.raises(FileNotFoundError, match="AIFR_DATA is not set"):
+        recognition.training_faces(small(data="casia-webface"))
