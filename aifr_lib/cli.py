@@ -463,7 +463,7 @@ def faces(
         years = _years(ages)
         if out.suffix.lower() != ".png":
             raise ConfigError(f"--out must name a .png for a sheet, got '{out}'")
-        sheet = relief.sheet(identities=range(identities), ages=years, size=size, seed=seed)
+        sheet = relief.sheet(identities, years, size, seed)
         with atomic_write(out) as path:
             Image.fromarray(sheet).save(path)
     elif per_identity is not None and ages is None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -170,6 +172,32 @@ def test_ctrl_c_exits_as_a_shell_expects(monkeypatch: pytest.MonkeyPatch) -> Non
     result = aifr("train", "--out", "x")
     assert result.code == 130
     assert result.err == "stopped at step 3 of 9; run the same command again to go on\n"
+
+
+def test_a_stopped_training_goes_on_to_the_weights_of_an_unbroken_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIFR_CACHE", str(tmp_path / "cache"))
+    small = ["-p", "relief.train_identities=6", "-p", "batch=8", "-p", "epochs=10"]
+    settings = ["train", "--preset", "smoke", "--device", "cpu", *small]
+    whole = aifr(*settings, "--out", str(tmp_path / "whole"))
+    assert whole.code == 0
+
+    broken = tmp_path / "broken"
+    command = [sys.executable, "-m", "aifr_lib.cli", *settings, "--out", str(broken)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    for _ in range(1200):
+        if (broken / "log.jsonl").exists():
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "run the same command again to go on" in err
+    assert not (broken / "weights.safetensors").exists()
+
+    resumed = aifr(*settings, "--out", str(broken))
+    assert resumed.code == 0
+    assert resumed.out.splitlines()[-1] == whole.out.splitlines()[-1]
 
 
 def test_align_names_what_it_missed(monkeypatch: pytest.MonkeyPatch) -> None:
