@@ -23,6 +23,7 @@ from aifr_lib.config import (
     validate,
 )
 from aifr_lib.reporting.runs import DataId, Git
+from aifr_lib.reporting.slider import picture_type
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,6 +31,20 @@ if TYPE_CHECKING:
 Kind = Literal["experiment", "settings", "diagram", "gallery"]
 Outcome = Literal["supported", "contradicted", "inconclusive", "untested", "mixed", "not_run", "none"]
 Key = bool | int | float | str
+
+# What an axis or a column says of a metric and of an interval.
+METRICS = {
+    "accuracy": "verification accuracy, %",
+    "rank1": "rank-1, %",
+    "tar": "true acceptance rate, %",
+    "corr": "Pearson correlation",
+    "mae": "mean absolute error",
+}
+INTERVALS = {
+    "seeds": "Student's t over seeds",
+    "identities": "bootstrap clustered by identity",
+    "trials": "Wilson",
+}
 
 # Presets too small for a verdict.
 UNJUDGED = ("smoke", "lesson")
@@ -127,7 +142,7 @@ def save(
     """Write ``<root>/<id>/``: ``<id>.csv``, ``.svg`` and ``.png`` of a figure, ``frames/``, ``<id>.json``.
 
     The JSON comes last, so that where it is new all the rest is. ``root`` defaults to ``figures/<preset>``;
-    the folder is returned. Frames are SVG text or PNG bytes.
+    the folder is returned. Frames are SVG text, or PNG or JPEG bytes.
     """
     folder = (Path(root) if root else figures_root(artefact.preset)) / artefact.id
     with atomic_write(folder / f"{artefact.id}.csv") as path:
@@ -140,9 +155,8 @@ def save(
     if frames is not None:
         shutil.rmtree(folder / "frames", ignore_errors=True)
         for number, frame in enumerate(frames):
-            suffix, content = ("svg", frame.encode()) if isinstance(frame, str) else ("png", frame)
-            with atomic_write(folder / "frames" / f"{number:02d}.{suffix}") as path:
-                path.write_bytes(content)
+            with atomic_write(folder / "frames" / f"{number:02d}.{picture_type(frame)}") as path:
+                path.write_bytes(frame.encode() if isinstance(frame, str) else frame)
     with atomic_write(folder / f"{artefact.id}.json") as path:
         text = json.dumps(artefact.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False)
         path.write_text(text + "\n", encoding="utf-8")

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from aifr_lib.config import Strict, choose, validate
 from aifr_lib.reporting import artefacts
-from aifr_lib.reporting.artefacts import UNJUDGED, Outcome, Row
+from aifr_lib.reporting.artefacts import UNJUDGED, Artefact, Outcome, Row
 from aifr_lib.reporting.comparisons import Comparison, Missing, Selector, compare
 from aifr_lib.reporting.papers import Paper
 from aifr_lib.reporting.seeds import Paired, holm, smallest_detectable
@@ -102,6 +102,13 @@ def find(id: str) -> Claim:
 def judge(claim: Claim, results: Mapping[str, Results]) -> Verdict:
     """The verdict on one claim alone, from artefacts by id."""
     return judge_together([claim], results)[0]
+
+
+def judge_artefact(artefact: Artefact) -> list[Verdict]:
+    """Verdicts on the claims that speak of one artefact, corrected among themselves."""
+    return judge_together(
+        [claim for claim in load() if claim.artefact == artefact.id], {artefact.id: artefact}
+    )
 
 
 def judge_all(preset: str, root: str | Path | None = None) -> list[Verdict]:

@@ -59,7 +59,7 @@ def test_csv_is_flat_with_blanks_for_what_is_missing(tmp_path):
 
 
 def test_frames_are_numbered_and_old_ones_go(tmp_path):
-    folder = artefacts.save(artefact(), tmp_path, frames=["<svg/>", b"\x89PNG", "<svg/>"])
+    folder = artefacts.save(artefact(), tmp_path, frames=["<svg/>", b"\x89PNG\r\n\x1a\n", "<svg/>"])
     assert sorted(path.name for path in (folder / "frames").iterdir()) == ["00.svg", "01.png", "02.svg"]
     artefacts.save(artefact(), tmp_path, frames=["<svg/>"])
     assert [path.name for path in (folder / "frames").iterdir()] == ["00.svg"]

@@ -1,0 +1,98 @@
+"""What a page says about a result, as HTML for notebooks and book: the stamp, the claim's box, the table."""
+
+from __future__ import annotations
+
+from html import escape
+
+from aifr_lib.reporting.artefacts import INTERVALS, METRICS, Artefact, Row
+from aifr_lib.reporting.claims import Verdict
+
+WORDS = {
+    "supported": "supported",
+    "contradicted": "contradicted",
+    "inconclusive": "inconclusive",
+    "untested": "untested",
+    "not_run": "no verdict at this size",
+}
+NOT_PEOPLE = (
+    "Relief faces are not people: this speaks of the method on drawn faces, not of the paper's numbers."
+)
+# Colours come from the page, so that boxes look right in light and dark, in the book and in a notebook.
+_BOX = "border:1px solid currentColor;border-left-width:5px;border-radius:4px;padding:.6em 1em;margin:1em 0"
+_SMALL = "font-size:.85em;opacity:.8"
+
+
+def stamp(artefact: Artefact) -> str:
+    """One small line: preset, data, seeds, device, commit, software, time."""
+    data, git = artefact.data, artefact.git
+    commit = "no commit known" if git.sha is None else f"commit {git.sha[:10]}"
+    parts = [
+        f"preset {artefact.preset}",
+        "no data" if data is None else f"{data.name} {data.version} ({data.hash[:10]})",
+        f"seeds {', '.join(map(str, artefact.seeds))}" if artefact.seeds else "no seeds",
+        artefact.device or "no device",
+        commit + (" with uncommitted changes" if git.dirty else ""),
+        ", ".join(f"{name} {version}" for name, version in artefact.versions.items()),
+        f"runs: {len(artefact.runs)}, {_duration(artefact.wall_s)} in all",
+    ]
+    return f'<p class="aifr-stamp" style="{_SMALL}">{" · ".join(escape(part) for part in parts if part)}</p>'
+
+
+def claim_box(verdict: Verdict) -> str:
+    """The claim, its verdict and why, what difference could have been seen, and what the data are not."""
+    claim = verdict.claim
+    word = WORDS.get(verdict.outcome, verdict.outcome) + (" (exploratory)" if verdict.exploratory else "")
+    lines = [
+        f"<strong>The claim</strong> ({escape(claim.source)}): {escape(claim.statement)}",
+        f'<strong>Our verdict:</strong> <span class="aifr-verdict aifr-{verdict.outcome}">{word}</span>. '
+        f"{escape(verdict.reason)}.",
+    ]
+    if verdict.detectable is not None:
+        size = f"{verdict.detectable:.2g} {claim.unit}".rstrip()
+        lines.append(f"A true difference of {escape(size)} would have been seen four times out of five.")
+    if verdict.comparisons:
+        lines.append(NOT_PEOPLE)
+    body = "".join(f'<p style="margin:.25em 0">{line}</p>' for line in lines)
+    return f'<aside class="aifr-claim aifr-claim-{verdict.outcome}" style="{_BOX}">{body}</aside>'
+
+
+def artefact_table(artefact: Artefact) -> str:
+    """Every row: keys, our mean with its 95 % interval and number of seeds, the paper's number and source."""
+    rows = artefact.rows
+    names = list(dict.fromkeys(name for row in rows for name in row.keys))
+    head = [*names, "measure", "ours [95 % interval]", "seeds", "the paper, on its own data"]
+    body = "".join(_tr("td", [*(_cell(row.keys.get(name)) for name in names), *_values(row)]) for row in rows)
+    kinds = dict.fromkeys(row.measured.interval for row in rows if row.measured and row.measured.interval)
+    note = f"Intervals: {'; '.join(INTERVALS[kind] for kind in kinds)}." if kinds else ""
+    return (
+        '<div class="aifr-table" style="overflow-x:auto"><table>'
+        f"<thead>{_tr('th', head)}</thead><tbody>{body}</tbody></table>"
+        f'<p style="{_SMALL}">{escape(note)}</p></div>'
+    )
+
+
+def _values(row: Row) -> list[str]:
+    measured = row.measured
+    if measured is None:
+        ours, seeds = "not run", ""
+    else:
+        interval = f" [{measured.ci95[0]:.4g}, {measured.ci95[1]:.4g}]" if measured.ci95 else ""
+        ours, seeds = f"{measured.mean:.4g}{interval}", str(len(measured.per_seed) or "")
+    source = f" ({row.paper_source})" if row.paper_source else ""
+    paper = ("" if row.paper is None else f"{row.paper:g}") + source
+    return [METRICS.get(row.metric, row.metric), ours, seeds, paper.strip()]
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _tr(tag: str, cells: list[str]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,155 @@
+"""One look for every figure, and the plots that many pages share. The same figure gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from aifr_lib.config import atomic_write
+from aifr_lib.reporting.artefacts import INTERVALS, METRICS, Row
+
+PALETTE = sns.color_palette("colorblind")
+SAME, DIFFERENT, PAPER = PALETTE[0], PALETTE[1], PALETTE[7]
+MARKERS = "osD^vPX"
+
+# Text stays text: it is smaller than outlines, and where DejaVu is missing, Verdana has its widths.
+_EXACT: dict[Any, Any] = {"svg.hashsalt": "aifr", "svg.fonttype": "none"}
+
+
+def style() -> None:
+    """Set the companion's look for all figures of this process."""
+    sns.set_theme(
+        context="notebook",
+        style="whitegrid",
+        palette="colorblind",
+        rc={
+            "figure.figsize": (7, 4),
+            "figure.dpi": 110,
+            "savefig.dpi": 150,
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "legend.frameon": False,
+            "grid.alpha": 0.5,
+            **_EXACT,
+        },
+    )
+
+
+def save_figure(figure: Figure, stem: str | Path) -> None:
+    """Write ``stem.svg`` and ``stem.png``, each whole or not at all; the same figure gives the same bytes."""
+    stem = Path(stem)
+    with mpl.rc_context(_EXACT):
+        for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
+            with atomic_write(stem.with_name(f"{stem.name}.{suffix}")) as path:
+                figure.savefig(path, format=suffix, bbox_inches="tight", metadata=metadata)
+
+
+def svg(figure: Figure) -> str:
+    """The figure as SVG text, a frame for a slider: not cropped, so that all are of one size. Closes it."""
+    text = io.StringIO()
+    with mpl.rc_context(_EXACT):
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    plt.close(figure)
+    return text.getvalue()
+
+
+def picture(pixels: np.ndarray) -> bytes:
+    """JPEG bytes of one picture (uint8 [H,W,3], RGB), a frame for a slider: a fifth of the size of PNG."""
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "JPEG", quality=90, subsampling=0)
+    return content.getvalue()
+
+
+def score_histogram(
+    axis: Axes, same: np.ndarray, different: np.ndarray, threshold: float | None = None, bins: int = 60
+) -> None:
+    """Scores of pairs of one person and of two, in % of each kind; what a threshold gets wrong is darker."""
+    low, high = min(np.min(same), np.min(different)), max(np.max(same), np.max(different))
+    edges = np.linspace(float(low), float(high) + 1e-9, bins + 1)
+    centres = (edges[:-1] + edges[1:]) / 2
+    for scores, colour, name in ((same, SAME, "one person"), (different, DIFFERENT, "two people")):
+        share = 100 * np.histogram(scores, edges)[0] / len(scores)
+        axis.stairs(share, edges, fill=True, color=colour, alpha=0.4, label=name)
+        if threshold is not None:
+            wrong = centres < threshold if name == "one person" else centres >= threshold
+            axis.stairs(np.where(wrong, share, 0), edges, fill=True, color=colour)
+    if threshold is not None:
+        axis.axvline(threshold, color="0.25", linewidth=1.5, linestyle="--")
+    axis.set(xlabel="cosine similarity of the two embeddings", ylabel="share of pairs, %")
+    axis.legend(loc="upper left")
+
+
+def roc(axis: Axes, far: np.ndarray, tar: np.ndarray, label: str | None = None) -> None:
+    """True against false acceptance rate (fractions in, % drawn), the latter on a logarithmic axis."""
+    drawn = far > 0
+    axis.plot(100 * far[drawn], 100 * tar[drawn], drawstyle="steps-post", label=label)
+    axis.set(xscale="log", xlabel="false acceptance rate, %", ylabel="true acceptance rate, %", ylim=(0, 101))
+    if label is not None:
+        axis.legend(loc="lower right")
+
+
+def parameter_curve(axis: Axes, rows: Sequence[Row], x: str, label: str, number: int = 0) -> None:
+    """Mean against the key ``x`` for the rows that are measured: line, 95 % interval, a dot for each seed."""
+    measured = sorted(
+        ((float(row.keys[x]), row.measured) for row in rows if row.measured), key=lambda p: p[0]
+    )
+    colour, marker = PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]
+    at, means = [place for place, _ in measured], [one.mean for _, one in measured]
+    axis.plot(at, means, color=colour, marker=marker, label=label)
+    for place, one in measured:
+        if one.ci95 is not None:
+            axis.vlines(place, *one.ci95, color=colour, linewidth=2, alpha=0.6)
+        if len(one.per_seed) > 1:
+            dots = list(one.per_seed.values())
+            axis.scatter([place] * len(dots), dots, s=12, color=colour, alpha=0.5, linewidths=0, zorder=3)
+
+
+def parameter_figure(
+    rows: Sequence[Row],
+    *,
+    x: str,
+    by: str,
+    xlabel: str,
+    band: tuple[float, float, str] | None = None,
+) -> Figure:
+    """A curve for each value of the key ``by`` against the key ``x``, with notes under it.
+
+    The paper's numbers come from other data, so they stand in a note and never on our axis. ``band`` shades a
+    range of ``x`` and names it.
+    """
+    figure, axis = plt.subplots(figsize=(7, 4.2))
+    for number, name in enumerate(dict.fromkeys(row.keys[by] for row in rows)):
+        parameter_curve(axis, [row for row in rows if row.keys[by] == name], x, str(name), number)
+    if band is not None:
+        axis.axvspan(band[0], band[1], color=PAPER, alpha=0.2, linewidth=0, label=band[2])
+    metric = rows[0].metric
+    axis.set(xlabel=xlabel, ylabel=METRICS.get(metric, metric))
+    axis.legend(loc="best")
+    figure.text(0.5, 0.0, "\n".join(_notes(rows, x)), ha="center", va="top", fontsize=8.5, color="0.35")
+    figure.tight_layout()
+    return figure
+
+
+def _notes(rows: Sequence[Row], x: str) -> list[str]:
+    kinds = dict.fromkeys(row.measured.interval for row in rows if row.measured and row.measured.interval)
+    notes = [f"bars: 95 % interval, {INTERVALS[kind]}" for kind in kinds]
+    if any(row.measured and len(row.measured.per_seed) > 1 for row in rows):
+        notes.append("small dots: one for each seed")
+    if any(row.measured is None for row in rows):
+        notes.append(f"not run: {sum(row.measured is None for row in rows)} of {len(rows)} points")
+    printed: dict[str, Any] = {
+        f"the paper, on its own data: {row.paper:g} at {x} {row.keys[x]} ({row.paper_source})": None
+        for row in rows
+        if row.paper is not None
+    }
+    return notes + list(printed)

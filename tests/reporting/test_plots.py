@@ -1,0 +1,117 @@
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from aifr_lib.reporting import plots
+from aifr_lib.reporting.artefacts import Row
+from aifr_lib.reporting.seeds import student_t
+
+
+@pytest.fixture(autouse=True)
+def clean():
+    with plt.rc_context():
+        plots.style()
+        yield
+    plt.close("all")
+
+
+def row(alpha, name, values, paper=None):
+    return Row(
+        keys={"alpha": alpha, "set": name},
+        metric="accuracy",
+        measured=student_t(dict(enumerate(values))) if values else None,
+        paper=paper,
+        paper_source=paper and "Table I",
+    )
+
+
+ROWS = [
+    row(0.9, "relief-lfw", [90.0, 91.0, 92.0]),
+    row(0.0, "relief-lfw", [88.0, 88.5, 90.0], 99.18),
+    row(0.4, "relief-lfw", []),
+    row(0.0, "relief-agedb", [80.0, 81.0, 79.0]),
+]
+
+
+def test_the_same_figure_gives_the_same_bytes(tmp_path):
+    def draw(name):
+        figure = plots.parameter_figure(ROWS, x="alpha", by="set", xlabel="α")
+        plots.save_figure(figure, tmp_path / name)
+        return [(tmp_path / f"{name}.{suffix}").read_bytes() for suffix in ("svg", "png")]
+
+    first, second = draw("a"), draw("b.c")
+    assert first == second
+    assert b"<dc:date>" not in first[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "a.svg", "b.c.png", "b.c.svg"]
+
+
+def test_a_failed_save_leaves_the_old_figure(tmp_path):
+    plots.save_figure(plt.figure(), tmp_path / "a")
+    old = (tmp_path / "a.svg").read_bytes()
+
+    class Broken(Figure):
+        def savefig(self, *_, **__):
+            raise OSError("No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        plots.save_figure(Broken(), tmp_path / "a")
+    assert (tmp_path / "a.svg").read_bytes() == old
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_parameter_figure_draws_means_in_order_with_a_dot_a_seed_and_notes():
+    figure = plots.parameter_figure(ROWS, x="alpha", by="set", xlabel="α", band=(0.4, 0.5, "good"))
+    (axis,) = figure.axes
+    assert axis.get_ylabel() == "verification accuracy, %"
+    assert axis.get_lines()[0].get_xydata().tolist() == [[0.0, pytest.approx(88.8333, abs=1e-3)], [0.9, 91.0]]
+    dots = [c.get_offsets() for c in axis.collections if len(c.get_offsets()) == 3]
+    assert len(dots) == 3
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == [
+        "relief-lfw",
+        "relief-agedb",
+        "good",
+    ]
+    (note,) = [text.get_text() for text in figure.texts]
+    assert "Student's t over seeds" in note and "not run: 1 of 4" in note
+    assert "the paper, on its own data: 99.18 at alpha 0.0 (Table I)" in note
+    assert axis.get_ylim()[1] < 99, "the paper's number must not stretch our axis"
+
+
+def test_histogram_counts_each_kind_in_percent_and_darkens_mistakes():
+    _, axis = plt.subplots()
+    same, different = np.array([0.1, 0.6, 0.7, 0.9]), np.array([-0.2, 0.0, 0.1, 0.5, 0.2])
+    plots.score_histogram(axis, same, different, threshold=0.3)
+    shares = [steps.get_data().values.sum() for steps in axis.patches]
+    light, wrong_same, other_light, wrong_different = shares
+        steps.get_data().values.sum() for steps in axis.patches
+    ]
+    assert (light, other_light) == (pytest.approx(100), pytest.approx(100))
+    assert (wrong_same, wrong_different) == (pytest.approx(25), pytest.approx(20))
+    assert axis.get_xlabel() and "%" in axis.get_ylabel()
+
+
+def test_histogram_of_constant_scores_does_not_fail():
+    _, axis = plt.subplots()
+    plots.score_histogram(axis, np.ones(3), np.ones(2))
+    assert [steps.get_data().values.sum() for steps in axis.patches] == [pytest.approx(100)] * 2
+
+
+def test_roc_is_in_percent_on_a_logarithmic_axis():
+    _, axis = plt.subplots()
+    plots.roc(axis, np.array([0.0, 0.01, 1.0]), np.array([0.2, 0.5, 1.0]), "ours")
+    assert axis.get_xscale() == "log"
+    assert axis.get_lines()[0].get_xydata().tolist() == [[1.0, 50.0], [100.0, 100.0]]
+
+
+def test_frames_for_a_slider():
+    figure, _ = plt.subplots()
+    assert "<svg" in plots.svg(figure)
+    assert not plt.fignum_exists(figure.number)
+    pixels = np.full((20, 10, 3), (200, 100, 50), np.uint8)
+    back = np.asarray(Image.open(io.BytesIO(plots.picture(pixels))))
+    assert back.shape == (20, 10, 3)
+    np.testing.assert_allclose(back, pixels, atol=6)
