@@ -7,13 +7,6 @@ from html import escape
 from aifr_lib.reporting.artefacts import INTERVALS, METRICS, Artefact, Row
 from aifr_lib.reporting.claims import Verdict
 
-WORDS = {
-    "supported": "supported",
-    "contradicted": "contradicted",
-    "inconclusive": "inconclusive",
-    "untested": "untested",
-    "not_run": "no verdict at this size",
-}
 NOT_PEOPLE = (
     "Relief faces are not people: this speaks of the method on drawn faces, not of the paper's numbers."
 )
@@ -41,10 +34,10 @@ def stamp(artefact: Artefact) -> str:
 def claim_box(verdict: Verdict) -> str:
     """The claim, its verdict and why, what difference could have been seen, and what the data are not."""
     claim = verdict.claim
-    word = WORDS.get(verdict.outcome, verdict.outcome) + (" (exploratory)" if verdict.exploratory else "")
+    word = "no verdict" if verdict.outcome == "not_run" else verdict.outcome
     lines = [
         f"<strong>The claim</strong> ({escape(claim.source)}): {escape(claim.statement)}",
-        f'<strong>Our verdict:</strong> <span class="aifr-verdict aifr-{verdict.outcome}">{word}</span>. '
+        f'<strong>Our verdict:</strong> <span class="aifr-verdict aifr-{verdict.outcome}">{word}</span> – '
         f"{escape(verdict.reason)}.",
     ]
     if verdict.detectable is not None:

@@ -57,6 +57,7 @@ def save_figure(figure: Figure, stem: str | Path) -> None:
 def svg(figure: Figure) -> str:
     """The figure as SVG text, a frame for a slider: not cropped, so that all are of one size. Closes it."""
     text = io.StringIO()
+    figure.tight_layout()
     with mpl.rc_context(_EXACT):
         figure.savefig(text, format="svg", metadata={"Date": None})
     plt.close(figure)

@@ -82,7 +82,7 @@ def test_claim_box_holds_claim_verdict_reason_and_what_could_have_been_seen():
         box = text(pages.claim_box(verdict))
         assert verdict.outcome == "supported"
         assert verdict.claim.statement in box and verdict.claim.source in box
-        assert "Our verdict: supported." in box and verdict.reason in box
+        assert "Our verdict: supported – alpha" in box and verdict.reason in box
         assert "points would have been seen" in box
         assert "Relief faces are not people" in box
 
@@ -90,14 +90,14 @@ def test_claim_box_holds_claim_verdict_reason_and_what_could_have_been_seen():
 def test_claim_box_of_an_untested_claim_gives_the_reason_and_no_size():
     verdict = claims.judge(claims.find("tml_table4_ratio"), {})
     box = text(pages.claim_box(verdict))
-    assert "Our verdict: untested. no results of tml_table4." in box
+    assert "Our verdict: untested – no results of tml_table4." in box
     assert "would have been seen" not in box
 
 
 @pytest.mark.parametrize("preset", ["smoke", "lesson"])
 def test_small_presets_say_that_they_give_no_verdict(preset):
     (box, *_) = [text(pages.claim_box(v)) for v in claims.judge_artefact(artefact(sweep(), preset=preset))]
-    assert "no verdict at this size" in box
+    assert "no verdict – " in box and f"a {preset} run never gives a verdict" in box
 
 
 def test_table_sets_ours_beside_the_papers_and_escapes():

@@ -87,8 +87,6 @@ def test_histogram_counts_each_kind_in_percent_and_darkens_mistakes():
     plots.score_histogram(axis, same, different, threshold=0.3)
     shares = [steps.get_data().values.sum() for steps in axis.patches]
     light, wrong_same, other_light, wrong_different = shares
-        steps.get_data().values.sum() for steps in axis.patches
-    ]
     assert (light, other_light) == (pytest.approx(100), pytest.approx(100))
     assert (wrong_same, wrong_different) == (pytest.approx(25), pytest.approx(20))
     assert axis.get_xlabel() and "%" in axis.get_ylabel()
