@@ -199,11 +199,11 @@ def pairs(images: Images, name: str, *, count: int = 6000, seed: int = 0) -> Pai
         )
     rng = np.random.default_rng([seed, PAIR_LISTS.index(name)])
     identity = images.labels["identity"].to_numpy()
-    people = rng.permutation(np.unique(identity))
+    folds = _folds(identity, images.labels["gender"].to_numpy(), rng)
     half = count // (2 * FOLDS)
     a, b, same = [], [], []
     for fold in range(FOLDS):
-        rows = np.flatnonzero(np.isin(identity, people[fold::FOLDS]))
+        rows = np.flatnonzero(folds == fold)
         positive, negative = draw(
             images.labels.iloc[rows], half, rng, f"{name}, fold {fold} of {images.name}"
         )
@@ -213,6 +213,17 @@ def pairs(images: Images, name: str, *, count: int = 6000, seed: int = 0) -> Pai
         same.append(np.repeat([True, False], half))
     fold_of = np.repeat(np.arange(FOLDS), 2 * half)
     return Pairs(name, np.concatenate(a), np.concatenate(b), np.concatenate(same), fold_of)
+
+
+def _folds(identity: np.ndarray, gender: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The fold of each row. People are dealt in couples of one gender, so that even a small fold has negatives."""
+    people, first = np.unique(identity, return_index=True)
+    order = rng.permutation(len(people))
+    order = order[np.argsort(gender[first][order], kind="stable")]
+    couples = np.arange(len(people)) // 2
+    fold = np.empty(len(people), dtype=np.int64)
+    fold[order] = rng.permutation(couples[-1] + 1)[couples] % FOLDS
+    return fold[np.searchsorted(people, identity)]
 
 
 def _pick(candidates: np.ndarray, half: int, rng: np.random.Generator, what: str) -> np.ndarray:
@@ -244,7 +255,7 @@ def _aged_pairs(
     same = identity[every[:, 0]] == identity[every[:, 1]]
     positive = _pick(every[same & apart], half, rng, f"{what}: positives {MIN_GAP:g} years apart")
     used: set[frozenset[int]] = set()
-    negative = []
+    negative: list[tuple[int, int]] = []
     for keep, replace in positive:
         other = (identity != identity[keep]) & (gender == gender[keep]) & (np.abs(age - age[keep]) >= MIN_GAP)
         # A fifth of a standard score of skin tone weighs as much as one year.

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable
 from functools import cache
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -74,14 +75,14 @@ def _drawer(compiled: bool) -> Drawer:
         return draw
     fast = torch.compile(draw, dynamic=False)
 
-    def guarded(*inputs: object) -> Tensor:
+    def guarded(*inputs: Any) -> Tensor:
         try:
             return fast(*inputs)
         except (RuntimeError, OSError) as error:
             log.warning(
                 "torch.compile does not work here (%s); relief faces are drawn eagerly", type(error).__name__
             )
-            return draw(*inputs)  # type: ignore[arg-type]
+            return draw(*inputs)
 
     return guarded
 
@@ -99,12 +100,14 @@ def draw(measures: dict[str, Tensor], person: Tensor, picture: Tensor, seeds: Te
 
     colour, depth, shine = _backdrop(m, picture, u0, v0, u, v, px)
     hair_mask, hair_depth, strand = _hair(m, picture, x, y, px)
-    colour, depth, shine = _body(m, (colour, depth, shine), u, v, x, y, px)
-    colour, depth, shine = _behind(m, (colour, depth, shine), x, y, px, hair_mask["long"], strand)
-    colour, depth, shine, glint = _head(m, (colour, depth, shine), person, x, y, px)
+    layer = _over(
+        (colour, depth, shine), hair_mask["long"], 0.55 * _hair_colour(m, strand), -0.26 + 0.04 * strand, 0.05
+    )
+    layer = _ears(m, _body(m, layer, u, v, x, px), x, y, px)
+    colour, depth, shine, glint = _head(m, layer, person, x, y, px)
     front = hair_mask["front"]
     colour = blend(colour, _hair_colour(m, strand), front)
-    depth = blend(depth, torch.maximum(hair_depth, depth), front)
+    depth = blend(depth, torch.maximum(hair_depth, depth), front * hair_mask["root"])
     shine = blend(shine, 0.10 + 0.10 * strand, front)
 
     lit = _light(m, colour, depth - x * torch.tan(m.yaw) * 0.7 - y * torch.tan(m.pitch) * 0.7, shine, px)
@@ -119,7 +122,8 @@ def _backdrop(
     m: SimpleNamespace, picture: Tensor, u0: Tensor, v0: Tensor, u: Tensor, v: Tensor, px: float
 ) -> Layer:
     """A soft uneven wall."""
-    base = torch.stack([m.background_red, m.background_green, m.background_blue]) ** 2.2 * 0.75 + 0.02
+    paint = torch.stack([m.background_red, m.background_green, m.background_blue])
+    base = (0.15 + 0.7 * blend(paint.mean(0, keepdim=True), paint, 0 * paint + 0.35)) ** 2.2
     uneven = (
         1
         + 0.45 * m.background_tilt * (0.7 * u0 + 0.5 * v0)
@@ -136,7 +140,7 @@ def _over(below: Layer, mask: Tensor, colour: Tensor, depth: Tensor, shine: floa
     )
 
 
-def _body(m: SimpleNamespace, below: Layer, u: Tensor, v: Tensor, x: Tensor, y: Tensor, px: float) -> Layer:
+def _body(m: SimpleNamespace, below: Layer, u: Tensor, v: Tensor, x: Tensor, px: float) -> Layer:
     """Neck, then clothes with a round collar."""
     cx = 0.5 * (u + x)
     au = cx.abs()
@@ -144,8 +148,15 @@ def _body(m: SimpleNamespace, below: Layer, u: Tensor, v: Tensor, x: Tensor, y: 
     round_ = (1 - (au / neck).clamp(0, 1) ** 2).clamp(min=1e-4).sqrt()
     shade = 0.75 + 0.25 * step(0.0, 0.35, v - m.chin_y)
     cords = 0.012 * m.sag * torch.cos(cx * 40)
-    below = _over(below, edge(neck - au, px), m.skin * shade, -0.22 + 0.26 * round_ + cords, 0.05)
-    cloth = torch.stack([m.cloth_red, m.cloth_green, m.cloth_blue]) ** 2.2 * 0.7 + 0.01
+    below = _over(
+        below,
+        edge(neck - au, px) * edge(v - m.mouth_y, px),
+        m.skin * shade,
+        -0.22 + 0.26 * round_ + cords,
+        0.05,
+    )
+    dye = torch.stack([m.cloth_red, m.cloth_green, m.cloth_blue])
+    cloth = (0.08 + 0.75 * blend(dye.mean(0, keepdim=True), dye, 0 * dye + 0.6)) ** 2.2
     shoulder = m.chin_y + 0.16 + 0.34 * (au - m.neck_w).clamp(min=0)
     collar = m.chin_y + 0.12 + (0.04 + 0.22 * m.collar) * (1 - (au / m.neck_w).clamp(0, 1) ** 2)
     top = torch.maximum(shoulder, collar)
@@ -159,11 +170,7 @@ def _body(m: SimpleNamespace, below: Layer, u: Tensor, v: Tensor, x: Tensor, y: 
     )
 
 
-def _behind(
-    m: SimpleNamespace, below: Layer, x: Tensor, y: Tensor, px: float, long: Tensor, strand: Tensor
-) -> Layer:
-    """Hair that falls behind the head, then the ears."""
-    below = _over(below, long, _hair_colour(m, strand) * 0.55, -0.12 + 0.04 * strand, 0.05)
+def _ears(m: SimpleNamespace, below: Layer, x: Tensor, y: Tensor, px: float) -> Layer:
     ax = x.abs()
     level = torch.full_like(m.eye_y, 0.0) + m.eye_y + 0.10
     width, _ = skull(m, x * 0, level + x * 0)
@@ -188,7 +195,8 @@ def _head(
     socket = bump(x.abs() - m.eye_x, y - m.eye_y + 0.01, 0.13, 0.085)
     colour = colour * (1 - (0.10 + 0.05 * m.old) * socket)
     colour = colour * (1 - 0.45 * m.hood.clamp(max=1.2) * eye["crease"]) * (1 - 0.20 * eye["liner"])
-    sclera = torch.stack([0.78 - 0.02 * m.old, 0.76 - 0.05 * m.old, 0.74 - 0.12 * m.old])
+    sclera = torch.stack([0.60 - 0.05 * m.old, 0.56 - 0.07 * m.old, 0.54 - 0.10 * m.old])
+    sclera = sclera * (1 - 0.35 * eye["side"])
     iris = m.iris * (1.25 - 0.85 * eye["rim"]) * (1 + 0.25 * rough)
     ball = blend(sclera * (1 - 0.25 * (1 - eye["white"])), iris, eye["iris"])
     ball = blend(ball, ball * 0 + 0.008, eye["pupil"])
@@ -199,7 +207,8 @@ def _head(
     shine = blend(shine, 0.25 + 0 * shine, eye["white"])
 
     lips = mouth(m, x, y, px)
-    colour = blend(colour, m.lips * (1 + 0.12 * rough), 0.85 * lips["lips"])
+    tint = (0.88 + 0.18 * step(-0.01, 0.01, y - m.mouth_y)) * (1 + 0.12 * rough)
+    colour = blend(colour, m.lips * tint, 0.88 * lips["lips"])
     colour = colour * (1 - 0.62 * lips["line"])
     dark = m.lips * 0.10
     colour = blend(
@@ -257,9 +266,7 @@ def _skin(
         0.10 + 0.22 * m.bags.clamp(max=1.5)
     )
     colour = colour * (1 - torch.stack([0.6 * under, 0.75 * under, 0.5 * under]))
-    nostril = bump(ax - 0.46 * m.nose_w, y - m.nose_y - 0.022, 0.021, 0.013) + 0.35 * valley(
-        y - m.nose_y - 0.03, 0.02, px
-    ) * (ax < m.nose_w)
+    nostril = bump(ax - 0.50 * m.nose_w, y - m.nose_y - 0.024 + 0.2 * (ax - 0.5 * m.nose_w), 0.024, 0.014)
     colour = colour * (1 - 0.72 * nostril.clamp(max=1))
     oily = 0.10 + 0.10 * bump(ax, y + 0.45, 0.25, 0.2) + 0.14 * bump(ax, y - m.nose_y + 0.05, 0.06, 0.15)
     return colour, oily * (1 - 0.35 * m.old.clamp(max=1))
@@ -271,16 +278,16 @@ def _brows(m: SimpleNamespace, person: Tensor, x: Tensor, y: Tensor, px: float) 
     line = (
         m.brow_y
         + m.brow_inner * (1 - t).clamp(0, 1) ** 1.5
-        - m.brow_arch * torch.sin(torch.pi * (t * 0.8 + 0.12).clamp(0, 1))
+        - m.brow_arch * torch.sin(torch.pi * (t * 0.72 + 0.05).clamp(0, 1))
     )
     line = line + 0.035 * (t - 0.7).clamp(min=0)
     thick = m.brow_h * (1.05 - 0.75 * t.clamp(0, 1) ** 1.6)
     body = (
-        torch.exp(-((((y - line) / (thick + 0.4 * px)) ** 2) ** 1.4))
+        torch.exp(-((((y - line) / (thick + 0.3 * px)) ** 2) ** 1.8))
         * step(-0.10, 0.08, t)
         * (1 - step(0.85, 1.08, t))
     )
-    hairs = 0.85 + 0.3 * noise(person[:, 1:2], (ax + y) * 3, (y - 0.6 * ax) * 1.2)
+    hairs = 0.82 + 0.45 * noise(person[:, 1:2], (ax + 0.8 * y) * 2.6, (y - ax) * 0.6)
     return (body * hairs * (0.86 - 0.22 * m.child - 0.18 * m.old.clamp(max=1) * (1 - 0.5 * m.male))).clamp(
         0, 1
     )
@@ -310,12 +317,12 @@ def _hair(
     """(masks front, long, air), height of the hair, strands in −1 … 1."""
     ax = x.abs()
     # Strands run from the crown outwards; curls have no direction.
-    cx, cy = x - 0.25 * m.parting, y + 0.95
+    cx, cy = x - 0.45 * m.parting, y + 0.95
     radius = (cx * cx + cy * cy + 1e-4).sqrt()
     angle = torch.atan2(cx, cy.clamp(min=0.02))
-    lank = noise(picture[:, :1], angle * 1.15, radius * 0.10 + 0.2) * 0.65 + 0.35 * noise(
-        picture[:, 1:2], angle * 2.6, radius * 0.2
-    )
+    lank = 0.6 * noise(picture[:, :1], angle * 2.6, radius * 0.16 + 0.2)
+    lank = lank + 0.3 * noise(picture[:, 1:2], angle * 5.5, radius * 0.3)
+    lank = lank + 0.35 * noise(picture[:, 1:2], angle * 0.5, radius * 0.12)
     curls = noise(picture[:, 1:2], x * 0.55, y * 0.55) * 0.6 + 0.5 * noise(picture[:, :1], x * 1.1, y * 1.1)
     strand = blend(lank, curls, m.curl)
 
@@ -324,7 +331,8 @@ def _hair(
     volume = m.hair_volume * (1 - 0.7 * m.bald)
     grown = m.hair_length * (1 - 0.5 * m.bald)
     # Outer outline: the skull made larger; below the eyes long hair hangs down to its length.
-    raised = skull(m, x * 0.97, y * 0.97 + 0.6 * volume * ((ear - y) / 0.8).clamp(0, 1))[0]
+    swell = 1 + volume / 0.55
+    raised = skull(m, x, ear + (y - ear) / swell)[0] * swell - 0.02
     hang = (m.skull_w + 0.5 * volume + 0.05 * grown) * (1 + 0.10 * m.curl * grown)
     falls = step(0.20, 0.45, grown)
     drop = step(-0.35, 0.1, y)
@@ -334,6 +342,7 @@ def _hair(
     tip = ear + 0.06 + grown * 1.05
     hanging = outline - ax + 0.030 * strand * (0.4 + m.curl)
     outer = torch.minimum(hanging, (tip - y) * 0.8 + 0.05 * strand)
+    outer = torch.minimum(outer, y - ear - (m.top_y - ear) * swell + 0.015 * strand)
 
     # Inner border: forehead, temples, and down the side of the face.
     line = (
@@ -342,20 +351,24 @@ def _hair(
     sweep = 1 + 0.7 * torch.tanh(3 * (x - 0.3 * m.parting) * m.parting)
     fringe = m.fringe * 0.30 * (1 - 0.5 * (ax / 0.5) ** 2) * (sweep * 0.6 + 0.4)
     line = line + fringe - 0.30 * m.bald * torch.exp(-((ax / 0.30) ** 4))
-    side = ((ax / width) - (0.83 + 0.05 * m.bald - 0.06 * falls)) / (0.16 - 0.03 * m.male)
+    side = (
+        ax / torch.maximum(width, 0.72 * m.skull_w * falls) - (0.87 + 0.04 * m.bald - 0.08 * falls)
+    ) / 0.13
     side = side.clamp(0, 1) ** 2
     low = blend(ear + 0.0 * x, ear + 0.06 + grown, falls)
     border = line + (low - line) * side
-    inner = border - y + 0.022 * strand * (0.5 + m.fringe)
-    front = (torch.minimum(outer, inner) / (1.8 * px + 0.016) + 0.5).clamp(0, 1)
+    inner = border - y + 0.035 * strand * (0.6 + m.fringe)
+    front = torch.minimum(edge(outer, px + 0.01), step(-0.5, 0.9, inner / (px + 0.045)))
     # Where it thins, the scalp shows between the strands.
     scalp = m.thinning * bump(ax, y + 0.75, 0.34, 0.34)
     front = front * (1 - (scalp * 1.1 - 0.35 * strand * (scalp > 0.02)).clamp(0, 1))
     long = edge(outer, 1.5 * px) * step(0.02, 0.06, outline - ax + 0.04) * (y > m.hairline_y)
     dome = 0.56 * (1 - (ax / (outline + 1e-3)).clamp(0, 1) ** 2.2).clamp(min=0) ** 0.5
     crown = (1 - ((y + 0.2) / (m.top_y - volume + 0.2)).clamp(0, 1) ** 2.5).clamp(min=0).sqrt()
-    relief = dome * crown + 0.035 + 0.022 * strand
-    return {"front": front, "long": long, "air": _air(m, x, y, outer, px)}, relief, strand
+    # Hair lies flat at its border and stands off the skull further in.
+    relief = dome * crown + 0.045 + 0.010 * strand
+    masks = {"front": front, "long": long, "root": step(-0.02, 0.16, inner), "air": _air(m, x, y, outer, px)}
+    return masks, relief, strand
 
 
 def _air(m: SimpleNamespace, x: Tensor, y: Tensor, outer: Tensor, px: float) -> Tensor:
@@ -370,8 +383,8 @@ def _air(m: SimpleNamespace, x: Tensor, y: Tensor, outer: Tensor, px: float) -> 
 
 
 def _hair_colour(m: SimpleNamespace, strand: Tensor) -> Tensor:
-    white = torch.sigmoid((m.grey - 0.5) * 7 + 2.2 * strand) * step(0.02, 0.2, m.grey)
-    return blend(m.hair, m.silver * 0.85, white) * (1 + 0.42 * strand)
+    white = torch.sigmoid((m.grey - 0.5) * 7 + 1.6 * strand) * step(0.02, 0.2, m.grey)
+    return blend(m.hair, m.silver * 0.85, white) * (1 + 0.34 * strand)
 
 
 def _light(m: SimpleNamespace, colour: Tensor, depth: Tensor, shine: Tensor, px: float) -> Tensor:
@@ -409,7 +422,7 @@ def _shadow(depth: Tensor, lx: Tensor, ly: Tensor, lz: Tensor, px: float) -> Ten
             depth.unsqueeze(1), torch.stack([gx, gy], -1), padding_mode="border", align_corners=False
         )[:, 0]
         rise = there - depth - reach * lz / along
-        blocked = torch.maximum(blocked, (rise / 0.07).clamp(0, 1))
+        blocked = torch.maximum(blocked, (rise / (0.05 + 0.5 * reach)).clamp(0, 1))
     return blocked
 
 

@@ -63,7 +63,7 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     m["top_y"] = -0.87 - 0.025 * i.cranium + 0.02 * child
     m["skull_w"] = 0.535 + 0.022 * i.face_width + 0.012 * male + 0.012 * weight + 0.025 * child
     m["jaw_p"] = 2.45 + 0.22 * own * i.jaw_square + 0.20 * male + 0.15 * weight + 0.1 * sag
-    m["jaw_q"] = 0.56 - 0.05 * own * i.jaw_width - 0.05 * male - 0.03 * weight - 0.05 * child
+    m["jaw_q"] = 0.57 - 0.05 * own * i.jaw_width - 0.08 * male - 0.03 * weight - 0.07 * child
     m["cheek_w"] = 0.018 * i.cheekbones + 0.03 * m["fullness"].clamp(-1, 3) * 0.5
     m["jowl_w"] = 0.030 * sag + 0.014 * weight.clamp(min=0)
     m["asymmetry"] = 0.012 * i.asymmetry
@@ -72,9 +72,9 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     m["eye_x"] = 0.235 + 0.012 * i.eye_spacing + 0.004 * child
     m["eye_w"] = (0.108 + 0.006 * own * i.eye_size) * (1 + 0.14 * child)
     m["eye_tilt"] = 0.07 * i.eye_tilt + 0.03 - 0.10 * sag
-    m["lid_up"] = (0.46 + 0.05 * i.eye_size + 0.16 * child - 0.05 * male - 0.11 * sag - 0.05 * i.lid_fold
+    m["lid_up"] = (0.42 + 0.05 * i.eye_size + 0.15 * child - 0.06 * male - 0.11 * sag - 0.05 * i.lid_fold
                    + 0.22 * au.au5 - 0.10 * au.au4 - 0.12 * au.au6 - 0.12 * au.au9).clamp(min=0.12)  # fmt: skip
-    m["lid_low"] = (0.24 + 0.06 * child + 0.03 * sag - 0.10 * au.au6 - 0.08 * au.au9 - 0.05 * au.au12).clamp(
+    m["lid_low"] = (0.22 + 0.06 * child + 0.03 * sag - 0.10 * au.au6 - 0.08 * au.au9 - 0.05 * au.au12).clamp(
         min=0.03
     )
     m["hood"] = (0.35 + 0.25 * i.lid_fold + 0.7 * sag).clamp(0, 1.6)
@@ -87,7 +87,7 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     m["brow_inner"] = -0.055 * au.au1 + 0.03 * au.au4 + 0.02 * i.brow_tilt
     m["brow_arch"] = 0.035 + 0.012 * i.brow_arch - 0.010 * male + 0.03 * au.au2
     m["brow_gap"] = 0.085 + 0.014 * i.brow_gap - 0.02 * au.au4
-    m["brow_h"] = (0.027 + 0.006 * i.brow_thickness + 0.006 * male - 0.006 * child).clamp(min=0.010)
+    m["brow_h"] = (0.027 + 0.006 * i.brow_thickness + 0.009 * male - 0.006 * child).clamp(min=0.010)
     m["brow_ridge"] = 0.022 + 0.014 * male + 0.006 * own * i.eye_depth - 0.012 * child
     m["frown"] = au.au4 + 0.35 * au.au9 + 0.35 * m["folds"]
     m["raise_"] = 0.8 * au.au1 + 0.8 * au.au2
@@ -101,7 +101,7 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     m["nose_h"] = 0.175 + 0.018 * own * i.nose_tip + 0.012 * male - 0.06 * child + 0.008 * old
     m["bridge_h"] = (0.075 + 0.016 * own * i.nose_bridge + 0.012 * male - 0.05 * child).clamp(min=0.005)
     m["hump"] = 0.012 * own * i.nose_hump + 0.008 * male
-    m["bridge_w"] = 0.050 + 0.005 * i.nose_width + 0.012 * child
+    m["bridge_w"] = 0.058 + 0.006 * i.nose_width + 0.012 * child
     m["wrinkle_nose"] = au.au9
 
     # Mouth and chin
@@ -109,12 +109,14 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
                     + 0.012 * old - 0.02 * au.au17)  # fmt: skip
     m["mouth_w"] = (0.180 + 0.014 * own * i.mouth_width - 0.045 * child + 0.004 * male
                     + 0.040 * au.au12 + 0.035 * au.au20 - 0.012 * au.au17)  # fmt: skip
-    thin = (1 - 0.45 * old.clamp(max=1.2)) * (1 - 0.12 * male) * (1 - 0.25 * au.au20 - 0.15 * au.au12)
-    m["lip_up"] = ((0.046 + 0.009 * i.upper_lip) * thin * (1 - 0.08 * child)).clamp(min=0.012)
-    m["lip_low"] = ((0.060 + 0.010 * i.lower_lip) * thin * (1 - 0.10 * child) * (1 + 0.2 * au.au17)).clamp(
+    thin = (1 - 0.45 * old.clamp(max=1.2)) * (1 - 0.16 * male) * (1 - 0.25 * au.au20 - 0.15 * au.au12)
+    m["lip_up"] = ((0.052 + 0.009 * i.upper_lip) * thin * (1 - 0.08 * child)).clamp(min=0.012)
+    m["lip_low"] = ((0.068 + 0.010 * i.lower_lip) * thin * (1 - 0.10 * child) * (1 + 0.2 * au.au17)).clamp(
         min=0.016
     )
-    m["corner"] = -0.012 * i.mouth_curve + 0.030 * sag - 0.075 * au.au12 + 0.03 * au.au17 - 0.008 * child
+    m["corner"] = (
+        -0.014 * i.mouth_curve - 0.006 + 0.016 * sag - 0.075 * au.au12 + 0.03 * au.au17 - 0.008 * child
+    )
     m["gap"] = 0.075 * au.au25 * (1 - 0.2 * child)
     m["teeth"] = (0.35 + 1.2 * au.au12 + 0.8 * au.au20).clamp(max=1.0)
     m["cleft"] = (0.010 * i.chin_cleft).clamp(min=0) * adult
@@ -125,7 +127,7 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
 
     # Ears, neck, hair
     m["ear_h"] = 0.15 * (1 + 0.08 * i.ear_size + 0.10 * old) - 0.012 * child
-    m["neck_w"] = 0.315 + 0.045 * male - 0.10 * child + 0.035 * weight
+    m["neck_w"] = 0.295 + 0.055 * male - 0.08 * child + 0.035 * weight
     fallen = torch.sigmoid((age - (54 - 11 * i.ageing_recession)) / 8)
     m["bald"] = fallen * gender * torch.sigmoid(1.4 * i.ageing_recession + 0.4)
     m["thinning"] = 0.35 * old * (1 - gender) + m["bald"]
@@ -184,7 +186,7 @@ def _colours(m: dict[str, Tensor], i: SimpleNamespace, style: SimpleNamespace, a
     m["melanin"] = melanin
     m["flush"] = (0.20 + 0.10 * i.skin_red + 0.22 * child - 0.05 * old).clamp(0.02, 0.7) * (1 - 0.5 * melanin)
     m["lips"] = mix(
-        mix(colour(LIP), skin, 0.45 + 0.25 * old.clamp(max=1)),
+        mix(colour(LIP), skin, 0.42 + 0.14 * m["male"] + 0.22 * old.clamp(max=1)),
         colour((0.42, 0.22, 0.20)),
         1.6 * melanin - 0.8,
     )

@@ -111,11 +111,11 @@ def height(
     down = ((y - m.eye_y + 0.03) / (m.nose_y - m.eye_y + 0.03)).clamp(-0.4, 1.2)
     rise = m.bridge_h * step(-0.35, 0.15, down) + (m.nose_h - m.bridge_h) * down.clamp(0, 1) ** 1.7
     rise = rise + m.hump * torch.exp(-(((down - 0.42) / 0.22) ** 2))
-    end = 1 - step(-0.02, 0.055, ny)
-    side = m.bridge_w * (0.9 + 0.65 * down.clamp(0, 1) ** 2)
-    z = z + rise * end * torch.exp(-(((ax / side) ** 2) ** 1.15))
-    z = z + 0.045 * bump(ax - 0.75 * m.nose_w, ny + 0.015, 0.45 * m.nose_w, 0.042)
-    z = z + 0.018 * bump(ax, ny + 0.02, 0.05, 0.05)
+    end = 1 - step(-0.035, 0.075, ny)
+    side = m.bridge_w * (0.95 + 0.60 * down.clamp(0, 1) ** 2)
+    z = z + rise * end * torch.exp(-(((ax / side) ** 2) ** 1.05))
+    z = z + 0.055 * bump(ax - 0.74 * m.nose_w, ny + 0.012, 0.42 * m.nose_w, 0.042)
+    z = z + 0.030 * bump(ax, ny + 0.022, 0.062, 0.055)
 
     # Mouth: the arch of the teeth, the groove over the lip, the two rolls, the hollow above the chin.
     curve = my - m.corner * (ax / m.mouth_w) ** 2
@@ -153,10 +153,14 @@ def _folds(
     bent = wander * 0.035
     # From the wing of the nose to beside the mouth, and from the mouth's corner down.
     t = ((ny + 0.05) / (m.mouth_y + 0.10 - m.nose_y + 0.05)).clamp(0, 1)
-    path = m.nose_w + 0.035 + (m.mouth_w * 0.62 + 0.01) * t**0.9
+    path = m.nose_w + 0.030 + (m.mouth_w * 0.62 + 0.01) * t**0.65
     along = step(-0.07, 0.02, ny) * (1 - step(0.02, 0.14, my))
-    folds = (0.14 + 0.85 * m.folds + 0.9 * m.smile) * along * valley(ax - path + 0.3 * bent, 0.020, px)
-    folds = folds + 0.8 * m.sag * valley(ax - m.mouth_w - 0.02 - 0.12 * my + 0.3 * bent, 0.018, px) * bump(
+    folds = (
+        (0.10 + 0.65 * m.folds + 0.7 * m.smile * (1 - 0.6 * m.child))
+        * along
+        * valley(ax - path + 0.3 * bent, 0.022, px)
+    )
+    folds = folds + 0.5 * m.sag * valley(ax - m.mouth_w - 0.02 - 0.12 * my + 0.3 * bent, 0.018, px) * bump(
         ax * 0, my - 0.10, 1.0, 0.09
     )
     # Bags and the hollow from the inner corner of the eye.
@@ -177,7 +181,7 @@ def _folds(
         * step(0.0, 0.03, outer_x)
         * bump(outer_x - 0.06, outer_y, 0.075, 0.10)
     )
-    folds = folds + fade * (0.7 * m.folds + 0.8 * m.cheek_raise) * feet
+    folds = folds + fade * (0.7 * m.folds + 0.6 * m.cheek_raise * (1 - m.child) ** 2) * feet
     # Fine lines over the lip and across the bridge, creases of the cheek.
     folds = folds + fade * 0.45 * (m.folds - 0.45).clamp(min=0) * torch.cos((ax + bent) * 95).clamp(
         min=0
@@ -210,6 +214,7 @@ def eyes(m: SimpleNamespace, x: Tensor, y: Tensor, px: float) -> dict[str, Tenso
     lid = (s.abs() < 1.12) * step(1.15, 0.85, s.abs())
     return {
         "white": white,
+        "side": step(0.45, 1.0, s.abs()),
         "shade": torch.exp(-(over.clamp(min=0) / 0.022)),
         "iris": edge(m.iris_r - r, px) * white,
         "rim": step(0.7, 1.0, r / m.iris_r),
