@@ -1,4 +1,4 @@
-"""Build the book: execute the published notebooks whose sources have changed, then render; ``make book`` calls this."""
+"""Build the book (``make book``): execute the published notebooks whose sources have changed, then render."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from aifr_lib.reporting.notebooks import Task, run_all
+from aifr_lib.reporting.scripts import parameters_of
 
 ROOT = Path(__file__).resolve().parents[1]
 EXECUTED = "book/_executed/"
@@ -24,14 +25,16 @@ def published() -> list[str]:
 
 
 def execute() -> None:
-    """Run the published notebooks at classroom size from committed results; nothing is trained."""
-    tasks = [
-        Task(name, "classroom", {"compute": False}, ROOT / EXECUTED / f"{name}.ipynb") for name in published()
-    ]
-    failed = [done for done in run_all(tasks, progress=print) if done.failure]
-    if failed:
-        lines = [f"{done.name}, cell {done.failure.cell}: {done.failure.reason}" for done in failed if done.failure]
-        sys.exit("these notebooks failed, the book was not built:\n" + "\n".join(lines))
+    """Run the published notebooks at classroom size, for a page without a kernel; nothing is trained."""
+    tasks = []
+    for name in published():
+        known = parameters_of(name)
+        values = {key: False for key in ("compute", "widgets") if key in known}
+        tasks.append(Task(name, "classroom", values, ROOT / EXECUTED / f"{name}.ipynb"))
+    failures = {done.name: done.failure for done in run_all(tasks, progress=print) if done.failure}
+    if failures:
+        lines = [f"{name}, cell {at.cell} of {at.cells}: {at.reason}" for name, at in failures.items()]
+        sys.exit("the book was not built, these notebooks failed:\n" + "\n".join(lines))
 
 
 def render() -> None:

@@ -1,7 +1,7 @@
 """The book's own Sphinx extension: pages that read results, so that no number is typed by hand.
 
-``{artefact} ID`` shows a table or figure, ``{paper-contents} TML`` lists those of a paper, ``{scoreboard}`` all claims.
-What has no result yet is said in a sentence, beside the numbers that the paper prints.
+``{artefact} ID`` shows a table or figure, ``{paper-contents} TML`` lists those of a paper, ``{scoreboard}``
+has all claims. What has no result yet is said in a sentence, beside the numbers that the paper prints.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
+from aifr_lib.config import ConfigError
 from aifr_lib.reporting import artefacts, claims, contents, pages, papers
 
 PRESET = "classroom"
-Cell = str | nodes.Node | Sequence[nodes.Node]
+Cell = str | nodes.Node
 
 
 class ArtefactDirective(SphinxDirective):
@@ -29,17 +30,10 @@ class ArtefactDirective(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        content = contents.find(self.arguments[0])
-        root = figures(self.env)
-        if not (root / content.id / f"{content.id}.json").is_file():
-            return [nodes.container("", *without_result(content), classes=["aifr-artefact"])]
-        artefact = artefacts.load(content.id, PRESET, root)
-        verdicts = (verdict for verdict in claims.judge_all(PRESET, root) if verdict.claim.artefact == content.id)
-        parts: list[nodes.Node] = [html(pages.claim_box(verdict)) for verdict in verdicts]
-        if (root / content.id / f"{content.id}.svg").is_file():
-            path = f"/figures/{PRESET}/{content.id}/{content.id}.svg"
-            parts.append(nodes.image(uri=path, alt=content.title))
-        parts += [html(pages.artefact_table(artefact)), html(pages.stamp(artefact))]
+        try:
+            parts = shown(self.env, self.arguments[0])
+        except ConfigError as error:
+            raise self.error(str(error)) from None
         return [nodes.container("", *parts, classes=["aifr-artefact"])]
 
 
@@ -49,23 +43,21 @@ class PaperContentsDirective(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        entries = {entry.id: entry for entry in papers.index()}
-        rows = []
+        sources = {entry.id: entry.source for entry in papers.index()}
+        outcomes = claims.outcomes(PRESET, figures(self.env))
+        rows: list[list[Cell]] = []
         for content in contents.load():
             if content.paper != self.arguments[0]:
                 continue
-            path = figures(self.env) / content.id / f"{content.id}.json"
-            artefact = artefacts.load(content.id, PRESET, figures(self.env)) if path.is_file() else None
-            rows.append(
-                [
-                    entries[content.id].source,
-                    nodes.literal("", content.id),
-                    content.title,
-                    content.kind,
-                    "planned" if content.planned else notebook_link(self.env, content),
-                    "–" if content.planned else result(artefact),
-                ]
-            )
+            row = [sources[content.id], nodes.literal("", content.id), content.title, content.kind]
+            if content.planned:
+                row += ["planned", "–"]
+            elif not (figures(self.env) / content.id / f"{content.id}.json").is_file():
+                row += [notebook_link(self.env, content), "not run yet"]
+            else:
+                outcome = outcomes.get(content.id)
+                row += [notebook_link(self.env, content), badge(outcome) if outcome else "published"]
+            rows.append(row)
         if not rows:
             raise self.error(f"no table or figure of a paper '{self.arguments[0]}' in contents.yaml")
         return [table(("In the paper", "Id", "What it shows", "Kind", "Notebook", "Result"), rows)]
@@ -77,41 +69,59 @@ class ScoreboardDirective(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         verdicts = claims.judge_all(PRESET, figures(self.env))
         tested = sum(verdict.outcome not in ("untested", "not_run") for verdict in verdicts)
-        parts: list[nodes.Node] = [nodes.paragraph("", f"{tested} of {len(verdicts)} claims are tested so far.")]
+        parts: list[nodes.Node] = [
+            nodes.paragraph("", f"{tested} of {len(verdicts)} claims are tested so far.")
+        ]
         for paper in dict.fromkeys(verdict.claim.paper for verdict in verdicts):
             rows = [
-                [verdict.claim.source, verdict.claim.statement, badge(verdict.outcome), verdict.reason]
+                [badge(verdict.outcome), statement(verdict.claim), verdict.reason]
                 for verdict in verdicts
                 if verdict.claim.paper == paper
             ]
             chapter = document_link(f"book/papers/{paper.lower()}", nodes.Text(paper))
             parts += [
                 nodes.rubric("", "", chapter),
-                table(("In the paper", "What it says", "Verdict", "Why"), rows),
+                table(("Verdict", "What the paper says", "Why"), rows),
             ]
         return parts
+
+
+def statement(claim: claims.Claim) -> nodes.inline:
+    return nodes.inline(
+        "", "", nodes.Text(claim.statement), nodes.inline("", claim.source, classes=["aifr-source"])
+    )
 
 
 def badge(outcome: str) -> nodes.inline:
     return nodes.inline("", outcome.replace("_", " "), classes=["aifr-verdict", f"aifr-{outcome}"])
 
 
-def result(artefact: artefacts.Artefact | None) -> Cell:
-    """What has become of a table or figure whose notebook exists."""
-    if artefact is None:
-        return "not run yet"
-    return "published" if artefact.verdict == "none" else badge(artefact.verdict)
+def shown(env: BuildEnvironment, id: str) -> list[nodes.Node]:
+    """What the book has of one table or figure. Errors: ConfigError for an unknown id or a damaged result."""
+    content, root = contents.find(id), figures(env)
+    if not (root / id / f"{id}.json").is_file():
+        return without_result(content)
+    artefact = artefacts.load(id, PRESET, root)
+    verdicts = (verdict for verdict in claims.judge_all(PRESET, root) if verdict.claim.artefact == id)
+    parts: list[nodes.Node] = [html(pages.claim_box(verdict)) for verdict in verdicts]
+    if (root / id / f"{id}.svg").is_file():
+        parts.append(nodes.image(uri=f"/figures/{PRESET}/{id}/{id}.svg", alt=content.title))
+    return [*parts, html(pages.artefact_table(artefact)), html(pages.stamp(artefact))]
 
 
 def without_result(content: contents.Content) -> list[nodes.Node]:
     """A plain sentence, and the printed numbers where the paper gives any."""
     entry = {entry.id: entry for entry in papers.index()}[content.id]
-    reason = "its notebook is still to be written" if content.planned else "its experiment has not been run yet"
+    reason = (
+        "its notebook is still to be written" if content.planned else "its experiment has not been run yet"
+    )
     sentence = f"There is no result of ours for {entry.source} here: {reason}."
     if not entry.is_table:
         sentence += " The paper shows it as a picture, without numbers that could be set beside ours."
     elif not entry.at_hand:
-        sentence += " The text that we work from cites the table without containing it, so nothing can be quoted."
+        sentence += (
+            " The text that we work from cites the table without containing it: nothing can be quoted."
+        )
     else:
         sentence += " These are the numbers that the paper prints:"
     parts: list[nodes.Node] = [nodes.paragraph("", sentence, classes=["aifr-none"])]
@@ -148,7 +158,8 @@ def column_texts(cells: Sequence[Any]) -> list[str]:
     numbers = [cell for cell in cells if isinstance(cell, float)]
     decimals = max((len(repr(number).partition(".")[2]) for number in numbers), default=0)
     return [
-        "–" if cell is None else f"{cell:.{decimals}f}" if isinstance(cell, float) else str(cell) for cell in cells
+        "–" if cell is None else f"{cell:.{decimals}f}" if isinstance(cell, float) else str(cell)
+        for cell in cells
     ]
 
 
@@ -171,13 +182,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> nodes.table:
     def line(cells: Sequence[Cell]) -> nodes.row:
         entries = []
         for cell in cells:
-            children = [nodes.Text(cell)] if isinstance(cell, str) else [cell] if isinstance(cell, nodes.Node) else cell
+            children = (
+                [nodes.Text(cell)]
+                if isinstance(cell, str)
+                else [cell]
+                if isinstance(cell, nodes.Node)
+                else cell
+            )
             entries.append(nodes.entry("", nodes.paragraph("", "", *children)))
         return nodes.row("", *entries)
 
     group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in header), cols=len(header))
     group += [nodes.thead("", line(header)), nodes.tbody("", *map(line, rows))]
-    return nodes.table("", group, classes=["colwidths-auto"])
+    return nodes.table("", group, classes=["colwidths-auto", "aifr-wide"])
 
 
 def html(text: str) -> nodes.raw:
@@ -189,7 +206,7 @@ def figures(env: BuildEnvironment) -> Path:
 
 
 def reread_when_results_change(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> Iterable[str]:
-    """All pages when any result, claim, printed number or this file has changed: none may keep an old number."""
+    """All pages when a result, a claim, a printed number or this file has changed: none keeps an old one."""
     sources = [
         Path(__file__),
         *Path(papers.__file__).parents[1].rglob("*.py"),
@@ -201,12 +218,14 @@ def reread_when_results_change(app: Sphinx, env: BuildEnvironment, *_: set[str])
     for path in sorted(sources):
         digest.update(str(path).encode() + path.read_bytes())
     changed = getattr(env, "aifr_digest", None) != digest.hexdigest()
-    env.aifr_digest = digest.hexdigest()  # type: ignore[attr-defined]
+    env.aifr_digest = digest.hexdigest()
     return env.found_docs if changed else ()
 
 
-def clean_scripts(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
-    """Load each script once, and thebe never: Jupyter Book adds it to every page, twice, from an outside address."""
+def clean_scripts(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document
+) -> None:
+    """Load each script once, and never thebe, which Jupyter Book adds to every page from outside."""
     kept = {}
     for script in context["script_files"]:
         key = (script.filename, script.attributes.get("body"))

@@ -1,0 +1,174 @@
+"""The book's extension, on a book of one page."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
+
+from aifr_lib.reporting import artefacts, claims, contents, papers
+from aifr_lib.reporting.artefacts import Artefact, Measured, Row
+from aifr_lib.reporting.runs import DataId, Git
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book" / "_ext"))
+import aifr_book
+
+
+@pytest.fixture
+def book(tmp_path):
+    """Build a page of the given text (again, when called again) and return its HTML and the warnings."""
+
+    def build(text: str | None = None) -> tuple[str, str]:
+        if text is not None:
+            (tmp_path / "index.md").write_text(text, encoding="utf-8")
+        for paper in ("tml", "aad", "comface", "mtlface"):
+            chapter = tmp_path / "book" / "papers" / f"{paper}.md"
+            chapter.parent.mkdir(parents=True, exist_ok=True)
+            if not chapter.exists():
+                chapter.write_text(f"---\norphan: true\n---\n# {paper}\n", encoding="utf-8")
+        warnings = tmp_path / "warnings.txt"
+        with docutils_namespace(), warnings.open("w", encoding="utf-8") as stream:
+            app = Sphinx(
+                tmp_path,
+                None,
+                tmp_path / "out",
+                tmp_path / "doctrees",
+                "html",
+                {"extensions": ["myst_parser", "aifr_book"], "html_theme": "basic"},
+                status=None,
+                warning=stream,
+            )
+            app.build()
+        page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+        said = re.sub(
+            r".*not included in any toctree.*\n?|.*no title.*\n?", "", warnings.read_text(encoding="utf-8")
+        )
+        return page, said
+
+    return build
+
+
+def artefact(mean: float) -> Artefact:
+    return Artefact(
+        id="tml_fig6",
+        kind="experiment",
+        preset="classroom",
+        seeds=(0, 1, 2),
+        data=DataId(name="relief", version="relief-v0", hash="0" * 8),
+        device="cpu",
+        versions={"torch": "2"},
+        git=Git(sha="abcdef0", dirty=False),
+        wall_s=1.0,
+        runs=(),
+        rows=(
+            Row(
+                keys={"alpha": 0.4, "list": "relief-agedb"},
+                metric="accuracy",
+                measured=Measured(mean=mean, per_seed={0: mean - 1, 1: mean, 2: mean + 1}),
+            ),
+        ),
+        verdict="untested",
+    )
+
+
+def test_without_a_result_the_printed_numbers_stand_there(book):
+    page, warnings = book("# P\n\n```{artefact} tml_table2\n```\n")
+    assert warnings == ""
+    assert "There is no result of ours for Table II here" in page
+    assert page.count("<td>98.20</td>") + page.count("<td><p>98.20</p></td>") == 1
+    assert "98.2<" not in page
+    assert "<strong>96.00</strong>" in page
+    assert "What is doubtful in this table" in page
+    assert len(re.findall(r"<tr", page)) == 1 + len(papers.load("tml_table2").rows)
+
+
+def test_a_figure_and_a_table_that_is_not_at_hand_have_no_numbers(book):
+    page, warnings = book("# P\n\n```{artefact} tml_fig6\n```\n\n```{artefact} mtlface_table2\n```\n")
+    assert warnings == ""
+    assert "as a picture" in page and "nothing can be quoted" in page
+    assert "<table" not in page
+
+
+def test_a_result_is_shown_and_a_new_one_replaces_it_without_touching_the_page(book, tmp_path):
+    root = tmp_path / "figures" / "classroom"
+    text = "# P\n\n```{artefact} tml_fig6\n```\n"
+    assert "There is no result of ours" in book(text)[0]
+
+    artefacts.save(artefact(81.25), root)
+    page, warnings = book()
+    assert warnings == ""
+    assert "81.2" in page and "relief-agedb" in page and "abcdef0"[:7] in page
+    assert "There is no result of ours" not in page
+
+    artefacts.save(artefact(77.5), root)
+    page, _ = book()
+    assert "77.5" in page and "81.2" not in page
+
+
+def test_a_drawn_figure_is_copied_with_its_title_as_alternative_text(book, tmp_path):
+    folder = artefacts.save(artefact(81.25), tmp_path / "figures" / "classroom")
+    (folder / "tml_fig6.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>', encoding="utf-8")
+    page, _ = book("# P\n\n```{artefact} tml_fig6\n```\n")
+    assert 'src="_images/tml_fig6.svg"' in page
+    assert f'alt="{contents.find("tml_fig6").title}"' in page
+
+
+def test_a_misspelt_id_or_paper_is_an_error_with_the_nearest_name(book):
+    assert "tml_fig6" in book("# P\n\n```{artefact} tml_fgi6\n```\n")[1]
+    assert "no table or figure of a paper 'TLM'" in book("# P\n\n```{paper-contents} TLM\n```\n")[1]
+
+
+@pytest.mark.parametrize("paper", ["TML", "AAD", "ComFace", "MTLFace"])
+def test_the_contents_of_a_paper_name_every_table_and_figure(book, paper):
+    page, warnings = book(f"# P\n\n```{{paper-contents}} {paper}\n```\n")
+    assert warnings == ""
+    ids = [content.id for content in contents.load() if content.paper == paper]
+    assert ids and all(f">{id}<" in page for id in ids)
+    assert len(ids) == len([entry for entry in papers.index() if entry.paper == paper])
+
+
+def test_the_scoreboard_has_a_verdict_on_every_claim(book):
+    page, warnings = book("# P\n\n```{scoreboard}\n```\n")
+    assert warnings == ""
+    assert page.count('class="aifr-verdict') == len(claims.load())
+    assert f"0 of {len(claims.load())} claims are tested so far." in page
+
+
+def test_every_chapter_of_the_book_uses_ids_that_exist():
+    chapters = Path(aifr_book.__file__).parents[1].rglob("*.md")
+    ids = re.findall(r"```\{artefact\} (\S+)", "".join(path.read_text(encoding="utf-8") for path in chapters))
+    assert ids and {content.id for content in contents.load()} >= set(ids)
+
+
+def test_doubled_scripts_and_thebe_are_dropped():
+    def script(filename, body=None):
+        return SimpleNamespace(filename=filename, attributes={"body": body} if body else {})
+
+    context = {
+        "script_files": [
+            script("a.js"),
+            script(None, "let x = 1"),
+            script("a.js"),
+            script(None, "let x = 1"),
+            script(None, 'const THEBE_JS_URL = "…"'),
+            script("sphinx-thebe.js"),
+            script(None, "let y = 2"),
+        ]
+    }
+    aifr_book.clean_scripts(None, "index", "page.html", context, None)
+    kept = [(one.filename, one.attributes.get("body")) for one in context["script_files"]]
+    assert kept == [("a.js", None), (None, "let x = 1"), (None, "let y = 2")]
+
+
+def test_a_damaged_result_stops_the_build_and_is_named(book, tmp_path):
+    folder = artefacts.save(artefact(81.25), tmp_path / "figures" / "classroom")
+    values = json.loads((folder / "tml_fig6.json").read_text(encoding="utf-8"))
+    values["rows"][0]["measured"]["mean"] = 99.0
+    (folder / "tml_fig6.json").write_text(json.dumps(values), encoding="utf-8")
+    assert "tml_fig6.json" in book("# P\n\n```{artefact} tml_fig6\n```\n")[1]
