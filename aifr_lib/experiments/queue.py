@@ -34,7 +34,10 @@ class Item:
 
 @dataclass
 class Tally:
-    """What a sitting came to, as keys of runs; ``failed`` with the reason."""
+    """What a sitting came to, as keys of runs; ``failed`` with the reason.
+
+    elsewhere: another process computes or computed it. left: no time for it, or its data is not here.
+    """
 
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
@@ -77,7 +80,7 @@ def work(
 ) -> Tally:
     """Compute the missing runs one after the other; ``say`` takes one line a run.
 
-    A run that another process computes is passed over; one that fails is noted and the queue goes on.
+    A run that another process computes, or whose data is not here, is passed over; one that fails is noted.
     max_minutes: start no run that would end later by its estimate.
     Errors: KeyboardInterrupt passes through; the run in hand keeps its last checkpoint.
     """
@@ -103,6 +106,9 @@ def work(
         except Timeout:
             say(f"{line}: another process is at it")
             tally.elsewhere.append(item.key)
+        except (FileNotFoundError, ImportError) as error:
+            say(f"{line}: cannot be computed here: {error}")
+            tally.left.append(item.key)
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             say(f"{line}: failed: {reason}")

@@ -207,6 +207,7 @@ def run(
             language="python",
             progress_bar=False,
             cwd=script(name).parent,
+            extra_arguments=["--log-level=ERROR"],
             on_cell_start=on_cell_start,
             timeout_func=lambda cell: max(1.0, start + 60 * minutes - time.monotonic()),
         )

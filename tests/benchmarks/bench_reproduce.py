@@ -1,4 +1,4 @@
-"""Seconds of an ``aifr reproduce`` that has nothing to compute: nothing changed, or executed on stored runs."""
+"""Seconds of an ``aifr reproduce`` with nothing to compute: nothing changed, or executed on stored runs."""
 
 from __future__ import annotations
 

@@ -79,6 +79,16 @@ def test_a_failed_run_is_noted_and_the_next_one_runs(store: RunStore) -> None:
     assert queue.work(ready(store, good), store, say=lines.append) == queue.Tally()
 
 
+def test_a_run_whose_data_is_not_here_is_left_for_another_machine(store: RunStore) -> None:
+    def absent(_: Path) -> Result:
+        raise FileNotFoundError("no folder fgnet")
+
+    lines: list[str] = []
+    tally = queue.work(ready(store, Job(spec(), absent)), store, say=lines.append)
+    assert tally == queue.Tally(left=[spec().key])
+    assert lines[-1].endswith("cannot be computed here: no folder fgnet")
+
+
 def test_ctrl_c_leaves_at_once_and_the_run_can_be_taken_again(store: RunStore) -> None:
     def interrupted(folder: Path) -> Result:
         (folder / "checkpoint").write_text("half way")
