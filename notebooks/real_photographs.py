@@ -123,6 +123,10 @@ for data in settings.real.datasets:
         f"**{data}**: {summary['pictures']} photographs of {summary['people']} people; without a face in the "
         f"detector's eyes, and centre-cropped instead: {len(summary['missed'])} ({missed})."
     )
+    if not real.SETS[data].available():
+        sentences.append(
+            "These photographs are not on this machine: the numbers were measured where they are."
+        )
 if "fgnet" not in settings.real.datasets:
     sentences.append(f"At preset `{preset}` FG-NET is not used; its numbers are on the published page.")
 display(HTML(pages.stamp(artefact)), Markdown("\n\n".join(sentences)))
@@ -254,7 +258,14 @@ else:
         }
     )
     display(answer.style.hide().format(precision=1))
-    print("People of one age look alike, small children most of all: the threshold lets more of them in.")
+    print("Strangers photographed at one age are more alike, and many such pairs here are pairs of children:")
+    values = np.concatenate([value[same], scores["impostor_score"].astype(float)])
+    threshold = tar_at_far(values, np.arange(len(values)) < same.sum(), 0.01).threshold
+    let_in = scores["impostor_score"] >= threshold
+    younger, older = np.sort(scores["impostor_ages"], axis=1).T
+    for who, chosen_pairs in {"both under five": older < 5, "both eighteen and more": younger >= 18}.items():
+        print(f"{who}: {let_in[chosen_pairs].mean():.1%} of {chosen_pairs.sum()} pairs of strangers let in")
+    print(f"all ages: {let_in.mean():.1%}")
 
 # %% [markdown]
 # **2.** Ten photographs a person and one room: how often is the nearest of all other ORL photographs, *by raw

@@ -22,17 +22,17 @@ FARS = {"TAR@FAR=1e-2": 1e-2, "TAR@FAR=1e-3": 1e-3}
 # A false accept rate is told where it is at least ten of the impostor pairs at hand.
 LEAST_ACCEPTS = 10
 IMPOSTORS = 20_000
-UNKNOWN_GAP = -1.0
+UNKNOWN_AGE = -1.0
 Scores = Mapping[str, np.ndarray]
 
 
 def measure(images: Images, embeddings: np.ndarray, *, seed: int = 0) -> dict[str, np.ndarray]:
     """Scores of both protocols over photographs.
 
-    ``pair_*`` [P]: score (cosine), same, fold, a, b (identities), gap (years, −1 unknown), of
-    ``verification_list``.
-    ``impostor_*`` [Q]: score, a, b, of 20,000 impostor pairs. ``probe_*`` [N]: identity, hit, and gap_hit [N,
-    5]: found when, of the genuine pictures, only those at that age gap are enrolled (−1: there are none).
+    ``pair_*`` [P], over ``verification_list``: score (cosine), same, fold, a, b (identities), gap (years).
+    ``impostor_*`` [Q], over 20,000 impostor pairs: score, a, b, ages [Q, 2].
+    ``probe_*`` [N]: identity, hit, and gap_hit [N, 5]: found when, of the genuine pictures, only those at
+    that age gap are enrolled. −1 stands for an unknown age or gap, and where nobody is enrolled.
     """
     pairs = verification_list(images, seed=seed)
     a, b = impostors(images, count=IMPOSTORS, seed=seed)
@@ -54,10 +54,11 @@ def measure(images: Images, embeddings: np.ndarray, *, seed: int = 0) -> dict[st
         "pair_fold": pairs.fold.astype(np.int8),
         "pair_a": identity[pairs.a].astype(np.int32),
         "pair_b": identity[pairs.b].astype(np.int32),
-        "pair_gap": np.where(np.isnan(gap), UNKNOWN_GAP, gap),
+        "pair_gap": np.where(np.isnan(gap), UNKNOWN_AGE, gap),
         "impostor_score": _cosines(unit, a, b),
         "impostor_a": identity[a].astype(np.int32),
         "impostor_b": identity[b].astype(np.int32),
+        "impostor_ages": np.nan_to_num(np.column_stack([age[a], age[b]]), nan=UNKNOWN_AGE),
         "probe_identity": identity[loo.probe].astype(np.int32),
         "probe_hit": loo.hit,
         "probe_gap_hit": np.where(np.isfinite(best), best > loo.impostor[:, None], -1).astype(np.int8),
@@ -161,7 +162,7 @@ def _gap_rows(
     a: np.ndarray,
     b: np.ndarray | None = None,
 ) -> list[Row]:
-    known = gaps > UNKNOWN_GAP
+    known = gaps > UNKNOWN_AGE
     if not known.any():
         return []
     table = by_gap(values[known], gaps[known], GAP_EDGES, a[known], None if b is None else b[known])

@@ -28,7 +28,7 @@ from aifr_lib.experiments.jobs import Job
 from aifr_lib.experiments.photographs import IMPOSTORS, identification_rows, measure, verification_rows
 from aifr_lib.faces import align
 from aifr_lib.models import judges, weights
-from aifr_lib.reporting import artefacts
+from aifr_lib.reporting import artefacts, plots
 from aifr_lib.reporting.artefacts import Artefact, Row
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec, RunStore, git, total_wall, versions
 
@@ -54,7 +54,7 @@ def real_photographs(
     device: str | None = None,
     compute: bool = True,
     fresh: bool = False,
-    out: Path | None = None,
+    out: str | Path | None = None,
 ) -> Artefact:
     """Verification and leave-one-out rank-1 on each data set by each embedder, on FG-NET by age gap too.
 
@@ -64,7 +64,7 @@ def real_photographs(
     Returns the artefact ``real_photographs``; with ``compute`` it is written under ``out`` (default
     ``figures/<preset>``).
     """
-    root = out or artefacts.figures_root(preset.name)
+    root = Path(out) if out else artefacts.figures_root(preset.name)
     runs = photograph_runs(preset, seeds=seeds, device=device, compute=compute, fresh=fresh, out=root)
     rows: list[Row] = []
     for data, embedder in places(preset):
@@ -93,7 +93,9 @@ def real_photographs(
         verdict="none",
     )
     if runs and compute:
-        artefacts.save(artefact, root, gap_figure(artefact))
+        figure = gap_figure(artefact)
+        artefacts.save(artefact, root, figure)
+        plt.close(figure)
     return artefact
 
 
@@ -104,7 +106,7 @@ def photograph_runs(
     device: str | None = None,
     compute: bool = True,
     fresh: bool = False,
-    out: Path | None = None,
+    out: str | Path | None = None,
 ) -> dict[Place, Run]:
     """The runs behind ``real_photographs`` by (data set, embedder): scores of pairs, impostors and probes."""
     store = RunStore(out or artefacts.figures_root(preset.name))
@@ -115,7 +117,7 @@ def photograph_runs(
         run = store.load_or_compute(job.spec, job.compute if able else None, fresh=fresh and able)
         if run is not None:
             runs[data, embedder] = run
-        elif lacking:
+        elif compute and lacking:
             LOG.warning("%s by %s is left out: %s", data, embedder, lacking)
     return runs
 
@@ -191,8 +193,8 @@ def compute_run(
     preset: Preset, data: str, embedder: str, seeds: Sequence[int] | None = None, device: str | None = None
 ) -> Result:
     """Align, embed, score. summary: pictures, people, and the records in which the detector saw no face."""
-    images: Images = SETS[data].load(identities=preset.real.identities)
     started = time.perf_counter()
+    images: Images = SETS[data].load(identities=preset.real.identities)
     embeddings = embeddings_of(embedder, images, preset, device=device)
     labels = images.labels
     return Result(
@@ -212,13 +214,13 @@ def gap_figure(artefact: Artefact) -> Figure:
 
     ORL, which has no ages, stands as single points beside them.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")
     embedders = list(dict.fromkeys(str(row.keys["embedder"]) for row in artefact.rows))
     for axis, (metric, title) in zip(axes, PANELS.items(), strict=True):
         for number, embedder in enumerate(embedders):
             found = _by_tick(artefact, metric, embedder)
             shift = 0.12 * (number - (len(embedders) - 1) / 2)
-            style = {"color": f"C{number}", "marker": "osD"[number], "capsize": 3}
+            style = {"color": plots.PALETTE[number], "marker": plots.MARKERS[number], "capsize": 3}
             label: str | None = NAMES[embedder]
             for part in ((ORL_TICK,), GAP_NAMES):
                 there = [(TICKS.index(tick) + shift, *found[tick]) for tick in part if tick in found]
@@ -226,11 +228,10 @@ def gap_figure(artefact: Artefact) -> Figure:
                     x, y, low, high = np.array(there).T
                     axis.errorbar(x, y, (y - low, high - y), label=label, **style)
                     label = None
-        axis.set(title=title, xticks=range(len(TICKS)), xticklabels=TICKS, ylim=(0, 103))
+        axis.set(title=title, xticks=range(len(TICKS)), xticklabels=TICKS, ylim=(-3, 103))
         axis.set_xlabel("years between the photographs (FG-NET)")
-        axis.grid(axis="y", alpha=0.3)
     axes[0].set_ylabel("%")
-    axes[0].legend(loc="lower left", frameon=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(embedders))
     return figure
 
 

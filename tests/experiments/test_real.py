@@ -82,6 +82,7 @@ def test_pairs_and_impostors_are_cosines_with_their_people(images, embeddings):
     assert (scores["impostor_a"] != scores["impostor_b"]).all()
     assert len(scores["impostor_score"]) == 40 * 39 // 2 - 80
     assert abs(scores["pair_score"]).max() <= 1
+    assert set(scores["impostor_ages"].ravel()) <= set(images.labels["age"])
     assert scores["pair_score"][scores["pair_same"]].mean() > scores["impostor_score"].mean() + 0.3
 
 
