@@ -216,13 +216,14 @@ def pairs(images: Images, name: str, *, count: int = 6000, seed: int = 0) -> Pai
 
 
 def _folds(identity: np.ndarray, gender: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The fold of each row. People are dealt in couples of one gender, so that even a small fold has negatives."""
+    """The fold of each row. People are dealt in twos (an odd one out makes a three) of one gender, so that a small fold has negatives."""
     people, first = np.unique(identity, return_index=True)
-    order = rng.permutation(len(people))
-    order = order[np.argsort(gender[first][order], kind="stable")]
-    couples = np.arange(len(people)) // 2
+    couples: list[np.ndarray] = []
+    for members in (rng.permutation(np.flatnonzero(gender[first] == g)) for g in np.unique(gender)):
+        couples += np.array_split(members, max(1, len(members) // 2))
     fold = np.empty(len(people), dtype=np.int64)
-    fold[order] = rng.permutation(couples[-1] + 1)[couples] % FOLDS
+    for number, couple in enumerate(rng.permutation(len(couples))):
+        fold[couples[couple]] = number % FOLDS
     return fold[np.searchsorted(people, identity)]
 
 

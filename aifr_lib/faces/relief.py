@@ -351,13 +351,11 @@ def _hair(
     sweep = 1 + 0.7 * torch.tanh(3 * (x - 0.3 * m.parting) * m.parting)
     fringe = m.fringe * 0.30 * (1 - 0.5 * (ax / 0.5) ** 2) * (sweep * 0.6 + 0.4)
     line = line + fringe - 0.30 * m.bald * torch.exp(-((ax / 0.30) ** 4))
-    side = (
-        ax / torch.maximum(width, 0.72 * m.skull_w * falls) - (0.87 + 0.04 * m.bald - 0.08 * falls)
-    ) / 0.13
-    side = side.clamp(0, 1) ** 2
     low = blend(ear + 0.0 * x, ear + 0.06 + grown, falls)
-    border = line + (low - line) * side
-    inner = border - y + 0.035 * strand * (0.6 + m.fringe)
+    edge_at = (0.90 + 0.03 * m.bald - 0.07 * falls) * torch.maximum(width, 0.72 * m.skull_w * falls)
+    cap, strip = line - y, torch.minimum(ax - edge_at, low - y)
+    inner = torch.maximum(cap, strip) + 0.03 * torch.exp(-(cap - strip).abs() / 0.05)
+    inner = inner + 0.035 * strand * (0.6 + m.fringe)
     front = torch.minimum(edge(outer, px + 0.01), step(-0.5, 0.9, inner / (px + 0.045)))
     # Where it thins, the scalp shows between the strands.
     scalp = m.thinning * bump(ax, y + 0.75, 0.34, 0.34)
@@ -367,7 +365,7 @@ def _hair(
     crown = (1 - ((y + 0.2) / (m.top_y - volume + 0.2)).clamp(0, 1) ** 2.5).clamp(min=0).sqrt()
     # Hair lies flat at its border and stands off the skull further in.
     relief = dome * crown + 0.045 + 0.010 * strand
-    masks = {"front": front, "long": long, "root": step(-0.02, 0.16, inner), "air": _air(m, x, y, outer, px)}
+    masks = {"front": front, "long": long, "root": step(-0.04, 0.22, inner), "air": _air(m, x, y, outer, px)}
     return masks, relief, strand
 
 

@@ -63,7 +63,7 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     m["top_y"] = -0.87 - 0.025 * i.cranium + 0.02 * child
     m["skull_w"] = 0.535 + 0.022 * i.face_width + 0.012 * male + 0.012 * weight + 0.025 * child
     m["jaw_p"] = 2.45 + 0.22 * own * i.jaw_square + 0.20 * male + 0.15 * weight + 0.1 * sag
-    m["jaw_q"] = 0.57 - 0.05 * own * i.jaw_width - 0.08 * male - 0.03 * weight - 0.07 * child
+    m["jaw_q"] = 0.555 - 0.055 * own * i.jaw_width - 0.055 * male - 0.03 * weight - 0.07 * child
     m["cheek_w"] = 0.018 * i.cheekbones + 0.03 * m["fullness"].clamp(-1, 3) * 0.5
     m["jowl_w"] = 0.030 * sag + 0.014 * weight.clamp(min=0)
     m["asymmetry"] = 0.012 * i.asymmetry
@@ -107,15 +107,21 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     # Mouth and chin
     m["mouth_y"] = (blend(m["nose_y"], m["chin_y"], torch.full_like(age, 0.405)) + 0.016 * own * i.mouth_height
                     + 0.012 * old - 0.02 * au.au17)  # fmt: skip
-    m["mouth_w"] = (0.180 + 0.014 * own * i.mouth_width - 0.045 * child + 0.004 * male
-                    + 0.040 * au.au12 + 0.035 * au.au20 - 0.012 * au.au17)  # fmt: skip
+    m["mouth_w"] = (0.188 + 0.016 * own * i.mouth_width - 0.045 * child + 0.004 * male
+                    + 0.048 * au.au12 + 0.060 * au.au20 - 0.018 * au.au17)  # fmt: skip
     thin = (1 - 0.45 * old.clamp(max=1.2)) * (1 - 0.16 * male) * (1 - 0.25 * au.au20 - 0.15 * au.au12)
     m["lip_up"] = ((0.052 + 0.009 * i.upper_lip) * thin * (1 - 0.08 * child)).clamp(min=0.012)
     m["lip_low"] = ((0.068 + 0.010 * i.lower_lip) * thin * (1 - 0.10 * child) * (1 + 0.2 * au.au17)).clamp(
         min=0.016
     )
     m["corner"] = (
-        -0.014 * i.mouth_curve - 0.006 + 0.016 * sag - 0.075 * au.au12 + 0.03 * au.au17 - 0.008 * child
+        -0.014 * i.mouth_curve
+        - 0.006
+        + 0.016 * sag
+        - 0.100 * au.au12
+        + 0.05 * au.au17
+        + 0.012 * au.au20
+        - 0.008 * child
     )
     m["gap"] = 0.075 * au.au25 * (1 - 0.2 * child)
     m["teeth"] = (0.35 + 1.2 * au.au12 + 0.8 * au.au20).clamp(max=1.0)

@@ -1,0 +1,216 @@
+"""Relief faces: the same row gives the same pixels, every parameter does its own work, bad input is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from aifr_lib.config import ConfigError
+from aifr_lib.faces import relief
+from aifr_lib.faces.relief import Faces, render
+from aifr_lib.faces.relief_parameters import COLUMNS, IDENTITY, RANGES, hash32, normal, uniform
+
+# One calm picture: whoever is drawn looks ahead under an even light, on grey.
+CALM = {
+    "pose": [0.0] * 3, "framing": [0.0] * 3, "action_units": [0.0] * 10, "white_balance": [0.0] * 2,
+    "light": [0.0, 20.0, 0.9, 0.35, 0.0], "camera": [0.0] * 4, "style": [0.1, 0.0, 0.3, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0],
+    "scene": [0.5] * 3 + [0.0] + [0.5] * 4,
+}  # fmt: skip
+
+
+def mixed(count: int = 9) -> Faces:
+    rows = range(count)
+    return Faces.sample(
+        [5 + k // 2 for k in rows], [3 + 77 * k / count for k in rows], [100 + k for k in rows]
+    )
+
+
+def calm(ages: list[float], seed: int = 3, **fixed: object) -> Faces:
+    return Faces.sample([seed] * len(ages), ages, [1] * len(ages), **{**CALM, **fixed})
+
+
+def difference(faces: Faces, size: int = 64) -> np.ndarray:
+    """Mean absolute difference of two pictures at each pixel, in grey levels."""
+    a, b = render(faces, size).numpy().astype(float)
+    return np.abs(a - b).mean(-1)
+
+
+@pytest.mark.parametrize("size", [33, 48, 112])
+def test_pixels_do_not_depend_on_the_batch(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = mixed()
+    together = render(faces, size)
+    assert together.shape == (9, size, size, 3) and together.dtype == torch.uint8
+    alone = torch.cat([render(faces[k : k + 1], size) for k in range(9)])
+    assert torch.equal(together, alone)
+    order = torch.randperm(9, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(render(faces[order], size), together[order])
+    monkeypatch.setattr(relief, "CHUNK_PIXELS", 2 * size * size)
+    assert torch.equal(render(faces, size), together)
+
+
+def test_pixels_do_not_depend_on_the_number_of_threads() -> None:
+    faces, threads = mixed(4), torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = render(faces, 48)
+        torch.set_num_threads(2)
+        assert torch.equal(render(faces, 48), one)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_rendering_draws_nothing_from_the_global_generator() -> None:
+    torch.manual_seed(0)
+    first = render(mixed(2), 32)
+    state = torch.random.get_rng_state()
+    assert torch.equal(render(mixed(2), 32), first)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_hash_is_the_one_computed_by_hand_in_python() -> None:
+    def mix(x: int) -> int:
+        for _ in range(2):
+            x = ((x ^ (x >> 16)) * 0x45D9F3B) & 0xFFFFFFFF
+        return x ^ (x >> 16)
+
+    seeds, stream = [0, 1, 123_456_789_012_345], 4
+    found = hash32(torch.tensor(seeds), stream, torch.arange(5))
+    for row, seed in enumerate(seeds):
+        key = mix(mix(seed & 0xFFFFFFFF) ^ (seed >> 32)) ^ mix(stream + 1)
+        key = mix(key)
+        assert found[row].tolist() == [mix((key + (n + 1) * 0x9E3779B9) & 0xFFFFFFFF) for n in range(5)]
+
+
+def test_drawn_numbers_have_the_distribution_they_claim() -> None:
+    seeds = torch.arange(4000)
+    u, n = uniform(seeds, 3, 8), normal(seeds, 4, 8)
+    assert abs(float(u.mean()) - 0.5) < 0.01 and abs(float(u.std()) - 12**-0.5) < 0.005
+    assert abs(float(n.mean())) < 0.02 and abs(float(n.std()) - 1) < 0.03
+    both = torch.cat([u, n], -1).numpy()
+    assert np.abs(np.corrcoef(both.T) - np.eye(16)).max() < 0.06
+    assert len(IDENTITY) >= 24
+
+
+def test_a_person_stays_and_a_picture_changes() -> None:
+    faces = Faces.sample([7, 7, 8], [20, 60, 20], [1, 2, 1])
+    assert torch.equal(faces.identity[0], faces.identity[1]) and torch.equal(faces.pose[0], faces.pose[2])
+    assert not torch.equal(faces.identity[0], faces.identity[2]) and not torch.equal(
+        faces.pose[0], faces.pose[1]
+    )
+
+
+def test_every_sampled_parameter_lies_in_its_range_and_in_the_table() -> None:
+    count = 3000
+    table = Faces.sample(range(count), np.linspace(0, 100, count), range(count)).table()
+    assert tuple(table) == COLUMNS and set(RANGES) == set(COLUMNS)
+    for name, values in table.items():
+        assert RANGES[name][0] <= values.min() <= values.max() <= RANGES[name][1], name
+
+
+def test_head_grows_wrinkles_come_and_hair_greys() -> None:
+    identity = torch.zeros(len(IDENTITY))
+    identity[IDENTITY.index("ageing_recession")] = -2.8
+    pictures = render(calm([4, 25, 80], identity=identity, gender=0.0), 112).numpy().astype(float)
+    grey = pictures.mean(-1)
+    pupil = [int(g[44:66, 41:46].mean(1).argmin()) for g in grey]
+    assert pupil[0] >= pupil[1] + 4  # a child's eyes lie lower in the picture
+    forehead = [float(np.abs(np.diff(g[31:38, 44:68], axis=0)).mean()) for g in grey]
+    assert forehead[2] > 1.3 * forehead[1]
+    assert grey[2, 6:14, 50:62].mean() > grey[1, 6:14, 50:62].mean() + 30
+
+
+def test_how_one_ages_is_the_persons_own() -> None:
+    slow, fast = (torch.zeros(len(IDENTITY)) for _ in range(2))
+    for name in IDENTITY:
+        if name.startswith("ageing"):
+            slow[IDENTITY.index(name)], fast[IDENTITY.index(name)] = -2.0, 2.0
+    two = torch.stack([slow, fast])
+    assert (
+        difference(calm([60, 60], identity=two)).mean() > 2 * difference(calm([12, 12], identity=two)).mean()
+    )
+
+
+@pytest.mark.parametrize(
+    ("unit", "top", "bottom"),
+    [("au1", 14, 30), ("au2", 12, 30), ("au4", 20, 34), ("au5", 22, 34), ("au6", 20, 47),
+     ("au9", 20, 50), ("au12", 34, 56), ("au17", 38, 60), ("au20", 38, 56), ("au25", 40, 56)],
+)  # fmt: skip
+def test_an_action_unit_moves_its_part_of_the_face(unit: str, top: int, bottom: int) -> None:
+    changed = difference(calm([30, 30], **{unit: [0.0, 1.0]}))
+    assert changed[top:bottom, 14:50].sum() > 0.6 * changed.sum()
+    assert changed.max() > 8
+
+
+@pytest.mark.parametrize(
+    "name", ["weight", "gender", "yaw", "pitch", "roll", "zoom", "light_azimuth", "light_warmth", "balance_red",
+             "exposure", "blur", "noise", "hair_length", "fringe", "background_red", "cloth_blue",
+             *(name for name in IDENTITY if name not in ("build", "ageing_weight"))],
+)  # fmt: skip
+def test_every_parameter_is_seen(name: str) -> None:
+    low, high = RANGES[name]
+    values = [max(low, -2.5), min(high, 2.5)]
+    age = {"freckles": 10.0, "widows_peak": 30.0}.get(name, 62.0)
+    other = {"skin_tone": -1.0} if name in ("hair_red", "freckles") else {}
+    faces = calm([age, age], **{"gender": 1.0, **other, "collar": 0.5, name: values})
+    assert difference(faces).max() > 3, name
+
+
+def test_build_and_the_middle_years_set_the_weight() -> None:
+    count = 400
+    young, old = (Faces.sample(range(count), [age] * count, range(count)) for age in (20.0, 60.0))
+    build, pace = (young.identity[:, IDENTITY.index(name)] for name in ("build", "ageing_weight"))
+    assert np.corrcoef(young.weight, build)[0, 1] > 0.5
+    assert np.corrcoef(old.weight - young.weight, pace)[0, 1] > 0.9
+
+
+def test_turning_the_head_moves_the_nose_more_than_the_ears() -> None:
+    faces = calm([30] * 2, yaw=[-25.0, 25.0])
+    left, right = render(faces, 96).numpy().astype(float).mean(-1)
+    assert np.abs(left - right[:, ::-1]).mean() < np.abs(left - right).mean()
+
+
+def test_fixed_values_one_or_one_a_row() -> None:
+    faces = Faces.sample(
+        [1, 2], [5, 6], [3, 4], yaw=10, au12=[0.2, 0.8], gender=1.0, white_balance=[0.1, -0.1]
+    )
+    table = faces.table()
+    assert table["yaw"].tolist() == [10, 10] and table["au12"] == pytest.approx([0.2, 0.8])
+    assert table["gender"].tolist() == [1, 1] and table["balance_blue"] == pytest.approx([-0.1, -0.1])
+
+
+def test_bad_input_is_named() -> None:
+    with pytest.raises(ValueError, match=r"age of face 1 is -3: must lie in 0 … 100"):
+        Faces.sample([1, 2], [4, -3], [1, 2])
+    with pytest.raises(ValueError, match=r"au9 of face 0 is 9: must lie in 0 … 1"):
+        Faces.sample([1], [4], [1], au9=9)
+    with pytest.raises(ValueError, match=r"age of face 0 is nan"):
+        Faces.sample([1], [float("nan")], [1])
+    with pytest.raises(ConfigError, match=r"unknown face parameter 'yawn'; did you mean 'yaw'"):
+        Faces.sample([1], [4], [1], yawn=3)
+    with pytest.raises(ValueError, match=r"a batch of no faces"):
+        Faces.sample([], [], [])
+    with pytest.raises(ValueError, match=r"2 identity seeds, 1 ages and 2 picture seeds"):
+        Faces.sample([1, 2], [4], [1, 2])
+    with pytest.raises(ValueError, match=r"picture_seed of face 0 is -1"):
+        Faces.sample([1], [4], [-1])
+    with pytest.raises(ValueError, match=r"identity_seeds: expected a list of integers"):
+        Faces.sample([1.5], [4], [1])
+    with pytest.raises(ValueError, match=r"size 8: a relief face needs a side of 16 … 1024 pixels"):
+        render(mixed(1), 8)
+
+
+def test_without_a_compiler_faces_are_drawn_eagerly(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("no C++ compiler here")
+
+    monkeypatch.setattr(torch, "compile", lambda function, **_: broken)
+    relief._drawer.cache_clear()
+    try:
+        faces = mixed(2)
+        assert torch.equal(render(faces, 32, compiled=True), render(faces, 32))
+        assert "drawn eagerly" in caplog.text
+    finally:
+        relief._drawer.cache_clear()
