@@ -29,6 +29,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 800}
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("book")]
 
@@ -69,24 +70,24 @@ def address(chromium):
 
 
 @pytest.fixture(scope="session")
-def browser(chromium):
+def context(chromium):
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield browser
+        yield browser.new_context()
         browser.close()
 
 
 @pytest.fixture
-def visit(browser, address):
+def visit(context, address):
     """Open a page; at the end of the test nothing may have gone wrong on it or left the local server."""
-    troubles, contexts, inside = [], [], (address, "data:", "blob:")
+    troubles, inside = [], (address, "data:", "blob:")
 
-    def open_page(name: str, **options):
-        context = browser.new_context(**options)
-        contexts.append(context)
+    def open_page(name: str, viewport: dict[str, int] = DESK, color_scheme: str = "light"):
         page = context.new_page()
+        page.set_viewport_size(viewport)
+        page.emulate_media(color_scheme=color_scheme)
         page.on("console", lambda said: said.type == "error" and troubles.append(f"console: {said.text}"))
         page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
         page.on("response", lambda got: got.status >= 400 and troubles.append(f"{got.status}: {got.url}"))
@@ -97,8 +98,8 @@ def visit(browser, address):
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in context.pages:
+        page.close()
     assert troubles == []
 
 
@@ -113,25 +114,7 @@ def target_exists(url: str) -> bool:
     return not parts.fragment or f'id="{unquote(parts.fragment)}"' in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_whole(visit, address, name):
-    page = visit(name)
-    assert page.locator("article h1").count() == 1
-
-    links = page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
-    inside = {link for link in links if link.startswith(address)}
-    assert inside and [link for link in inside if not target_exists(link)] == []
-
-    poor = (
-        "images => images.filter(i => !(i.complete && i.naturalWidth && i.alt)).map(i => i.src.slice(0, 80))"
-    )
-    assert page.eval_on_selector_all("article img", poor) == []
-
-    formulas = page.locator("article .math")
-    assert formulas.locator("mjx-container").count() == formulas.count()
-    assert page.locator("mjx-merror").count() == 0
-
-
+# Text whose contrast with what lies under it is less than 3:1 (WCAG's bound for large text).
 FAINT = """() => {
   const rgb = text => (text.match(/[\\d.]+/g) || []).map(Number);
   const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
@@ -158,15 +141,30 @@ FAINT = """() => {
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_fits_a_phone_and_is_readable_in_both_modes(visit, name):
-    """Nothing is wider than the screen, and text has a contrast of at least 3:1 with what lies under it."""
-    page = visit(name, viewport=PHONE, color_scheme="dark")
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+def test_a_page_is_whole_fits_a_phone_and_is_readable_in_both_modes(visit, address, name):
+    page = visit(name)
+    assert page.locator("article h1").count() == 1
+
+    links = page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
+    inside = {link for link in links if link.startswith(address)}
+    assert inside and [link for link in inside if not target_exists(link)] == []
+
+    poor = (
+        "images => images.filter(i => !(i.complete && i.naturalWidth && i.alt)).map(i => i.src.slice(0, 80))"
+    )
+    assert page.eval_on_selector_all("article img", poor) == []
+
+    formulas = page.locator("article .math")
+    assert formulas.locator("mjx-container").count() == formulas.count()
+    assert page.locator("mjx-merror").count() == 0
+
+    assert page.evaluate(FAINT) == []
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size(PHONE)
+    page.reload(wait_until="load")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     assert page.evaluate(FAINT) == []
-    page.evaluate("document.documentElement.dataset.theme = 'light'")
-    page.wait_for_timeout(300)  # the theme fades colours
-    assert page.evaluate(FAINT) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
 def test_the_theme_button_changes_the_mode(visit):
@@ -200,8 +198,19 @@ def test_sliders_move_their_frames(visit, name):
         assert frames.nth(last - 1).is_visible()
 
 
+@pytest.mark.parametrize("name", [page for page in PAGES if "_executed" in page])
+def test_solutions_are_hidden_until_they_are_asked_for(visit, name):
+    page = visit(name)
+    solutions = page.locator("article .cell.tag_solution")
+    for number in range(solutions.count()):
+        solution = solutions.nth(number)
+        assert not solution.is_visible()
+        solution.locator("xpath=ancestor::details[1]/summary").click()
+        assert solution.is_visible()
+
+
 def test_the_cover_fits_one_screen_with_its_four_doors(visit):
-    page = visit("book/index", viewport={"width": 1280, "height": 800})
+    page = visit("book/index")
     doors = page.locator(".sd-card")
     assert doors.count() == 4
     lowest = max(doors.nth(number).bounding_box()["y"] for number in range(4))
