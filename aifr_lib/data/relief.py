@@ -254,25 +254,26 @@ def _aged_pairs(
     every = np.stack(np.triu_indices(len(labels), 1), -1)
     apart = np.abs(age[every[:, 0]] - age[every[:, 1]]) >= MIN_GAP
     same = identity[every[:, 0]] == identity[every[:, 1]]
-    positive = _pick(every[same & apart], half, rng, f"{what}: positives {MIN_GAP:g} years apart")
-    used: set[frozenset[int]] = set()
+    candidates = rng.permuted(rng.permutation(every[same & apart]), axis=1)
+    positive: list[tuple[int, int]] = []
     negative: list[tuple[int, int]] = []
-    for keep, replace in positive:
+    used: set[frozenset[int]] = set()
+    for keep, replaced in candidates.tolist():
         other = (identity != identity[keep]) & (gender == gender[keep]) & (np.abs(age - age[keep]) >= MIN_GAP)
         # A fifth of a standard score of skin tone weighs as much as one year.
-        cost = np.abs(age - age[replace]) + 5 * np.abs(tone - tone[replace])
-        choices = [
-            k
-            for k in np.argsort(cost, kind="stable")
-            if other[k] and frozenset((int(keep), int(k))) not in used
-        ]
-        if not choices:
-            raise ValueError(
-                f"{what}: {half} matched negatives wanted, only {len(negative)} exist; load more people"
-            )
-        used.add(frozenset((int(keep), int(choices[0]))))
-        negative.append((keep, choices[0]))
-    return positive, np.array(negative)
+        cost = np.abs(age - age[replaced]) + 5 * np.abs(tone - tone[replaced])
+        order = np.argsort(np.where(other, cost, np.inf), kind="stable")[: other.sum()].tolist()
+        choice = next((k for k in order if frozenset((keep, k)) not in used), None)
+        if choice is not None:
+            used.add(frozenset((keep, choice)))
+            positive.append((keep, replaced))
+            negative.append((keep, choice))
+        if len(positive) == half:
+            return np.array(positive), np.array(negative)
+    raise ValueError(
+        f"{what}: {half} pairs {MIN_GAP:g} years apart with a matched negative wanted, {len(positive)} exist; "
+        "ask for fewer pairs or load more people"
+    )
 
 
 def sheet(identities: int, ages: Sequence[float], size: int, seed: int) -> np.ndarray:

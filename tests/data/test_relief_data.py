@@ -153,8 +153,8 @@ def test_there_is_no_shortcut(drawn: Images, name: str) -> None:
         "background": corners,
     }
     for what, features in shortcuts.items():
-        # 600 pairs have a standard error of 2 points.
-        assert accuracy(features, drawn, name) <= 64, what
+        # 600 pairs have a standard error of 2 points; the values lie near 52.
+        assert accuracy(features, drawn, name) <= 60, what
 
 
 # The cache
