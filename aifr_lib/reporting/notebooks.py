@@ -15,17 +15,15 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
-
-import nbformat
-import papermill
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING, Any
 
 from aifr_lib.config import ConfigError, atomic_write, load_preset, nearest, repository_root
 from aifr_lib.reporting import contents
 from aifr_lib.reporting.runs import code_digest
 from aifr_lib.reporting.scripts import check_parameters, derive, parameters_of, script, scripts
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 # Minutes before a notebook is given up. Classroom and paper size train for hours, so theirs only ends a hang.
 TIMEOUT_MINUTES = {"smoke": 15.0, "lesson": 45.0, "classroom": 24 * 60.0, "paper": 14 * 24 * 60.0}
@@ -183,6 +181,10 @@ def run(
         say(f"{name}: up to date")
         return Executed(name, output, time.monotonic() - start, skipped=True)
 
+    # Loaded here, because they take seconds and are not needed to see that nothing has changed.
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
     # Taken before it runs: an edit made meanwhile must not count as run.
     inputs = _inputs(name, preset, values)
     notebook = derive(script(name))
@@ -207,7 +209,7 @@ def run(
             language="python",
             progress_bar=False,
             cwd=script(name).parent,
-            extra_arguments=["--log-level=ERROR"],
+            extra_arguments=["--log-level=CRITICAL"],
             on_cell_start=on_cell_start,
             timeout_func=lambda cell: max(1.0, start + 60 * minutes - time.monotonic()),
         )
@@ -229,6 +231,8 @@ def run(
 
 def _publish(notebook: NotebookNode, made_from: Mapping[str, Any], output: Path) -> None:
     """Write the executed notebook: parameter cells off the page, tagged inputs folded, its origin noted."""
+    import nbformat
+
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if {"parameters", "injected-parameters"} & set(tags):

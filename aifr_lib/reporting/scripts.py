@@ -8,15 +8,15 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import jupytext
-import nbformat
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING, Any
 
 from aifr_lib.config import ConfigError, atomic_write, nearest, repository_root
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 
 def scripts() -> dict[str, Path]:
@@ -34,6 +34,8 @@ def script(name: str) -> Path:
 
 def derive(path: Path) -> NotebookNode:
     """The notebook of a percent script: no outputs, and cell ids that depend on the cells' text alone."""
+    import jupytext
+
     notebook = jupytext.read(path)
     seen: dict[str, int] = {}
     for cell in notebook.cells:
@@ -48,6 +50,8 @@ def pair(*, check: bool = False) -> list[Path]:
 
     check: write nothing.
     """
+    import nbformat
+
     differing = []
     for path in scripts().values():
         notebook, text = path.with_suffix(".ipynb"), nbformat.writes(derive(path)) + "\n"
@@ -62,7 +66,13 @@ def pair(*, check: bool = False) -> list[Path]:
 def parameters_of(name: str) -> dict[str, Any]:
     """Names and default values of a notebook's ``parameters`` cell; ConfigError where it is unusable."""
     path = script(name)
-    cells = [c.source for c in derive(path).cells if "parameters" in c.metadata.get("tags", [])]
+    # Not by way of ``derive``: the libraries it needs take seconds to load.
+    _, *parts = re.split(r"^# %%(.*)\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    cells = [
+        source
+        for header, source in zip(parts[::2], parts[1::2], strict=True)
+        if re.search(r'tags=\[[^]]*"parameters"', header)
+    ]
     if len(cells) != 1:
         raise ConfigError(f'{path}: expected one cell tagged "parameters", found {len(cells)}')
     found: dict[str, Any] = {}
