@@ -49,7 +49,7 @@ def test_labels_csv_names_files_identities_and_ages(tree):
     assert list(table["identity"]) == [7, 3, 7]
     assert table["age"].tolist()[::2] == [61.5, 8]
     assert np.isnan(table["age"][1])
-    assert list(table["camera"]) == ["box", "slr", "box"]
+    assert list(table["camera"]) == ["box", "reflex", "box"]
 
 
 def test_names_become_numbers_in_sorted_order(tree):
