@@ -79,8 +79,8 @@ def parameters_of(name: str) -> dict[str, Any]:
     for node in ast.parse(cells[0]).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         try:
-            value = ast.literal_eval(getattr(node, "value", None))
-        except ValueError:
+            value = ast.literal_eval(getattr(node, "value", ""))
+        except (ValueError, SyntaxError):
             line = ast.unparse(node)
             raise ConfigError(f"{path}: the parameters cell may only assign literals, not: {line}") from None
         found |= {target.id: value for target in targets if isinstance(target, ast.Name)}
