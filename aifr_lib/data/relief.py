@@ -1,4 +1,5 @@
-"""The data set relief-v0: relief faces in three identity-disjoint splits, verification lists over them, a cache.
+"""The data set relief-v0: relief faces in three identity-disjoint splits, verification lists over them, a
+cache.
 
 Training pictures of one identity lie within a few years (as in web-scraped training sets), test pictures span
 decades: so there is an age problem to solve. ``span="wide"`` is the control in which there is none.
@@ -23,9 +24,22 @@ from PIL import Image
 from tqdm import tqdm
 
 from aifr_lib.config import atomic_write, cache_dir, choose
-from aifr_lib.data.images import Images, Pairs
+from aifr_lib.data.images import Images
+from aifr_lib.data.relief_pairs import PAIR_LISTS, pairs
 from aifr_lib.faces.relief import MIN_SIZE, Faces, render
 from aifr_lib.faces.relief_parameters import normal, uniform
+
+__all__ = [
+    "PAIR_LISTS",
+    "SPLITS",
+    "VERSION",
+    "digest",
+    "load",
+    "pairs",
+    "sheet",
+    "split_faces",
+    "write_folder",
+]
 
 VERSION = "relief-v0"
 # First identity of each split; an identity's number is also its seed, so that no two splits share a person.
@@ -35,10 +49,7 @@ MAX_PER_IDENTITY = 10_000
 AGES = (4.0, 80.0)  # years over which centres, and the pictures of a test identity, are spread
 NARROW_SD = 5.0  # years around the centre of a training identity
 SPANS = ("narrow", "wide")
-PAIR_LISTS = ("relief-lfw", "relief-agedb")
-FOLDS = 10
-MIN_GAP = 30.0  # years between the members of a relief-agedb pair (AgeDB-30)
-COMPILE_FROM = 20_000  # pictures from which a minute of compiling pays
+COMPILE_FROM = 10**9  # pixels from which minutes of compiling pay
 PART = 1024
 log = logging.getLogger(__name__)
 
@@ -50,10 +61,11 @@ def load(
     """The pictures of the first ``identities`` people of a split, rendered once and then memory-mapped.
 
     split: train, validation or test. span: "narrow" (training ages have SD 5 years around a centre) or "wide"
-    (training ages as in test). compiled: None compiles only for large sets; pixels may differ by one grey level.
+    (training ages as in test). compiled: None compiles only for large sets; pixels may differ by one grey
+    level.
     Labels: record, identity, and every scalar parameter of the picture (``relief_parameters.COLUMNS``).
-    The cache lies in ``cache_dir()/relief-v0``; one that is damaged or of another version is rendered again with a
-    warning, and an interrupted rendering goes on where it was.
+    The cache lies in ``cache_dir()/relief-v0``; one that is damaged or of another version is rendered again
+    with a warning, and an interrupted rendering goes on where it was.
     Errors: ConfigError for an unknown split or span; ValueError for sizes and counts out of range.
     """
     spec = _spec(split, size, identities, per_identity, span)
@@ -70,7 +82,7 @@ def load(
             log.warning("%s: cached pictures are unusable (%s); they are rendered again", folder, error)
             shutil.rmtree(folder)
     if compiled is None:
-        compiled = identities * per_identity >= COMPILE_FROM
+        compiled = identities * per_identity * size**2 >= COMPILE_FROM
     _build(folder, spec, split_faces(split, identities, per_identity, span), compiled, progress)
     return _read(folder, spec, name)
 
@@ -82,7 +94,7 @@ def digest(split: str, *, size: int, identities: int, per_identity: int, span: s
 
 
 def split_faces(split: str, identities: int, per_identity: int, span: str = "narrow") -> Faces:
-    """The parameters behind ``load``: Faces of identities × per_identity pictures, one identity after another."""
+    """The parameters behind ``load``: Faces of identities × per_identity pictures, grouped by identity."""
     numbers = torch.arange(identities) + choose("split", split, SPLITS)
     narrow = split == "train" and choose("span", span, {s: s for s in SPANS}) == "narrow"
     return _faces(numbers, per_identity, narrow)
@@ -112,8 +124,8 @@ def _spec(split: str, size: int, identities: int, per_identity: int, span: str) 
         raise ValueError(f"per_identity {per_identity}: must lie in 1 … {MAX_PER_IDENTITY}")
     # The span says nothing outside training; one cache serves both.
     ages = {"span": span, "sd": NARROW_SD} if split == "train" else {}
-    return {"version": VERSION, "split": split, "size": size, "identities": identities, "per_identity": per_identity,
-            "first": SPLITS[split], "ages": [*AGES], **ages}  # fmt: skip
+    return {"version": VERSION, "split": split, "size": size, "identities": identities,
+            "per_identity": per_identity, "first": SPLITS[split], "ages": [*AGES], **ages}  # fmt: skip
 
 
 def _labels(faces: Faces, records: Sequence[str]) -> pd.DataFrame:
@@ -121,7 +133,7 @@ def _labels(faces: Faces, records: Sequence[str]) -> pd.DataFrame:
 
 
 def _build(folder: Path, spec: dict[str, Any], faces: Faces, compiled: bool, progress: bool) -> None:
-    """Render in parts that are each written atomically, join them in a hidden folder, and move that into place."""
+    """Render in parts that are each written atomically, join them in a hidden folder, move that into place."""
     parts = folder.with_name(f"{folder.name}.parts")
     size = spec["size"]
     starts = range(0, len(faces), PART)
@@ -180,102 +192,6 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def pairs(images: Images, name: str, *, count: int = 6000, seed: int = 0) -> Pairs:
-    """A verification list: ten folds disjoint in identity, count / 10 pairs each, half of them positive.
-
-    relief-lfw: positives and negatives drawn at random. relief-agedb: members of a positive are ≥ 30 years apart; each
-    negative keeps one member of a positive and replaces the other by another person of the same gender, nearest in
-    skin tone and age and also ≥ 30 years away.
-    Errors: ConfigError for an unknown list; ValueError where the images have too few such pairs, with the numbers.
-    """
-    draw = choose("pair list", name, {"relief-lfw": _random_pairs, "relief-agedb": _aged_pairs})
-    if count < 2 * FOLDS or count % (2 * FOLDS):
-        raise ValueError(
-            f"count {count}: must be a positive multiple of {2 * FOLDS} (ten folds, half positive)"
-        )
-    if missing := {"identity", "age", "gender", "skin_tone"} - set(images.labels):
-        raise ValueError(
-            f"{images.name}: labels lack {', '.join(sorted(missing))}, which {name} matches negatives by"
-        )
-    rng = np.random.default_rng([seed, PAIR_LISTS.index(name)])
-    identity = images.labels["identity"].to_numpy()
-    folds = _folds(identity, images.labels["gender"].to_numpy(), rng)
-    half = count // (2 * FOLDS)
-    a, b, same = [], [], []
-    for fold in range(FOLDS):
-        rows = np.flatnonzero(folds == fold)
-        positive, negative = draw(
-            images.labels.iloc[rows], half, rng, f"{name}, fold {fold} of {images.name}"
-        )
-        chosen = rows[np.concatenate([positive, negative])]
-        a.append(chosen[:, 0])
-        b.append(chosen[:, 1])
-        same.append(np.repeat([True, False], half))
-    fold_of = np.repeat(np.arange(FOLDS), 2 * half)
-    return Pairs(name, np.concatenate(a), np.concatenate(b), np.concatenate(same), fold_of)
-
-
-def _folds(identity: np.ndarray, gender: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The fold of each row. People are dealt in twos (an odd one out makes a three) of one gender, so that a small fold has negatives."""
-    people, first = np.unique(identity, return_index=True)
-    couples: list[np.ndarray] = []
-    for members in (rng.permutation(np.flatnonzero(gender[first] == g)) for g in np.unique(gender)):
-        couples += np.array_split(members, max(1, len(members) // 2))
-    fold = np.empty(len(people), dtype=np.int64)
-    for number, couple in enumerate(rng.permutation(len(couples))):
-        fold[couples[couple]] = number % FOLDS
-    return fold[np.searchsorted(people, identity)]
-
-
-def _pick(candidates: np.ndarray, half: int, rng: np.random.Generator, what: str) -> np.ndarray:
-    if len(candidates) < half:
-        raise ValueError(
-            f"{what}: {half} pairs wanted, {len(candidates)} exist; ask for fewer pairs or load more people"
-        )
-    return rng.permuted(candidates[rng.choice(len(candidates), half, replace=False)], axis=1)
-
-
-def _random_pairs(
-    labels: pd.DataFrame, half: int, rng: np.random.Generator, what: str
-) -> tuple[np.ndarray, np.ndarray]:
-    identity = labels["identity"].to_numpy()
-    every = np.stack(np.triu_indices(len(labels), 1), -1)
-    same = identity[every[:, 0]] == identity[every[:, 1]]
-    return (
-        _pick(every[same], half, rng, f"{what}: positives"),
-        _pick(every[~same], half, rng, f"{what}: negatives"),
-    )
-
-
-def _aged_pairs(
-    labels: pd.DataFrame, half: int, rng: np.random.Generator, what: str
-) -> tuple[np.ndarray, np.ndarray]:
-    identity, age, gender, tone = (labels[c].to_numpy() for c in ("identity", "age", "gender", "skin_tone"))
-    every = np.stack(np.triu_indices(len(labels), 1), -1)
-    apart = np.abs(age[every[:, 0]] - age[every[:, 1]]) >= MIN_GAP
-    same = identity[every[:, 0]] == identity[every[:, 1]]
-    candidates = rng.permuted(rng.permutation(every[same & apart]), axis=1)
-    positive: list[tuple[int, int]] = []
-    negative: list[tuple[int, int]] = []
-    used: set[frozenset[int]] = set()
-    for keep, replaced in candidates.tolist():
-        other = (identity != identity[keep]) & (gender == gender[keep]) & (np.abs(age - age[keep]) >= MIN_GAP)
-        # A fifth of a standard score of skin tone weighs as much as one year.
-        cost = np.abs(age - age[replaced]) + 5 * np.abs(tone - tone[replaced])
-        order = np.argsort(np.where(other, cost, np.inf), kind="stable")[: other.sum()].tolist()
-        choice = next((k for k in order if frozenset((keep, k)) not in used), None)
-        if choice is not None:
-            used.add(frozenset((keep, choice)))
-            positive.append((keep, replaced))
-            negative.append((keep, choice))
-        if len(positive) == half:
-            return np.array(positive), np.array(negative)
-    raise ValueError(
-        f"{what}: {half} pairs {MIN_GAP:g} years apart with a matched negative wanted, {len(positive)} exist; "
-        "ask for fewer pairs or load more people"
-    )
-
-
 def sheet(identities: int, ages: Sequence[float], size: int, seed: int) -> np.ndarray:
     """One picture of many: a row for each of ``identities`` people, a column for each age; uint8 [H, W, 3].
 
@@ -295,8 +211,8 @@ def write_folder(out: str | Path, identities: int, per_identity: int, size: int,
     """PNGs of people whose pictures span decades, and ``labels.csv`` (file, identity, age, … all parameters).
 
     Files are named IDENTITY_PICTURE.png; labels.csv comes last, so that its presence says that all are there.
-    Returns the labels. Errors: ValueError for counts or size out of range, FileExistsError for a folder that holds
-    other pictures.
+    Returns the labels. Errors: ValueError for counts or size out of range, FileExistsError for a folder that
+    holds other pictures.
     """
     _spec("test", size, identities, per_identity, "narrow")
     folder = Path(out)

@@ -1,8 +1,10 @@
-"""From parameters to measures: where a relief face's features lie and what its surfaces look like, at its age.
+"""From parameters to measures: where a relief face's features lie and what its surfaces look like, at its
+age.
 
-Lengths are in half picture sides; x runs right, y down, z to the viewer; the eyes of an adult lie at y = −0.1.
-Adult proportions follow common anthropometric means (pupils 63 mm apart, face 120 mm from nasion to chin); the
-child's large cranium, low wide eyes, short jaw and small nose, and the signs of age, are inferred by eye.
+Lengths are in half picture sides; x runs right, y down, z to the viewer; the eyes of an adult lie at y =
+−0.1. Adult proportions follow common anthropometric means (pupils 63 mm apart, face 120 mm from nasion to
+chin); the child's large cranium, low wide eyes, short jaw and small nose, and the signs of age, are inferred
+by eye.
 """
 
 from __future__ import annotations
@@ -72,8 +74,9 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     m["eye_x"] = 0.235 + 0.012 * i.eye_spacing + 0.004 * child
     m["eye_w"] = (0.108 + 0.006 * own * i.eye_size) * (1 + 0.14 * child)
     m["eye_tilt"] = 0.07 * i.eye_tilt + 0.03 - 0.10 * sag
-    m["lid_up"] = (0.42 + 0.05 * i.eye_size + 0.15 * child - 0.06 * male - 0.11 * sag - 0.05 * i.lid_fold
-                   + 0.22 * au.au5 - 0.10 * au.au4 - 0.12 * au.au6 - 0.12 * au.au9).clamp(min=0.12)  # fmt: skip
+    m["lid_up"] = (0.42 + 0.05 * i.eye_size + 0.15 * child - 0.06 * male - 0.11 * sag
+                   - 0.05 * i.lid_fold + 0.22 * au.au5 - 0.10 * au.au4
+                   - 0.12 * au.au6 - 0.12 * au.au9).clamp(min=0.12)  # fmt: skip
     m["lid_low"] = (0.22 + 0.06 * child + 0.03 * sag - 0.10 * au.au6 - 0.08 * au.au9 - 0.05 * au.au12).clamp(
         min=0.03
     )
@@ -82,8 +85,8 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     m["gaze_x"], m["gaze_y"] = 0.035 * style.gaze_x, 0.02 * style.gaze_y
     m["socket"] = 0.040 + 0.010 * own * i.eye_depth + 0.010 * male - 0.018 * child + 0.014 * old
     m["bags"] = (0.10 + 0.9 * sag + 0.1 * i.ageing_sag) * adult + 0.35 * au.au6
-    m["brow_y"] = (m["eye_y"] - 0.165 - 0.016 * own * i.brow_height + 0.020 * male - 0.035 * child + 0.035 * sag
-                   + 0.045 * au.au4 - 0.035 * au.au2 + 0.03 * au.au9 + 0.01 * au.au6)  # fmt: skip
+    m["brow_y"] = (m["eye_y"] - 0.165 - 0.016 * own * i.brow_height + 0.020 * male - 0.035 * child
+                   + 0.035 * sag + 0.045 * au.au4 - 0.035 * au.au2 + 0.03 * au.au9 + 0.01 * au.au6)  # fmt: skip
     m["brow_inner"] = -0.055 * au.au1 + 0.03 * au.au4 + 0.02 * i.brow_tilt
     m["brow_arch"] = 0.035 + 0.012 * i.brow_arch - 0.010 * male + 0.03 * au.au2
     m["brow_gap"] = 0.085 + 0.014 * i.brow_gap - 0.02 * au.au4
@@ -105,8 +108,8 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     m["wrinkle_nose"] = au.au9
 
     # Mouth and chin
-    m["mouth_y"] = (blend(m["nose_y"], m["chin_y"], torch.full_like(age, 0.405)) + 0.016 * own * i.mouth_height
-                    + 0.012 * old - 0.02 * au.au17)  # fmt: skip
+    m["mouth_y"] = (blend(m["nose_y"], m["chin_y"], torch.full_like(age, 0.405))
+                    + 0.016 * own * i.mouth_height + 0.012 * old - 0.02 * au.au17)  # fmt: skip
     m["mouth_w"] = (0.188 + 0.016 * own * i.mouth_width - 0.045 * child + 0.004 * male
                     + 0.048 * au.au12 + 0.060 * au.au20 - 0.018 * au.au17)  # fmt: skip
     thin = (1 - 0.45 * old.clamp(max=1.2)) * (1 - 0.16 * male) * (1 - 0.25 * au.au20 - 0.15 * au.au12)
@@ -136,7 +139,7 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     m["neck_w"] = 0.295 + 0.055 * male - 0.08 * child + 0.035 * weight
     fallen = torch.sigmoid((age - (54 - 11 * i.ageing_recession)) / 8)
     m["bald"] = fallen * gender * torch.sigmoid(1.4 * i.ageing_recession + 0.4)
-    m["thinning"] = 0.35 * old * (1 - gender) + m["bald"]
+    m["thinning"] = 0.4 * (old - 0.5).clamp(min=0) * (1 - gender) + m["bald"]
     m["hairline_y"] = (-0.515 + 0.03 * i.hairline - 0.02 * male + 0.06 * child - 0.012 * i.cranium
                        - 0.05 * old.clamp(max=1) * gender)  # fmt: skip
     m["temples"] = 0.05 * (1 + male).clamp(min=0) + 0.02 * i.hairline - 0.03 * child + 0.16 * m["bald"]

@@ -1,7 +1,7 @@
 """What a relief face is made of: named parameters with ranges, and how they are drawn from seeds.
 
-Everything random is a hash of a seed and a counter, so that a face depends on its own seeds alone, never on its
-place in a batch. All distributions are this project's own (inferred: no paper states any).
+Everything random is a hash of a seed and a counter, so that a face depends on its own seeds alone, never on
+its place in a batch. All distributions are this project's own (inferred: no paper states any).
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from aifr_lib.config import ConfigError, nearest
 
 # Standard normal scores of one person. "ageing_*" say how fast this person changes, not what is seen today.
 IDENTITY = (
-    "face_width", "face_length", "cranium", "jaw_width", "jaw_square", "chin_size", "chin_cleft", "cheekbones",
-    "cheek_fullness", "eye_spacing", "eye_size", "eye_tilt", "eye_depth", "lid_fold", "eye_height",
+    "face_width", "face_length", "cranium", "jaw_width", "jaw_square", "chin_size", "chin_cleft",
+    "cheekbones", "cheek_fullness", "eye_spacing", "eye_size", "eye_tilt", "eye_depth", "lid_fold",
+    "eye_height",
     "brow_height", "brow_arch", "brow_thickness", "brow_tilt", "brow_gap", "nose_length", "nose_width",
-    "nose_bridge", "nose_hump", "nose_tip", "mouth_width", "mouth_height", "upper_lip", "lower_lip", "mouth_curve",
-    "ear_size", "asymmetry", "masculinity", "skin_tone", "skin_red", "eye_colour", "hair_colour", "hair_red",
+    "nose_bridge", "nose_hump", "nose_tip", "mouth_width", "mouth_height", "upper_lip", "lower_lip",
+    "mouth_curve", "ear_size", "asymmetry", "masculinity", "skin_tone", "skin_red", "eye_colour",
+    "hair_colour", "hair_red",
     "hair_curl", "hairline", "widows_peak", "freckles", "moles", "build",
     "ageing_folds", "ageing_sag", "ageing_spots", "ageing_grey", "ageing_recession", "ageing_weight",
 )  # fmt: skip
@@ -67,7 +69,7 @@ def _mix(x: Tensor) -> Tensor:
 
 
 def hash32(seeds: Tensor, stream: int, counters: Tensor) -> Tensor:
-    """int64 [B, *counters.shape] in 0 … 2^32 − 1: a hash of (seed, stream, counter). seeds: int64 [B], ≥ 0."""
+    """int64 [B, *counters.shape] in 0 … 2^32 − 1: a hash of (seed, stream, counter)."""
     key = _mix(_mix(_mix(seeds & _MASK) ^ (seeds >> 32)) ^ _mix(torch.full_like(seeds, stream + 1)))
     return _mix((key.reshape(-1, *[1] * counters.dim()) + (counters + 1) * 0x9E3779B9) & _MASK)
 
@@ -86,10 +88,11 @@ def normal(seeds: Tensor, stream: int, count: int, limit: float = 2.8) -> Tensor
 class Faces:
     """Parameters of B pictures, one row each; float32 but for the two int64 seeds.
 
-    age [B] years; gender [B], 0 female … 1 male; weight [B] standard score; the other fields are [B, n] with the
-    columns that ``GROUPS`` names. ``identity_seed`` fixes the person's own texture (moles, course of the folds),
-    ``picture_seed`` the picture's (hair strands, camera noise).
-    Errors: ValueError for a parameter outside ``RANGES`` (named, with its row), a wrong shape or an empty batch.
+    age [B] years; gender [B], 0 female … 1 male; weight [B] standard score; the other fields are [B, n] with
+    the columns that ``GROUPS`` names. ``identity_seed`` fixes the person's own texture (moles, course of the
+    folds), ``picture_seed`` the picture's (hair strands, camera noise).
+    Errors: ValueError for a parameter outside ``RANGES`` (named, with its row), a wrong shape or an empty
+    batch.
     """
 
     identity_seed: Tensor
@@ -145,8 +148,8 @@ class Faces:
     def sample(identity_seeds: Any, ages: Any, picture_seeds: Any, **fixed: Any) -> Faces:
         """Draw faces: who from the identity seeds, how they are pictured from the picture seeds.
 
-        identity_seeds, picture_seeds: B integers ≥ 0. ages: B years. ``fixed`` sets fields (``pose=[0, 0, 0]``) or
-        single parameters (``yaw=10``, ``au12=0.8``), one value or one a row.
+        identity_seeds, picture_seeds: B integers ≥ 0. ages: B years. ``fixed`` sets fields (``pose=[0, 0,
+        0]``) or single parameters (``yaw=10``, ``au12=0.8``), one value or one a row.
         Errors: ConfigError for a parameter that does not exist; ValueError as the class.
         """
         who, when = _seeds("identity_seeds", identity_seeds), _seeds("picture_seeds", picture_seeds)
@@ -198,15 +201,18 @@ def _draw(who: Tensor, age: Tensor, when: Tensor) -> dict[str, Tensor]:
     smile = (u[:, 0] < 0.45) * u[:, 1]
     mood = (u[:, 2] < 0.35) * u[:, 3]
     units = {
-        "au1": 0.7 * mood * (u[:, 4] < 0.4), "au2": 0.7 * mood * (u[:, 4] < 0.55), "au4": mood * (u[:, 4] > 0.6),
-        "au5": 0.6 * mood * (u[:, 5] < 0.4), "au6": 0.8 * smile * u[:, 6], "au9": 0.5 * mood * (u[:, 5] > 0.8),
+        "au1": 0.7 * mood * (u[:, 4] < 0.4), "au2": 0.7 * mood * (u[:, 4] < 0.55),
+        "au4": mood * (u[:, 4] > 0.6),
+        "au5": 0.6 * mood * (u[:, 5] < 0.4), "au6": 0.8 * smile * u[:, 6],
+        "au9": 0.5 * mood * (u[:, 5] > 0.8),
         "au12": smile, "au17": 0.6 * mood * (u[:, 7] < 0.4), "au20": 0.5 * mood * (u[:, 7] > 0.7),
         "au25": ((u[:, 8] < 0.45) * (0.25 + 0.75 * u[:, 9]) * (0.35 + 0.65 * smile)),
     }  # fmt: skip
     shaven = 1 - (u[:, 10] < 0.45) * adult * gender
     length = torch.where(gender > 0.5, 0.25 * u[:, 11] ** 2, 0.15 + 0.85 * u[:, 11])
     style = {
-        "hair_length": length * (1 - 0.35 * ((age - 45) / 30).clamp(0, 1)), "fringe": (u[:, 12] < 0.4) * u[:, 13],
+        "hair_length": length * (1 - 0.35 * ((age - 45) / 30).clamp(0, 1)),
+        "fringe": (u[:, 12] < 0.4) * u[:, 13],
         "hair_volume": u[:, 14], "parting": 2 * u[:, 15] - 1, "beard": (1 - shaven) * u[:, 16],
         "moustache": (1 - shaven) * u[:, 17] ** 0.5, "tan": 0.5 * n[:, 0].clamp(-2, 2),
         "gaze_x": 0.45 * n[:, 1].clamp(-2, 2), "gaze_y": 0.3 * n[:, 2].clamp(-2, 2),
@@ -222,7 +228,8 @@ def _draw(who: Tensor, age: Tensor, when: Tensor) -> dict[str, Tensor]:
         "framing": torch.stack([0.035 * n[:, 10], 0.035 * n[:, 11], 0.05 * n[:, 12]], -1),
         "light": lit,
         "white_balance": torch.stack([0.2 * n[:, 13], 0.24 * n[:, 14]], -1),
-        "camera": torch.stack([0.18 * n[:, 15], 0.12 * n[:, 16], 0.9 * u[:, 19] ** 2, 0.004 + 0.022 * u[:, 20] ** 2], -1),
+        "camera": torch.stack([0.18 * n[:, 15], 0.12 * n[:, 16], 0.9 * u[:, 19] ** 2,
+                               0.004 + 0.022 * u[:, 20] ** 2], -1),
         "style": torch.stack([style[name] for name in STYLE], -1),
         "scene": torch.cat([u[:, 21:24], 2 * u[:, 24:25] - 1, u[:, 25:29]], -1),
     }  # fmt: skip

@@ -1,7 +1,8 @@
 """The height map of a relief face and the masks of its parts, as functions of the place in the face.
 
-``x``, ``y`` (float32 [B, S, S]) are face coordinates, ``px`` is the side of a pixel in the same unit: every edge is
-one pixel wide and every fold at least that, so that a face looks the same, only coarser, in a smaller picture.
+``x``, ``y`` (float32 [B, S, S]) are face coordinates, ``px`` is the side of a pixel in the same unit: every
+edge is one pixel wide and every fold at least that, so that a face looks the same, only coarser, in a smaller
+picture.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def skull(m: SimpleNamespace, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def turn(m: SimpleNamespace, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """Picture coordinates to face coordinates under the pose: a few steps towards the place whose image is (u, v)."""
+    """Picture coordinates to face coordinates under the pose: a few steps to the place seen at (u, v)."""
     u, v = u * torch.cos(m.roll) + v * torch.sin(m.roll), v * torch.cos(m.roll) - u * torch.sin(m.roll)
     sin_yaw, cos_yaw, sin_pitch, cos_pitch = m.yaw.sin(), m.yaw.cos(), m.pitch.sin(), m.pitch.cos()
     x, y = u, v
@@ -197,7 +198,7 @@ def _folds(
 
 
 def eyes(m: SimpleNamespace, x: Tensor, y: Tensor, px: float) -> dict[str, Tensor]:
-    """Masks in 0 … 1: white (the opening), iris, pupil, glint, lash (line of the upper lid), crease, liner below."""
+    """Masks in 0 … 1: white (the opening), iris, pupil, glint, lash (upper lid's line), crease, liner below."""
     side = torch.sign(x)
     ax = (x * (1 + m.asymmetry * side)).abs()
     ex, ey = ax - m.eye_x, y - m.eye_y

@@ -1,4 +1,4 @@
-"""The data set of relief faces: spans, splits, folds, matched negatives, no shortcut, a cache that survives damage."""
+"""The data set of relief faces: ages, splits, folds, matched negatives, no shortcut, a cache that survives."""
 
 from __future__ import annotations
 

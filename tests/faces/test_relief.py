@@ -14,7 +14,8 @@ from aifr_lib.faces.relief_parameters import COLUMNS, IDENTITY, RANGES, hash32, 
 # One calm picture: whoever is drawn looks ahead under an even light, on grey.
 CALM = {
     "pose": [0.0] * 3, "framing": [0.0] * 3, "action_units": [0.0] * 10, "white_balance": [0.0] * 2,
-    "light": [0.0, 20.0, 0.9, 0.35, 0.0], "camera": [0.0] * 4, "style": [0.1, 0.0, 0.3, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0],
+    "light": [0.0, 20.0, 0.9, 0.35, 0.0], "camera": [0.0] * 4,
+    "style": [0.1, 0.0, 0.3, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0],
     "scene": [0.5] * 3 + [0.0] + [0.5] * 4,
 }  # fmt: skip
 
@@ -143,7 +144,8 @@ def test_an_action_unit_moves_its_part_of_the_face(unit: str, top: int, bottom: 
 
 
 @pytest.mark.parametrize(
-    "name", ["weight", "gender", "yaw", "pitch", "roll", "zoom", "light_azimuth", "light_warmth", "balance_red",
+    "name", ["weight", "gender", "yaw", "pitch", "roll", "zoom", "light_azimuth", "light_warmth",
+             "balance_red",
              "exposure", "blur", "noise", "hair_length", "fringe", "background_red", "cloth_blue",
              *(name for name in IDENTITY if name not in ("build", "ageing_weight"))],
 )  # fmt: skip
