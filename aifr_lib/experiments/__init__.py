@@ -7,6 +7,10 @@ from aifr_lib.experiments import real, tml, tour
 from aifr_lib.experiments.jobs import Experiment
 
 EXPERIMENTS: dict[str, Experiment] = {
+    "real_photographs": Experiment(
+        run=real.real_photographs,
+        jobs=lambda preset, seeds, device: list(real.photograph_jobs(preset, seeds, device).values()),
+    ),
     "tour": Experiment(run=tour.tour, jobs=tour.jobs),
     "tml_fig6": Experiment(
         run=tml.alpha_sweep,

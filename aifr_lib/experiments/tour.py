@@ -96,6 +96,6 @@ def tour(
         rows=rows,
         verdict="none",
     )
-    if run:
+    if compute and run:
         artefacts.save(artefact, root)
     return artefact

@@ -30,20 +30,26 @@ def picture_type(frame: str | bytes) -> str:
     raise ValueError(f"a frame is SVG text, or PNG or JPEG bytes; this one starts with {head!r}")
 
 
-def range_player(frames: Sequence[str | bytes], labels: Sequence[str], title: str, alt: str) -> str:
+def range_player(
+    frames: Sequence[str | bytes], labels: Sequence[str], title: str, alt: str, *, start: int = 0
+) -> str:
     """Self-contained HTML: one picture at a time, a range input, the label of the frame shown.
 
-    frames: SVG text, or PNG or JPEG bytes, one for each label. Arrow keys, Home and End move the slider; a
-    screen reader hears ``title`` and the label. Without JavaScript the first frame is shown.
-    Errors: ValueError for no frames, another number of labels, or a frame that is no picture.
+    frames: SVG text, or PNG or JPEG bytes, one for each label. start: the frame that is shown at first, and
+    without JavaScript for good. Arrow keys, Home and End move the slider; a screen reader hears ``title`` and
+    the label.
+    Errors: ValueError for no frames, another number of labels, a start outside them, or a frame that is no
+    picture.
     """
     if not frames:
         raise ValueError(f"slider '{title}': no frames")
     if len(frames) != len(labels):
         raise ValueError(f"slider '{title}': {len(frames)} frames, {len(labels)} labels")
+    if not 0 <= start < len(frames):
+        raise ValueError(f"slider '{title}': start {start} is none of its {len(frames)} frames")
     pictures = "".join(
         f'<img src="{_data_uri(frame)}" alt="{escape(f"{alt}: {label}")}" data-label="{escape(label)}"'
-        f' style="max-width:100%;height:auto;margin:0 auto"{" hidden" if number else ""}>'
+        f' style="max-width:100%;height:auto;margin:0 auto"{" hidden" if number != start else ""}>'
         for number, (frame, label) in enumerate(zip(frames, labels, strict=True))
     )
     return (
@@ -51,18 +57,20 @@ def range_player(frames: Sequence[str | bytes], labels: Sequence[str], title: st
         "<style>.range-player img[hidden]{display:none}.range-player img{display:block}</style>"
         f'<figcaption style="font-weight:600">{escape(title)}</figcaption>'
         f'<div style="background:#fff;border-radius:6px;padding:4px">{pictures}</div>'
-        f'<input type="range" min="0" max="{len(frames) - 1}" value="0" step="1" aria-label="{escape(title)}"'
-        f' aria-valuetext="{escape(labels[0])}" style="width:min(32em,100%)" oninput="{_MOVE}">'
-        f'<br><output aria-live="off">{escape(labels[0])}</output></figure>'
+        f'<input type="range" min="0" max="{len(frames) - 1}" value="{start}" step="1" aria-label="{escape(title)}"'
+        f' aria-valuetext="{escape(labels[start])}" style="width:min(32em,100%)" oninput="{_MOVE}">'
+        f'<br><output aria-live="off">{escape(labels[start])}</output></figure>'
     )
 
 
-def show(frames: Sequence[str | bytes], labels: Sequence[str], *, title: str, alt: str) -> HTML:
+def show(
+    frames: Sequence[str | bytes], labels: Sequence[str], *, title: str, alt: str, start: int = 0
+) -> HTML:
     """``range_player`` as the output of a notebook cell."""
     # Imported here: a batch job that writes frames needs no notebook machinery.
     from IPython.display import HTML
 
-    return HTML(range_player(frames, labels, title, alt))
+    return HTML(range_player(frames, labels, title, alt, start=start))
 
 
 def _data_uri(frame: str | bytes) -> str:

@@ -9,7 +9,7 @@ TINY = {
         "size": 32,
         "train_identities": 8,
         "train_per_identity": 4,
-        "test_identities": 20,
+        "test_identities": 60,
         "test_per_identity": 4,
         "pairs": 20,
     },

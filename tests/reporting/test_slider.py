@@ -114,3 +114,14 @@ def test_what_cannot_be_shown_is_refused(frames, labels, message):
 
 def test_show_is_the_output_of_a_cell():
     assert "range-player" in slider.show([png(0)], ["a"], title="t", alt="a")._repr_html_()
+
+
+def test_start_chooses_the_frame_shown_at_first():
+    svg = "<svg xmlns='http://www.w3.org/2000/svg'/>"
+    page = slider.range_player([svg, svg], ["low", "high"], "t", "a", start=1)
+    assert 'value="1"' in page
+    assert "<output aria-live=\"off\">high</output>" in page
+    assert page.count(" hidden>") == 1
+    assert page.index(" hidden>") < page.index('data-label="high"')
+    with pytest.raises(ValueError, match="start 2 is none of its 2 frames"):
+        slider.range_player([svg, svg], ["low", "high"], "t", "a", start=2)

@@ -71,7 +71,8 @@ def test_saved_network_comes_back_the_same(tmp_path):
     assert config == SMALL
     assert weights.digest(network.state_dict()) == trained.checksum
     x = torch.randn(2, 3, 16, 16)
-    assert torch.equal(network(x), trained.backbone(x))
+    # The two lie in memory in different layouts, so their sums are rounded differently.
+    torch.testing.assert_close(network(x), trained.backbone(x), rtol=1e-4, atol=1e-4)
 
 
 def test_a_file_of_another_origin_is_refused(tmp_path):
