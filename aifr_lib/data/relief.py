@@ -1,5 +1,4 @@
-"""The data set relief-v0: relief faces in three identity-disjoint splits, verification lists over them, a
-cache.
+"""The data set relief-v0: relief faces in three identity-disjoint splits, lists of pairs, a cache.
 
 Training pictures of one identity lie within a few years (as in web-scraped training sets), test pictures span
 decades: so there is an age problem to solve. ``span="wide"`` is the control in which there is none.
@@ -61,8 +60,8 @@ def load(
     """The pictures of the first ``identities`` people of a split, rendered once and then memory-mapped.
 
     split: train, validation or test. span: "narrow" (training ages have SD 5 years around a centre) or "wide"
-    (training ages as in test). compiled: None compiles only for large sets; pixels may differ by one grey
-    level.
+    (training ages as in test). compiled: None compiles only for very large sets; pixels may
+    differ by one grey level.
     Labels: record, identity, and every scalar parameter of the picture (``relief_parameters.COLUMNS``).
     The cache lies in ``cache_dir()/relief-v0``; one that is damaged or of another version is rendered again
     with a warning, and an interrupted rendering goes on where it was.
@@ -133,7 +132,7 @@ def _labels(faces: Faces, records: Sequence[str]) -> pd.DataFrame:
 
 
 def _build(folder: Path, spec: dict[str, Any], faces: Faces, compiled: bool, progress: bool) -> None:
-    """Render in parts that are each written atomically, join them in a hidden folder, move that into place."""
+    """Render in parts, each written atomically, join them in a hidden folder, move that into place."""
     parts = folder.with_name(f"{folder.name}.parts")
     size = spec["size"]
     starts = range(0, len(faces), PART)

@@ -1,4 +1,4 @@
-"""Verification lists over relief faces: folds disjoint in identity, negatives that differ in nothing but identity."""
+"""Verification lists over relief faces: folds disjoint in identity, negatives matched to positives."""
 
 from __future__ import annotations
 

@@ -86,7 +86,8 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     m["socket"] = 0.040 + 0.010 * own * i.eye_depth + 0.010 * male - 0.018 * child + 0.014 * old
     m["bags"] = (0.10 + 0.9 * sag + 0.1 * i.ageing_sag) * adult + 0.35 * au.au6
     m["brow_y"] = (m["eye_y"] - 0.165 - 0.016 * own * i.brow_height + 0.020 * male - 0.035 * child
-                   + 0.035 * sag + 0.045 * au.au4 - 0.035 * au.au2 + 0.03 * au.au9 + 0.01 * au.au6)  # fmt: skip
+                   + 0.035 * sag + 0.045 * au.au4 - 0.035 * au.au2
+                   + 0.03 * au.au9 + 0.01 * au.au6)  # fmt: skip
     m["brow_inner"] = -0.055 * au.au1 + 0.03 * au.au4 + 0.02 * i.brow_tilt
     m["brow_arch"] = 0.035 + 0.012 * i.brow_arch - 0.010 * male + 0.03 * au.au2
     m["brow_gap"] = 0.085 + 0.014 * i.brow_gap - 0.02 * au.au4

@@ -198,7 +198,7 @@ def _folds(
 
 
 def eyes(m: SimpleNamespace, x: Tensor, y: Tensor, px: float) -> dict[str, Tensor]:
-    """Masks in 0 … 1: white (the opening), iris, pupil, glint, lash (upper lid's line), crease, liner below."""
+    """Masks in 0 … 1: white (opening), iris, pupil, glint, lash (upper lid's line), crease, liner below."""
     side = torch.sign(x)
     ax = (x * (1 + m.asymmetry * side)).abs()
     ex, ey = ax - m.eye_x, y - m.eye_y

@@ -1,4 +1,4 @@
-"""The data set of relief faces: ages, splits, folds, matched negatives, no shortcut, a cache that survives."""
+"""The data set of relief faces: ages, splits, folds, matched negatives, no shortcut, a sturdy cache."""
 
 from __future__ import annotations
 
