@@ -1,8 +1,8 @@
 """From parameters to measures: where a relief face's features lie and how its surfaces look, at its age.
 
-Lengths are in half picture sides; x runs right, y down, z to the viewer; an adult's eyes lie at y = −0.1. Adult
-proportions follow common anthropometric means (pupils 63 mm apart, face 120 mm from nasion to chin); the child's
-large cranium, low wide eyes, short jaw and small nose, and the signs of age, are inferred by eye.
+Lengths are in half picture sides; x runs right, y down, z to the viewer; an adult's eyes lie at y = −0.1.
+Adult proportions follow common anthropometric means (pupils 63 mm apart, face 120 mm from nasion to chin);
+the child's large cranium, low wide eyes, short jaw and small nose, and the signs of age, are inferred by eye.
 """
 
 from __future__ import annotations
