@@ -297,8 +297,7 @@ def run_queue(
         return
     tally = queue.work(items, store, max_minutes=max_minutes, say=_say)
     typer.echo(
-        f"done {len(tally.done)}, failed {len(tally.failed)}, "
-        f"elsewhere {len(tally.elsewhere)}, left {len(tally.left)}"
+        f"done {len(tally.done)}, failed {len(tally.failed)}, elsewhere {len(tally.elsewhere)}, left {len(tally.left)}"
     )
     if tally.failed:
         _say(_aligned([{"failed": key, "why": why} for key, why in tally.failed.items()]))
@@ -362,9 +361,7 @@ def train(
 def evaluate(
     backbone: Annotated[str, typer.Option(help="sface, pixels, tour, or a file of weights.")],
     data: Annotated[str, typer.Option(help="orl, fgnet, relief, or a folder of pictures.")],
-    protocol: Annotated[
-        str, typer.Option(help="verification, or loo: leave-one-out rank-1.")
-    ] = "verification",
+    protocol: Annotated[str, typer.Option(help="verification, or loo: leave-one-out rank-1.")] = "verification",
     preset: PresetName = "smoke",
     device: Device = None,
     skip_bad: SkipBad = False,
@@ -439,9 +436,7 @@ def faces(
     out: Annotated[Path, typer.Option(help="A .png for a sheet, a folder for single pictures.")],
     identities: Annotated[int, typer.Option(min=1, help="How many people.")] = 8,
     ages: Annotated[str | None, typer.Option(help="A sheet: one column for each of these years.")] = None,
-    per_identity: Annotated[
-        int | None, typer.Option(min=1, help="A folder: pictures of each person.")
-    ] = None,
+    per_identity: Annotated[int | None, typer.Option(min=1, help="A folder: pictures of each person.")] = None,
     size: Annotated[int, typer.Option(min=16, max=512, help="Side of a picture in pixels.")] = 112,
     seed: Annotated[int, typer.Option(min=0, help="Which people, and under which light.")] = 0,
 ) -> None:
@@ -497,9 +492,7 @@ def _aligned(rows: Sequence[Mapping[str, Any]]) -> str:
         return "nothing"
     lines = [list(rows[0]), *([str(value or "-") for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
 def _here(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import os
 import tempfile
@@ -185,7 +186,9 @@ def load_preset(name: str, overrides: Mapping[str, Any] | None = None) -> Preset
     if name not in PRESETS:
         raise ConfigError(f"unknown preset '{name}'{nearest(name, PRESETS)}")
     path = Path(__file__).parent / "presets" / f"{name}.yaml"
-    values = {"name": name, **yaml.safe_load(path.read_text(encoding="utf-8"))}
+    # A YAML anchor makes two keys share one object; an override of the one must not reach the other.
+    values = {name: copy.deepcopy(part) for name, part in yaml.safe_load(path.read_text(encoding="utf-8")).items()}
+    values["name"] = name
     for key, value in (overrides or {}).items():
         *parents, leaf = key.split(".")
         node: dict[str, Any] = values

@@ -162,8 +162,8 @@ if widgets:
 # %% [markdown]
 # ## What age does
 #
-# Choose the threshold on other people, test on the rest, ten times: that is the ten-fold protocol of the field. On random
-# pairs and on pairs thirty years apart the network of this page gets:
+# Choose the threshold on other people, test on the rest, ten times: that is the ten-fold protocol of the field. On
+# random pairs and on pairs thirty years apart the network of this page gets:
 
 # %%
 artefact = tour.tour(settings, device=device, compute=compute, out=out)
@@ -216,7 +216,10 @@ plt.show()
 for young, old in ((5, 15), (45, 55)):
     ends = [
         normalise(
-            embed(network, renderer.render(renderer.Faces.sample(range(40), [year] * 40, seeds_), config.relief.size).numpy())
+            embed(
+                network,
+                renderer.render(renderer.Faces.sample(range(40), [year] * 40, seeds_), config.relief.size).numpy(),
+            )
         )
         for year, seeds_ in ((young, range(100, 140)), (old, range(200, 240)))
     ]
@@ -228,15 +231,15 @@ for young, old in ((5, 15), (45, 55)):
 # stay? *Predict, then reveal.*
 
 # %% tags=["solution", "hide-input"]
-near, listed = results["relief-lfw"], lists["relief-lfw"]
-print(f"random pairs:           same {near.scores[listed.same].mean():+.2f}, strangers {near.scores[~listed.same].mean():+.2f}")
-print(f"thirty years and more:  same {across.scores[pairs.same].mean():+.2f}, strangers {across.scores[~pairs.same].mean():+.2f}")
+for name, listed in lists.items():
+    scores = results[name].scores
+    print(f"{name}: same {scores[listed.same].mean():+.2f}, strangers {scores[~listed.same].mean():+.2f}")
 
 # %% [markdown]
-# **3.** A border check compares a million travellers a day. At the threshold that lets in 1 % of strangers, how useful is
-# the network of this page there? *Predict a number of wrong alarms or wrong admissions first.* Real systems work at one
-# in a million, on photographs, with networks a hundred times larger: relief faces are a model of the problem, not of
-# the state of the art.
+# **3.** A border check compares a million travellers a day. At the threshold that lets in 1 % of strangers, how useful
+# is the network of this page there? *Predict a number of wrong alarms or wrong admissions first.* Real systems work at
+# one in a million, on photographs, with networks a hundred times larger: relief faces are a model of the problem, not
+# of the state of the art.
 
 # %% tags=["solution", "hide-input"]
 for far in (0.1, 0.01, 0.001):

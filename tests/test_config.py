@@ -1,5 +1,3 @@
-import os
-
 import pytest
 
 from aifr_lib.config import PRESETS, ConfigError, Recognition, atomic_write, choose, load_preset
@@ -30,7 +28,9 @@ def test_wrong_type_names_the_key_and_the_value():
 
 
 def test_override_reaches_the_value():
-    assert load_preset("smoke", {"alpha_sweep.train.lr": 0.05}).alpha_sweep.train.lr == 0.05
+    preset = load_preset("smoke", {"alpha_sweep.train.lr": 0.05})
+    assert preset.alpha_sweep.train.lr == 0.05
+    assert preset.tour.train.lr == load_preset("smoke").tour.train.lr, "one key must not change another"
 
 
 def test_drops_must_rise():
@@ -39,7 +39,7 @@ def test_drops_must_rise():
 
 
 def test_paper_preset_is_what_the_paper_prints():
-    """TML section IV-B (optimiser), IV-C and Table I (MobileFaceNet on CASIA at 112×96), spec 4.5 where it is silent."""
+    """TML section IV-B (optimiser), IV-C and Table I (MobileFaceNet on CASIA at 112×96); epochs are inferred."""
     train = load_preset("paper").alpha_sweep.train
     printed = {
         "data": "casia-webface",
@@ -82,7 +82,7 @@ def test_atomic_write_keeps_the_old_file_when_the_write_fails(tmp_path):
         temporary.write_text("half")
         raise OSError("disk full")
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["result.json"]
+    assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
 
 
 def test_atomic_write_replaces_whole(tmp_path):

@@ -48,9 +48,7 @@ def aligned(
     return Images(name, version, stored["pixels"], labels), list(table["record"][~good])
 
 
-def load_folder(
-    folder: str | Path, *, skip_bad: bool = False, progress: bool = True
-) -> tuple[Images, list[str]]:
+def load_folder(folder: str | Path, *, skip_bad: bool = False, progress: bool = True) -> tuple[Images, list[str]]:
     """A folder of photographs as aligned Images, and the bad files left out (layout: ``data/folder.py``).
 
     Pictures that all are 112×112 are taken as aligned already.
@@ -80,9 +78,7 @@ def load_folder(
 def _make(table: pd.DataFrame, *, skip_bad: bool, progress: bool, desc: str) -> dict[str, np.ndarray]:
     good = np.zeros(len(table), dtype=bool)
     crops, found = [], []
-    for row, crop, seen in align.align_each(
-        read_each(table, skip_bad=skip_bad, progress=progress, desc=desc)
-    ):
+    for row, crop, seen in align.align_each(read_each(table, skip_bad=skip_bad, progress=progress, desc=desc)):
         good[row] = True
         crops.append(crop)
         found.append(seen)
@@ -109,9 +105,7 @@ def _read(path: Path, rows: int) -> dict[str, np.ndarray] | None:
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         LOG.warning("%s is damaged (%s) and is made again", path, error)
         return None
-    if len(stored["good"]) != rows or not (
-        stored["good"].sum() == len(stored["found"]) == len(stored["pixels"])
-    ):
+    if len(stored["good"]) != rows or not (stored["good"].sum() == len(stored["found"]) == len(stored["pixels"])):
         LOG.warning("%s does not fit the folder and is made again", path)
         return None
     return stored

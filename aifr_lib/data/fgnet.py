@@ -96,6 +96,4 @@ def load(*, identities: int | None = None, progress: bool = True) -> Images:
 
 
 def _child(folder: Path, name: str) -> Path | None:
-    return next(
-        (path for path in sorted(folder.iterdir()) if path.is_dir() and path.name.lower() == name), None
-    )
+    return next((path for path in sorted(folder.iterdir()) if path.is_dir() and path.name.lower() == name), None)

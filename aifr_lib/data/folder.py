@@ -69,9 +69,7 @@ def list_pictures(folder: str | Path) -> pd.DataFrame:
     table = _from_csv(folder) if (folder / LABELS).is_file() else _from_tree(folder)
     if table.empty:
         kinds = ", ".join(sorted(SUFFIXES))
-        raise ValueError(
-            f"{folder} holds no pictures ({kinds}, directly or in a sub-folder for each identity)"
-        )
+        raise ValueError(f"{folder} holds no pictures ({kinds}, directly or in a sub-folder for each identity)")
     return table
 
 
@@ -123,15 +121,11 @@ def align_folder(
     folder, out = Path(folder), Path(out)
     hw = choose("size", size, align.SIZES)
     if out.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(
-            f"{out} lies in {folder}: its crops would be read as pictures next time; take another"
-        )
+        raise ValueError(f"{out} lies in {folder}: its crops would be read as pictures next time; take another")
     table = list_pictures(folder)
     table["file"] = [str(Path(record).with_suffix(".png").as_posix()) for record in table["record"]]
     if (twice := table["file"].duplicated(keep=False)).any():
-        raise ValueError(
-            f"{', '.join(table['record'][twice][:2])} would both become {table['file'][twice].iloc[0]}"
-        )
+        raise ValueError(f"{', '.join(table['record'][twice][:2])} would both become {table['file'][twice].iloc[0]}")
 
     found: dict[int, bool] = {}
     pictures = read_each(table, skip_bad=skip_bad, progress=progress, desc="align")
@@ -150,13 +144,9 @@ def align_folder(
 
 def _from_csv(folder: Path) -> pd.DataFrame:
     path = folder / LABELS
-    table = pd.read_csv(
-        path, dtype={"file": str, "identity": str}, keep_default_na=False, na_values={"age": [""]}
-    )
+    table = pd.read_csv(path, dtype={"file": str, "identity": str}, keep_default_na=False, na_values={"age": [""]})
     if missing := [column for column in ("file", "identity") if column not in table]:
-        raise ValueError(
-            f"{path} lacks the column {' and '.join(missing)}; it has {', '.join(map(str, table))}"
-        )
+        raise ValueError(f"{path} lacks the column {' and '.join(missing)}; it has {', '.join(map(str, table))}")
     if (twice := table["file"].duplicated()).any():
         raise ValueError(f"{path}: {table['file'][twice].iloc[0]} stands more than once")
     for number, file in enumerate(table["file"], start=2):
@@ -166,9 +156,7 @@ def _from_csv(folder: Path) -> pd.DataFrame:
     age = pd.to_numeric(table["age"], errors="coerce") if "age" in table else pd.Series(np.nan, table.index)
     if "age" in table and (wrong := age.isna() & table["age"].notna()).any():
         number = int(np.flatnonzero(wrong)[0])
-        raise ValueError(
-            f"{path} line {number + 2}: the age is {table['age'][number]!r}, not a number of years"
-        )
+        raise ValueError(f"{path} line {number + 2}: the age is {table['age'][number]!r}, not a number of years")
     listed = _table(folder, list(table["file"]), list(table["identity"]), age.to_numpy(dtype=np.float64))
     further = table.drop(columns=[column for column in ("file", *listed) if column in table])
     return pd.concat([listed, further], axis=1)

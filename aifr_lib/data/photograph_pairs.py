@@ -60,14 +60,10 @@ def impostors(images: Images, *, count: int, seed: int = 0) -> tuple[np.ndarray,
 
 def _deal(images: Images) -> np.ndarray:
     """The fold of each picture: in rounds, the people with most pairs go to the folds that have fewest."""
-    people, members, counts = np.unique(
-        images.labels["identity"].to_numpy(), return_inverse=True, return_counts=True
-    )
+    people, members, counts = np.unique(images.labels["identity"].to_numpy(), return_inverse=True, return_counts=True)
     folds = min(FOLDS, len(people) // 2)
     if folds < 2:
-        raise ValueError(
-            f"{images.name}: {len(people)} people cannot fill two folds; at least four are needed"
-        )
+        raise ValueError(f"{images.name}: {len(people)} people cannot fill two folds; at least four are needed")
     pairs = counts * (counts - 1) // 2
     fold = np.zeros(len(people), dtype=np.int64)
     load = np.zeros(folds, dtype=np.int64)

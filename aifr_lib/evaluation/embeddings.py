@@ -75,9 +75,7 @@ def embed(
     embeddings = out.cpu().numpy()
     bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
     if len(bad):
-        raise ValueError(
-            f"the model gave NaN or infinity for {len(bad)} of {len(names)} records: {listed(names[bad])}"
-        )
+        raise ValueError(f"the model gave NaN or infinity for {len(bad)} of {len(names)} records: {listed(names[bad])}")
     return embeddings
 
 

@@ -31,9 +31,7 @@ class Identification:
     gap: np.ndarray
 
 
-def leave_one_out(
-    embeddings: np.ndarray, identities: np.ndarray, ages: np.ndarray | None = None
-) -> Identification:
+def leave_one_out(embeddings: np.ndarray, identities: np.ndarray, ages: np.ndarray | None = None) -> Identification:
     """Each picture in turn is the probe, all others are the gallery; a hit: the nearest is genuine.
 
     embeddings: [N, D], normalised here. identities: [N]. ages: [N] in years, NaN if unknown.

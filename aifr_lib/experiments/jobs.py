@@ -24,7 +24,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A table or figure. run(preset, seeds=, device=, compute=, fresh=, out=) → Artefact; jobs(preset, seeds, device)."""
+    """``run(preset, seeds=, device=, compute=, fresh=, out=)`` → Artefact; ``jobs(preset, seeds, device)``."""
 
     run: Callable[..., Artefact]
     jobs: Callable[[Preset, Sequence[int] | None, str | None], Sequence[Job]]

@@ -174,9 +174,7 @@ def _gap_rows(
     ]
 
 
-def _row(
-    keys: Mapping[str, Key], gap: str, metric: str, value: float, ends: tuple[float, float] | None = None
-) -> Row:
+def _row(keys: Mapping[str, Key], gap: str, metric: str, value: float, ends: tuple[float, float] | None = None) -> Row:
     # One person alone in a bin cannot be resampled: the number stands without an interval.
     ends = None if ends is None or not np.isfinite(ends).all() else (float(ends[0]), float(ends[1]))
     measured = Measured(mean=float(value), ci95=ends, interval="identities" if ends else None)

@@ -63,9 +63,7 @@ def ledger(
     folders = sorted((store.root / "_runs").glob("[!.]*"))
     past = [run for folder in folders if (run := store.load(folder.name)) is not None]
     have = {run.key for run in past}
-    return [
-        Item(job, tuple(ids[key]), key in have, expected_minutes(job.spec, past)) for key, job in jobs.items()
-    ]
+    return [Item(job, tuple(ids[key]), key in have, expected_minutes(job.spec, past)) for key, job in jobs.items()]
 
 
 def expected_minutes(spec: RunSpec, past: Sequence[Run]) -> float | None:

@@ -122,15 +122,11 @@ def photograph_runs(
     return runs
 
 
-def photograph_jobs(
-    preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None
-) -> dict[Place, Job]:
+def photograph_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
     """The runs of ``real_photographs``: each data set by each embedder. Naming them needs no photograph."""
 
     def job(data: str, embedder: str) -> Job:
-        return Job(
-            spec(preset, data, embedder, seeds), lambda _: compute_run(preset, data, embedder, seeds, device)
-        )
+        return Job(spec(preset, data, embedder, seeds), lambda _: compute_run(preset, data, embedder, seeds, device))
 
     return {(data, embedder): job(data, embedder) for data, embedder in places(preset)}
 
@@ -150,9 +146,7 @@ def spec(preset: Preset, data: str, embedder: str, seeds: Sequence[int] | None =
         "identities": preset.real.identities,
         "impostors": IMPOSTORS,
     }
-    return RunSpec(
-        recipe=RECIPE, recipe_version=RECIPE_VERSION, seed=_seed(seeds), values=values, data=data_id(data)
-    )
+    return RunSpec(recipe=RECIPE, recipe_version=RECIPE_VERSION, seed=_seed(seeds), values=values, data=data_id(data))
 
 
 def data_id(name: str) -> DataId:

@@ -102,7 +102,5 @@ def score(network: nn.Module, config: Recognition, device: str) -> tuple[dict[st
         result = verify(embeddings, pairs)
         scores[name] = result.scores
         accuracy[name] = result.accuracy
-        interval[name] = [
-            100 * end for end in mean_interval(result.correct, identities[pairs.a], identities[pairs.b])
-        ]
+        interval[name] = [100 * end for end in mean_interval(result.correct, identities[pairs.a], identities[pairs.b])]
     return scores, {"accuracy": accuracy, "interval": interval}

@@ -43,7 +43,9 @@ def jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None 
     spec = recognise.spec(config)
     if preset.tour.committed:
         committed = weights.read_metadata(repository_root() / COMMITTED)["digest"]
-        spec = spec.model_copy(update={"values": {"weights": committed, "relief": config.relief.model_dump(mode="json")}})
+        spec = spec.model_copy(
+            update={"values": {"weights": committed, "relief": config.relief.model_dump(mode="json")}}
+        )
     spec = spec.model_copy(update={"recipe": RECIPE, "recipe_version": RECIPE_VERSION})
 
     def compute(folder: Path) -> Result:

@@ -33,8 +33,7 @@ class MarginHead(nn.Module):
         super().__init__()
         if embedding < 1 or classes < 1 or not s > 0 or not 0 <= m < math.pi / 2:
             raise ConfigError(
-                f"embedding={embedding} and classes={classes} must be at least 1, s={s} above 0, "
-                f"m={m} in [0, pi/2)"
+                f"embedding={embedding} and classes={classes} must be at least 1, s={s} above 0, m={m} in [0, pi/2)"
             )
         self.embedding = embedding
         self.classes = classes
@@ -168,9 +167,7 @@ def build(name: str, embedding: int, classes: int, **options: Any) -> MarginHead
     sense.
     """
     head = choose("loss", name, HEADS)
-    valid = [
-        option for option in inspect.signature(head).parameters if option not in ("embedding", "classes")
-    ]
+    valid = [option for option in inspect.signature(head).parameters if option not in ("embedding", "classes")]
     for option in options:
         if option not in valid:
             raise ConfigError(f"loss '{name}' has no option '{option}'{nearest(option, valid)}")

@@ -18,9 +18,7 @@ from aifr_lib.losses.margins import MarginHead
 from aifr_lib.models import Backbone, TransformerBranch
 
 
-def weighted_cross_entropy(
-    margin_logits: Tensor, transformer_logits: Tensor, labels: Tensor, alpha: float
-) -> Tensor:
+def weighted_cross_entropy(margin_logits: Tensor, transformer_logits: Tensor, labels: Tensor, alpha: float) -> Tensor:
     """L_F = (1 - alpha) CE(O_Nc, y) + alpha CE(T_Nc, y), a scalar (TML eq. 11).
 
     Logits are ``[B, N_c]``; the shapes S_f x D_f printed beside eqs. 9 and 10 are a slip of the paper.
@@ -63,9 +61,7 @@ class TransformerMetric(nn.Module):
         if not 0 <= alpha <= 1:
             raise ConfigError(f"alpha {alpha}: the weight of the transformer branch lies in [0, 1]")
         if branch is None and (alpha or combine == "sum"):
-            raise ConfigError(
-                f"alpha {alpha} with combine '{combine}' needs a transformer branch; it is None"
-            )
+            raise ConfigError(f"alpha {alpha} with combine '{combine}' needs a transformer branch; it is None")
         self.backbone = backbone
         self.head = head
         self.branch = branch

@@ -65,9 +65,7 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, str]:
     except (SafetensorError, OSError) as error:
         raise WeightsError(_damaged(path, str(error))) from error
     holds = metadata.get("architecture", "an architecture it does not name")
-    compare_states(
-        model.state_dict(), found, f"{path}, which holds {holds}, does not fit {type(model).__name__}"
-    )
+    compare_states(model.state_dict(), found, f"{path}, which holds {holds}, does not fit {type(model).__name__}")
     if "digest" in metadata and metadata["digest"] != digest(found):
         raise WeightsError(_damaged(path, "its weights do not match the digest in its header"))
     model.load_state_dict(found)

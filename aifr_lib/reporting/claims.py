@@ -106,9 +106,7 @@ def judge(claim: Claim, results: Mapping[str, Results]) -> Verdict:
 
 def judge_artefact(artefact: Artefact) -> list[Verdict]:
     """Verdicts on the claims that speak of one artefact, corrected among themselves."""
-    return judge_together(
-        [claim for claim in load() if claim.artefact == artefact.id], {artefact.id: artefact}
-    )
+    return judge_together([claim for claim in load() if claim.artefact == artefact.id], {artefact.id: artefact})
 
 
 def judge_all(preset: str, root: str | Path | None = None) -> list[Verdict]:
@@ -209,7 +207,4 @@ def _detectable(comparisons: Sequence[Comparison], alpha: float) -> float | None
 
 def _estimate(difference: Paired, unit: str) -> str:
     lo, hi = difference.ci95 or (math.nan, math.nan)
-    return (
-        f"{difference.mean:+.3g} {unit}".rstrip()
-        + f" [{lo:+.3g}, {hi:+.3g}] over {len(difference.seeds)} seeds"
-    )
+    return f"{difference.mean:+.3g} {unit}".rstrip() + f" [{lo:+.3g}, {hi:+.3g}] over {len(difference.seeds)} seeds"

@@ -142,9 +142,7 @@ def default_output(name: str, preset: str) -> Path:
     return repository_root() / "build" / "notebooks" / preset / f"{name}.ipynb"
 
 
-def up_to_date(
-    name: str, preset: str, parameters: Mapping[str, Any] | None = None, output: Path | None = None
-) -> bool:
+def up_to_date(name: str, preset: str, parameters: Mapping[str, Any] | None = None, output: Path | None = None) -> bool:
     """Whether the executed notebook is there and nothing that it was made from has changed since."""
     output = output or default_output(name, preset)
     values = _values(name, preset, parameters)

@@ -7,9 +7,7 @@ from html import escape
 from aifr_lib.reporting.artefacts import INTERVALS, METRICS, Artefact, Row
 from aifr_lib.reporting.claims import Verdict
 
-NOT_PEOPLE = (
-    "Relief faces are not people: this speaks of the method on drawn faces, not of the paper's numbers."
-)
+NOT_PEOPLE = "Relief faces are not people: this speaks of the method on drawn faces, not of the paper's numbers."
 # Colours come from the page, so that boxes look right in light and dark, in the book and in a notebook.
 _BOX = "border:1px solid currentColor;border-left-width:5px;border-radius:4px;padding:.6em 1em;margin:1em 0"
 _SMALL = "font-size:.85em;opacity:.8"

@@ -101,9 +101,7 @@ def roc(axis: Axes, far: np.ndarray, tar: np.ndarray, label: str | None = None) 
 
 def parameter_curve(axis: Axes, rows: Sequence[Row], x: str, label: str, number: int = 0) -> None:
     """Mean against the key ``x`` for the rows that are measured: line, 95 % interval, a dot for each seed."""
-    measured = sorted(
-        ((float(row.keys[x]), row.measured) for row in rows if row.measured), key=lambda p: p[0]
-    )
+    measured = sorted(((float(row.keys[x]), row.measured) for row in rows if row.measured), key=lambda p: p[0])
     colour, marker = PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]
     at, means = [place for place, _ in measured], [one.mean for _, one in measured]
     axis.plot(at, means, color=colour, marker=marker, label=label)

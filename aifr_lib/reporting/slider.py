@@ -30,9 +30,7 @@ def picture_type(frame: str | bytes) -> str:
     raise ValueError(f"a frame is SVG text, or PNG or JPEG bytes; this one starts with {head!r}")
 
 
-def range_player(
-    frames: Sequence[str | bytes], labels: Sequence[str], title: str, alt: str, *, start: int = 0
-) -> str:
+def range_player(frames: Sequence[str | bytes], labels: Sequence[str], title: str, alt: str, *, start: int = 0) -> str:
     """Self-contained HTML: one picture at a time, a range input, the label of the frame shown.
 
     frames: SVG text, or PNG or JPEG bytes, one for each label. start: the frame that is shown at first, and
@@ -63,9 +61,7 @@ def range_player(
     )
 
 
-def show(
-    frames: Sequence[str | bytes], labels: Sequence[str], *, title: str, alt: str, start: int = 0
-) -> HTML:
+def show(frames: Sequence[str | bytes], labels: Sequence[str], *, title: str, alt: str, start: int = 0) -> HTML:
     """``range_player`` as the output of a notebook cell."""
     # Imported here: a batch job that writes frames needs no notebook machinery.
     from IPython.display import HTML

@@ -1,9 +1,9 @@
 """The one training loop.
 
 An *objective* is a module whose ``forward(images, labels)`` returns a dict of scalars with the key "loss". Everything
-random at a micro-batch is drawn from (seed, its number, process), and the order of the pictures from (seed, epoch), so the whole
-state of a training is: weights, optimiser, gradient scaler, step. That is what a checkpoint holds, and why a resumed
-training gives the weights of an uninterrupted one, bit for bit on a CPU.
+random at a micro-batch is drawn from (seed, its number, process), and the order of the pictures from (seed, epoch), so
+the whole state of a training is: weights, optimiser, gradient scaler, step. That is what a checkpoint holds, and why a
+resumed training gives the weights of an uninterrupted one, bit for bit on a CPU.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def stop_signals() -> Iterator[_Stop]:
         signal.signal(number, previous[number])
 
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (int(signal.SIGINT), int(signal.SIGTERM)):
             previous[number] = signal.signal(number, ask)
     except ValueError:  # Only the main thread may set handlers; elsewhere the default behaviour stays.
         pass
@@ -208,9 +208,7 @@ def stop_signals() -> Iterator[_Stop]:
             signal.signal(number, handler)
 
 
-def save(
-    out: Path, objective: nn.Module, optimiser: Any, accelerator: Accelerator, plan: Plan, step: int
-) -> None:
+def save(out: Path, objective: nn.Module, optimiser: Any, accelerator: Accelerator, plan: Plan, step: int) -> None:
     """Write ``out/checkpoint.pt`` whole or not at all; refuse to replace a good one by weights that are not finite."""
     state = objective.state_dict()
     for name, value in state.items():

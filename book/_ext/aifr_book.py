@@ -69,9 +69,7 @@ class ScoreboardDirective(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         verdicts = claims.judge_all(PRESET, figures(self.env))
         tested = sum(verdict.outcome not in ("untested", "not_run") for verdict in verdicts)
-        parts: list[nodes.Node] = [
-            nodes.paragraph("", f"{tested} of {len(verdicts)} claims are tested so far.")
-        ]
+        parts: list[nodes.Node] = [nodes.paragraph("", f"{tested} of {len(verdicts)} claims are tested so far.")]
         for paper in dict.fromkeys(verdict.claim.paper for verdict in verdicts):
             rows = [
                 [badge(verdict.outcome), statement(verdict.claim), verdict.reason]
@@ -87,9 +85,7 @@ class ScoreboardDirective(SphinxDirective):
 
 
 def statement(claim: claims.Claim) -> nodes.inline:
-    return nodes.inline(
-        "", "", nodes.Text(claim.statement), nodes.inline("", claim.source, classes=["aifr-source"])
-    )
+    return nodes.inline("", "", nodes.Text(claim.statement), nodes.inline("", claim.source, classes=["aifr-source"]))
 
 
 def badge(outcome: str) -> nodes.inline:
@@ -112,16 +108,12 @@ def shown(env: BuildEnvironment, id: str) -> list[nodes.Node]:
 def without_result(content: contents.Content) -> list[nodes.Node]:
     """A plain sentence, and the printed numbers where the paper gives any."""
     entry = {entry.id: entry for entry in papers.index()}[content.id]
-    reason = (
-        "its notebook is still to be written" if content.planned else "its experiment has not been run yet"
-    )
+    reason = "its notebook is still to be written" if content.planned else "its experiment has not been run yet"
     sentence = f"There is no result of ours for {entry.source} here: {reason}."
     if not entry.is_table:
         sentence += " The paper shows it as a picture, without numbers that could be set beside ours."
     elif not entry.at_hand:
-        sentence += (
-            " The text that we work from cites the table without containing it: nothing can be quoted."
-        )
+        sentence += " The text that we work from cites the table without containing it: nothing can be quoted."
     else:
         sentence += " These are the numbers that the paper prints:"
     parts: list[nodes.Node] = [nodes.paragraph("", sentence, classes=["aifr-none"])]
@@ -157,10 +149,7 @@ def column_texts(cells: Sequence[Any]) -> list[str]:
     """Numbers of one column with equal decimals; None is a dash."""
     numbers = [cell for cell in cells if isinstance(cell, float)]
     decimals = max((len(repr(number).partition(".")[2]) for number in numbers), default=0)
-    return [
-        "–" if cell is None else f"{cell:.{decimals}f}" if isinstance(cell, float) else str(cell)
-        for cell in cells
-    ]
+    return ["–" if cell is None else f"{cell:.{decimals}f}" if isinstance(cell, float) else str(cell) for cell in cells]
 
 
 def notebook_link(env: BuildEnvironment, content: contents.Content) -> nodes.Node:
@@ -182,13 +171,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> nodes.table:
     def line(cells: Sequence[Cell]) -> nodes.row:
         entries = []
         for cell in cells:
-            children = (
-                [nodes.Text(cell)]
-                if isinstance(cell, str)
-                else [cell]
-                if isinstance(cell, nodes.Node)
-                else cell
-            )
+            children = [nodes.Text(cell)] if isinstance(cell, str) else [cell] if isinstance(cell, nodes.Node) else cell
             entries.append(nodes.entry("", nodes.paragraph("", "", *children)))
         return nodes.row("", *entries)
 
@@ -222,9 +205,7 @@ def reread_when_results_change(app: Sphinx, env: BuildEnvironment, *_: set[str])
     return env.found_docs if changed else ()
 
 
-def clean_scripts(
-    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document
-) -> None:
+def clean_scripts(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.document) -> None:
     """Load each script once, and never thebe, which Jupyter Book adds to every page from outside."""
     kept = {}
     for script in context["script_files"]:

@@ -46,9 +46,7 @@ def book(tmp_path):
             )
             app.build()
         page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-        said = re.sub(
-            r".*not included in any toctree.*\n?|.*no title.*\n?", "", warnings.read_text(encoding="utf-8")
-        )
+        said = re.sub(r".*not included in any toctree.*\n?|.*no title.*\n?", "", warnings.read_text(encoding="utf-8"))
         return page, said
 
     return build

@@ -91,9 +91,7 @@ def visit(context, address):
         page.on("console", lambda said: said.type == "error" and troubles.append(f"console: {said.text}"))
         page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
         page.on("response", lambda got: got.status >= 400 and troubles.append(f"{got.status}: {got.url}"))
-        page.on(
-            "request", lambda sent: sent.url.startswith(inside) or troubles.append(f"outside: {sent.url}")
-        )
+        page.on("request", lambda sent: sent.url.startswith(inside) or troubles.append(f"outside: {sent.url}"))
         page.goto(f"{address}/{name}.html", wait_until="networkidle")
         return page
 
@@ -149,9 +147,7 @@ def test_a_page_is_whole_fits_a_phone_and_is_readable_in_both_modes(visit, addre
     inside = {link for link in links if link.startswith(address)}
     assert inside and [link for link in inside if not target_exists(link)] == []
 
-    poor = (
-        "images => images.filter(i => !(i.complete && i.naturalWidth && i.alt)).map(i => i.src.slice(0, 80))"
-    )
+    poor = "images => images.filter(i => !(i.complete && i.naturalWidth && i.alt)).map(i => i.src.slice(0, 80))"
     assert page.eval_on_selector_all("article img", poor) == []
 
     formulas = page.locator("article .math")

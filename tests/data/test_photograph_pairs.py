@@ -29,9 +29,7 @@ def test_the_list_holds_all_genuine_pairs_and_matching_impostors(ages):
     pairs = lists.verification_list(images)
     identity, age = images.labels["identity"].to_numpy(), images.labels["age"].to_numpy()
     expected = {(i, j) for i in range(len(images)) for j in range(i) if identity[i] == identity[j]}
-    assert {
-        (max(a, b), min(a, b)) for a, b in zip(pairs.a[pairs.same], pairs.b[pairs.same], strict=True)
-    } == expected
+    assert {(max(a, b), min(a, b)) for a, b in zip(pairs.a[pairs.same], pairs.b[pairs.same], strict=True)} == expected
     assert (identity[pairs.a] == identity[pairs.b]).tolist() == pairs.same.tolist()
     assert len({*zip(pairs.a, pairs.b, strict=True)}) == len(pairs)
 
@@ -41,9 +39,7 @@ def test_the_list_holds_all_genuine_pairs_and_matching_impostors(ages):
 
     # Of one fold and bin there are never more impostors than genuine pairs, rarely fewer.
     bins = lists.gap_bins(abs(age[pairs.a] - age[pairs.b]))
-    groups = pd.DataFrame({"fold": pairs.fold, "bin": bins, "same": pairs.same}).groupby(["fold", "bin"])[
-        "same"
-    ]
+    groups = pd.DataFrame({"fold": pairs.fold, "bin": bins, "same": pairs.same}).groupby(["fold", "bin"])["same"]
     genuine, impostor = groups.sum(), groups.count() - groups.sum()
     assert (impostor <= genuine).all()
     assert impostor.sum() > 0.9 * genuine.sum()

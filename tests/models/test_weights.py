@@ -17,9 +17,7 @@ def net(width: float = 0.125, embedding: int = 8) -> nn.Module:
 
 
 def states_equal(one: nn.Module, two: nn.Module) -> bool:
-    return all(
-        torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True)
-    )
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
 
 
 def test_round_trip(tmp_path):

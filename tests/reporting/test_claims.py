@@ -102,10 +102,7 @@ def test_equality_is_contradicted_on_either_side_of_the_margin(by):
     verdict = claims.judge(equal, results(row(shifted(by), method="a"), row(BASE, method="b")))
     assert verdict.outcome == "contradicted"
     just_beyond = shifted(np.sign(by) * 1.001)
-    assert (
-        claims.judge(equal, results(row(just_beyond, method="a"), row(BASE, method="b"))).outcome
-        == "inconclusive"
-    )
+    assert claims.judge(equal, results(row(just_beyond, method="a"), row(BASE, method="b"))).outcome == "inconclusive"
 
 
 @pytest.mark.parametrize(
@@ -128,10 +125,7 @@ CHAIN = [{"method": name} for name in ("aad", "ad", "l2", "self")]
 
 def chain_of(*shifts):
     noises = np.random.default_rng(0).normal(0, 0.05, (4, 5))
-    return [
-        row(shifted(by, noise), method=one["method"])
-        for by, noise, one in zip(shifts, noises, CHAIN, strict=True)
-    ]
+    return [row(shifted(by, noise), method=one["method"]) for by, noise, one in zip(shifts, noises, CHAIN, strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -160,9 +154,7 @@ def test_each_repeats_the_comparison():
         row(BASE, method="b", set="x"),
         row(BASE, method="b", set="y"),
     ]
-    assert (
-        claims.judge(everywhere, results(*rows, row(shifted(1), method="a", set="y"))).outcome == "supported"
-    )
+    assert claims.judge(everywhere, results(*rows, row(shifted(1), method="a", set="y"))).outcome == "supported"
     missing = claims.judge(everywhere, results(*rows))
     assert (missing.outcome, missing.reason) == ("untested", "no row with set y, method a, metric accuracy")
 
@@ -185,10 +177,7 @@ def test_what_is_missing_leaves_a_claim_untested():
     strangers = claims.judge(claim(), results(row({0: 1.0}, method="a"), row({1: 1.0}, method="b")))
     assert strangers.reason == "method a and method b share no seed"
     fixed = Row(keys={"method": "a"}, metric="accuracy", measured=Measured(mean=1.0))
-    assert (
-        claims.judge(claim(), results(fixed, row(BASE, method="b"))).reason
-        == "no values by seed for method a"
-    )
+    assert claims.judge(claim(), results(fixed, row(BASE, method="b"))).reason == "no values by seed for method a"
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -300,9 +289,6 @@ def test_fig6_end_to_end(tmp_path):
 
 
 def test_fig6_against_the_paper_and_flat():
-    assert (
-        claims.outcome("tml_fig6", "classroom", sweep(lambda alpha: -3 + 12 * (alpha - 0.45) ** 2))
-        == "contradicted"
-    )
+    assert claims.outcome("tml_fig6", "classroom", sweep(lambda alpha: -3 + 12 * (alpha - 0.45) ** 2)) == "contradicted"
     assert claims.outcome("tml_fig6", "classroom", sweep(lambda alpha: 0.0)) == "inconclusive"
     assert claims.outcome("tml_fig1", "classroom", []) == "none"

@@ -12,9 +12,7 @@ import pytest
 from aifr_lib.config import ConfigError
 from aifr_lib.reporting import notebooks
 
-HEADER = (
-    '# %% tags=["parameters"]\npreset = "smoke"\ncount = 3\nfresh = False\nout = None\ncompute = True\n\n'
-)
+HEADER = '# %% tags=["parameters"]\npreset = "smoke"\ncount = 3\nfresh = False\nout = None\ncompute = True\n\n'
 GOOD = HEADER + '# %% tags=["hide-input"]\nprint(preset, count, fresh)\n\n# %% [markdown]\n# text\n'
 BAD = HEADER + "# %%\n1 + 1\n\n# %%\nraise RuntimeError('no luck')\n\n# %%\nprint('never')\n"
 
@@ -65,9 +63,7 @@ def executed(checkout: Path) -> Path:
     for key in ("a", "b"):
         (checkout / "figures" / "smoke" / "_runs" / key).mkdir(parents=True)
     made_from = notebooks._made_from("good", "smoke", {"preset": "smoke"})
-    notebooks._publish(
-        notebooks.derive(notebooks.script("good")), made_from, notebooks.default_output("good", "smoke")
-    )
+    notebooks._publish(notebooks.derive(notebooks.script("good")), made_from, notebooks.default_output("good", "smoke"))
     assert notebooks.up_to_date("good", "smoke")
     return checkout
 
@@ -122,9 +118,7 @@ def test_a_notebook_that_hangs_is_stopped(checkout: Path) -> None:
 
 
 def test_several_jobs_go_on_after_a_failure_and_share_the_processors(checkout: Path) -> None:
-    (checkout / "notebooks" / "good.py").write_text(
-        HEADER + "# %%\nimport os\nprint(os.environ['OMP_NUM_THREADS'])\n"
-    )
+    (checkout / "notebooks" / "good.py").write_text(HEADER + "# %%\nimport os\nprint(os.environ['OMP_NUM_THREADS'])\n")
     tasks = [notebooks.Task("bad", "smoke"), notebooks.Task("good", "smoke", {"count": 9})]
     bad, good = notebooks.run_all(tasks, jobs=2)
     assert (bad.name, good.name) == ("bad", "good")

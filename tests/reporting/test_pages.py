@@ -105,9 +105,7 @@ def test_table_sets_ours_beside_the_papers_and_escapes():
     html = pages.artefact_table(
         artefact(
             [
-                Row(
-                    keys={"alpha": 0.4}, metric="accuracy", measured=measured, paper=99.38, paper_source=NASTY
-                ),
+                Row(keys={"alpha": 0.4}, metric="accuracy", measured=measured, paper=99.38, paper_source=NASTY),
                 Row(keys={"set": NASTY}, metric=NASTY),
             ]
         )

@@ -82,9 +82,7 @@ def test_unknown_names_get_the_nearest():
         contents.find("tml_fig66")
 
 
-@pytest.mark.parametrize(
-    "change", [{"sorce": "x"}, {"rows": [{"loss": "x"}]}, {"paper": "XML"}, {"flags": [{}]}]
-)
+@pytest.mark.parametrize("change", [{"sorce": "x"}, {"rows": [{"loss": "x"}]}, {"paper": "XML"}, {"flags": [{}]}])
 def test_a_file_against_the_schema_is_refused(change, monkeypatch, tmp_path):
     values = yaml.safe_load((FOLDER / "tml_table1.yaml").read_text(encoding="utf-8"))
     (tmp_path / "tml_table1.yaml").write_text(yaml.safe_dump({**values, **change}))

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ def test_kill_9_then_resume_is_bit_equal(tmp_path):
             """
         )
     )
-    tests = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    tests = str(Path(__file__).resolve().parents[1])
     out = tmp_path / "cut"
     environment = {**os.environ, "PYTHONPATH": tests}
     process = subprocess.Popen([sys.executable, str(script), str(out), tests], env=environment)
@@ -212,7 +213,7 @@ def test_two_processes_give_the_weights_of_one(tmp_path):
             """
         )
     )
-    tests = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    tests = str(Path(__file__).resolve().parents[1])
     states = []
     for processes in (1, 2):
         out = tmp_path / str(processes)

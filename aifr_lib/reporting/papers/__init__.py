@@ -100,9 +100,7 @@ def index() -> tuple[Entry, ...]:
     """Every table, then every figure, of the four papers."""
     path = _path("index")
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return tuple(
-        validate(Entry, entry, path.name) for kind in ("tables", "figures") for entry in values[kind]
-    )
+    return tuple(validate(Entry, entry, path.name) for kind in ("tables", "figures") for entry in values[kind])
 
 
 @cache
