@@ -127,7 +127,8 @@ HTML("".join(map(pages.claim_box, claims.judge_artefact(artefact))))
 # ## Predict, then reveal
 #
 # **1.** At α = 0.9 the margin loss, the only one that shapes the embedding, has a tenth of the weight. With the
-# learning rate unchanged, what happens to the size of the embedding layer's first gradient? *Predict the ratio to α = 0.*
+# learning rate unchanged, what happens to the size of the first gradient of its class weights? *Predict the ratio to
+# α = 0.*
 
 # %% tags=["solution", "hide-input"]
 import torch
@@ -135,7 +136,7 @@ import torch
 from aifr_lib.training import recognition
 
 
-def embedding_gradient(alpha):
+def head_gradient(alpha):
     torch.manual_seed(0)
     module = recognition.objective(train.model_copy(update={"alpha": alpha}), 10)
     images, labels = torch.randn(20, 3, *train.input_hw), torch.arange(20) % 10
@@ -143,8 +144,8 @@ def embedding_gradient(alpha):
     return module.head.weight.grad.norm()
 
 
-base = embedding_gradient(0.0)
-print({alpha: round(float(embedding_gradient(alpha) / base), 3) for alpha in (0.4, 0.9)})
+base = head_gradient(0.0)
+print({alpha: round(float(head_gradient(alpha) / base), 3) for alpha in (0.4, 0.9)})
 
 # %% [markdown]
 # **2.** The encoder has no positional encoding in the paper. If the cells of the last map are shuffled, does the branch

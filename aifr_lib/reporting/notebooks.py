@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -228,7 +229,7 @@ def run(
 
 
 def _publish(notebook: NotebookNode, made_from: Mapping[str, Any], output: Path) -> None:
-    """Write the executed notebook: parameter cells off the page, tagged inputs folded, its origin noted."""
+    """Write the executed notebook: no parameter cells, tagged inputs folded, progress bars gone, its origin noted."""
     import nbformat
 
     for cell in notebook.cells:
@@ -237,9 +238,16 @@ def _publish(notebook: NotebookNode, made_from: Mapping[str, Any], output: Path)
             cell.metadata["tags"] = [*tags, "remove-cell"]
         if {"parameters", "injected-parameters", "hide-input"} & set(tags):
             cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if not _is_bar(output)]
     notebook.metadata["aifr"] = made_from
     with atomic_write(output) as temporary:
         nbformat.write(notebook, temporary)
+
+
+def _is_bar(output: NotebookNode) -> bool:
+    """Whether an output is what a progress bar left behind: of use while it moved, noise on a page."""
+    return output.output_type == "stream" and output.name == "stderr" and re.search(r"\d+%\|", output.text) is not None
 
 
 def run_all(tasks: Sequence[Task], *, jobs: int = 1, progress: Progress | None = None) -> list[Executed]:

@@ -136,3 +136,12 @@ def test_an_unknown_parameter_is_refused_before_anything_runs(checkout: Path) ->
 
 def test_a_relative_out_is_the_callers(checkout: Path) -> None:
     assert notebooks._values("good", "smoke", {"out": "here"})["out"] == str(checkout / "here")
+
+
+def test_progress_bars_leave_no_trace_but_warnings_do(checkout: Path) -> None:
+    text = HEADER + "# %%\nimport sys\nfrom tqdm import tqdm\nfor _ in tqdm(range(3)): pass\n"
+    text += "# %%\nprint('mind the gap', file=sys.stderr)\n"
+    (checkout / "notebooks" / "good.py").write_text(text)
+    notebook = nbformat.read(notebooks.run("good", "smoke").output, as_version=4)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert [output.text for output in outputs] == ["mind the gap\n"]
