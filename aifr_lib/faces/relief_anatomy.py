@@ -23,7 +23,9 @@ BLACK_HAIR, BROWN_HAIR, BLOND_HAIR, RED_HAIR = (
 )
 GREY_HAIR, WHITE_HAIR = (0.62, 0.61, 0.60), (0.90, 0.89, 0.87)
 BROWN_EYE, GREEN_EYE, BLUE_EYE = (0.25, 0.14, 0.07), (0.36, 0.38, 0.22), (0.36, 0.50, 0.64)
-LIP, BLOOD, SPOT = (0.72, 0.36, 0.34), (0.86, 0.42, 0.36), (0.46, 0.28, 0.18)
+LIP, BLOOD = (0.72, 0.36, 0.34), (0.86, 0.42, 0.36)
+# Shapes differ more than the means of anthropometry say, so that small pictures still tell people apart.
+SPREAD = dict.fromkeys(IDENTITY[: IDENTITY.index("masculinity")], 1.5)
 
 
 def linear(colour: tuple[float, float, float]) -> Tensor:
@@ -42,7 +44,7 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     def column(group: str, name: str) -> Tensor:
         return getattr(faces, group)[:, GROUPS[group].index(name)].reshape(-1, 1, 1)
 
-    i = SimpleNamespace(**{name: column("identity", name) for name in IDENTITY})
+    i = SimpleNamespace(**{name: column("identity", name) * SPREAD.get(name, 1.0) for name in IDENTITY})
     au = SimpleNamespace(**{name: column("action_units", name) for name in ACTION_UNITS})
     style = SimpleNamespace(**{name: column("style", name) for name in GROUPS["style"]})
     age, gender, weight = (v.reshape(-1, 1, 1) for v in (faces.age, faces.gender, faces.weight))

@@ -217,19 +217,19 @@ def _draw(who: Tensor, age: Tensor, when: Tensor) -> dict[str, Tensor]:
         "moustache": (1 - shaven) * u[:, 17] ** 0.5, "tan": 0.5 * n[:, 0].clamp(-2, 2),
         "gaze_x": 0.45 * n[:, 1].clamp(-2, 2), "gaze_y": 0.3 * n[:, 2].clamp(-2, 2),
     }  # fmt: skip
-    lit = torch.stack([40 * n[:, 3], 24 + 20 * n[:, 4], 0.85 + 0.25 * n[:, 5].clamp(-2, 2),
+    lit = torch.stack([32 * n[:, 3], 24 + 15 * n[:, 4], 0.85 + 0.25 * n[:, 5].clamp(-2, 2),
                        0.18 + 0.4 * u[:, 18], 0.5 * n[:, 6].clamp(-2, 2)], -1)  # fmt: skip
     lit[:, 0].clamp_(-80, 80)
     lit[:, 1].clamp_(-25, 75)
     return {
         "age": age, "gender": gender, "weight": weight.clamp(-3, 3), "identity": identity,
         "action_units": torch.stack([units[name] for name in ACTION_UNITS], -1),
-        "pose": torch.stack([11 * n[:, 7], 6 * n[:, 8], 3.5 * n[:, 9]], -1),
-        "framing": torch.stack([0.035 * n[:, 10], 0.035 * n[:, 11], 0.05 * n[:, 12]], -1),
+        "pose": torch.stack([7 * n[:, 7], 4 * n[:, 8], 2.5 * n[:, 9]], -1),
+        "framing": torch.stack([0.018 * n[:, 10], 0.018 * n[:, 11], 0.025 * n[:, 12]], -1),
         "light": lit,
-        "white_balance": torch.stack([0.2 * n[:, 13], 0.24 * n[:, 14]], -1),
-        "camera": torch.stack([0.18 * n[:, 15], 0.12 * n[:, 16], 0.9 * u[:, 19] ** 2,
-                               0.004 + 0.022 * u[:, 20] ** 2], -1),
+        "white_balance": torch.stack([0.15 * n[:, 13], 0.18 * n[:, 14]], -1),
+        "camera": torch.stack([0.18 * n[:, 15], 0.12 * n[:, 16], 0.6 * u[:, 19] ** 2,
+                               0.004 + 0.014 * u[:, 20] ** 2], -1),
         "style": torch.stack([style[name] for name in STYLE], -1),
         "scene": torch.cat([u[:, 21:24], 2 * u[:, 24:25] - 1, u[:, 25:29]], -1),
     }  # fmt: skip

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 TIMEOUT_MINUTES = {"smoke": 15.0, "lesson": 45.0, "classroom": 24 * 60.0, "paper": 14 * 24 * 60.0}
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
+BAR = re.compile(r"\d+%\||^\s*$")
+
 Progress = Callable[[str], None]
 
 
@@ -247,7 +249,7 @@ def _publish(notebook: NotebookNode, made_from: Mapping[str, Any], output: Path)
 
 def _is_bar(output: NotebookNode) -> bool:
     """Whether an output is what a progress bar left behind: of use while it moved, noise on a page."""
-    return output.output_type == "stream" and output.name == "stderr" and re.search(r"\d+%\|", output.text) is not None
+    return output.output_type == "stream" and output.name == "stderr" and bool(BAR.search(output.text))
 
 
 def run_all(tasks: Sequence[Task], *, jobs: int = 1, progress: Progress | None = None) -> list[Executed]:
