@@ -69,9 +69,7 @@ def load(
     """
     spec = _spec(split, size, identities, per_identity, span)
     folder = (
-        cache_dir()
-        / VERSION
-        / digest(split, size=size, identities=identities, per_identity=per_identity, span=span)
+        cache_dir() / VERSION / digest(split, size=size, identities=identities, per_identity=per_identity, span=span)
     )
     name = f"{VERSION}/{split}/{size}"
     if folder.exists():
@@ -136,9 +134,7 @@ def _build(folder: Path, spec: dict[str, Any], faces: Faces, compiled: bool, pro
     parts = folder.with_name(f"{folder.name}.parts")
     size = spec["size"]
     starts = range(0, len(faces), PART)
-    with tqdm(
-        total=len(faces), desc=f"rendering {spec['split']} {size}px", unit="face", disable=not progress
-    ) as bar:
+    with tqdm(total=len(faces), desc=f"rendering {spec['split']} {size}px", unit="face", disable=not progress) as bar:
         for start in starts:
             part = parts / f"{start:09d}.npy"
             rows = faces[start : start + PART]
@@ -148,21 +144,15 @@ def _build(folder: Path, spec: dict[str, Any], faces: Faces, compiled: bool, pro
             bar.update(len(rows))
     scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        pixels = open_memmap(
-            scratch / "pixels.npy", mode="w+", dtype=np.uint8, shape=(len(faces), size, size, 3)
-        )
+        pixels = open_memmap(scratch / "pixels.npy", mode="w+", dtype=np.uint8, shape=(len(faces), size, size, 3))
         for start in starts:
             pixels[start : start + PART] = np.load(parts / f"{start:09d}.npy")
         pixels.flush()
         per = spec["per_identity"]
-        records = [
-            f"{spec['split']}-{n:08d}-{k % per:04d}" for k, n in enumerate(faces.identity_seed.tolist())
-        ]
+        records = [f"{spec['split']}-{n:08d}-{k % per:04d}" for k, n in enumerate(faces.identity_seed.tolist())]
         _labels(faces, records).to_parquet(scratch / "labels.parquet")
         sums = {file: _sha256(scratch / file) for file in ("pixels.npy", "labels.parquet")}
-        (scratch / "about.json").write_text(
-            json.dumps({"spec": spec, "sha256": sums}, indent=1), encoding="utf-8"
-        )
+        (scratch / "about.json").write_text(json.dumps({"spec": spec, "sha256": sums}, indent=1), encoding="utf-8")
         scratch.chmod(0o755)
         if not folder.exists():  # else another process was first, with the same pictures
             scratch.rename(folder)
@@ -197,9 +187,7 @@ def sheet(identities: int, ages: Sequence[float], size: int, seed: int) -> np.nd
     Along a row pose, light and expression stay, and only age changes. Errors: ValueError for none of either.
     """
     if identities < 1 or len(ages) < 1:
-        raise ValueError(
-            f"a sheet of {identities} identities and {len(ages)} ages: at least one of each is needed"
-        )
+        raise ValueError(f"a sheet of {identities} identities and {len(ages)} ages: at least one of each is needed")
     people = _own_identities(seed, identities).repeat_interleave(len(ages))
     faces = Faces.sample(people, list(ages) * identities, people)
     grid = render(faces, size).numpy().reshape(identities, len(ages), size, size, 3)
@@ -224,9 +212,7 @@ def write_folder(out: str | Path, identities: int, per_identity: int, size: int,
         for file, pixels in zip(files[start:], render(faces[start : start + 64], size).numpy(), strict=False):
             with atomic_write(folder / file) as path:
                 Image.fromarray(pixels).save(path)
-    labels = pd.DataFrame(
-        {"file": files, "identity": np.repeat(np.arange(identities), per_identity), **faces.table()}
-    )
+    labels = pd.DataFrame({"file": files, "identity": np.repeat(np.arange(identities), per_identity), **faces.table()})
     with atomic_write(folder / "labels.csv") as path:
         labels.to_csv(path, index=False)
     return labels

@@ -24,13 +24,9 @@ def pairs(images: Images, name: str, *, count: int = 6000, seed: int = 0) -> Pai
     """
     draw = choose("pair list", name, {"relief-lfw": _random_pairs, "relief-agedb": _aged_pairs})
     if count < 2 * FOLDS or count % (2 * FOLDS):
-        raise ValueError(
-            f"count {count}: must be a positive multiple of {2 * FOLDS} (ten folds, half positive)"
-        )
+        raise ValueError(f"count {count}: must be a positive multiple of {2 * FOLDS} (ten folds, half positive)")
     if missing := {"identity", "age", "gender", "skin_tone"} - set(images.labels):
-        raise ValueError(
-            f"{images.name}: labels lack {', '.join(sorted(missing))}, which {name} matches negatives by"
-        )
+        raise ValueError(f"{images.name}: labels lack {', '.join(sorted(missing))}, which {name} matches negatives by")
     rng = np.random.default_rng([seed, PAIR_LISTS.index(name)])
     identity = images.labels["identity"].to_numpy()
     folds = _folds(identity, images.labels["gender"].to_numpy(), rng)
@@ -38,9 +34,7 @@ def pairs(images: Images, name: str, *, count: int = 6000, seed: int = 0) -> Pai
     a, b, same = [], [], []
     for fold in range(FOLDS):
         rows = np.flatnonzero(folds == fold)
-        positive, negative = draw(
-            images.labels.iloc[rows], half, rng, f"{name}, fold {fold} of {images.name}"
-        )
+        positive, negative = draw(images.labels.iloc[rows], half, rng, f"{name}, fold {fold} of {images.name}")
         chosen = rows[np.concatenate([positive, negative])]
         a.append(chosen[:, 0])
         b.append(chosen[:, 1])
@@ -84,9 +78,7 @@ def _random_pairs(
     )
 
 
-def _aged_pairs(
-    labels: pd.DataFrame, half: int, rng: np.random.Generator, what: str
-) -> tuple[np.ndarray, np.ndarray]:
+def _aged_pairs(labels: pd.DataFrame, half: int, rng: np.random.Generator, what: str) -> tuple[np.ndarray, np.ndarray]:
     identity, age, gender, tone = (labels[c].to_numpy() for c in ("identity", "age", "gender", "skin_tone"))
     every = np.stack(np.triu_indices(len(labels), 1), -1)
     apart = np.abs(age[every[:, 0]] - age[every[:, 1]]) >= MIN_GAP

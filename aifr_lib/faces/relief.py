@@ -69,9 +69,7 @@ def _drawer(compiled: bool) -> Drawer:
         try:
             return fast(*inputs)
         except (RuntimeError, OSError) as error:
-            log.warning(
-                "torch.compile does not work here (%s); relief faces are drawn eagerly", type(error).__name__
-            )
+            log.warning("torch.compile does not work here (%s); relief faces are drawn eagerly", type(error).__name__)
             return draw(*inputs)
 
     return guarded
@@ -90,9 +88,7 @@ def draw(measures: dict[str, Tensor], person: Tensor, picture: Tensor, seeds: Te
 
     colour, depth, shine = backdrop(m, picture, u0, v0, u, v, px)
     hair_mask, hair_depth, strand = hair_layers(m, picture, x, y, px)
-    layer = over(
-        (colour, depth, shine), hair_mask["long"], 0.55 * hair_colour(m, strand), -0.26 + 0.04 * strand, 0.05
-    )
+    layer = over((colour, depth, shine), hair_mask["long"], 0.55 * hair_colour(m, strand), -0.26 + 0.04 * strand, 0.05)
     layer = ears(m, body(m, layer, u, v, x, px), x, y, px)
     colour, depth, shine, glint = head_layer(m, layer, person, x, y, px)
     front = hair_mask["front"]

@@ -77,9 +77,7 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     m["lid_up"] = (0.42 + 0.05 * i.eye_size + 0.15 * child - 0.06 * male - 0.11 * sag
                    - 0.05 * i.lid_fold + 0.22 * au.au5 - 0.10 * au.au4
                    - 0.12 * au.au6 - 0.12 * au.au9).clamp(min=0.12)  # fmt: skip
-    m["lid_low"] = (0.22 + 0.06 * child + 0.03 * sag - 0.10 * au.au6 - 0.08 * au.au9 - 0.05 * au.au12).clamp(
-        min=0.03
-    )
+    m["lid_low"] = (0.22 + 0.06 * child + 0.03 * sag - 0.10 * au.au6 - 0.08 * au.au9 - 0.05 * au.au12).clamp(min=0.03)
     m["hood"] = (0.35 + 0.25 * i.lid_fold + 0.7 * sag).clamp(0, 1.6)
     m["iris_r"] = 0.045 * (1 + 0.16 * child)
     m["gaze_x"], m["gaze_y"] = 0.035 * style.gaze_x, 0.02 * style.gaze_y
@@ -97,9 +95,7 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     m["raise_"] = 0.8 * au.au1 + 0.8 * au.au2
 
     # Nose
-    m["nose_y"] = (
-        m["eye_y"] + 0.335 + 0.022 * own * i.nose_length - 0.115 * child + 0.018 * old - 0.02 * au.au9
-    )
+    m["nose_y"] = m["eye_y"] + 0.335 + 0.022 * own * i.nose_length - 0.115 * child + 0.018 * old - 0.02 * au.au9
     m["nose_w"] = (0.088 + 0.010 * own * i.nose_width + 0.006 * male - 0.012 * child + 0.008 * old
                    + 0.012 * au.au9 + 0.008 * au.au12)  # fmt: skip
     m["nose_h"] = 0.175 + 0.018 * own * i.nose_tip + 0.012 * male - 0.06 * child + 0.008 * old
@@ -115,9 +111,7 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
                     + 0.048 * au.au12 + 0.060 * au.au20 - 0.018 * au.au17)  # fmt: skip
     thin = (1 - 0.45 * old.clamp(max=1.2)) * (1 - 0.16 * male) * (1 - 0.25 * au.au20 - 0.15 * au.au12)
     m["lip_up"] = ((0.052 + 0.009 * i.upper_lip) * thin * (1 - 0.08 * child)).clamp(min=0.012)
-    m["lip_low"] = ((0.068 + 0.010 * i.lower_lip) * thin * (1 - 0.10 * child) * (1 + 0.2 * au.au17)).clamp(
-        min=0.016
-    )
+    m["lip_low"] = ((0.068 + 0.010 * i.lower_lip) * thin * (1 - 0.10 * child) * (1 + 0.2 * au.au17)).clamp(min=0.016)
     m["corner"] = (
         -0.014 * i.mouth_curve
         - 0.006

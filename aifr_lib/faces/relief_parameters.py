@@ -155,9 +155,7 @@ class Faces:
         who, when = _seeds("identity_seeds", identity_seeds), _seeds("picture_seeds", picture_seeds)
         age = torch.as_tensor(ages, dtype=torch.float64)
         if not len(who) == len(when) == len(age):
-            raise ValueError(
-                f"{len(who)} identity seeds, {len(age)} ages and {len(when)} picture seeds: must agree"
-            )
+            raise ValueError(f"{len(who)} identity seeds, {len(age)} ages and {len(when)} picture seeds: must agree")
         _check("age", age, *RANGES["age"])
         fields = {"identity_seed": who, "picture_seed": when, **_draw(who, age, when)}
         for name, value in fixed.items():

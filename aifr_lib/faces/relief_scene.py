@@ -21,17 +21,11 @@ def over(below: Layer, mask: Tensor, colour: Tensor, depth: Tensor, shine: float
     )
 
 
-def backdrop(
-    m: SimpleNamespace, picture: Tensor, u0: Tensor, v0: Tensor, u: Tensor, v: Tensor, px: float
-) -> Layer:
+def backdrop(m: SimpleNamespace, picture: Tensor, u0: Tensor, v0: Tensor, u: Tensor, v: Tensor, px: float) -> Layer:
     """A soft uneven wall."""
     paint = torch.stack([m.background_red, m.background_green, m.background_blue])
     base = (0.15 + 0.7 * blend(paint.mean(0, keepdim=True), paint, 0 * paint + 0.35)) ** 2.2
-    uneven = (
-        1
-        + 0.45 * m.background_tilt * (0.7 * u0 + 0.5 * v0)
-        + 0.25 * noise(picture[:, :1], u0 * 0.12, v0 * 0.12)
-    )
+    uneven = 1 + 0.45 * m.background_tilt * (0.7 * u0 + 0.5 * v0) + 0.25 * noise(picture[:, :1], u0 * 0.12, v0 * 0.12)
     return base * uneven.clamp(min=0.1), torch.full_like(u, -0.3), torch.zeros_like(u)
 
 
@@ -101,18 +95,14 @@ def hair_layers(
     hang = (m.skull_w + 0.5 * volume + 0.05 * grown) * (1 + 0.10 * m.curl * grown)
     falls = step(0.20, 0.45, grown)
     drop = step(-0.35, 0.1, y)
-    outline = blend(
-        raised + volume * (1 - 0.45 * drop), hang + 0.02 * torch.sin(y * 9 + 3 * m.parting), falls * drop
-    )
+    outline = blend(raised + volume * (1 - 0.45 * drop), hang + 0.02 * torch.sin(y * 9 + 3 * m.parting), falls * drop)
     tip = ear + 0.06 + grown * 1.05
     hanging = outline - ax + 0.030 * strand * (0.4 + m.curl)
     outer = torch.minimum(hanging, (tip - y) * 0.8 + 0.05 * strand)
     outer = torch.minimum(outer, y - ear - (m.top_y - ear) * swell + 0.015 * strand)
 
     # Inner border: forehead, temples, and down the side of the face.
-    line = (
-        m.hairline_y + m.peak * torch.exp(-((x / 0.06) ** 2)) - m.temples * bump(ax - 0.27, y * 0, 0.12, 1.0)
-    )
+    line = m.hairline_y + m.peak * torch.exp(-((x / 0.06) ** 2)) - m.temples * bump(ax - 0.27, y * 0, 0.12, 1.0)
     sweep = 1 + 0.7 * torch.tanh(3 * (x - 0.3 * m.parting) * m.parting)
     fringe = m.fringe * 0.30 * (1 - 0.5 * (ax / 0.5) ** 2) * (sweep * 0.6 + 0.4)
     line = line + fringe - 0.30 * m.bald * torch.exp(-((ax / 0.30) ** 4))
@@ -123,12 +113,7 @@ def hair_layers(
     inner = inner + 0.035 * strand * (0.6 + m.fringe)
     front = torch.minimum(edge(outer, px + 0.01), step(-0.5, 0.9, inner / (px + 0.045)))
     # Where it thins, the scalp shows between the strands.
-    scalp = (
-        m.thinning
-        * bump(ax, y + 0.75, 0.34, 0.34)
-        * edge(width - 0.06 - ax, 0.08)
-        * step(0.0, 0.1, y - m.top_y)
-    )
+    scalp = m.thinning * bump(ax, y + 0.75, 0.34, 0.34) * edge(width - 0.06 - ax, 0.08) * step(0.0, 0.1, y - m.top_y)
     front = front * (1 - (scalp * 1.1 - 0.35 * strand * (scalp > 0.02)).clamp(0, 1))
     long = edge(outer, 1.5 * px) * step(0.02, 0.06, outline - ax + 0.04) * (y > m.hairline_y)
     dome = 0.56 * (1 - (ax / (outline + 1e-3)).clamp(0, 1) ** 2.2).clamp(min=0) ** 0.5

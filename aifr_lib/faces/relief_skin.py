@@ -93,9 +93,7 @@ def _skin(
         colour = colour * (1 - 0.75 * mole)
     # Blood shows in a fold: it darkens green and blue more than red.
     colour = colour * (1 - torch.stack([0.34 * folds, 0.46 * folds, 0.48 * folds]))
-    under = bump(ax - m.eye_x + 0.02, y - m.eye_y - 0.095, 0.09, 0.045) * (
-        0.10 + 0.22 * m.bags.clamp(max=1.5)
-    )
+    under = bump(ax - m.eye_x + 0.02, y - m.eye_y - 0.095, 0.09, 0.045) * (0.10 + 0.22 * m.bags.clamp(max=1.5))
     colour = colour * (1 - torch.stack([0.6 * under, 0.75 * under, 0.5 * under]))
     nostril = bump(ax - 0.50 * m.nose_w, y - m.nose_y - 0.024 + 0.2 * (ax - 0.5 * m.nose_w), 0.024, 0.014)
     colour = colour * (1 - 0.72 * nostril.clamp(max=1))
@@ -114,14 +112,10 @@ def _brows(m: SimpleNamespace, person: Tensor, x: Tensor, y: Tensor, px: float) 
     line = line + 0.035 * (t - 0.7).clamp(min=0)
     thick = m.brow_h * (1.05 - 0.75 * t.clamp(0, 1) ** 1.6)
     body = (
-        torch.exp(-((((y - line) / (thick + 0.3 * px)) ** 2) ** 1.8))
-        * step(-0.10, 0.08, t)
-        * (1 - step(0.85, 1.08, t))
+        torch.exp(-((((y - line) / (thick + 0.3 * px)) ** 2) ** 1.8)) * step(-0.10, 0.08, t) * (1 - step(0.85, 1.08, t))
     )
     hairs = 0.82 + 0.45 * noise(person[:, 1:2], (ax + 0.8 * y) * 2.6, (y - ax) * 0.6)
-    return (body * hairs * (0.86 - 0.22 * m.child - 0.18 * m.old.clamp(max=1) * (1 - 0.5 * m.male))).clamp(
-        0, 1
-    )
+    return (body * hairs * (0.86 - 0.22 * m.child - 0.18 * m.old.clamp(max=1) * (1 - 0.5 * m.male))).clamp(0, 1)
 
 
 def _beard(m: SimpleNamespace, person: Tensor, x: Tensor, y: Tensor, px: float) -> Tensor:
@@ -129,13 +123,9 @@ def _beard(m: SimpleNamespace, person: Tensor, x: Tensor, y: Tensor, px: float) 
     width, _ = skull(m, x, y)
     bare = noise(person[:, :1], x * 2.5, y * 1.5) * 0.15
     cheek = (
-        y
-        - (m.nose_y + 0.12 + 0.25 * (1 - (ax / width).clamp(0, 1) ** 1.5))
-        + 0.30 * ((ax / width) - 0.8).clamp(min=0)
+        y - (m.nose_y + 0.12 + 0.25 * (1 - (ax / width).clamp(0, 1) ** 1.5)) + 0.30 * ((ax / width) - 0.8).clamp(min=0)
     )
-    jaw = step(-0.03, 0.10, cheek + 0.2 * bare) * (
-        1 - 0.9 * bump(ax, y - m.mouth_y - 0.005, 0.9 * m.mouth_w, 0.065)
-    )
+    jaw = step(-0.03, 0.10, cheek + 0.2 * bare) * (1 - 0.9 * bump(ax, y - m.mouth_y - 0.005, 0.9 * m.mouth_w, 0.065))
     lip = bump(ax, y - m.mouth_y + m.lip_up + 0.035, 0.75 * m.mouth_w, 0.035)
     shadow = 0.16 * m.stubble * torch.maximum(jaw, lip)
     full = torch.maximum((m.beard * 1.5).clamp(max=0.92) * jaw, (m.moustache * 1.2).clamp(max=0.9) * lip)

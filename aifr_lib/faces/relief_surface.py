@@ -58,9 +58,7 @@ def skull(m: SimpleNamespace, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     low = ((y - middle) / (m.chin_y - middle)).clamp(0, 1)
     width = m.skull_w * (1 - up**2.3).clamp(min=1e-6).sqrt() * (1 - low**m.jaw_p).clamp(min=1e-6) ** m.jaw_q
     width = (
-        width
-        + m.cheek_w * torch.exp(-(((low - 0.42) / 0.2) ** 2))
-        - 0.008 * torch.exp(-(((low - 0.08) / 0.12) ** 2))
+        width + m.cheek_w * torch.exp(-(((low - 0.42) / 0.2) ** 2)) - 0.008 * torch.exp(-(((low - 0.08) / 0.12) ** 2))
     )
     width = width + m.jowl_w * torch.exp(-(((low - 0.78) / 0.14) ** 2))
     profile = (1 - up**2.6).clamp(min=1e-6).sqrt() * (1 - low**5).clamp(min=1e-6).sqrt()
@@ -76,20 +74,14 @@ def turn(m: SimpleNamespace, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     for _ in range(3):
         low = ((y + 0.2) / (m.chin_y + 0.2)).abs().clamp(max=1)
         reach = (1 - (x / (m.skull_w * (1.06 - 0.35 * low**3))) ** 2).clamp(min=0)
-        z = (
-            0.5 * reach**0.75 * (1 - low**4)
-            + 0.8 * m.nose_h * bump(x, y - m.nose_y + 0.05, 0.13, 0.17)
-            - 0.22
-        )
+        z = 0.5 * reach**0.75 * (1 - low**4) + 0.8 * m.nose_h * bump(x, y - m.nose_y + 0.05, 0.13, 0.17) - 0.22
         depth = z * cos_yaw - x * sin_yaw
         x = 0.4 * x + 0.6 * (u - z * sin_yaw) / cos_yaw
         y = 0.4 * y + 0.6 * (v - depth * sin_pitch) / cos_pitch
     return x, y
 
 
-def height(
-    m: SimpleNamespace, x: Tensor, y: Tensor, px: float, rough: Tensor, wander: Tensor
-) -> tuple[Tensor, Tensor]:
+def height(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, rough: Tensor, wander: Tensor) -> tuple[Tensor, Tensor]:
     """(height of the head, depth of its folds in 0 … 1 that darken the skin).
 
     rough: fine noise of the skin; wander: smooth noise that bends the folds, both the person's own.
@@ -102,9 +94,7 @@ def height(
     z = z - m.socket * bump(ex + 0.015, ey, 0.14, 0.085) + 0.036 * bump(ex, ey - 0.005, 0.082, 0.062)
     z = z - 0.022 * bump(ax - 0.115, ey - 0.005, 0.045, 0.07)
     z = z + (0.026 + 0.01 * m.cheek_raise) * bump(ax - 0.33, ey - 0.24 + 0.03 * m.cheek_raise, 0.15, 0.10)
-    z = z + (0.020 * m.fullness.clamp(-1.5, 3) + 0.012 * m.cheek_raise) * bump(
-        ax - 0.27, ny - 0.09, 0.14, 0.15
-    )
+    z = z + (0.020 * m.fullness.clamp(-1.5, 3) + 0.012 * m.cheek_raise) * bump(ax - 0.27, ny - 0.09, 0.14, 0.15)
     z = z - 0.02 * bump(ax - 0.49, y - m.eye_y + 0.12, 0.06, 0.14) * (1 - m.child)
     z = z + 0.030 * m.sag * bump(ax - 0.27, y - m.chin_y + 0.19, 0.09, 0.10)
 
@@ -123,18 +113,10 @@ def height(
     inside = (1 - (ax / m.mouth_w) ** 2).clamp(min=0)
     z = z + 0.035 * bump(ax, my + 0.01, 0.21, 0.15) - 0.010 * bump(ax, my + 0.115, 0.022, 0.06)
     roll = inside**0.6
-    z = z + 0.024 * roll * torch.exp(
-        -(((curve + 0.5 * m.lip_up + 0.5 * m.gap) / (0.6 * m.lip_up + 0.006)) ** 2)
-    )
-    z = z + 0.028 * roll * torch.exp(
-        -(((curve - 0.5 * m.lip_low - 0.5 * m.gap) / (0.6 * m.lip_low + 0.006)) ** 2)
-    )
+    z = z + 0.024 * roll * torch.exp(-(((curve + 0.5 * m.lip_up + 0.5 * m.gap) / (0.6 * m.lip_up + 0.006)) ** 2))
+    z = z + 0.028 * roll * torch.exp(-(((curve - 0.5 * m.lip_low - 0.5 * m.gap) / (0.6 * m.lip_low + 0.006)) ** 2))
     z = z - 0.030 * bump(ax, my - m.lip_low - 0.055 - m.gap, 0.13, 0.035)
-    z = (
-        z
-        + m.chin_h * bump(ax, y - m.chin_y + 0.13, 0.13, 0.085)
-        - m.cleft * bump(ax, y - m.chin_y + 0.1, 0.02, 0.06)
-    )
+    z = z + m.chin_h * bump(ax, y - m.chin_y + 0.13, 0.13, 0.085) - m.cleft * bump(ax, y - m.chin_y + 0.1, 0.02, 0.06)
 
     folds = _folds(m, ax, y, ex, ey, my, ny, px, wander)
     return z - 0.016 * folds + 0.0035 * (0.25 + m.old) * rough, folds.clamp(0, 1)
@@ -172,9 +154,7 @@ def _folds(
     lines = torch.sin((brow + bent + 0.12 * ax * ax) * (2 * torch.pi / 0.105)).clamp(min=0) ** 6
     fade = min(1.0, 0.03 / px)
     folds = folds + fade * (0.65 * m.folds + 0.9 * m.raise_) * lines * bump(ax, brow - 0.21, 0.30, 0.14)
-    folds = folds + m.frown * 0.8 * valley(ax - 0.035 - 0.2 * bent, 0.014, px) * bump(
-        ax * 0, brow + 0.02, 1.0, 0.085
-    )
+    folds = folds + m.frown * 0.8 * valley(ax - 0.035 - 0.2 * bent, 0.014, px) * bump(ax * 0, brow + 0.02, 1.0, 0.085)
     outer_x, outer_y = ex - m.eye_w - 0.005, ey + 0.01
     angle = torch.atan2(outer_y, outer_x.clamp(min=1e-3))
     feet = (
@@ -184,16 +164,12 @@ def _folds(
     )
     folds = folds + fade * (0.7 * m.folds + 0.6 * m.cheek_raise * (1 - m.child) ** 2) * feet
     # Fine lines over the lip and across the bridge, creases of the cheek.
-    folds = folds + fade * 0.45 * (m.folds - 0.45).clamp(min=0) * torch.cos((ax + bent) * 95).clamp(
-        min=0
-    ) ** 3 * bump(ax, my + m.lip_up + 0.045, 0.14, 0.04)
-    folds = folds + 0.7 * m.wrinkle_nose * torch.sin(ey * 75).clamp(min=0) ** 3 * bump(
-        ax, ey - 0.05, 0.07, 0.06
+    folds = folds + fade * 0.45 * (m.folds - 0.45).clamp(min=0) * torch.cos((ax + bent) * 95).clamp(min=0) ** 3 * bump(
+        ax, my + m.lip_up + 0.045, 0.14, 0.04
     )
+    folds = folds + 0.7 * m.wrinkle_nose * torch.sin(ey * 75).clamp(min=0) ** 3 * bump(ax, ey - 0.05, 0.07, 0.06)
     crease = torch.sin((ax * 0.9 - 0.35 * y + 1.6 * bent) * 62).clamp(min=0) ** 4
-    folds = folds + fade * 0.45 * (m.folds - 0.5).clamp(min=0) * crease * bump(
-        ax - 0.36, my + 0.05, 0.09, 0.16
-    )
+    folds = folds + fade * 0.45 * (m.folds - 0.5).clamp(min=0) * crease * bump(ax - 0.36, my + 0.05, 0.09, 0.16)
     return folds
 
 

@@ -81,9 +81,7 @@ def test_lists_are_balanced_distinct_and_disjoint_in_identity(many: Images, name
     assert [int(found.same[found.fold == k].sum()) for k in range(10)] == [300] * 10
     identity = many.labels["identity"].to_numpy()
     assert np.array_equal(identity[found.a] == identity[found.b], found.same)
-    members = [
-        set(identity[found.a[found.fold == k]]) | set(identity[found.b[found.fold == k]]) for k in range(10)
-    ]
+    members = [set(identity[found.a[found.fold == k]]) | set(identity[found.b[found.fold == k]]) for k in range(10)]
     assert sum(map(len, members)) == len(set.union(*members))
     assert len({frozenset(pair) for pair in zip(found.a.tolist(), found.b.tolist(), strict=True)}) == 6000
 
@@ -107,9 +105,7 @@ def test_lists_depend_on_the_seed_alone(many: Images) -> None:
 
 
 def test_a_list_that_cannot_be_drawn_says_so_with_numbers() -> None:
-    with pytest.raises(
-        ValueError, match=r"relief-lfw, fold 0 of test: positives: 500 pairs wanted, \d+ exist"
-    ):
+    with pytest.raises(ValueError, match=r"relief-lfw, fold 0 of test: positives: 500 pairs wanted, \d+ exist"):
         relief.pairs(unseen(20, 4), "relief-lfw", count=10_000)
     with pytest.raises(ValueError, match=r"count 30: must be a positive multiple of 20"):
         relief.pairs(unseen(20, 4), "relief-lfw", count=30)
@@ -254,9 +250,7 @@ def test_folder_holds_pictures_and_all_their_parameters(tmp_path: Path) -> None:
     out = tmp_path / "faces"
     labels = relief.write_folder(out, 3, 2, 32, seed=11)
     read = pd.read_csv(out / "labels.csv")
-    assert read.columns[:3].tolist() == ["file", "identity", "age"] and {"yaw", "au12", "skin_tone"} <= set(
-        read
-    )
+    assert read.columns[:3].tolist() == ["file", "identity", "age"] and {"yaw", "au12", "skin_tone"} <= set(read)
     assert sorted(path.name for path in out.iterdir()) == sorted([*read["file"], "labels.csv"])
     assert np.allclose(read["age"], labels["age"]) and read["identity"].tolist() == [0, 0, 1, 1, 2, 2]
     assert all(Image.open(out / file).size == (32, 32) for file in read["file"])

@@ -22,9 +22,7 @@ CALM = {
 
 def mixed(count: int = 9) -> Faces:
     rows = range(count)
-    return Faces.sample(
-        [5 + k // 2 for k in rows], [3 + 77 * k / count for k in rows], [100 + k for k in rows]
-    )
+    return Faces.sample([5 + k // 2 for k in rows], [3 + 77 * k / count for k in rows], [100 + k for k in rows])
 
 
 def calm(ages: list[float], seed: int = 3, **fixed: object) -> Faces:
@@ -96,9 +94,7 @@ def test_drawn_numbers_have_the_distribution_they_claim() -> None:
 def test_a_person_stays_and_a_picture_changes() -> None:
     faces = Faces.sample([7, 7, 8], [20, 60, 20], [1, 2, 1])
     assert torch.equal(faces.identity[0], faces.identity[1]) and torch.equal(faces.pose[0], faces.pose[2])
-    assert not torch.equal(faces.identity[0], faces.identity[2]) and not torch.equal(
-        faces.pose[0], faces.pose[1]
-    )
+    assert not torch.equal(faces.identity[0], faces.identity[2]) and not torch.equal(faces.pose[0], faces.pose[1])
 
 
 def test_every_sampled_parameter_lies_in_its_range_and_in_the_table() -> None:
@@ -127,9 +123,7 @@ def test_how_one_ages_is_the_persons_own() -> None:
         if name.startswith("ageing"):
             slow[IDENTITY.index(name)], fast[IDENTITY.index(name)] = -2.0, 2.0
     two = torch.stack([slow, fast])
-    assert (
-        difference(calm([60, 60], identity=two)).mean() > 2 * difference(calm([12, 12], identity=two)).mean()
-    )
+    assert difference(calm([60, 60], identity=two)).mean() > 2 * difference(calm([12, 12], identity=two)).mean()
 
 
 @pytest.mark.parametrize(
@@ -173,9 +167,7 @@ def test_turning_the_head_moves_the_nose_more_than_the_ears() -> None:
 
 
 def test_fixed_values_one_or_one_a_row() -> None:
-    faces = Faces.sample(
-        [1, 2], [5, 6], [3, 4], yaw=10, au12=[0.2, 0.8], gender=1.0, white_balance=[0.1, -0.1]
-    )
+    faces = Faces.sample([1, 2], [5, 6], [3, 4], yaw=10, au12=[0.2, 0.8], gender=1.0, white_balance=[0.1, -0.1])
     table = faces.table()
     assert table["yaw"].tolist() == [10, 10] and table["au12"] == pytest.approx([0.2, 0.8])
     assert table["gender"].tolist() == [1, 1] and table["balance_blue"] == pytest.approx([-0.1, -0.1])
