@@ -25,7 +25,7 @@ GREY_HAIR, WHITE_HAIR = (0.62, 0.61, 0.60), (0.90, 0.89, 0.87)
 BROWN_EYE, GREEN_EYE, BLUE_EYE = (0.25, 0.14, 0.07), (0.36, 0.38, 0.22), (0.36, 0.50, 0.64)
 LIP, BLOOD = (0.72, 0.36, 0.34), (0.86, 0.42, 0.36)
 # Shapes differ more than the means of anthropometry say, so that small pictures still tell people apart.
-SPREAD = dict.fromkeys(IDENTITY[: IDENTITY.index("masculinity")], 1.5)
+SPREAD = dict.fromkeys(IDENTITY[: IDENTITY.index("masculinity")], 1.8)
 
 
 def linear(colour: tuple[float, float, float]) -> Tensor:

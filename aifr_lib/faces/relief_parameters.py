@@ -186,7 +186,7 @@ def _check(name: str, values: Tensor, low: float, high: float) -> None:
 
 
 def _draw(who: Tensor, age: Tensor, when: Tensor) -> dict[str, Tensor]:
-    identity = normal(who, 0, len(IDENTITY))
+    identity = normal(who, 0, len(IDENTITY), limit=2.2)
     column = {name: identity[:, i] for i, name in enumerate(IDENTITY)}
     gender = (uniform(who, 1, 1)[:, 0] < 0.5).double()
     # Middle age puts on weight, at a pace that is the person's own.
@@ -196,7 +196,7 @@ def _draw(who: Tensor, age: Tensor, when: Tensor) -> dict[str, Tensor]:
     u, n = uniform(when, 3, 32), normal(when, 4, 32)
     adult = ((age - 16) / 4).clamp(0, 1)
     # An expression is a few units together, so that most pictures are calm and some are not.
-    smile = (u[:, 0] < 0.45) * u[:, 1]
+    smile = (u[:, 0] < 0.4) * u[:, 1]
     mood = (u[:, 2] < 0.35) * u[:, 3]
     units = {
         "au1": 0.7 * mood * (u[:, 4] < 0.4), "au2": 0.7 * mood * (u[:, 4] < 0.55),
@@ -215,15 +215,15 @@ def _draw(who: Tensor, age: Tensor, when: Tensor) -> dict[str, Tensor]:
         "moustache": (1 - shaven) * u[:, 17] ** 0.5, "tan": 0.5 * n[:, 0].clamp(-2, 2),
         "gaze_x": 0.45 * n[:, 1].clamp(-2, 2), "gaze_y": 0.3 * n[:, 2].clamp(-2, 2),
     }  # fmt: skip
-    lit = torch.stack([32 * n[:, 3], 24 + 15 * n[:, 4], 0.85 + 0.25 * n[:, 5].clamp(-2, 2),
+    lit = torch.stack([26 * n[:, 3], 24 + 13 * n[:, 4], 0.85 + 0.25 * n[:, 5].clamp(-2, 2),
                        0.18 + 0.4 * u[:, 18], 0.5 * n[:, 6].clamp(-2, 2)], -1)  # fmt: skip
     lit[:, 0].clamp_(-80, 80)
     lit[:, 1].clamp_(-25, 75)
     return {
         "age": age, "gender": gender, "weight": weight.clamp(-3, 3), "identity": identity,
         "action_units": torch.stack([units[name] for name in ACTION_UNITS], -1),
-        "pose": torch.stack([7 * n[:, 7], 4 * n[:, 8], 2.5 * n[:, 9]], -1),
-        "framing": torch.stack([0.018 * n[:, 10], 0.018 * n[:, 11], 0.025 * n[:, 12]], -1),
+        "pose": torch.stack([6 * n[:, 7], 3.5 * n[:, 8], 2 * n[:, 9]], -1),
+        "framing": torch.stack([0.014 * n[:, 10], 0.014 * n[:, 11], 0.02 * n[:, 12]], -1),
         "light": lit,
         "white_balance": torch.stack([0.15 * n[:, 13], 0.18 * n[:, 14]], -1),
         "camera": torch.stack([0.18 * n[:, 15], 0.12 * n[:, 16], 0.6 * u[:, 19] ** 2,
