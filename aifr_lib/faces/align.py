@@ -96,9 +96,7 @@ def detect(image: np.ndarray) -> list[dict[str, Any]]:
     height, width = image.shape[:2]
     shrink = max(height, width) / DETECT_SIDE
     if shrink > 1:
-        small = Image.fromarray(image).resize(
-            (round(width / shrink), round(height / shrink)), Image.Resampling.BOX
-        )
+        small = Image.fromarray(image).resize((round(width / shrink), round(height / shrink)), Image.Resampling.BOX)
         image = np.asarray(small)
     factor = max(shrink, 1.0)
     faces = _detector().detect_faces(image)

@@ -69,9 +69,7 @@ def test_warp_puts_a_spot_where_the_matrix_says(scale):
     picture_points = turned(align.TEMPLATE, scale=scale, degrees=8, shift=(60, 40))
     side = int(112 * scale + 150)
     y, x = np.mgrid[:side, :side]
-    spot = np.exp(
-        -((x - picture_points[2, 0]) ** 2 + (y - picture_points[2, 1]) ** 2) / (2 * (2 * scale) ** 2)
-    )
+    spot = np.exp(-((x - picture_points[2, 0]) ** 2 + (y - picture_points[2, 1]) ** 2) / (2 * (2 * scale) ** 2))
     image = np.repeat((255 * spot).astype(np.uint8)[..., None], 3, axis=2)
     crop = align.warp(image, align.similarity(picture_points, align.TEMPLATE))[..., 0].astype(float)
     assert crop.shape == (112, 112)
@@ -128,8 +126,6 @@ def test_mtcnn_on_orl_and_on_a_twice_and_twelve_times_larger_picture():
         assert np.abs(moved - align.TEMPLATE).max() < 8
         # The crop follows the picture's size: landmarks of the enlarged picture are the enlarged landmarks.
         for factor in (2, 12):
-            large = align.align(
-                np.asarray(image.resize((92 * factor, 112 * factor), Image.Resampling.BICUBIC))
-            )
+            large = align.align(np.asarray(image.resize((92 * factor, 112 * factor), Image.Resampling.BICUBIC)))
             assert large is not None
             assert np.abs(large.points / factor - small.points).max() < 3
