@@ -28,8 +28,7 @@ def execute() -> None:
     """Run the published notebooks at classroom size, for a page without a kernel; nothing is trained."""
     tasks = []
     for name in published():
-        known = parameters_of(name)
-        values = {key: False for key in ("compute", "widgets") if key in known}
+        values = {"compute": False} if "compute" in parameters_of(name) else {}
         tasks.append(Task(name, "classroom", values, ROOT / EXECUTED / f"{name}.ipynb"))
     failures = {done.name: done.failure for done in run_all(tasks, progress=print) if done.failure}
     if failures:

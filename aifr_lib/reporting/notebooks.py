@@ -101,6 +101,9 @@ def _sha256(*parts: bytes) -> str:
 def _values(name: str, preset: str, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
     """What overrides the parameters cell; a relative ``out`` means the caller's folder, not the kernel's."""
     values = {**check_parameters(name, parameters or {}), "preset": preset}
+    # An executed notebook has no kernel behind it any more, so a widget on it would be dead.
+    if "widgets" in parameters_of(name):
+        values["widgets"] = False
     if values.get("out"):
         values["out"] = str(Path(values["out"]).resolve())
     return values

@@ -1,0 +1,25 @@
+"""Every notebook runs from scratch at smoke size, as a user would run it."""
+
+import json
+
+import nbformat
+import pytest
+
+from aifr_lib.reporting import artefacts, notebooks, scripts
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("name", scripts.scripts())
+def test_notebook_runs_from_scratch_at_smoke(name, tmp_path):
+    out = tmp_path / "figures"
+    done = notebooks.run(name, "smoke", {"out": str(out)}, tmp_path / f"{name}.ipynb", fresh=True)
+    assert done.failure is None, done.failure
+    notebook = nbformat.read(done.output, as_version=4)
+    errors = [o for cell in notebook.cells for o in cell.get("outputs", []) if o.output_type == "error"]
+    assert not errors
+    for item in notebooks.items_of(name):
+        artefact = artefacts.load(item, "smoke", out)
+        assert artefact.verdict in ("not_run", "none"), "a smoke result is never evidence"
+        assert (out / item / f"{item}.csv").is_file()
+        assert all((out / "_runs" / key / "run.json").is_file() for key in artefact.runs)
+    assert "widget-view" not in json.dumps(notebook), "a page without a kernel carries no dead widget"
