@@ -323,7 +323,7 @@ def train(
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of weights, order and mirroring.")] = None,
     device: Device = None,
 ) -> None:
-    """Train one recognition network: the preset's, as you change it.
+    """Train one recognition network: the one of the preset's α sweep, as you change it.
 
     Stopped or killed, it goes on where it was when the same command is given
     again; on a CPU the checksum is then that of an uninterrupted training.
@@ -341,7 +341,7 @@ def train(
 
     given: dict[str, Any] = {key: literal(value) for key, value in _settings(parameter)}
     given |= {key: value for key, value in (("alpha", alpha), ("seed", seed)) if value is not None}
-    values = load_preset(preset).tour.train.model_dump()
+    values = load_preset(preset).alpha_sweep.train.model_dump()
     for key, value in given.items():
         group, _, leaf = key.rpartition(".")
         node = values.get(group) if group else values

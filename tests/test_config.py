@@ -88,4 +88,7 @@ def test_atomic_write_keeps_the_old_file_when_the_write_fails(tmp_path):
 def test_atomic_write_replaces_whole(tmp_path):
     with atomic_write(tmp_path / "new" / "result.json") as temporary:
         temporary.write_text("whole")
-    assert (tmp_path / "new" / "result.json").read_text() == "whole"
+    result = tmp_path / "new" / "result.json"
+    assert result.read_text() == "whole"
+    (plain := tmp_path / "plain").touch()
+    assert result.stat().st_mode == plain.stat().st_mode, "readable for whom any other new file is"

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from aifr_lib.config import atomic_write
+from aifr_lib.config import ConfigError, atomic_write, nearest
 from aifr_lib.data.loader import Rows, ShuffledBatches, loader, random_flip, to_input
 from aifr_lib.models.weights import compare_states
 
@@ -57,14 +57,21 @@ class Plan:
     clip: float | None = None
     precision: str = "no"
     log_every: int = 20
-    checkpoint_every: float = 60.0
+    checkpoint_every: float = 30.0
     settings: Mapping[str, Any] | None = None
 
 
 def accelerator_for(device: str | None, precision: str, accumulate: int = 1) -> Accelerator:
-    """An Accelerator on ``device`` ("cpu", "cuda", None = the best there is), whatever an earlier run here used."""
+    """An Accelerator on ``device`` ("cpu", "cuda", None = the best there is), whatever an earlier run here used.
+
+    Errors: ConfigError for a device that this machine does not have.
+    """
     AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(cpu=device == "cpu", mixed_precision=precision, gradient_accumulation_steps=accumulate)
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision, gradient_accumulation_steps=accumulate)
+    if device is not None and accelerator.device.type != device:
+        here = {"cpu", accelerator.device.type}
+        raise ConfigError(f"no device '{device}' on this machine{nearest(device, here)}")
+    return accelerator
 
 
 def fit(

@@ -13,8 +13,9 @@ import torch
 from conftest import make_images
 from torch import nn
 
+from aifr_lib.config import ConfigError
 from aifr_lib.data.loader import Rows
-from aifr_lib.training.engine import CHECKPOINT, LOG, NonFiniteLoss, Plan, Stopped, fit
+from aifr_lib.training.engine import CHECKPOINT, LOG, NonFiniteLoss, Plan, Stopped, accelerator_for, fit
 
 
 class Toy(nn.Module):
@@ -189,6 +190,12 @@ def test_clipping_bounds_the_step(tmp_path):
     toy, _ = run(tmp_path, toy=Toy(norm=False), steps=1, clip=1e-3, lr=1.0)
     after = torch.cat([value.flatten() for value in toy.state_dict().values()])
     assert float((after - before).norm()) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_a_device_that_is_not_here_is_refused():
+    missing = "mps" if torch.cuda.is_available() else "cuda"
+    with pytest.raises(ConfigError, match=rf"no device '{missing}' on this machine.*valid: cpu"):
+        accelerator_for(missing, "no")
 
 
 def test_bf16_autocast_trains(tmp_path):
