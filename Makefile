@@ -4,7 +4,6 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-export AIFR_PYTHON := $(abspath $(BIN)/python)
 
 .PHONY: book test smoke lab lint bench notebooks clean help
 
