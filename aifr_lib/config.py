@@ -23,10 +23,12 @@ class ConfigError(ValueError):
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """The end of an error message: the nearest valid name, then all of them."""
+    """The end of an error message: the nearest valid name, then all of them, or the likeliest of very many."""
     names = sorted(map(str, valid))
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
-    hint = f"; did you mean '{close[0]}'?" if close else ";"
+    close = difflib.get_close_matches(str(name), names, n=8, cutoff=0.4)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    if len(names) > 30:
+        return f"{hint} ({len(names)} are valid" + (f", among them {', '.join(close)})" if close else ")")
     return f"{hint} (valid: {', '.join(names)})"
 
 

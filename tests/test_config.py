@@ -1,6 +1,6 @@
 import pytest
 
-from aifr_lib.config import PRESETS, ConfigError, Recognition, atomic_write, choose, load_preset
+from aifr_lib.config import PRESETS, ConfigError, Recognition, atomic_write, choose, load_preset, nearest
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -92,3 +92,11 @@ def test_atomic_write_replaces_whole(tmp_path):
     assert result.read_text() == "whole"
     (plain := tmp_path / "plain").touch()
     assert result.stat().st_mode == plain.stat().st_mode, "readable for whom any other new file is"
+
+
+def test_nearest_of_very_many_shows_the_likeliest():
+    message = nearest("table7", [f"table{i}" for i in range(6)] + [f"other{i}" for i in range(40)])
+    assert message.startswith("; did you mean 'table")
+    assert "46 are valid, among them" in message
+    assert "other33" not in message
+    assert nearest("zzz", ["a", "b"]) == " (valid: a, b)"
