@@ -38,7 +38,8 @@ def execute() -> None:
 
 def render() -> None:
     """Turn pages into HTML with warnings as errors."""
-    command = [sys.executable, "-m", "jupyter_book", "build", str(ROOT), "-n", "-W", "--keep-going", "-q"]
+    jupyter_book = str(Path(sys.executable).with_name("jupyter-book"))
+    command = [jupyter_book, "build", str(ROOT), "-n", "-W", "--keep-going", "-q"]
     built = subprocess.run(command, check=False)
     if built.returncode:
         sys.exit("the book has warnings (above): correct them, they are errors here")

@@ -41,7 +41,7 @@ def new(module_seed: int = 0):
 
 def bare(images: Images) -> float:
     module, optimiser = new()
-    pixels, labels = torch.from_numpy(images.pixels), torch.from_numpy(images.labels["identity"].to_numpy())
+    pixels, labels = torch.from_numpy(images.pixels), torch.tensor(images.labels["identity"].to_numpy())
     order = torch.randperm(len(images))
     module.train()
     started = time.perf_counter()
