@@ -15,8 +15,8 @@
 #
 # A passport is valid for ten years, a missing child may be found after twenty. Can a machine still tell that two
 # photographs show one person? This page walks through the whole problem in ten minutes: faces that age, a network that
-# looks at them, the scores it gives, and what age does to them. Everything here was computed on the machine that built
-# the page.
+# looks at them, the scores it gives, and what age does to them. The faces and their scores were computed by the
+# machine that built the page; the network was trained before.
 
 # %% tags=["parameters"]
 preset = "smoke"
@@ -147,7 +147,7 @@ slider.show(
 )
 
 # %% [markdown]
-# With a kernel running, the same picture for any threshold:
+# In a running notebook the next cell takes any threshold:
 
 # %% tags=["hide-input"]
 if widgets:
