@@ -1,5 +1,4 @@
 import io
-import shutil
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -7,16 +6,6 @@ import pytest
 from PIL import Image
 
 from aifr_lib.reporting import plots, slider
-
-CHROMIUM = shutil.which("chromium")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 
 
 def png(grey):
@@ -30,18 +19,6 @@ def frame(threshold):
     rng = np.random.default_rng(0)
     plots.score_histogram(axis, rng.normal(0.6, 0.1, 500), rng.normal(0, 0.1, 500), threshold)
     return plots.svg(figure)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield running
-        running.close()
 
 
 @pytest.mark.browser
