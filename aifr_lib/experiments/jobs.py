@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from aifr_lib.config import Preset
-from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.runs import Result, Run, RunSpec, RunStore
+from aifr_lib.reporting.artefacts import Artefact, Outcome, Row
+from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec, RunStore, git, total_wall, versions
 
 Place = TypeVar("Place", bound=Hashable)
 
@@ -41,3 +41,30 @@ def gather(store: RunStore, jobs: Mapping[Place, Job], *, compute: bool, fresh: 
         for place, job in jobs.items()
     }
     return {place: run for place, run in runs.items() if run is not None}
+
+
+def assemble(
+    id: str,
+    preset: Preset,
+    runs: Collection[Run],
+    rows: Sequence[Row],
+    *,
+    seeds: Iterable[int],
+    data: DataId,
+    verdict: Outcome,
+) -> Artefact:
+    """The artefact of an experiment: its rows, and where and with what the runs behind them were computed."""
+    return Artefact(
+        id=id,
+        kind="experiment",
+        preset=preset.name,
+        seeds=tuple(seeds),
+        data=data,
+        device=", ".join(sorted({run.device for run in runs})) or None,
+        versions=versions(),
+        git=git(),
+        wall_s=total_wall(runs),
+        runs=tuple(run.key for run in runs),
+        rows=tuple(rows),
+        verdict=verdict,
+    )

@@ -24,13 +24,13 @@ from aifr_lib.data.images import Images
 from aifr_lib.data.photograph_pairs import GAP_NAMES
 from aifr_lib.experiments import recognise, tour
 from aifr_lib.experiments.evaluate import embeddings_of
-from aifr_lib.experiments.jobs import Job
+from aifr_lib.experiments.jobs import Job, assemble
 from aifr_lib.experiments.photographs import IMPOSTORS, identification_rows, measure, verification_rows
 from aifr_lib.faces import align
 from aifr_lib.models import judges, weights
 from aifr_lib.reporting import artefacts, plots
 from aifr_lib.reporting.artefacts import Artefact, Row
-from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec, RunStore, git, total_wall, versions
+from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec, RunStore
 
 LOG = logging.getLogger(__name__)
 ID = "real_photographs"
@@ -74,24 +74,12 @@ def real_photographs(
         else:
             rows += [Row(keys={**keys, "gap": "all"}, metric=metric) for metric in MAIN]
     ids = [data_id(name) for name in preset.real.datasets]
-    artefact = Artefact(
-        id=ID,
-        kind="experiment",
-        preset=preset.name,
-        seeds=(_seed(seeds),),
-        data=DataId(
-            name=", ".join(one.name for one in ids),
-            version=", ".join(one.version for one in ids),
-            hash="-".join(one.hash for one in ids),
-        ),
-        device=", ".join(sorted({run.device for run in runs.values()})) or None,
-        versions=versions(),
-        git=git(),
-        wall_s=total_wall(runs.values()),
-        runs=tuple(run.key for run in runs.values()),
-        rows=tuple(rows),
-        verdict="none",
+    together = DataId(
+        name=", ".join(one.name for one in ids),
+        version=", ".join(one.version for one in ids),
+        hash="-".join(one.hash for one in ids),
     )
+    artefact = assemble(ID, preset, runs.values(), rows, seeds=[_seed(seeds)], data=together, verdict="none")
     if runs and compute:
         figure = gap_figure(artefact)
         artefacts.save(artefact, root, figure)

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 
 from aifr_lib.config import Preset
 from aifr_lib.experiments import recognise
-from aifr_lib.experiments.jobs import Job, gather
+from aifr_lib.experiments.jobs import Job, assemble, gather
 from aifr_lib.reporting import artefacts, papers, plots
 from aifr_lib.reporting.artefacts import Artefact, Measured, Row
 from aifr_lib.reporting.claims import outcome
-from aifr_lib.reporting.runs import Run, RunStore, git, total_wall, versions
+from aifr_lib.reporting.runs import Run, RunStore
 from aifr_lib.reporting.seeds import student_t
 
 # Fig. 6 prints no numbers; Table I has two of its points: (α, list) → its row, and what the number is.
@@ -62,18 +62,13 @@ def alpha_sweep(
         for alpha in preset.alpha_sweep.alphas
         for name in preset.alpha_sweep.train.relief.pair_lists
     )
-    artefact = Artefact(
-        id="tml_fig6",
-        kind="experiment",
-        preset=preset.name,
-        seeds=tuple(sorted({seed for _, seed in runs})),
+    artefact = assemble(
+        "tml_fig6",
+        preset,
+        runs.values(),
+        rows,
+        seeds=sorted({seed for _, seed in runs}),
         data=recognise.spec(preset.alpha_sweep.train).data,
-        device=", ".join(sorted({run.device for run in runs.values()})) or None,
-        versions=versions(),
-        git=git(),
-        wall_s=total_wall(runs.values()),
-        runs=tuple(run.key for run in runs.values()),
-        rows=rows,
         verdict=outcome("tml_fig6", preset.name, rows),
     )
     if compute and runs:

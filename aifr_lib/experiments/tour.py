@@ -10,11 +10,11 @@ from torch import nn
 
 from aifr_lib.config import Preset, Recognition, cache_dir, repository_root
 from aifr_lib.experiments import recognise
-from aifr_lib.experiments.jobs import Job, gather
+from aifr_lib.experiments.jobs import Job, assemble, gather
 from aifr_lib.models import weights
 from aifr_lib.reporting import artefacts
 from aifr_lib.reporting.artefacts import Artefact, Measured, Row
-from aifr_lib.reporting.runs import Result, RunStore, git, total_wall, versions
+from aifr_lib.reporting.runs import Result, RunStore
 from aifr_lib.training import recognition
 from aifr_lib.training.engine import accelerator_for
 
@@ -84,18 +84,13 @@ def tour(
         )
         for name in preset.tour.train.relief.pair_lists
     )
-    artefact = Artefact(
-        id="tour",
-        kind="experiment",
-        preset=preset.name,
-        seeds=(preset.tour.train.seed,),
+    artefact = assemble(
+        "tour",
+        preset,
+        runs.values(),
+        rows,
+        seeds=[preset.tour.train.seed],
         data=recognise.spec(preset.tour.train).data,
-        device=run and run.device,
-        versions=versions(),
-        git=git(),
-        wall_s=total_wall(runs.values()),
-        runs=tuple(run.key for run in runs.values()),
-        rows=rows,
         verdict="none",
     )
     if compute and run:
