@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 PRESETS = ("smoke", "lesson", "classroom", "paper")
 T = TypeVar("T")
@@ -139,6 +139,12 @@ class Recognition(Strict):
     clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
     precision: Literal["no", "bf16", "fp16"] = "no"
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _whole_micro_batches(self) -> Recognition:
+        if self.batch % self.accumulate:
+            raise ValueError(f"a batch of {self.batch} does not divide into {self.accumulate} micro-batches")
+        return self
 
     @field_validator("drops")
     @classmethod

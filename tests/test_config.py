@@ -38,6 +38,11 @@ def test_drops_must_rise():
         load_preset("smoke", {"alpha_sweep.train.drops": [3, 2]})
 
 
+def test_micro_batches_must_divide_the_batch():
+    with pytest.raises(ConfigError, match="a batch of 32 does not divide into 5 micro-batches"):
+        load_preset("smoke", {"tour.train.accumulate": 5})
+
+
 def test_paper_preset_is_what_the_paper_prints():
     """TML section IV-B (optimiser), IV-C and Table I (MobileFaceNet on CASIA at 112×96); epochs are inferred."""
     train = load_preset("paper").alpha_sweep.train

@@ -241,7 +241,8 @@ def resume(out: Path, objective: nn.Module, optimiser: Any, accelerator: Acceler
     """Load ``out/checkpoint.pt`` where there is one; return the step to go on from (0 without)."""
     path = out / CHECKPOINT
     if not path.exists():
-        (out / LOG).unlink(missing_ok=True)
+        if accelerator.is_main_process:
+            (out / LOG).unlink(missing_ok=True)
         return 0
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -256,7 +257,8 @@ def resume(out: Path, objective: nn.Module, optimiser: Any, accelerator: Acceler
     optimiser.load_state_dict(state["optimiser"])
     if state["scaler"] and accelerator.scaler is not None:
         accelerator.scaler.load_state_dict(state["scaler"])
-    truncate_log(out / LOG, state["step"])
+    if accelerator.is_main_process:
+        truncate_log(out / LOG, state["step"])
     return int(state["step"])
 
 
