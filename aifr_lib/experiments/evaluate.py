@@ -60,6 +60,13 @@ def judged(judge: judges.Judge) -> Callable[[Tensor], np.ndarray]:
     return run
 
 
+def check_backbone(backbone: str | Path) -> None:
+    """Errors: ConfigError unless it is ``sface``, ``pixels``, ``tour`` or names a weights file."""
+    if backbone not in EMBEDDERS and Path(backbone).suffix != ".safetensors":
+        known = nearest(str(backbone), EMBEDDERS)
+        raise ConfigError(f"unknown backbone '{backbone}'{known}, or a file of weights (.safetensors)")
+
+
 def embeddings_of(
     backbone: str | Path, images: Images, preset: Preset, *, device: str | None = None, progress: bool = True
 ) -> np.ndarray:
@@ -68,15 +75,13 @@ def embeddings_of(
     Errors: ConfigError for another name; ImportError, with the command, where the extra ``real`` is missing;
     what ``recognition.load`` raises for a weights file.
     """
+    check_backbone(backbone)
     if backbone in judges.JUDGES:
         return embed(judged(judges.build(str(backbone))), images, batch_size=64, progress=progress)
     if backbone == "tour":
         network, config = tour.network(preset, device)
-    elif Path(backbone).suffix == ".safetensors":
-        network, config = recognition.load(Path(backbone))
     else:
-        known = nearest(str(backbone), EMBEDDERS)
-        raise ConfigError(f"unknown backbone '{backbone}'{known}, or a file of weights (.safetensors)")
+        network, config = recognition.load(Path(backbone))
     target = accelerator_for(device, "no").device
     return embed(Fitted(network, config.input_hw), images, batch_size=64, device=target, progress=progress)
 
@@ -109,6 +114,8 @@ def evaluate(
     else is aligned first, and verified on all genuine pairs with as many impostors.
     Errors: ConfigError with the nearest name for an unknown backbone, data or protocol; those of the readers.
     """
+    # Before minutes of aligning are spent on a name that does not exist.
+    check_backbone(backbone)
     rows_of = choose("protocol", protocol, {"verification": verification_rows, "loo": identification_rows})
     settings = preset.tour.train.relief
     bad: list[str] = []
