@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from filelock import FileLock
 from numpy.lib.format import open_memmap
 from PIL import Image
 from tqdm import tqdm
@@ -72,16 +73,30 @@ def load(
         cache_dir() / VERSION / digest(split, size=size, identities=identities, per_identity=per_identity, span=span)
     )
     name = f"{VERSION}/{split}/{size}"
-    if folder.exists():
-        try:
-            return _read(folder, spec, name)
-        except (OSError, ValueError, KeyError) as error:
-            log.warning("%s: cached pictures are unusable (%s); they are rendered again", folder, error)
-            shutil.rmtree(folder)
-    if compiled is None:
-        compiled = identities * per_identity * size**2 >= COMPILE_FROM
-    _build(folder, spec, split_faces(split, identities, per_identity, span), compiled, progress)
-    return _read(folder, spec, name)
+    if (images := _cached(folder, spec, name)) is not None:
+        return images
+    lock = cache_dir() / "locks" / f"{VERSION}-{folder.name}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    # Jobs of a batch and ranks of a training may want the same pictures at once: one draws them, the others wait.
+    with FileLock(lock):
+        if (images := _cached(folder, spec, name)) is not None:
+            return images
+        shutil.rmtree(folder, ignore_errors=True)
+        faces = split_faces(split, identities, per_identity, span)
+        chosen = len(faces) * size * size >= COMPILE_FROM if compiled is None else compiled
+        _build(folder, spec, faces, chosen, progress)
+        return _read(folder, spec, name)
+
+
+def _cached(folder: Path, spec: dict[str, Any], name: str) -> Images | None:
+    """What lies in the cache, or None where that is nothing or damaged (with a warning)."""
+    if not folder.exists():
+        return None
+    try:
+        return _read(folder, spec, name)
+    except (OSError, ValueError, KeyError) as error:
+        log.warning("%s: cached pictures are unusable (%s); they are rendered again", folder, error)
+        return None
 
 
 def digest(split: str, *, size: int, identities: int, per_identity: int, span: str = "narrow") -> str:
@@ -154,8 +169,7 @@ def _build(folder: Path, spec: dict[str, Any], faces: Faces, compiled: bool, pro
         sums = {file: _sha256(scratch / file) for file in ("pixels.npy", "labels.parquet")}
         (scratch / "about.json").write_text(json.dumps({"spec": spec, "sha256": sums}, indent=1), encoding="utf-8")
         scratch.chmod(0o755)
-        if not folder.exists():  # else another process was first, with the same pictures
-            scratch.rename(folder)
+        scratch.rename(folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     shutil.rmtree(parts, ignore_errors=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -259,3 +262,21 @@ def test_folder_holds_pictures_and_all_their_parameters(tmp_path: Path) -> None:
     assert (out / read["file"][0]).read_bytes() == first
     with pytest.raises(FileExistsError, match=r"already holds 00001_0000.png"):
         relief.write_folder(out, 1, 2, 32, seed=11)
+
+
+def test_processes_that_want_the_same_pictures_at_once_all_get_them(tmp_path):
+    script = (
+        "from aifr_lib.data import relief\n"
+        "images = relief.load('test', size=32, identities=1100, per_identity=2, progress=False)\n"
+        "print(images.pixels.sum(), images.labels['age'].sum())\n"
+    )
+    environment = {**os.environ, "AIFR_CACHE": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", script], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    results = [process.communicate() for process in started]
+    assert [process.returncode for process in started] == [0, 0, 0], results
+    assert len({out for out, _ in results}) == 1
