@@ -68,11 +68,6 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.column_stack([scale * rotation, shift])
 
 
-def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """``points`` [K, 2] carried through ``matrix`` [2, 3]."""
-    return points @ matrix[:, :2].T + matrix[:, 2]
-
-
 def warp(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """The [112, 112, 3] crop that ``matrix`` (picture → crop) cuts out; black where the picture ends.
 
