@@ -19,13 +19,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aifr_lib.config import choose
+from aifr_lib.faces import relief_pose
 from aifr_lib.faces.relief_anatomy import anatomy, blend
 from aifr_lib.faces.relief_parameters import Faces, hash32
+from aifr_lib.faces.relief_pose import FRAMES, crop, portrait_landmarks, to_plane, unview, view, whole
 from aifr_lib.faces.relief_scene import backdrop, body, ears, hair_colour, hair_layers, over
 from aifr_lib.faces.relief_skin import head_layer
 from aifr_lib.faces.relief_surface import lattice, turn
 
-__all__ = ["MIN_SIZE", "Faces", "render"]
+__all__ = ["MIN_SIZE", "Faces", "landmarks", "render"]
 
 MIN_SIZE = 16
 # Pictures drawn at once, by pixels: a working set that stays in the cache is twice as fast.
@@ -33,13 +36,19 @@ CHUNK_PIXELS = 8 * 112 * 112
 log = logging.getLogger(__name__)
 
 
-def render(faces: Faces, size: int, *, compiled: bool = False, device: str | torch.device = "cpu") -> Tensor:
+def render(
+    faces: Faces, size: int, *, frame: str = "portrait", compiled: bool = False, device: str | torch.device = "cpu"
+) -> Tensor:
     """Draw faces: uint8 [B, size, size, 3], RGB, on ``device``.
 
+    frame: "portrait" (head and shoulders) or "aligned" (what a detector and the similarity onto the 112×112
+    template of ``faces.align`` would crop, drawn afresh, not resampled; the detector's small error comes from
+    the picture seed).
     compiled: through torch.compile (minutes once a size, then several times faster; may differ by one grey
     level from eager); falls back to eager with a warning where no compiler works.
-    Errors: ValueError for a size under 16 or over 1024.
+    Errors: ValueError for a size under 16 or over 1024, ConfigError for an unknown frame.
     """
+    px = 2 / size * choose("frame", frame, FRAMES) if size else 0.0
     if not MIN_SIZE <= size <= 1024:
         raise ValueError(f"size {size}: a relief face needs a side of {MIN_SIZE} … 1024 pixels")
     chunk = max(1, CHUNK_PIXELS // size**2)
@@ -51,12 +60,31 @@ def render(faces: Faces, size: int, *, compiled: bool = False, device: str | tor
             filled = rows.repeat(chunk)[:chunk] if compiled else rows
             part = faces[filled].to(device)
             person, picture = lattice(part.identity_seed, 6, 3), lattice(part.picture_seed, 7, 2)
-            pixels = _drawer(compiled)(anatomy(part), person, picture, part.picture_seed, size)
+            pixels = _drawer(compiled)(_measures(part, frame), person, picture, part.picture_seed, size, px)
             parts.append(pixels[: len(rows)])
     return torch.cat(parts)
 
 
-Drawer = Callable[[dict[str, Tensor], Tensor, Tensor, Tensor, int], Tensor]
+def landmarks(faces: Faces, frame: str = "portrait") -> Tensor:
+    """True centres of the eyes, tip of the nose and corners of the mouth: float32 [B, 5, 2].
+
+    (x, y) in fractions of the picture side; the picture's left eye and corner come first, as in the template
+    of ``faces.align``. Errors: ConfigError for an unknown frame.
+    """
+    choose("frame", frame, FRAMES)
+    m = SimpleNamespace(**_measures(faces, frame))
+    return (unview(m, portrait_landmarks(m)) + 1) / 2
+
+
+def _measures(faces: Faces, frame: str) -> dict[str, Tensor]:
+    measures = anatomy(faces)
+    if frame == "portrait":
+        return measures | whole(measures["yaw"])
+    points = portrait_landmarks(SimpleNamespace(**measures))
+    return measures | crop(points, faces.picture_seed, relief_pose.JITTER)
+
+
+Drawer = Callable[[dict[str, Tensor], Tensor, Tensor, Tensor, int, float], Tensor]
 
 
 @cache
@@ -75,15 +103,15 @@ def _drawer(compiled: bool) -> Drawer:
     return guarded
 
 
-def draw(measures: dict[str, Tensor], person: Tensor, picture: Tensor, seeds: Tensor, size: int) -> Tensor:
-    """The pure function behind ``render``: measures and two lattices of noise to uint8 [B, size, size, 3]."""
+def draw(measures: dict[str, Tensor], person: Tensor, picture: Tensor, seeds: Tensor, size: int, px: float) -> Tensor:
+    """The pure function behind ``render``: measures and two lattices of noise to uint8 [B, size, size, 3].
+
+    px: side of a pixel in half portrait sides.
+    """
     m = SimpleNamespace(**measures)
-    px = 2.0 / size
-    centre = (torch.arange(size, device=seeds.device, dtype=torch.float32) + 0.5) * px - 1
-    u0 = centre.reshape(1, 1, size).expand(len(seeds), size, size)
-    v0 = centre.reshape(1, size, 1).expand(len(seeds), size, size)
-    zoom = 1.03 * torch.exp(-m.zoom)
-    u, v = (u0 - m.shift_x) * zoom, (v0 - m.shift_y - 0.035) * zoom
+    centre = (torch.arange(size, device=seeds.device, dtype=torch.float32) + 0.5) * (2 / size) - 1
+    u0, v0 = view(m, centre.reshape(1, 1, size), centre.reshape(1, size, 1))
+    u, v = to_plane(m, u0, v0)
     x, y = turn(m, u, v)
 
     colour, depth, shine = backdrop(m, picture, u0, v0, u, v, px)

@@ -68,7 +68,6 @@ def skull(m: SimpleNamespace, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 def turn(m: SimpleNamespace, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """Picture coordinates to face coordinates under the pose: a few steps to the place seen at (u, v)."""
-    u, v = u * torch.cos(m.roll) + v * torch.sin(m.roll), v * torch.cos(m.roll) - u * torch.sin(m.roll)
     sin_yaw, cos_yaw, sin_pitch, cos_pitch = m.yaw.sin(), m.yaw.cos(), m.pitch.sin(), m.pitch.cos()
     x, y = u, v
     for _ in range(3):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from aifr_lib.config import ConfigError
-from aifr_lib.faces import relief
-from aifr_lib.faces.relief import Faces, render
+from aifr_lib.faces import relief, relief_pose
+from aifr_lib.faces.align import SIDE, TEMPLATE, similarity
+from aifr_lib.faces.relief import Faces, landmarks, render
 from aifr_lib.faces.relief_parameters import COLUMNS, IDENTITY, RANGES, hash32, normal, uniform
 
 # One calm picture: whoever is drawn looks ahead under an even light, on grey.
@@ -208,3 +211,33 @@ def test_without_a_compiler_faces_are_drawn_eagerly(
         assert "drawn eagerly" in caplog.text
     finally:
         relief._drawer.cache_clear()
+
+
+def test_landmarks_of_an_aligned_face_lie_on_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relief_pose, "JITTER", 0.0)
+    faces = mixed(6)
+    before, after = landmarks(faces).numpy().astype(float), landmarks(faces, "aligned").numpy()
+    for source, found in zip(before, after, strict=True):
+        matrix = similarity(source, TEMPLATE / SIDE)
+        assert found == pytest.approx(source @ matrix[:, :2].T + matrix[:, 2], abs=1e-4)
+    assert np.abs(after - TEMPLATE / SIDE).mean() < 0.05
+
+
+def test_the_aligned_frame_shakes_as_a_detector_does() -> None:
+    faces = calm([30.0] * 40)
+    faces = dataclasses.replace(faces, picture_seed=torch.arange(40))
+    points = landmarks(faces, "aligned").numpy()
+    # Five points of error are averaged, so that the crop moves by less than one point's error.
+    assert 0.001 < points.mean(1).std(0).max() < 0.01
+    assert not torch.equal(*render(faces[:2], 32, frame="aligned"))
+
+
+def test_the_aligned_frame_is_the_similarity_of_the_portrait() -> None:
+    cv2 = pytest.importorskip("cv2")
+    faces = calm([30.0, 8.0], yaw=[10.0, -10.0])
+    portrait, crop = render(faces, 448).numpy(), render(faces, SIDE, frame="aligned").numpy()
+    old, new = landmarks(faces).numpy() * 448 - 0.5, landmarks(faces, "aligned").numpy() * SIDE - 0.5
+    for a, b, source, target in zip(portrait, crop, old, new, strict=True):
+        small = cv2.warpAffine(cv2.GaussianBlur(a, (0, 0), 1.5), similarity(source, target), (SIDE, SIDE))
+        inside = np.s_[8:-8, 8:-8]
+        assert np.corrcoef(small[inside].ravel(), b[inside].ravel())[0, 1] > 0.97

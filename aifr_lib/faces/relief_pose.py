@@ -1,0 +1,100 @@
+"""Where a point of a relief face lies in the picture: the turn of the head, the framing, the aligned crop.
+
+Face coordinates are x right, y down, z to the viewer; ``plane`` coordinates are the same after the turn of the
+head; the picture's run from −1 to 1, right and down. Seen from far away: no perspective.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor
+
+from aifr_lib.faces.align import SIDE, TEMPLATE
+from aifr_lib.faces.relief_parameters import normal
+from aifr_lib.faces.relief_surface import height
+
+# The head turns about an axis this far before the ears, so that it stays in the picture.
+PIVOT = 0.2
+# Half picture sides of a portrait that a half side of an aligned crop covers, for the width of a pixel.
+FRAMES = {"portrait": 1.0, "aligned": 0.72}
+# Error of a detector's landmarks: standard deviation in distances between the eyes (inferred; MTCNN is near 2 %).
+JITTER = 0.015
+STREAM = 9
+
+
+def project(m: SimpleNamespace, x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Face coordinates to (u, v, depth to the viewer) of the plane: yaw about the vertical, then pitch."""
+    z = z - PIVOT
+    u = x * m.yaw.cos() + z * m.yaw.sin()
+    ahead = z * m.yaw.cos() - x * m.yaw.sin()
+    return u, y * m.pitch.cos() + ahead * m.pitch.sin(), ahead * m.pitch.cos() - y * m.pitch.sin()
+
+
+def to_plane(m: SimpleNamespace, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Portrait coordinates to the plane's: framing and roll undone."""
+    u, v = _scale(m) * (u - m.shift_x), _scale(m) * (v - m.shift_y - 0.035)
+    return u * m.roll.cos() + v * m.roll.sin(), v * m.roll.cos() - u * m.roll.sin()
+
+
+def to_portrait(m: SimpleNamespace, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """The inverse of ``to_plane``."""
+    u, v = u * m.roll.cos() - v * m.roll.sin(), v * m.roll.cos() + u * m.roll.sin()
+    return u / _scale(m) + m.shift_x, v / _scale(m) + m.shift_y + 0.035
+
+
+def _scale(m: SimpleNamespace) -> Tensor:
+    return 1.03 * torch.exp(-m.zoom)
+
+
+def portrait_landmarks(m: SimpleNamespace) -> Tensor:
+    """Eye centres, nose tip, corners of the mouth, float32 [B, 5, 2], in portrait coordinates."""
+    zero = torch.zeros_like(m.eye_x)
+    corner = 0.94 * m.mouth_w
+    x = torch.cat([-m.eye_x, m.eye_x, zero, -corner, corner], -1)
+    lips = m.mouth_y + 0.88 * m.corner
+    y = torch.cat([m.eye_y, m.eye_y, m.nose_y - 0.015, lips, lips], -1)
+    z, _ = height(m, x, y, 0.02, 0 * x, 0 * x)
+    u, v = to_portrait(m, *project(m, x, y, z)[:2])
+    return torch.stack([u[:, 0], v[:, 0]], -1)
+
+
+def crop(points: Tensor, seeds: Tensor, jitter: float) -> dict[str, Tensor]:
+    """The aligned crop as a map of its coordinates to the portrait's: p = (a + ib)(q) + (x + iy), [B, 1, 1] each.
+
+    points: [B, 5, 2] true landmarks in portrait coordinates, which a detector sees with an error of SD
+    ``jitter`` × the distance between the eyes. In the plane the least-squares similarity without mirroring
+    (Umeyama, 1991) is a division of complex numbers.
+    """
+    eyes = (points[:, 1] - points[:, 0]).square().sum(-1).sqrt().reshape(-1, 1, 1)
+    error = normal(seeds, STREAM, 10).to(points.dtype).reshape(-1, 5, 2)
+    seen = torch.view_as_complex((points + jitter * eyes * error).contiguous())
+    template = torch.as_tensor(TEMPLATE / SIDE * 2 - 1, dtype=points.dtype, device=points.device)
+    wanted = torch.view_as_complex(template.contiguous())
+    centre, wanted_centre = seen.mean(-1, keepdim=True), wanted.mean()
+    seen = seen - centre
+    # Least squares from the portrait to the template, then its inverse.
+    turn = (seen.conj() * (wanted - wanted_centre)).sum(-1, keepdim=True) / seen.abs().square().sum(-1, keepdim=True)
+    back = 1 / turn
+    shift = centre - back * wanted_centre
+    names = {"view_a": back.real, "view_b": back.imag, "view_x": shift.real, "view_y": shift.imag}
+    return {name: value.reshape(-1, 1, 1).contiguous() for name, value in names.items()}
+
+
+def whole(like: Tensor) -> dict[str, Tensor]:
+    """The portrait as such a map."""
+    one, zero = torch.ones_like(like), torch.zeros_like(like)
+    return {"view_a": one, "view_b": zero, "view_x": zero, "view_y": zero}
+
+
+def view(m: SimpleNamespace, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Coordinates of the drawn picture to the portrait's."""
+    return m.view_a * u - m.view_b * v + m.view_x, m.view_b * u + m.view_a * v + m.view_y
+
+
+def unview(m: SimpleNamespace, points: Tensor) -> Tensor:
+    """The inverse of ``view`` for points [B, K, 2]."""
+    back = torch.complex(m.view_a, m.view_b)[:, 0]
+    shift = torch.complex(m.view_x, m.view_y)[:, 0]
+    return torch.view_as_real((torch.view_as_complex(points.contiguous()) - shift) / back)
