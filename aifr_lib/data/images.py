@@ -1,4 +1,4 @@
-"""Pictures with labels, and lists of pairs over them: what every reader returns and every protocol takes."""
+"""Pictures with labels, and lists over them (pairs, templates, changes): what readers return and protocols take."""
 
 from __future__ import annotations
 
@@ -62,6 +62,62 @@ class Pairs:
     def __post_init__(self) -> None:
         if not len(self.a) == len(self.b) == len(self.same) == len(self.fold):
             raise ValueError(f"{self.name}: a, b, same and fold differ in length")
+
+    def __len__(self) -> int:
+        return len(self.a)
+
+
+@dataclass(frozen=True)
+class Templates:
+    """Sets of pictures that are compared as wholes (IJB 1:1 verification, protocol P4).
+
+    row [M]: rows of the Images; template [M]: the template each belongs to; media [M]: the still or the video it
+    comes from (an id that no two templates share). a, b [P]: template ids of the pairs. All int64. same: bool [P].
+    Errors: ValueError where lengths differ, a pair names a template without pictures, or a template is a pair
+    with itself.
+    """
+
+    name: str
+    row: np.ndarray
+    template: np.ndarray
+    media: np.ndarray
+    a: np.ndarray
+    b: np.ndarray
+    same: np.ndarray
+
+    def __post_init__(self) -> None:
+        if not len(self.row) == len(self.template) == len(self.media):
+            raise ValueError(f"{self.name}: row, template and media differ in length")
+        if not len(self.a) == len(self.b) == len(self.same):
+            raise ValueError(f"{self.name}: a, b and same differ in length")
+        if len(strangers := np.setdiff1d(np.union1d(self.a, self.b), self.template)):
+            raise ValueError(f"{self.name}: template {strangers[0]} stands in a pair but has no pictures")
+        if np.any(self.a == self.b):
+            raise ValueError(f"{self.name}: template {self.a[self.a == self.b][0]} is paired with itself")
+
+    def __len__(self) -> int:
+        return len(self.a)
+
+
+@dataclass(frozen=True)
+class ChangePairs:
+    """Pairs of pictures of one subject, with what changed from the first to the second (protocol P5).
+
+    a, b: int64 [P], rows of the Images. d: float64 [P], the value of b minus that of a, in ``unit``.
+    Errors: ValueError where lengths differ or a change is not finite.
+    """
+
+    name: str
+    a: np.ndarray
+    b: np.ndarray
+    d: np.ndarray
+    unit: str
+
+    def __post_init__(self) -> None:
+        if not len(self.a) == len(self.b) == len(self.d):
+            raise ValueError(f"{self.name}: a, b and d differ in length")
+        if not np.isfinite(self.d).all():
+            raise ValueError(f"{self.name}: the change of pair {int(np.argmin(np.isfinite(self.d)))} is not finite")
 
     def __len__(self) -> int:
         return len(self.a)
