@@ -155,11 +155,25 @@ class Recognition(Strict):
 
 
 class AlphaSweep(Strict):
-    """TML Fig. 6: accuracy against the loss balancing factor α."""
+    """TML Fig. 6, accuracy against the loss balancing factor α, and Table IV from the same runs."""
 
     alphas: tuple[float, ...]
     seeds: tuple[int, ...]
+    main: tuple[float, ...] = Field((), description="the α that a claim rests on: more seeds, a learning rate tuned")
+    main_seeds: tuple[int, ...] = ()
+    lrs: tuple[float, ...] = Field((), description="rates tried for each main α, scored on validation people")
+    lr: dict[float, float] = Field({}, description="the best of them; the other α take that of the nearest main α")
     train: Recognition
+
+    @model_validator(mode="after")
+    def _tuned(self) -> AlphaSweep:
+        if strange := set(self.main) - set(self.alphas):
+            raise ValueError(f"main names α that alphas lacks: {sorted(strange)}")
+        if self.lrs and set(self.lr) != set(self.main):
+            raise ValueError(f"lr must give a rate for each main α: {sorted(self.main)}, it has {sorted(self.lr)}")
+        if strange := set(self.lr.values()) - set(self.lrs):
+            raise ValueError(f"lr chooses rates that lrs did not try: {sorted(strange)}")
+        return self
 
 
 class Tour(Strict):

@@ -88,7 +88,7 @@ slider.show(
 
 # %%
 network, config = tour.network(settings, device)
-faces = recognise.test_faces(config.relief)
+faces = recognise.faces(config.relief)
 embeddings = normalise(embed(network, faces))
 print(f"{len(faces)} pictures of {faces.labels['identity'].nunique()} people whom the network never saw")
 print(f"each becomes {embeddings.shape[1]} numbers, by {sum(p.numel() for p in network.parameters()):,} learned ones")
@@ -121,7 +121,7 @@ plt.show()
 # are at least thirty years apart. Wherever the threshold is put, some of one kind lie on the wrong side.
 
 # %% tags=["hide-input"]
-lists = {name: recognise.test_pairs(config.relief, name) for name in config.relief.pair_lists}
+lists = {name: recognise.face_pairs(config.relief, name) for name in config.relief.pair_lists}
 results = {name: verify(embeddings, pairs, convention="cosine") for name, pairs in lists.items()}
 across, pairs = results["relief-agedb"], lists["relief-agedb"]
 

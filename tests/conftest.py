@@ -2,7 +2,7 @@ import os
 import shutil
 
 # Two test processes share two cores; more threads than cores only wait for each other.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import matplotlib
 import numpy as np

@@ -12,7 +12,7 @@ from aifr_lib.evaluation.checks import finite, same_length
 from aifr_lib.evaluation.embeddings import normalise
 
 Form = Literal["raw", "normalised", "root"]
-FORMS = ("raw", "normalised", "root")
+FORMS: tuple[Form, ...] = ("raw", "normalised", "root")
 
 
 @dataclass(frozen=True)

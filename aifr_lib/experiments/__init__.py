@@ -16,4 +16,12 @@ EXPERIMENTS: dict[str, Experiment] = {
         run=tml.alpha_sweep,
         jobs=lambda preset, seeds, device: list(tml.alpha_sweep_jobs(preset, seeds, device).values()),
     ),
+    "tml_tuning": Experiment(
+        run=tml.tuning,
+        jobs=lambda preset, seeds, device: list(tml.tuning_jobs(preset, seeds, device).values()),
+    ),
+    "tml_table4": Experiment(
+        run=tml.variance,
+        jobs=lambda preset, seeds, device: list(tml.variance_jobs(preset, seeds, device).values()),
+    ),
 }

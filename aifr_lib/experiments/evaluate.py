@@ -124,7 +124,7 @@ def evaluate(
     elif data == "fgnet":
         images = fgnet.load(progress=progress)
     elif data == "relief":
-        images = recognise.test_faces(settings)
+        images = recognise.faces(settings)
     elif Path(data).is_dir():
         images, bad = load_folder(data, skip_bad=skip_bad, progress=progress)
     else:
@@ -132,7 +132,7 @@ def evaluate(
     embeddings = embeddings_of(backbone, images, preset, device=device, progress=progress)
     keys: dict[str, Key] = {"data": images.name, "embedder": str(backbone)}
     if data == "relief" and protocol == "verification":
-        lists = [recognise.test_pairs(settings, name) for name in settings.pair_lists]
+        lists = [recognise.face_pairs(settings, name) for name in settings.pair_lists]
         rows = [row for pairs in lists for row in list_rows(embeddings, images, pairs, keys)]
     else:
         rows = rows_of(measure(images, embeddings), keys)

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from matplotlib.figure import Figure
+
 from aifr_lib.config import Preset
+from aifr_lib.reporting import artefacts
 from aifr_lib.reporting.artefacts import Artefact, Outcome, Row
+from aifr_lib.reporting.claims import outcome
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec, RunStore, git, total_wall, versions
 
 Place = TypeVar("Place", bound=Hashable)
@@ -68,3 +72,30 @@ def assemble(
         rows=tuple(rows),
         verdict=verdict,
     )
+
+
+def reproduce(
+    id: str,
+    preset: Preset,
+    jobs: Mapping[Place, Job],
+    rows: Callable[[Mapping[Place, Run]], Iterable[Row]],
+    *,
+    data: DataId,
+    figure: Callable[[Artefact], Figure] | None = None,
+    compute: bool = True,
+    fresh: bool = False,
+    out: str | Path | None = None,
+) -> Artefact:
+    """A table or figure as a pure function of its runs: ``gather``, rows, verdict, and the files under ``out``.
+
+    out: None is ``figures/<preset>``. Nothing is written without runs or with ``compute=False``.
+    """
+    root = Path(out) if out else artefacts.figures_root(preset.name)
+    runs = gather(RunStore(root), jobs, compute=compute, fresh=fresh)
+    made = tuple(rows(runs))
+    seeds = sorted({run.spec.seed for run in runs.values()})
+    verdict = outcome(id, preset.name, made)
+    artefact = assemble(id, preset, runs.values(), made, seeds=seeds, data=data, verdict=verdict)
+    if compute and runs:
+        artefacts.save(artefact, root, figure and figure(artefact))
+    return artefact

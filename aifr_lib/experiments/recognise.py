@@ -16,25 +16,26 @@ from aifr_lib.data.images import Images, Pairs
 from aifr_lib.data.loader import crop_columns
 from aifr_lib.evaluation.embeddings import embed
 from aifr_lib.evaluation.intervals import mean_interval
+from aifr_lib.evaluation.variance import FORMS, class_variance
 from aifr_lib.evaluation.verification import verify
 from aifr_lib.experiments.jobs import Job
 from aifr_lib.reporting.runs import DataId, Result, RunSpec
 from aifr_lib.training.engine import LOG, accelerator_for
-from aifr_lib.training.recognition import RECIPE, RECIPE_VERSION, train
+from aifr_lib.training.recognition import RECIPE, RECIPE_VERSION, train, training_faces
 
 
-@lru_cache(maxsize=2)
-def test_faces(settings: Relief) -> Images:
-    """The relief test faces of these settings (kept: runs of one sweep share them)."""
+@lru_cache(maxsize=4)
+def faces(settings: Relief, split: str = "test") -> Images:
+    """The relief faces that are scored, of the split "test" or "validation" (kept: runs of one sweep share them)."""
     return relief.load(
-        "test", size=settings.size, identities=settings.test_identities, per_identity=settings.test_per_identity
+        split, size=settings.size, identities=settings.test_identities, per_identity=settings.test_per_identity
     )
 
 
-@lru_cache(maxsize=8)
-def test_pairs(settings: Relief, name: str) -> Pairs:
-    """One verification list over ``test_faces``."""
-    return relief.pairs(test_faces(settings), name, count=settings.pairs)
+@lru_cache(maxsize=16)
+def face_pairs(settings: Relief, name: str, split: str = "test") -> Pairs:
+    """One verification list over ``faces``."""
+    return relief.pairs(faces(settings, split), name, count=settings.pairs)
 
 
 def spec(config: Recognition) -> RunSpec:
@@ -67,19 +68,23 @@ def job(config: Recognition, device: str | None = None) -> Job:
 
 
 def compute(config: Recognition, folder: Path, device: str | None = None) -> Result:
-    """Train into ``folder`` (resuming what is there), then protocol P1 on each pair list.
+    """Train into ``folder`` (resuming what is there), then protocol P1 on each pair list, and the variance of Table IV.
 
-    scores: ``LIST`` the cosine of each pair (float16 [P]). summary: per list the accuracy in % and its 95 % interval
-    from a bootstrap clustered by identity; the checksum of the weights; images per second.
+    scores: ``LIST`` the cosine of each test pair (float16 [P]). summary: per list the accuracy in % and its 95 %
+    interval from a bootstrap clustered by identity, the same under ``validation`` for people of the validation split
+    (what may be tuned on), ``variance``, the checksum of the weights, images per second.
     """
     started = time.perf_counter()
     trained = train(config, folder, device=device)
     target = accelerator_for(device, "no").device
     scores, summary = score(trained.backbone, config, str(target))
+    _, validation = score(trained.backbone, config, str(target), split="validation")
     return Result(
         scores=scores,
         summary={
             **summary,
+            "validation": validation,
+            "variance": variance(trained.backbone, config, str(target)),
             "checksum": trained.checksum,
             "loss": trained.scalars.get("loss"),
             "images_per_s": trained.scalars["images_per_s"],
@@ -90,17 +95,32 @@ def compute(config: Recognition, folder: Path, device: str | None = None) -> Res
     )
 
 
-def score(network: nn.Module, config: Recognition, device: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def score(
+    network: nn.Module, config: Recognition, device: str, split: str = "test"
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Protocol P1 of one network on each pair list of ``config``: cosines by list, and the summary of ``compute``."""
-    images = test_faces(config.relief)
+    images = faces(config.relief, split)
     identities = images.labels["identity"].to_numpy()
     embeddings = embed(network, crop_columns(images.pixels, config.input_hw), device=device, progress=True)
     scores: dict[str, np.ndarray] = {}
     accuracy, interval = {}, {}
     for name in config.relief.pair_lists:
-        pairs = test_pairs(config.relief, name)
+        pairs = face_pairs(config.relief, name, split)
         result = verify(embeddings, pairs)
         scores[name] = result.scores
         accuracy[name] = result.accuracy
         interval[name] = [100 * end for end in mean_interval(result.correct, identities[pairs.a], identities[pairs.b])]
     return scores, {"accuracy": accuracy, "interval": interval}
+
+
+def variance(network: nn.Module, config: Recognition, device: str) -> dict[str, dict[str, dict[str, float]]]:
+    """TML Table IV by people and form: intra, inter, ratio, on the training faces (as the paper) and on test faces."""
+    measured: dict[str, dict[str, dict[str, float]]] = {}
+    for people, images in {"training": training_faces(config), "test": faces(config.relief)}.items():
+        pixels = crop_columns(images.pixels, config.input_hw)
+        embeddings = embed(network, pixels, device=device, flip=False, progress=True)
+        found = {form: class_variance(embeddings, images.labels["identity"].to_numpy(), form) for form in FORMS}
+        measured[people] = {
+            form: {"intra": one.intra, "inter": one.inter, "ratio": one.ratio} for form, one in found.items()
+        }
+    return measured

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from aifr_lib.config import Preset
+from aifr_lib.config import AlphaSweep, Preset, Recognition
+from aifr_lib.evaluation.variance import FORMS
 from aifr_lib.experiments import recognise
-from aifr_lib.experiments.jobs import Job, assemble, gather
-from aifr_lib.reporting import artefacts, papers, plots
+from aifr_lib.experiments.jobs import Job, reproduce
+from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact, Measured, Row
-from aifr_lib.reporting.claims import outcome
-from aifr_lib.reporting.runs import Run, RunStore
+from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import student_t
 
 # Fig. 6 prints no numbers; Table I has two of its points: (α, list) → its row, and what the number is.
@@ -23,17 +26,83 @@ PRINTED = {
     (0.4, "relief-lfw"): ("Transformer-ArcFace", "Table I: Transformer-ArcFace on LFW; its α is not printed"),
 }
 
+# Table IV: our two losses and the α they have in the sweep, and the names of the paper's rows.
+LOSSES = {"arcface": 0.0, "transformer-arcface": 0.4}
+PRINTED_LOSSES = {"arcface": "Standard ArcFace Loss", "transformer-arcface": "Transformer ArcFace Loss"}
+
+
+def training(sweep: AlphaSweep, alpha: float, seed: int, lr: float | None = None) -> Recognition:
+    """The training of one point of the sweep; ``lr`` None takes the rate tuned for the nearest main α (ties: lower)."""
+    tuned = sweep.lr[min(sorted(sweep.main), key=lambda main: abs(main - alpha))] if sweep.lr else sweep.train.lr
+    return sweep.train.model_copy(update={"alpha": alpha, "seed": seed, "lr": lr or tuned})
+
+
+def tuning_jobs(
+    preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None
+) -> dict[tuple[float, float], Job]:
+    """The runs of the rate grid by (α, lr), each with the first seed: what ``seeds`` says does not matter here."""
+    sweep = preset.alpha_sweep
+    return {
+        (alpha, lr): recognise.job(training(sweep, alpha, sweep.main_seeds[0], lr), device)
+        for alpha in sweep.main
+        for lr in sweep.lrs
+    }
+
+
+def tuning(
+    preset: Preset,
+    *,
+    seeds: Sequence[int] | None = None,
+    device: str | None = None,
+    compute: bool = True,
+    fresh: bool = False,
+    out: Path | None = None,
+) -> Artefact:
+    """The learning rates that were tried for each main α, scored on validation people; one seed.
+
+    The same grid for every α is what makes their comparison fair. Artefact ``tml_tuning``.
+    """
+    sweep = preset.alpha_sweep
+
+    def rows(runs: Mapping[tuple[float, float], Run]) -> Iterator[Row]:
+        for alpha, lr, name in product(sweep.main, sweep.lrs, sweep.train.relief.pair_lists):
+            measured = None
+            if run := runs.get((alpha, lr)):
+                found = run.summary["validation"]
+                measured = Measured(
+                    mean=found["accuracy"][name], ci95=tuple(found["interval"][name]), interval="identities"
+                )
+            keys = {"alpha": alpha, "lr": lr, "set": f"{name}, validation"}
+            yield Row(keys=keys, metric="accuracy", measured=measured)
+
+    jobs = tuning_jobs(preset, seeds, device)
+    data = recognise.spec(sweep.train).data
+    return reproduce("tml_tuning", preset, jobs, rows, data=data, compute=compute, fresh=fresh, out=out)
+
+
+def best_rates(artefact: Artefact) -> dict[float, float]:
+    """By main α, the rate of ``tml_tuning`` with the highest mean accuracy over the validation lists.
+
+    An α of which a run is missing is left out.
+    """
+    scores: dict[float, dict[float, list[float]]] = {}
+    missing = {row.keys["alpha"] for row in artefact.rows if row.measured is None}
+    for row in artefact.rows:
+        if row.measured is not None and row.keys["alpha"] not in missing:
+            rates = scores.setdefault(float(row.keys["alpha"]), {})
+            rates.setdefault(float(row.keys["lr"]), []).append(row.measured.mean)
+    means = {alpha: {lr: fmean(found) for lr, found in rates.items()} for alpha, rates in scores.items()}
+    return {alpha: max(rates, key=rates.__getitem__) for alpha, rates in means.items()}
+
 
 def alpha_sweep_jobs(
     preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None
 ) -> dict[tuple[float, int], Job]:
-    """The runs of Fig. 6 by (α, seed); their trainings differ in nothing else."""
+    """The runs of Fig. 6 by (α, seed), those that most rests on first; they differ in α, seed and tuned rate alone."""
     sweep = preset.alpha_sweep
-    return {
-        (alpha, seed): recognise.job(sweep.train.model_copy(update={"alpha": alpha, "seed": seed}), device)
-        for alpha in sweep.alphas
-        for seed in (sweep.seeds if seeds is None else seeds)
-    }
+    places = [(alpha, seed) for alpha in sweep.main for seed in (sweep.main_seeds if seeds is None else seeds)]
+    places += [(alpha, seed) for alpha in sweep.alphas for seed in (sweep.seeds if seeds is None else seeds)]
+    return {(alpha, seed): recognise.job(training(sweep, alpha, seed), device) for alpha, seed in dict.fromkeys(places)}
 
 
 def alpha_sweep(
@@ -50,30 +119,88 @@ def alpha_sweep(
     Loads the runs that are there and trains those that are not; ``compute=False`` leaves them out (their rows have no
     measured value). Writes the artefact ``tml_fig6`` under ``out`` (default ``figures/<preset>``) and returns it.
     """
-    root = out or artefacts.figures_root(preset.name)
-    runs = gather(RunStore(root), alpha_sweep_jobs(preset, seeds, device), compute=compute, fresh=fresh)
-    rows = tuple(
-        Row(
-            keys={"alpha": alpha, "set": name},
-            metric="accuracy",
-            measured=over_seeds(runs, alpha, name),
-            **printed(alpha, name),
-        )
-        for alpha in preset.alpha_sweep.alphas
-        for name in preset.alpha_sweep.train.relief.pair_lists
+    sweep = preset.alpha_sweep
+
+    def rows(runs: Mapping[tuple[float, int], Run]) -> Iterator[Row]:
+        for alpha, name in product(sweep.alphas, sweep.train.relief.pair_lists):
+            measured = over_seeds(runs, alpha, name)
+            yield Row(keys={"alpha": alpha, "set": name}, metric="accuracy", measured=measured, **printed(alpha, name))
+
+    jobs = alpha_sweep_jobs(preset, seeds, device)
+    data = recognise.spec(sweep.train).data
+    return reproduce(
+        "tml_fig6", preset, jobs, rows, data=data, figure=alpha_figure, compute=compute, fresh=fresh, out=out
     )
-    artefact = assemble(
-        "tml_fig6",
-        preset,
-        runs.values(),
-        rows,
-        seeds=sorted({seed for _, seed in runs}),
-        data=recognise.spec(preset.alpha_sweep.train).data,
-        verdict=outcome("tml_fig6", preset.name, rows),
+
+
+def variance_jobs(
+    preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None
+) -> dict[tuple[float, int], Job]:
+    """The runs of Table IV: those of Fig. 6 at α = 0 and with the branch."""
+    return {
+        (alpha, seed): job
+        for (alpha, seed), job in alpha_sweep_jobs(preset, seeds, device).items()
+        if alpha in LOSSES.values()
+    }
+
+
+def variance(
+    preset: Preset,
+    *,
+    seeds: Sequence[int] | None = None,
+    device: str | None = None,
+    compute: bool = True,
+    fresh: bool = False,
+    out: Path | None = None,
+) -> Artefact:
+    """Table IV: variance of the embeddings within and between people, with the branch and without.
+
+    The paper measures its training set (people "training"); test people are beside, as what a user meets. Loads or
+    trains runs as ``alpha_sweep`` does; artefact ``tml_table4``.
+    """
+
+    def rows(runs: Mapping[tuple[float, int], Run]) -> Iterator[Row]:
+        for people, form, metric in product(("training", "test"), FORMS, ("intra", "inter", "ratio")):
+            for loss, alpha in LOSSES.items():
+                found = {
+                    seed: run.summary["variance"][people][form][metric]
+                    for (at, seed), run in runs.items()
+                    if at == alpha
+                }
+                yield Row(
+                    keys={"loss": loss, "form": form, "people": people},
+                    metric=metric,
+                    measured=student_t(found) if found else None,
+                    **printed_variance(loss, form, people, metric),
+                )
+
+    jobs = variance_jobs(preset, seeds, device)
+    data = recognise.spec(preset.alpha_sweep.train).data
+    return reproduce(
+        "tml_table4", preset, jobs, rows, data=data, figure=variance_figure, compute=compute, fresh=fresh, out=out
     )
-    if compute and runs:
-        artefacts.save(artefact, root, alpha_figure(artefact))
-    return artefact
+
+
+def printed_variance(loss: str, form: str, people: str, metric: str) -> dict[str, Any]:
+    """The paper's number beside a row of Table IV: its training set, its undefined form set beside our raw one."""
+    if (form, people) != ("raw", "training"):
+        return {}
+    row, column = PRINTED_LOSSES[loss], {"ratio": "inter_over_intra"}.get(metric, metric)
+    return {"paper": papers.value("tml_table4", {"loss": row}, column), "paper_source": f"Table IV: {row}"}
+
+
+def variance_figure(artefact: Artefact) -> Figure:
+    """Table IV as a picture: the losses side by side, joined by seed, for training people and for test people."""
+    shown = (("intra", "normalised"), ("inter", "normalised"), ("ratio", "raw"))
+    figure, axes = plt.subplots(2, 3, figsize=(9.5, 5.6))
+    for line, people in zip(axes, ("training", "test"), strict=True):
+        for axis, (metric, form) in zip(line, shown, strict=True):
+            wanted = {"people": people, "form": form}
+            rows = [row for row in artefact.rows if row.metric == metric and wanted.items() <= row.keys.items()]
+            plots.paired_by_seed(axis, rows, by="loss")
+            axis.set(title=f"{people} people", ylabel=f"{metric}, {form} embeddings")
+    figure.tight_layout()
+    return figure
 
 
 def printed(alpha: float, name: str) -> dict[str, Any]:

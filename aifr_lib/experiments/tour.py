@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from torch import nn
 
 from aifr_lib.config import Preset, Recognition, cache_dir, repository_root
 from aifr_lib.experiments import recognise
-from aifr_lib.experiments.jobs import Job, assemble, gather
+from aifr_lib.experiments.jobs import Job, reproduce
 from aifr_lib.models import weights
-from aifr_lib.reporting import artefacts
 from aifr_lib.reporting.artefacts import Artefact, Measured, Row
-from aifr_lib.reporting.runs import Result, RunStore
+from aifr_lib.reporting.runs import Result, Run
 from aifr_lib.training import recognition
 from aifr_lib.training.engine import accelerator_for
 
@@ -68,31 +67,17 @@ def tour(
     out: str | Path | None = None,
 ) -> Artefact:
     """The tour's network on random and on cross-age pairs; intervals over test identities (it has one seed)."""
-    root = Path(out) if out else artefacts.figures_root(preset.name)
-    runs = gather(RunStore(root), dict(enumerate(jobs(preset, seeds, device))), compute=compute, fresh=fresh)
-    run = runs.get(0)
-    rows = tuple(
-        Row(
-            keys={"set": name},
-            metric="accuracy",
-            measured=run
-            and Measured(
-                mean=run.summary["accuracy"][name],
-                ci95=tuple(run.summary["interval"][name]),
-                interval="identities",
-            ),
-        )
-        for name in preset.tour.train.relief.pair_lists
-    )
-    artefact = assemble(
-        "tour",
-        preset,
-        runs.values(),
-        rows,
-        seeds=[preset.tour.train.seed],
-        data=recognise.spec(preset.tour.train).data,
-        verdict="none",
-    )
-    if compute and run:
-        artefacts.save(artefact, root)
-    return artefact
+    config = preset.tour.train
+
+    def rows(runs: Mapping[int, Run]) -> Iterator[Row]:
+        for name in config.relief.pair_lists:
+            measured = None
+            if run := runs.get(0):
+                measured = Measured(
+                    mean=run.summary["accuracy"][name], ci95=tuple(run.summary["interval"][name]), interval="identities"
+                )
+            yield Row(keys={"set": name}, metric="accuracy", measured=measured)
+
+    data = recognise.spec(config).data
+    named = dict(enumerate(jobs(preset, seeds, device)))
+    return reproduce("tour", preset, named, rows, data=data, compute=compute, fresh=fresh, out=out)

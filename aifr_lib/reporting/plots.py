@@ -113,6 +113,20 @@ def parameter_curve(axis: Axes, rows: Sequence[Row], x: str, label: str, number:
             axis.scatter([place] * len(dots), dots, s=12, color=colour, alpha=0.5, linewidths=0, zorder=3)
 
 
+def paired_by_seed(axis: Axes, rows: Sequence[Row], by: str) -> None:
+    """What is paired by seed, side by side: a thin line a seed, the mean and its 95 % interval on top."""
+    measured = [(str(row.keys[by]), row.measured) for row in rows if row.measured]
+    seeds = set.intersection(*(set(one.per_seed) for _, one in measured)) if measured else set()
+    for seed in sorted(seeds):
+        axis.plot([one.per_seed[seed] for _, one in measured], color="0.7", linewidth=1, zorder=1)
+    for place, (_, one) in enumerate(measured):
+        axis.plot(place, one.mean, MARKERS[place], color=PALETTE[place], zorder=3)
+        if one.ci95 is not None:
+            axis.vlines(place, *one.ci95, color=PALETTE[place], linewidth=2, alpha=0.6, zorder=2)
+    axis.set_xticks(range(len(measured)), [name for name, _ in measured])
+    axis.set_xlim(-0.5, len(measured) - 0.5)
+
+
 def parameter_figure(
     rows: Sequence[Row],
     *,

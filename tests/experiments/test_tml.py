@@ -33,6 +33,7 @@ def preset():
             "alpha_sweep.train": TINY,
             "alpha_sweep.alphas": [0.0, 0.4],
             "alpha_sweep.seeds": [0, 1],
+            "alpha_sweep.main_seeds": [0, 1],
             "tour.train": TINY,
         },
     )
@@ -71,6 +72,62 @@ def test_jobs_differ_in_alpha_and_seed_alone(preset):
     assert len({job.spec.key for job in jobs.values()}) == 4
     values = [{k: v for k, v in job.spec.values.items() if k != "alpha"} for job in jobs.values()]
     assert all(value == values[0] for value in values)
+
+
+def test_main_alphas_get_their_seeds_and_rates_and_the_others_the_nearest():
+    jobs = tml.alpha_sweep_jobs(
+        load_preset(
+            "classroom", {"alpha_sweep.lr": {0.0: 0.05, 0.4: 0.1, 0.9: 0.2}, "alpha_sweep.lrs": [0.05, 0.1, 0.2]}
+        )
+    )
+    seeds: dict = {}
+    for alpha, seed in jobs:
+        seeds.setdefault(alpha, set()).add(seed)
+    assert {alpha for alpha in seeds if seeds[alpha] == set(range(5))} == {0.0, 0.4, 0.9}
+    assert all(seeds[alpha] == {0, 1, 2} for alpha in set(seeds) - {0.0, 0.4, 0.9})
+    rates = {alpha: jobs[alpha, 0].spec.values["lr"] for alpha in seeds}
+    assert [rates[alpha] for alpha in (0.0, 0.1, 0.2, 0.3, 0.6, 0.7, 0.9)] == [0.05, 0.05, 0.05, 0.1, 0.1, 0.2, 0.2]
+
+
+def test_tuning_shares_its_runs_with_the_sweep_and_looks_at_validation_people(preset, tmp_path, monkeypatch):
+    artefact = tml.tuning(preset, device="cpu", out=tmp_path)
+    assert {row.keys["set"] for row in artefact.rows} == {"relief-lfw, validation", "relief-agedb, validation"}
+    assert len(artefact.runs) == 4
+    shared = {job.spec.key for job in tml.alpha_sweep_jobs(preset, seeds=[0]).values()}
+    assert shared <= set(artefact.runs), "the rate that is chosen needs no second training"
+    best = tml.best_rates(artefact)
+    for alpha, lr in best.items():
+        mean = {
+            rate: sum(r.measured.mean for r in artefact.rows if (r.keys["alpha"], r.keys["lr"]) == (alpha, rate))
+            for rate in (0.05, 0.1)
+        }
+        assert mean[lr] == max(mean.values())
+    assert tml.best_rates(tml.tuning(preset, compute=False, out=tmp_path / "empty")) == {}
+
+
+def test_variance_is_of_training_people_as_in_the_paper_and_of_test_people(preset, tmp_path):
+    artefact = tml.variance(preset, device="cpu", out=tmp_path)
+    rows = {(r.keys["people"], r.keys["form"], r.metric, r.keys["loss"]): r for r in artefact.rows}
+    for people in ("training", "test"):
+        for loss in ("arcface", "transformer-arcface"):
+            intra, inter, ratio = (
+                rows[people, "raw", metric, loss].measured.per_seed for metric in ("intra", "inter", "ratio")
+            )
+            assert all(ratio[seed] == pytest.approx(inter[seed] / intra[seed]) for seed in (0, 1))
+    printed = rows["training", "raw", "intra", "transformer-arcface"]
+    assert printed.paper == 4.16
+    assert rows["test", "raw", "intra", "transformer-arcface"].paper is None
+    assert (tmp_path / "tml_table4" / "tml_table4.svg").exists()
+
+
+def test_committed_tuning_is_what_the_preset_chose():
+    try:
+        artefact = artefacts.load("tml_tuning", "classroom")
+    except FileNotFoundError:
+        pytest.skip("no tuning is stored")
+    chosen = load_preset("classroom").alpha_sweep.lr
+    best = tml.best_rates(artefact)
+    assert best == {alpha: chosen[alpha] for alpha in best}
 
 
 def test_key_changes_with_every_setting_and_with_the_recipe(preset, monkeypatch):

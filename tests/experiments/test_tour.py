@@ -29,7 +29,7 @@ def test_its_committed_scores_give_its_committed_accuracy():
     run = RunStore(artefacts.figures_root("classroom")).load(key)
     for row in artefact.rows:
         name = row.keys["set"]
-        pairs = recognise.test_pairs(preset.tour.train.relief, name)
+        pairs = recognise.face_pairs(preset.tour.train.relief, name)
         again = ten_fold(run.scores[name].astype(np.float32), pairs.same, pairs.fold, convention="cosine")
         assert abs(again.accuracy - row.measured.mean) < 0.3
         low, high = row.measured.ci95

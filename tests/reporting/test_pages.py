@@ -65,7 +65,7 @@ def test_stamp_says_what_made_the_result():
 
 
 def sweep():
-    by_alpha = {a: {s: 90 + 3 * (a in (0.4, 0.5)) + 0.01 * s * a for s in range(3)} for a in ALPHAS}
+    by_alpha = {a: {s: 90 + 3 * (a in (0.4, 0.5)) + 0.01 * s * a for s in range(5)} for a in ALPHAS}
     return [
         Row(
             keys={"alpha": alpha, "set": name},
