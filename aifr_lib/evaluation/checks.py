@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 SHOWN = 5
@@ -35,3 +37,18 @@ def both_classes(same: np.ndarray) -> None:
     if same.all() or not same.any():
         kind = "genuine" if same.all() else "impostor"
         raise ValueError(f"all {len(same)} pairs are {kind} pairs: the measure needs both kinds")
+
+
+def matrix(what: str, values: np.ndarray, width: int | None = None) -> None:
+    """Errors: ValueError unless ``values`` is [N, D] with N ≥ 1, and D = ``width`` where that is given."""
+    wanted = f"[N, {'D' if width is None else width}]"
+    if values.ndim != 2 or 0 in values.shape or width not in (None, values.shape[1]):
+        raise ValueError(f"{what} must be {wanted}, got {list(values.shape)}")
+
+
+def known(what: str, names: np.ndarray | Sequence, valid: np.ndarray | Sequence) -> None:
+    """Errors: ValueError that lists those of ``names`` which ``valid`` does not hold."""
+    names = np.unique(np.asarray(names))
+    strangers = names[~np.isin(names, valid)]
+    if len(strangers):
+        raise ValueError(f"{what}: {len(strangers)} of {len(names)} ids are unknown ({listed(strangers)})")

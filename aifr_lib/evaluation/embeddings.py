@@ -48,7 +48,7 @@ def embed(
     names = pictures.labels["record"].to_numpy() if isinstance(pictures, Images) else np.arange(len(pixels))
     where = _place(model, device)
     out: Tensor | None = None
-    with torch.inference_mode(), _evaluating(model):
+    with torch.inference_mode(), evaluating(model):
         for start in tqdm(
             range(0, len(pixels), batch_size),
             desc="embeddings",
@@ -109,7 +109,8 @@ def _upload(pixels: np.ndarray, device: torch.device) -> Tensor:
 
 
 @contextmanager
-def _evaluating(model: nn.Module | Callable) -> Iterator[None]:
+def evaluating(model: nn.Module | Callable) -> Iterator[None]:
+    """Eval mode for the time of the block; each part is put back into the mode it had."""
     # Part by part: a network with frozen batch norms is in both modes at once.
     modes = [(part, part.training) for part in model.modules()] if isinstance(model, nn.Module) else []
     try:

@@ -1,4 +1,4 @@
-"""Protocol P2: leave-one-out rank-1 identification."""
+"""Protocol P2: leave-one-out identification, rank-1 and the curve over ranks (CMC)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class Identification:
     rank1: hits in % of the probes. skipped: pictures whose identity has no second picture, not probed.
     probe: int64, the rows probed. hit: bool. genuine, impostor: float32, the best cosine of each kind.
     match: int64, the row of the best genuine picture. gap: float64 years between them (NaN if unknown).
+    rank: int64, the place of that picture in the gallery, 1 for a hit; a tie with an impostor comes after it.
     """
 
     rank1: float
@@ -29,6 +30,7 @@ class Identification:
     impostor: np.ndarray
     match: np.ndarray
     gap: np.ndarray
+    rank: np.ndarray
 
 
 def leave_one_out(embeddings: np.ndarray, identities: np.ndarray, ages: np.ndarray | None = None) -> Identification:
@@ -53,7 +55,7 @@ def leave_one_out(embeddings: np.ndarray, identities: np.ndarray, ages: np.ndarr
     # In double precision and then rounded: equal pictures tie whichever way the product sums up.
     unit = normalise(embeddings.astype(np.float64))
     genuine, impostor = np.empty((2, len(probe)), dtype=np.float32)
-    match = np.empty(len(probe), dtype=np.int64)
+    match, rank = np.empty((2, len(probe)), dtype=np.int64)
     block = max(1, CELLS // len(unit))
     for start in range(0, len(probe), block):
         part = slice(start, start + block)
@@ -61,10 +63,11 @@ def leave_one_out(embeddings: np.ndarray, identities: np.ndarray, ages: np.ndarr
         similarity = (unit[rows] @ unit.T).astype(np.float32)
         same = members[rows, None] == members
         impostor[part] = similarity.max(axis=1, where=~same, initial=-np.inf)
-        similarity[~same] = -np.inf
-        similarity[np.arange(len(rows)), rows] = -np.inf
-        match[part] = similarity.argmax(axis=1)
-        genuine[part] = similarity.max(axis=1)
+        mates = np.where(same, similarity, -np.inf)
+        mates[np.arange(len(rows)), rows] = -np.inf
+        match[part] = mates.argmax(axis=1)
+        genuine[part] = mates.max(axis=1)
+        rank[part] = 1 + ((similarity >= genuine[part, None]) & ~same).sum(axis=1)
     hit = genuine > impostor
     return Identification(
         rank1=float(100 * hit.mean()),
@@ -75,4 +78,17 @@ def leave_one_out(embeddings: np.ndarray, identities: np.ndarray, ages: np.ndarr
         impostor=impostor,
         match=match,
         gap=np.abs(ages[probe] - ages[match]),
+        rank=rank,
     )
+
+
+def cmc(rank: np.ndarray, longest: int = 20) -> np.ndarray:
+    """The cumulative match characteristic: % of probes of rank ≤ k for k = 1 … ``longest``, float64 [longest].
+
+    rank: int [P], as in ``Identification``. Errors: ValueError for no probe or ranks below 1.
+    """
+    rank = np.asarray(rank)
+    if not len(rank) or rank.min() < 1:
+        raise ValueError("a curve needs at least one probe, and ranks that count from 1")
+    found = np.bincount(np.minimum(rank, longest + 1), minlength=longest + 2)[1 : longest + 1]
+    return 100 * found.cumsum() / len(rank)

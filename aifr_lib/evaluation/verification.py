@@ -137,6 +137,14 @@ def _distances(values: np.ndarray, convention: Convention) -> np.ndarray:
     return np.clip(2 - 2 * values if convention == "cosine" else values, 0, 4)
 
 
+class OperatingPoint(NamedTuple):
+    """A threshold with the rates it really has."""
+
+    tar: float
+    far: float
+    threshold: float
+
+
 @dataclass(frozen=True)
 class Roc:
     """Operating points from the strictest to the laxest threshold, one for each distinct score, [K] each.
@@ -157,6 +165,22 @@ class Roc:
     @property
     def auc(self) -> float:
         return float(np.trapezoid(self.tar, self.far))
+
+    @property
+    def eer(self) -> float:
+        """The equal error rate: where FAR and FRR cross, on straight lines between the operating points."""
+        after = int(np.argmax(self.far >= self.frr))
+        before = after - 1  # the first point accepts none: FRR 1, FAR 0
+        below = self.frr[before] - self.far[before]
+        above = self.far[after] - self.frr[after]
+        return float(self.far[before] + (self.far[after] - self.far[before]) * below / (below + above))
+
+    def at(self, far: float) -> OperatingPoint:
+        """The operating point whose false accept rate is nearest to ``far``: see ``tar_at_far``."""
+        if not 0 <= far <= 1:
+            raise ValueError(f"far must be a fraction from 0 to 1, got {far}")
+        point = len(self.far) - 1 - int(np.abs(self.far - far)[::-1].argmin())
+        return OperatingPoint(float(self.tar[point]), float(self.far[point]), float(self.threshold[point]))
 
 
 def roc(scores: np.ndarray, same: np.ndarray) -> Roc:
@@ -180,14 +204,6 @@ def roc(scores: np.ndarray, same: np.ndarray) -> Roc:
     )
 
 
-class OperatingPoint(NamedTuple):
-    """A threshold with the rates it really has."""
-
-    tar: float
-    far: float
-    threshold: float
-
-
 def tar_at_far(scores: np.ndarray, same: np.ndarray, far: float) -> OperatingPoint:
     """The operating point whose false accept rate is nearest to ``far`` (a fraction: .01 % is 1e-4).
 
@@ -196,8 +212,4 @@ def tar_at_far(scores: np.ndarray, same: np.ndarray, far: float) -> OperatingPoi
     Errors: ValueError as for ``roc``, or for ``far`` outside 0 … 1.
     Source: protocol of IJB-B/C as in insightface ``ijb_11.py`` (nearest FAR).
     """
-    if not 0 <= far <= 1:
-        raise ValueError(f"far must be a fraction from 0 to 1, got {far}")
-    curve = roc(scores, same)
-    point = len(curve.far) - 1 - int(np.abs(curve.far - far)[::-1].argmin())
-    return OperatingPoint(float(curve.tar[point]), float(curve.far[point]), float(curve.threshold[point]))
+    return roc(scores, same).at(far)

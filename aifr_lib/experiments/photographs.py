@@ -14,7 +14,8 @@ from aifr_lib.data.images import Images, Pairs
 from aifr_lib.data.photograph_pairs import GAP_EDGES, GAP_NAMES, gap_bins, impostors, verification_list
 from aifr_lib.evaluation.embeddings import normalise
 from aifr_lib.evaluation.identification import leave_one_out
-from aifr_lib.evaluation.intervals import Statistic, by_gap, clustered_bootstrap, mean_interval
+from aifr_lib.evaluation.intervals import by_gap, clustered_bootstrap, mean_interval
+from aifr_lib.evaluation.statistics import tar_statistic
 from aifr_lib.evaluation.verification import tar_at_far, ten_fold
 from aifr_lib.reporting.artefacts import Key, Measured, Row
 
@@ -117,28 +118,6 @@ def identification_rows(scores: Scores, keys: Mapping[str, Key]) -> list[Row]:
             rows.append(_row(keys, name, "rank-1", 100 * hits[there].mean(), ends))
             rows.append(_row(keys, name, "probes", int(there.sum())))
     return rows
-
-
-def tar_statistic(scores: np.ndarray, same: np.ndarray, far: float) -> Statistic:
-    """TAR (a fraction) at the highest FAR not above ``far``, as a statistic of weights [R, P] of the pairs.
-
-    The threshold is found anew under each weighting, so its uncertainty is part of the interval.
-    """
-    order = np.argsort(-scores, kind="stable")
-    genuine, impostor = order[same[order]], order[~same[order]]
-    # How many genuine pairs score above each impostor.
-    above = np.searchsorted(-scores[genuine], -scores[impostor], side="left")
-
-    def statistic(weights: np.ndarray) -> np.ndarray:
-        accepted = weights[:, impostor].cumsum(axis=1)
-        first_refused = (accepted <= far * accepted[:, -1:]).sum(axis=1).clip(max=len(impostor) - 1)
-        found = np.pad(weights[:, genuine].cumsum(axis=1), ((0, 0), (1, 0)))
-        total = found[:, -1]
-        tar = found[np.arange(len(weights)), above[first_refused]]
-        good = (total > 0) & (accepted[:, -1] > 0)
-        return np.divide(tar, total, out=np.full(len(total), np.nan), where=good)
-
-    return statistic
 
 
 def list_rows(embeddings: np.ndarray, images: Images, pairs: Pairs, keys: Mapping[str, Key]) -> list[Row]:

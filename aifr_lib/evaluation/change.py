@@ -1,0 +1,124 @@
+"""Protocol P5: regression of a change between two pictures of one person (weight, age, expression)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from aifr_lib.evaluation.checks import finite, same_length
+from aifr_lib.evaluation.intervals import Interval, Statistic, clustered_bootstrap, mean_interval
+
+FOLDS = 4
+VALIDATION = 0.2  # of the subjects of the training folds
+
+
+@dataclass(frozen=True)
+class Change:
+    """Result of P5 over P pairs, each number with its 95 % interval over subjects.
+
+    mae: mean absolute error, in the units of the change. corr: Pearson's; NaN (both ends too) where the
+    predictions or the truths are all equal. accuracy: % of pre/post pairs whose direction is right; NaN
+    without any. error: float64 [P], |d̂ − d|. right: bool [P], sign(d̂) = sign(d).
+    """
+
+    mae: float
+    mae_interval: Interval
+    corr: float
+    corr_interval: Interval
+    accuracy: float
+    accuracy_interval: Interval
+    error: np.ndarray
+    right: np.ndarray
+
+
+def change(
+    predicted: np.ndarray, true: np.ndarray, subjects: np.ndarray, *, directed: np.ndarray | None = None
+) -> Change:
+    """MAE = mean|d̂ − d|, Corr = Pearson(d̂, d), Acc = 100 · mean[sign(d̂) = sign(d)] on pre/post pairs.
+
+    predicted, true: [P], d̂ and d. subjects: [P], whose pair it is. directed: bool [P], the pre/post pairs, on
+    which alone the accuracy is measured; None: all.
+    Errors: ValueError for an empty list, lengths that differ, NaN.
+    Source: ComFace, metrics of change regression; Acc as in its appendix on oedema.
+    """
+    predicted, true = np.asarray(predicted, dtype=np.float64), np.asarray(true, dtype=np.float64)
+    subjects = np.asarray(subjects)
+    directed = np.ones(len(true), dtype=bool) if directed is None else np.asarray(directed, dtype=bool)
+    same_length(predicted=predicted, true=true, subjects=subjects, directed=directed)
+    finite("predicted changes", predicted)
+    finite("true changes", true)
+    error, right = np.abs(predicted - true), np.sign(predicted) == np.sign(true)
+    unknown = Interval(np.nan, np.nan)
+    corr, corr_interval = np.nan, unknown
+    if np.ptp(predicted) > 0 and np.ptp(true) > 0:
+        correlation = weighted_correlation(predicted, true)
+        corr = float(correlation(np.ones((1, len(true))))[0])
+        corr_interval = clustered_bootstrap(correlation, subjects)
+    accuracy, accuracy_interval = np.nan, unknown
+    if directed.any():
+        accuracy = float(100 * right[directed].mean())
+        ends = mean_interval(right[directed], subjects[directed])
+        accuracy_interval = Interval(100 * ends.low, 100 * ends.high)
+    return Change(
+        mae=float(error.mean()),
+        mae_interval=mean_interval(error, subjects),
+        corr=corr,
+        corr_interval=corr_interval,
+        accuracy=accuracy,
+        accuracy_interval=accuracy_interval,
+        error=error,
+        right=right,
+    )
+
+
+def weighted_correlation(x: np.ndarray, y: np.ndarray) -> Statistic:
+    """Pearson's correlation of x and y [P] as a statistic of weights [R, P]; NaN where undefined."""
+    # Centred and scaled first, so that the differences of sums below lose no digits.
+    x, y = (x - x.mean()) / x.std(), (y - y.mean()) / y.std()
+    parts = np.stack([x, y, x * x, y * y, x * y], axis=1)
+
+    def correlation(weights: np.ndarray) -> np.ndarray:
+        total = weights.sum(axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mx, my, mxx, myy, mxy = ((weights @ parts) / total[:, None]).T
+            variance = (mxx - mx**2) * (myy - my**2)
+            return np.where(variance > 1e-18, (mxy - mx * my) / np.sqrt(variance), np.nan)
+
+    return correlation
+
+
+class Fold(NamedTuple):
+    """Rows (int64) of one fold of a cross-validation; no subject is in two of the three."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def subject_folds(
+    subjects: np.ndarray, *, folds: int = FOLDS, validation: float = VALIDATION, seed: int = 0
+) -> Iterator[Fold]:
+    """Cross-validation over subjects: each subject is tested in one fold; a share of the others validates.
+
+    subjects: [N], of pictures or of pairs within a subject. validation: share of the training subjects held
+    out (.2 is inferred: ComFace says only that there is a validation set); 0: none.
+    Errors: ValueError for fewer than two folds, a share outside [0, 1), or too few subjects to fill them.
+    Source: ComFace, four-fold cross-validation over subjects.
+    """
+    people, member = np.unique(np.asarray(subjects), return_inverse=True)
+    if folds < 2 or not 0 <= validation < 1:
+        raise ValueError(f"{folds} folds with {validation:g} for validation: two folds or more and a share below 1")
+    least = folds if validation == 0 else max(folds, 4)
+    if len(people) < least:
+        raise ValueError(f"{len(people)} subjects cannot fill {folds} folds: at least {least} are needed")
+    random = np.random.default_rng(seed)
+    for test in np.array_split(random.permutation(len(people)), folds):
+        others = random.permutation(np.setdiff1d(np.arange(len(people)), test))
+        held_out = int(np.ceil(validation * len(others)))
+        part = np.zeros(len(people), dtype=np.int8)
+        part[others[:held_out]] = 1
+        part[test] = 2
+        yield Fold(*(np.flatnonzero(part[member] == which) for which in (0, 1, 2)))

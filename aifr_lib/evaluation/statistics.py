@@ -1,0 +1,52 @@
+"""Measures over scored pairs as statistics of weights, for ``clustered_bootstrap``.
+
+Thresholds are found anew under each weighting, so their uncertainty is part of the interval.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aifr_lib.evaluation.intervals import Statistic
+
+
+def tar_statistic(scores: np.ndarray, same: np.ndarray, far: float) -> Statistic:
+    """TAR (a fraction) at the highest FAR not above ``far``, as a statistic of weights [R, P] of the pairs."""
+    order = np.argsort(-scores, kind="stable")
+    genuine, impostor = order[same[order]], order[~same[order]]
+    # How many genuine pairs score above each impostor.
+    above = np.searchsorted(-scores[genuine], -scores[impostor], side="left")
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        accepted = weights[:, impostor].cumsum(axis=1)
+        first_refused = (accepted <= far * accepted[:, -1:]).sum(axis=1).clip(max=len(impostor) - 1)
+        found = np.pad(weights[:, genuine].cumsum(axis=1), ((0, 0), (1, 0)))
+        total = found[:, -1]
+        tar = found[np.arange(len(weights)), above[first_refused]]
+        good = (total > 0) & (accepted[:, -1] > 0)
+        return np.divide(tar, total, out=np.full(len(total), np.nan), where=good)
+
+    return statistic
+
+
+def eer_statistic(scores: np.ndarray, same: np.ndarray) -> Statistic:
+    """The equal error rate (``Roc.eer``) as a statistic of weights [R, P]; NaN where one kind weighs nothing."""
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # equal scores are accepted together
+    genuine = same[order]
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        weights = weights[:, order]
+        accepted = np.stack([(weights * genuine).cumsum(axis=1), (weights * ~genuine).cumsum(axis=1)])
+        total = accepted[:, :, -1:]
+        rates = np.divide(accepted[:, :, last], total, out=np.zeros_like(accepted[:, :, last]), where=total > 0)
+        tar, far = np.pad(rates, ((0, 0), (0, 0), (1, 0)))
+        excess = far - (1 - tar)
+        rows, after = np.arange(len(weights)), np.argmax(excess >= 0, axis=1)
+        before = np.maximum(after - 1, 0)
+        low, high = -excess[rows, before], excess[rows, after]
+        share = np.divide(low, low + high, out=np.zeros(len(rows)), where=low + high > 0)
+        eer = far[rows, before] + (far[rows, after] - far[rows, before]) * share
+        return np.where((total[..., 0] > 0).all(axis=0), eer, np.nan)
+
+    return statistic
