@@ -191,6 +191,31 @@ class Real(Strict):
     identities: int | None = Field(None, ge=2)
 
 
+class JudgedFaces(Strict):
+    """The relief faces that outside judges see: the first of the test split, as portraits."""
+
+    identities: int = Field(ge=4)
+    per_identity: int = Field(ge=2)
+    size: int = Field(224, ge=64, le=1024)
+
+
+class Calibration(Strict):
+    """How hard the data set is: the plain baseline and a larger teacher, scored on validation people alone."""
+
+    seeds: tuple[int, ...]
+    train: Recognition
+    teacher: Recognition
+
+
+class ReliefCard(Strict):
+    """The data card of the relief faces: outside judges, shortcuts, difficulty."""
+
+    judged: JudgedFaces
+    photographs: tuple[Literal["orl", "fgnet"], ...]
+    shortcuts: Relief
+    calibration: Calibration
+
+
 class Preset(Strict):
     """One size of every experiment (smoke, lesson, classroom, paper)."""
 
@@ -198,6 +223,7 @@ class Preset(Strict):
     tour: Tour
     alpha_sweep: AlphaSweep
     real: Real
+    relief_card: ReliefCard
 
 
 def load_preset(name: str, overrides: Mapping[str, Any] | None = None) -> Preset:
