@@ -1,7 +1,8 @@
 """The book's own Sphinx extension: pages that read results, so that no number is typed by hand.
 
 ``{artefact} ID`` shows a table or figure, ``{paper-contents} TML`` lists those of a paper, ``{scoreboard}``
-has all claims. What has no result yet is said in a sentence, beside the numbers that the paper prints.
+has all claims, ``{run-ledger}`` the runs behind them and their minutes. What has no result yet is said in a
+sentence, beside the numbers that the paper prints.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
-from aifr_lib.config import ConfigError
+from aifr_lib.config import ConfigError, load_preset
 from aifr_lib.reporting import artefacts, claims, contents, pages, papers
 
 PRESET = "classroom"
@@ -82,6 +83,33 @@ class ScoreboardDirective(SphinxDirective):
                 table(("Verdict", "What the paper says", "Why"), rows),
             ]
         return parts
+
+
+class RunLedgerDirective(SphinxDirective):
+    """``{run-ledger}``: for each table or figure the runs it rests on, those stored, and the minutes of one."""
+
+    def run(self) -> list[nodes.Node]:
+        # Imported here so that the other directives need no torch.
+        from aifr_lib.experiments import EXPERIMENTS, queue
+        from aifr_lib.reporting.runs import RunStore
+
+        items = queue.ledger(EXPERIMENTS, load_preset(PRESET), RunStore(figures(self.env)))
+        rows = [ledger_row(id, [item for item in items if id in item.ids]) for id in EXPERIMENTS]
+        known = sum(item.minutes for item in items if item.minutes is not None)
+        stored = sum(item.stored for item in items)
+        total = f"{stored} of {len(items)} runs are stored; all of them take about {known / 60:.1f} hours on two cores."
+        if unknown := sum(item.minutes is None for item in items):
+            total += f" Of {unknown} the time is not known yet."
+        return [
+            table(("Table or figure", "Runs", "Stored", "Minutes a run"), rows),
+            nodes.paragraph("", total + " Tables and figures share runs."),
+        ]
+
+
+def ledger_row(id: str, items: Sequence[Any]) -> list[Cell]:
+    minutes = sorted({round(item.minutes) for item in items if item.minutes is not None})
+    span = "–".join(str(end) for end in dict.fromkeys((minutes[0], minutes[-1]))) if minutes else "not known yet"
+    return [nodes.literal("", id), str(len(items)), str(sum(item.stored for item in items)), span]
 
 
 def statement(claim: claims.Claim) -> nodes.inline:
@@ -219,6 +247,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("artefact", ArtefactDirective)
     app.add_directive("paper-contents", PaperContentsDirective)
     app.add_directive("scoreboard", ScoreboardDirective)
+    app.add_directive("run-ledger", RunLedgerDirective)
     app.connect("env-get-outdated", reread_when_results_change)
     app.connect("html-page-context", clean_scripts, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

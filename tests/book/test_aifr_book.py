@@ -12,6 +12,7 @@ import pytest
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
+from aifr_lib.config import load_preset
 from aifr_lib.reporting import artefacts, claims, contents, papers
 from aifr_lib.reporting.artefacts import Artefact, Measured, Row
 from aifr_lib.reporting.runs import DataId, Git
@@ -170,3 +171,14 @@ def test_a_damaged_result_stops_the_build_and_is_named(book, tmp_path):
     values["rows"][0]["measured"]["mean"] = 99.0
     (folder / "tml_fig6.json").write_text(json.dumps(values), encoding="utf-8")
     assert "tml_fig6.json" in book("# P\n\n```{artefact} tml_fig6\n```\n")[1]
+
+
+def test_run_ledger_counts_the_runs_of_each_experiment(book):
+    page, said = book("# A page\n\n```{run-ledger}\n```\n")
+    assert not said
+    cells = re.findall(r"<td><p>(.*?)</p></td>", page)
+    at = next(i for i, cell in enumerate(cells) if "tml_fig6" in cell)
+    sweep = load_preset("classroom").alpha_sweep
+    runs = len(sweep.main) * len(sweep.main_seeds) + (len(sweep.alphas) - len(sweep.main)) * len(sweep.seeds)
+    assert cells[at + 1 : at + 4] == [str(runs), "0", "not known yet"]
+    assert re.search(r"0 of \d+ runs are stored", page)
