@@ -85,9 +85,7 @@ def ser_fiq(
         raise ValueError("no pictures to judge")
     wanted = tuple(getattr(model, "input_hw", pixels.shape[1:3]))
     if pixels.shape[1:3] != wanted:
-        raise ValueError(
-            f"the network takes {wanted[0]}x{wanted[1]}, the pictures are {pixels.shape[1:3]}: resize them"
-        )
+        raise ValueError(f"the network takes {wanted} pixels, the pictures have {pixels.shape[1:3]}: resize them")
     names = pictures.labels["record"].to_numpy() if isinstance(pictures, Images) else np.arange(len(pixels))
     head = cast(Headed, model)
     where = torch.device(device) if device is not None else next(model.parameters()).device

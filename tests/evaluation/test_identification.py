@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aifr_lib.evaluation import identification
-from aifr_lib.evaluation.identification import leave_one_out
+from aifr_lib.evaluation.identification import cmc, leave_one_out
 
 
 def loop(embeddings, identities):
@@ -52,6 +52,35 @@ def test_by_hand():
     np.testing.assert_allclose(result.genuine[:2], [0.5, 0.5], atol=1e-6)
     np.testing.assert_allclose(result.impostor[:2], np.cos(np.radians([80, 20])), atol=1e-6)
     np.testing.assert_array_equal(result.gap, [25, 25, np.nan, np.nan])
+
+
+def test_ranks_and_their_curve_against_sorting():
+    random = np.random.default_rng(3)
+    identities = random.integers(0, 12, 60)
+    embeddings = random.standard_normal((60, 8)) + 0.8 * np.eye(12)[identities] @ random.standard_normal((12, 8))
+    result = leave_one_out(embeddings, identities)
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    for probe, rank in zip(result.probe, result.rank, strict=True):
+        order = [j for j in np.argsort(-(unit @ unit[probe])) if j != probe]
+        assert rank == 1 + next(k for k, j in enumerate(order) if identities[j] == identities[probe])
+    np.testing.assert_array_equal(result.rank == 1, result.hit)
+    curve = cmc(result.rank, longest=59)
+    np.testing.assert_allclose(curve, [100 * (result.rank <= k).mean() for k in range(1, 60)])
+    assert curve[0] == pytest.approx(result.rank1) and curve[-1] == 100
+    assert cmc(np.array([1, 2, 2, 9]), longest=3).tolist() == [25, 75, 75]
+    for bad in ([], [0, 1]):
+        with pytest.raises(ValueError, match="at least one probe"):
+            cmc(np.array(bad))
+
+
+def test_the_size_of_a_block_changes_nothing(monkeypatch):
+    random = np.random.default_rng(4)
+    embeddings, identities = random.standard_normal((80, 32)), random.integers(0, 20, 80)
+    whole = leave_one_out(embeddings, identities)
+    monkeypatch.setattr(identification, "CELLS", 200)
+    blocked = leave_one_out(embeddings, identities)
+    for name in ("hit", "genuine", "impostor", "match", "rank"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(blocked, name))
 
 
 def test_orthogonal_identities_score_100():
