@@ -22,11 +22,25 @@ from torch import Tensor
 from aifr_lib.config import choose
 from aifr_lib.faces import relief_pose
 from aifr_lib.faces.relief_anatomy import anatomy, blend
-from aifr_lib.faces.relief_parameters import Faces, hash32
-from aifr_lib.faces.relief_pose import FRAMES, crop, portrait_landmarks, to_plane, unview, view, whole
-from aifr_lib.faces.relief_scene import backdrop, body, ears, hair_colour, hair_layers, over
+from aifr_lib.faces.relief_camera import develop, expose
+from aifr_lib.faces.relief_hair import bun, hair
+from aifr_lib.faces.relief_light import direction, shade, slopes
+from aifr_lib.faces.relief_parameters import Faces
+from aifr_lib.faces.relief_pose import (
+    FRAMES,
+    crop,
+    first_hit,
+    portrait_landmarks,
+    project,
+    sight,
+    to_plane,
+    unview,
+    view,
+    whole,
+)
+from aifr_lib.faces.relief_scene import backdrop, body, ears, over
 from aifr_lib.faces.relief_skin import head_layer
-from aifr_lib.faces.relief_surface import lattice, turn
+from aifr_lib.faces.relief_surface import edge, lattice, skull, step
 
 __all__ = ["MIN_SIZE", "Faces", "landmarks", "render"]
 
@@ -79,9 +93,13 @@ def landmarks(faces: Faces, frame: str = "portrait") -> Tensor:
 def _measures(faces: Faces, frame: str) -> dict[str, Tensor]:
     measures = anatomy(faces)
     if frame == "portrait":
-        return measures | whole(measures["yaw"])
-    points = portrait_landmarks(SimpleNamespace(**measures))
-    return measures | crop(points, faces.picture_seed, relief_pose.JITTER)
+        measures |= whole(measures["yaw"])
+    else:
+        points = portrait_landmarks(SimpleNamespace(**measures))
+        measures |= crop(points, faces.picture_seed, relief_pose.JITTER)
+    # From the picture's axes to the plane's: the turn of the crop and the roll of the head.
+    turn = torch.atan2(measures["view_b"], measures["view_a"]) - measures["roll"]
+    return measures | {"turn_cos": turn.cos(), "turn_sin": turn.sin()}
 
 
 Drawer = Callable[[dict[str, Tensor], Tensor, Tensor, Tensor, int, float], Tensor]
@@ -104,7 +122,14 @@ def _drawer(compiled: bool) -> Drawer:
 
 
 def draw(measures: dict[str, Tensor], person: Tensor, picture: Tensor, seeds: Tensor, size: int, px: float) -> Tensor:
-    """The pure function behind ``render``: measures and two lattices of noise to uint8 [B, size, size, 3].
+    """The pure function behind ``render``: measures and two lattices of noise to uint8 [B, size, size, 3]."""
+    return expose(SimpleNamespace(**measures), picture_before_noise(measures, person, picture, seeds, size, px), seeds)
+
+
+def picture_before_noise(
+    measures: dict[str, Tensor], person: Tensor, picture: Tensor, seeds: Tensor, size: int, px: float
+) -> Tensor:
+    """Grey levels in 0 … 1 without noise, JPEG or rounding: float32 [3, B, S, S].
 
     px: side of a pixel in half portrait sides.
     """
@@ -112,75 +137,36 @@ def draw(measures: dict[str, Tensor], person: Tensor, picture: Tensor, seeds: Te
     centre = (torch.arange(size, device=seeds.device, dtype=torch.float32) + 0.5) * (2 / size) - 1
     u0, v0 = view(m, centre.reshape(1, 1, size), centre.reshape(1, size, 1))
     u, v = to_plane(m, u0, v0)
-    x, y = turn(m, u, v)
+    ray = sight(m, u, v)
+    lamp = direction(m)
+    wall = backdrop(m, picture, seeds, u0, v0)
+    none = torch.zeros_like(u)
+    layer = (wall, none, none, none - 0.9, none)
 
-    colour, depth, shine = backdrop(m, picture, u0, v0, u, v, px)
-    hair_mask, hair_depth, strand = hair_layers(m, picture, x, y, px)
-    layer = over((colour, depth, shine), hair_mask["long"], 0.55 * hair_colour(m, strand), -0.26 + 0.04 * strand, 0.05)
-    layer = ears(m, body(m, layer, u, v, x, px), x, y, px)
-    colour, depth, shine, glint = head_layer(m, layer, person, x, y, px)
-    front = hair_mask["front"]
-    colour = blend(colour, hair_colour(m, strand), front)
-    depth = blend(depth, torch.maximum(hair_depth, depth), front * hair_mask["root"])
-    shine = blend(shine, 0.10 + 0.10 * strand, front)
+    locks = hair(m, picture, ray, lamp, px)
+    knot, knot_x, knot_y, knot_depth = bun(m, u, v, px)
+    layer = over(layer, knot, (locks.colour, knot_x, knot_y, knot_depth, 0.05))
+    far_depth = project(m, locks.far_x, locks.far_y, locks.far_z)[2]
+    layer = over(layer, locks.far_mask, (locks.far_colour, none, none, far_depth, 0.0))
+    layer = body(m, picture, layer, u, v, px)
+    hair_depth = project(m, locks.x, locks.y, locks.z)[2]
+    layer = over(layer, locks.bare, (m.skin, locks.normal[0], locks.normal[1], hair_depth, 0.08))
+    layer = ears(m, layer, u, ray, px)
 
-    lit = _light(m, colour, depth - x * torch.tan(m.yaw) * 0.7 - y * torch.tan(m.pitch) * 0.7, shine, px)
-    lit = blend(lit, colour, hair_mask["air"]) + 0.8 * glint
-    return _camera(m, lit, seeds, size)
+    x, y, z, filled = first_hit(m, ray)
+    colour, fine, shine, glint = head_layer(m, person, x, y, px)
+    width, _ = skull(m, x, y)
+    # At the steep sides of the head a small error of x is a large one of the height: there the coarse map decides.
+    fine = blend(z, fine, 1 - step(0.78, 0.96, x.abs() / width))
+    depth = project(m, x, y, fine)[2]
+    nx, ny = slopes(m, depth, px)
+    rim = (width - x.abs()) * m.yaw.cos() + z.clamp(min=0) * m.yaw.sin().abs()
+    face = edge(torch.where(filled < 0, filled, torch.minimum(rim, m.chin_y - y + 0.5 * z.clamp(min=0))), px)
+    layer = over(layer, face * edge(depth - layer[3] + 0.04, 0.02), (colour, nx, ny, depth, shine))
 
-
-def _light(m: SimpleNamespace, colour: Tensor, depth: Tensor, shine: Tensor, px: float) -> Tensor:
-    """Lambert with light that leaks into the shadow (most of it red), Blinn's highlight, cast shadows."""
-    dzx = (torch.roll(depth, -1, 2) - torch.roll(depth, 1, 2)) / (2 * px)
-    dzy = (torch.roll(depth, -1, 1) - torch.roll(depth, 1, 1)) / (2 * px)
-    steep = (dzx * dzx + dzy * dzy).sqrt()
-    soft = 1 / (1 + 0.12 * steep)
-    nx, ny = -dzx * soft, -dzy * soft
-    nz = 1 / (nx * nx + ny * ny + 1).sqrt()
-    nx, ny = nx * nz, ny * nz
-    flat = m.light_elevation.cos()
-    lx, ly, lz = m.light_azimuth.sin() * flat, -m.light_elevation.sin(), m.light_azimuth.cos() * flat
-    facing = nx * lx + ny * ly + nz * lz
-    shadow = _shadow(depth, lx, ly, lz, px)
-    leak = torch.tensor((0.30, 0.20, 0.16), device=depth.device).reshape(3, 1, 1, 1)
-    diffuse = ((facing + leak) / (1 + leak)).clamp(min=0) * (1 - 0.65 * shadow * (1 - 0.5 * leak))
-    warmth = torch.stack([1 + 0.16 * m.light_warmth, 1 + 0 * m.light_warmth, 1 - 0.20 * m.light_warmth])
-    sky = m.light_ambient * (0.72 + 0.28 * nz - 0.12 * ny)
-    half = (lx * lx + ly * ly + (lz + 1) ** 2).sqrt()
-    gleam = ((nx * lx + ny * ly + nz * (lz + 1)) / half).clamp(min=0) ** 24 * (1 - shadow)
-    return colour * (m.light_key * warmth * diffuse + sky) + 0.55 * m.light_key * warmth * shine * gleam
-
-
-def _shadow(depth: Tensor, lx: Tensor, ly: Tensor, lz: Tensor, px: float) -> Tensor:
-    """How far higher ground stands before the light, 0 … 1, looked up at four distances."""
-    along = (lx * lx + ly * ly + 1e-6).sqrt()
-    size = depth.shape[-1]
-    centre = (torch.arange(size, device=depth.device, dtype=torch.float32) + 0.5) * px - 1
-    blocked = torch.zeros_like(depth)
-    for reach in (0.05, 0.10, 0.17, 0.27):
-        gx = (centre.reshape(1, 1, size) + reach * lx / along).expand_as(depth)
-        gy = (centre.reshape(1, size, 1) + reach * ly / along).expand_as(depth)
-        there = torch.nn.functional.grid_sample(
-            depth.unsqueeze(1), torch.stack([gx, gy], -1), padding_mode="border", align_corners=False
-        )[:, 0]
-        rise = there - depth - reach * lz / along
-        blocked = torch.maximum(blocked, (rise / (0.05 + 0.5 * reach)).clamp(0, 1))
-    return blocked
-
-
-def _camera(m: SimpleNamespace, lit: Tensor, seeds: Tensor, size: int) -> Tensor:
-    """Exposure, white balance, lens blur, sensor noise, tone curve, eight bits."""
-    gains = torch.stack([m.balance_red, 0 * m.balance_red, m.balance_blue])
-    lit = lit * torch.exp(m.exposure + gains)
-    lit = lit / (1 + 0.22 * lit**2).sqrt()
-    sigma = m.blur * size / 112
-    side = (sigma * sigma / 2).clamp(max=0.25)
-    for axis in (2, 3):
-        lit = lit * (1 - 2 * side) + side * (torch.roll(lit, 1, axis) + torch.roll(lit, -1, axis))
-    grey = lit.clamp(min=1e-4) ** (torch.exp(m.contrast) / 2.2)
-    cells = torch.arange(3 * size * size, device=seeds.device).reshape(3, size, size)
-    bits = hash32(seeds, 8, cells)
-    # The sum of two 16-bit halves is noise enough like a Gaussian: triangular, variance 1 after scaling.
-    grain = ((bits & 0xFFFF) + (bits >> 16)).float() / 65536 - 1
-    grey = grey + 2.45 * m.noise * grain.transpose(0, 1)
-    return (grey * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 3, 0).contiguous()
+    front = locks.mask * step(-0.16, -0.12, hair_depth - layer[3])
+    layer = over(layer, front, (locks.colour, *locks.normal[:2], hair_depth, 0.0))
+    lit = shade(m, layer, lamp, locks.gleam * front, px) + 0.8 * glint * face * (1 - front)
+    # No lamp of the portrait reaches what lies behind.
+    figure = step(-0.88, -0.80, layer[3])
+    return develop(m, blend(wall, lit, figure), size)

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
+from aifr_lib.faces.relief_groom import surroundings
 from aifr_lib.faces.relief_parameters import ACTION_UNITS, GROUPS, IDENTITY, Faces, uniform
 
 LIGHT_SKIN, MEDIUM_SKIN, DARK_SKIN = (0.95, 0.77, 0.67), (0.80, 0.58, 0.44), (0.40, 0.25, 0.17)
@@ -129,23 +130,7 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     m["cheek_raise"] = 0.5 * au.au6 + 0.5 * au.au12
     m["pucker"] = au.au17
 
-    # Ears, neck, hair
-    m["ear_h"] = 0.15 * (1 + 0.08 * i.ear_size + 0.10 * old) - 0.012 * child
-    m["neck_w"] = 0.295 + 0.055 * male - 0.08 * child + 0.035 * weight
-    fallen = torch.sigmoid((age - (54 - 11 * i.ageing_recession)) / 8)
-    m["bald"] = fallen * gender * torch.sigmoid(1.4 * i.ageing_recession + 0.4)
-    m["thinning"] = 0.4 * (old - 0.5).clamp(min=0) * (1 - gender) + m["bald"]
-    m["hairline_y"] = (-0.515 + 0.03 * i.hairline - 0.02 * male + 0.06 * child - 0.012 * i.cranium
-                       - 0.05 * old.clamp(max=1) * gender)  # fmt: skip
-    m["temples"] = 0.05 * (1 + male).clamp(min=0) + 0.02 * i.hairline - 0.03 * child + 0.16 * m["bald"]
-    m["peak"] = 0.045 * i.widows_peak.clamp(min=0) * adult
-    m["fringe"] = style.fringe * (1 - 0.9 * m["bald"]) * (1 - 0.3 * old)
-    m["parting"] = style.parting
-    m["hair_length"] = style.hair_length
-    m["hair_volume"] = (0.05 + 0.055 * style.hair_volume + 0.02 * i.hair_curl.clamp(min=0)) * (
-        1 - 0.25 * old.clamp(max=1)
-    )
-    m["curl"] = torch.sigmoid(2.2 * i.hair_curl - 1.6)
+    m |= surroundings(i, style, age, gender, weight, m)
     m["beard"] = style.beard * gender * adult**4
     m["moustache"] = style.moustache * gender * adult**4
     m["stubble"] = (0.5 + 0.25 * i.masculinity).clamp(0, 1) * gender * adult**4

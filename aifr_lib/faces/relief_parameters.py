@@ -31,12 +31,17 @@ IDENTITY = (
 ACTION_UNITS = ("au1", "au2", "au4", "au5", "au6", "au9", "au12", "au17", "au20", "au25")
 POSE = ("yaw", "pitch", "roll")  # degrees; yaw > 0 turns to the picture's right, pitch > 0 looks down
 FRAMING = ("shift_x", "shift_y", "zoom")  # half picture sides; log scale
-LIGHT = ("light_azimuth", "light_elevation", "light_key", "light_ambient", "light_warmth")
+LIGHT = ("light_azimuth", "light_elevation", "light_key", "light_fill", "light_ambient", "light_warmth")
 WHITE_BALANCE = ("balance_red", "balance_blue")  # log gains against green
-CAMERA = ("exposure", "contrast", "blur", "noise")  # log gain, log gamma, pixels at 112, grey levels / 255
-STYLE = ("hair_length", "fringe", "hair_volume", "parting", "beard", "moustache", "tan", "gaze_x", "gaze_y")
-SCENE = ("background_red", "background_green", "background_blue", "background_tilt",
-         "cloth_red", "cloth_green", "cloth_blue", "collar")  # fmt: skip
+# Log gain, log gamma, SD in pixels at 112, SD in grey levels / 255, quality of JPEG.
+CAMERA = ("exposure", "contrast", "blur", "noise", "quality")
+# parting: side, −1 … 1; parted, swept back, tied: how much; wave: of single strands.
+STYLE = ("hair_length", "fringe", "hair_volume", "parting", "parted", "swept", "tied", "wave",
+         "beard", "moustache", "tan", "gaze_x", "gaze_y")  # fmt: skip
+# backdrop: under .4 a wall, under .75 a room, above it nature; collar: round, from .5 on open; pattern: from .65 on
+# stripes, from .87 on checks.
+SCENE = ("background_red", "background_green", "background_blue", "background_tilt", "backdrop",
+         "cloth_red", "cloth_green", "cloth_blue", "collar", "pattern")  # fmt: skip
 GROUPS = {
     "identity": IDENTITY, "action_units": ACTION_UNITS, "pose": POSE, "framing": FRAMING, "light": LIGHT,
     "white_balance": WHITE_BALANCE, "camera": CAMERA, "style": STYLE, "scene": SCENE,
@@ -49,15 +54,20 @@ RANGES: dict[str, tuple[float, float]] = (
     dict.fromkeys(IDENTITY, (-4.0, 4.0))
     | dict.fromkeys(ACTION_UNITS + STYLE + SCENE, _UNIT)
     | {"age": (0.0, 100.0), "gender": _UNIT, "weight": (-4.0, 4.0)}
-    | {"yaw": (-40.0, 40.0), "pitch": (-30.0, 30.0), "roll": (-45.0, 45.0)}
+    | {"yaw": (-60.0, 60.0), "pitch": (-30.0, 30.0), "roll": (-45.0, 45.0)}
     | {"shift_x": (-0.5, 0.5), "shift_y": (-0.5, 0.5), "zoom": (-0.7, 0.7)}
     | {"light_azimuth": (-90.0, 90.0), "light_elevation": (-60.0, 90.0), "light_key": (0.0, 3.0)}
-    | {"light_ambient": (0.0, 2.0), "light_warmth": (-1.0, 1.0)}
+    | {"light_fill": (0.0, 2.0), "light_ambient": (0.0, 2.0), "light_warmth": (-1.0, 1.0)}
     | dict.fromkeys(WHITE_BALANCE, (-1.0, 1.0))
     | {"exposure": (-1.5, 1.5), "contrast": (-0.7, 0.7), "blur": (0.0, 3.0), "noise": (0.0, 0.2)}
+    | {"quality": (5.0, 100.0)}
     | {"tan": (-2.0, 2.0), "gaze_x": (-1.0, 1.0), "gaze_y": (-1.0, 1.0), "parting": (-1.0, 1.0)}
     | {"background_tilt": (-1.0, 1.0)}
 )
+# How much pictures of one person differ, set in these places alone: the standard deviation of yaw, pitch and roll in
+# degrees, and a factor on light, colour balance and camera.
+POSE_SD = (12.0, 6.0, 3.0)
+NUISANCE = 1.0
 _MASK = 0xFFFFFFFF
 
 
@@ -193,8 +203,7 @@ def _draw(who: Tensor, age: Tensor, when: Tensor) -> dict[str, Tensor]:
     gain = ((age - 25) / 30).clamp(0, 1) * (0.3 + 0.4 * column["ageing_weight"])
     weight = 0.55 * column["build"] + gain + 0.45 * normal(when, 2, 1)[:, 0]
 
-    u, n = uniform(when, 3, 32), normal(when, 4, 32)
-    adult = ((age - 16) / 4).clamp(0, 1)
+    u, n = uniform(when, 3, 40), normal(when, 4, 32)
     # An expression is a few units together, so that most pictures are calm and some are not.
     smile = (u[:, 0] < 0.4) * u[:, 1]
     mood = (u[:, 2] < 0.35) * u[:, 3]
@@ -206,28 +215,51 @@ def _draw(who: Tensor, age: Tensor, when: Tensor) -> dict[str, Tensor]:
         "au12": smile, "au17": 0.6 * mood * (u[:, 7] < 0.4), "au20": 0.5 * mood * (u[:, 7] > 0.7),
         "au25": ((u[:, 8] < 0.45) * (0.25 + 0.75 * u[:, 9]) * (0.35 + 0.65 * smile)),
     }  # fmt: skip
-    shaven = 1 - (u[:, 10] < 0.45) * adult * gender
-    length = torch.where(gender > 0.5, 0.25 * u[:, 11] ** 2, 0.15 + 0.85 * u[:, 11])
-    style = {
-        "hair_length": length * (1 - 0.35 * ((age - 45) / 30).clamp(0, 1)),
-        "fringe": (u[:, 12] < 0.4) * u[:, 13],
-        "hair_volume": u[:, 14], "parting": 2 * u[:, 15] - 1, "beard": (1 - shaven) * u[:, 16],
-        "moustache": (1 - shaven) * u[:, 17] ** 0.5, "tan": 0.5 * n[:, 0].clamp(-2, 2),
-        "gaze_x": 0.45 * n[:, 1].clamp(-2, 2), "gaze_y": 0.3 * n[:, 2].clamp(-2, 2),
-    }  # fmt: skip
-    lit = torch.stack([26 * n[:, 3], 24 + 13 * n[:, 4], 0.85 + 0.25 * n[:, 5].clamp(-2, 2),
-                       0.18 + 0.4 * u[:, 18], 0.5 * n[:, 6].clamp(-2, 2)], -1)  # fmt: skip
-    lit[:, 0].clamp_(-80, 80)
+    lit = torch.stack([NUISANCE * 30 * n[:, 3], 22 + NUISANCE * 14 * n[:, 4], 0.86 + 0.22 * n[:, 5].clamp(-2, 2),
+                       0.04 + 0.22 * u[:, 21], 0.12 + 0.28 * u[:, 18], 0.5 * n[:, 6].clamp(-2, 2)], -1)  # fmt: skip
+    lit[:, 0].clamp_(-85, 85)
     lit[:, 1].clamp_(-25, 75)
+    pose = torch.stack([sd * n[:, 7 + k] for k, sd in enumerate(POSE_SD)], -1)
+    limits = torch.tensor([RANGES[name][1] for name in POSE])
+    style = _style(who, age, when, gender)
     return {
         "age": age, "gender": gender, "weight": weight.clamp(-3, 3), "identity": identity,
         "action_units": torch.stack([units[name] for name in ACTION_UNITS], -1),
-        "pose": torch.stack([6 * n[:, 7], 3.5 * n[:, 8], 2 * n[:, 9]], -1),
+        "pose": pose.clamp(-limits, limits),
         "framing": torch.stack([0.014 * n[:, 10], 0.014 * n[:, 11], 0.02 * n[:, 12]], -1),
         "light": lit,
-        "white_balance": torch.stack([0.15 * n[:, 13], 0.18 * n[:, 14]], -1),
-        "camera": torch.stack([0.18 * n[:, 15], 0.12 * n[:, 16], 0.6 * u[:, 19] ** 2,
-                               0.004 + 0.014 * u[:, 20] ** 2], -1),
+        "white_balance": NUISANCE * torch.stack([0.15 * n[:, 13], 0.18 * n[:, 14]], -1),
+        "camera": torch.stack([NUISANCE * 0.18 * n[:, 15], NUISANCE * 0.12 * n[:, 16], 0.15 + 0.8 * u[:, 19] ** 2,
+                               0.004 + 0.016 * u[:, 20] ** 2, 98 - 60 * u[:, 22] ** 2], -1),
         "style": torch.stack([style[name] for name in STYLE], -1),
-        "scene": torch.cat([u[:, 21:24], 2 * u[:, 24:25] - 1, u[:, 25:29]], -1),
+        "scene": torch.cat([u[:, 23:26], 2 * u[:, 26:27] - 1, u[:, 27:33]], -1),
+    }  # fmt: skip
+
+
+def _style(who: Tensor, age: Tensor, when: Tensor, gender: Tensor) -> dict[str, Tensor]:
+    """Hair and beard: a person's habit, which drifts over the years, and much of the picture's own."""
+    own = normal(who, 12, 10)
+    # Two habits of neighbouring decades, faded into each other.
+    decade = (age / 10).floor()
+    fade = age / 10 - decade
+    now, then = (normal(who * 64 + (decade + k).long(), 13, 10) for k in (0, 1))
+    drift = now * (1 - fade[:, None]).sqrt() + then * fade[:, None].sqrt()
+    score = 0.35 * own + 0.60 * drift + 0.72 * normal(when, 14, 10)
+    level = torch.special.ndtr(score)
+    u, n = uniform(when, 15, 3), normal(when, 16, 3)
+    adult = ((age - 16) / 4).clamp(0, 1)
+    female = 1 - gender
+    length = (0.05 + 0.95 * level[:, 0]) * female + 0.30 * level[:, 0] ** 4 * gender
+    tied = female * (level[:, 1] > 0.78) * (length > 0.4) * u[:, 0]
+    bearded = (level[:, 5] > 0.62) * adult * gender
+    return {
+        "hair_length": length * (1 - 0.45 * ((age - 45) / 30).clamp(0, 1)) * (0.35 + 0.65 * (age / 5).clamp(0, 1)),
+        "fringe": (level[:, 2] > 0.55) * ((level[:, 2] - 0.55) / 0.45) * (tied < 0.05),
+        "hair_volume": level[:, 3],
+        "parting": torch.where(score[:, 4] > 0, 1.0, -1.0) * (0.15 + 0.85 * (score[:, 4].abs() / 2).clamp(max=1)),
+        "parted": ((level[:, 6] - 0.35) * 2.5).clamp(0, 1),
+        "swept": torch.maximum((level[:, 7] > 0.78).double() * (0.5 + 0.5 * u[:, 1]), (tied > 0.05).double()),
+        "tied": tied, "wave": level[:, 8],
+        "beard": bearded * level[:, 9], "moustache": bearded * u[:, 2] ** 0.5,
+        "tan": 0.5 * n[:, 0].clamp(-2, 2), "gaze_x": 0.40 * n[:, 1].clamp(-2, 2), "gaze_y": 0.25 * n[:, 2].clamp(-2, 2),
     }  # fmt: skip

@@ -6,14 +6,16 @@ head; the picture's run from −1 to 1, right and down. Seen from far away: no p
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from aifr_lib.faces.align import SIDE, TEMPLATE
 from aifr_lib.faces.relief_parameters import normal
-from aifr_lib.faces.relief_surface import height
+from aifr_lib.faces.relief_surface import height, skull
 
 # The head turns about an axis this far before the ears, so that it stays in the picture.
 PIVOT = 0.2
@@ -34,18 +36,18 @@ def project(m: SimpleNamespace, x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor
 
 def to_plane(m: SimpleNamespace, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """Portrait coordinates to the plane's: framing and roll undone."""
-    u, v = _scale(m) * (u - m.shift_x), _scale(m) * (v - m.shift_y - 0.035)
+    u, v = _scale(m) * (u - m.shift_x), _scale(m) * (v - m.shift_y + 0.005)
     return u * m.roll.cos() + v * m.roll.sin(), v * m.roll.cos() - u * m.roll.sin()
 
 
 def to_portrait(m: SimpleNamespace, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """The inverse of ``to_plane``."""
     u, v = u * m.roll.cos() - v * m.roll.sin(), v * m.roll.cos() + u * m.roll.sin()
-    return u / _scale(m) + m.shift_x, v / _scale(m) + m.shift_y + 0.035
+    return u / _scale(m) + m.shift_x, v / _scale(m) + m.shift_y - 0.005
 
 
 def _scale(m: SimpleNamespace) -> Tensor:
-    return 1.03 * torch.exp(-m.zoom)
+    return 1.13 * torch.exp(-m.zoom)
 
 
 def portrait_landmarks(m: SimpleNamespace) -> Tensor:
@@ -98,3 +100,87 @@ def unview(m: SimpleNamespace, points: Tensor) -> Tensor:
     back = torch.complex(m.view_a, m.view_b)[:, 0]
     shift = torch.complex(m.view_x, m.view_y)[:, 0]
     return torch.view_as_real((torch.view_as_complex(points.contiguous()) - shift) / back)
+
+
+def turned(m: SimpleNamespace, x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A direction of the face in the plane's axes."""
+    ahead = z * m.yaw.cos() - x * m.yaw.sin()
+    across = x * m.yaw.cos() + z * m.yaw.sin()
+    return across, y * m.pitch.cos() + ahead * m.pitch.sin(), ahead * m.pitch.cos() - y * m.pitch.sin()
+
+
+@dataclass(frozen=True)
+class Ray:
+    """The line of sight through each pixel in face coordinates: (x, y, 0) + z (dx, dy, 1).
+
+    x, y: [B, S, S]; dx, dy: [B, 1, 1]; depth to the viewer = near + z / (cos yaw cos pitch).
+    """
+
+    x: Tensor
+    y: Tensor
+    dx: Tensor
+    dy: Tensor
+
+
+def sight(m: SimpleNamespace, u: Tensor, v: Tensor) -> Ray:
+    """The lines of sight through (u, v) of the plane."""
+    cos, sin, up, tilt = m.yaw.cos(), m.yaw.sin(), m.pitch.cos(), m.pitch.sin()
+    # From z to the distance ahead, from there to the depth, from there to y: each is linear in z.
+    ahead = (-PIVOT - u * sin) / cos
+    depth = (ahead - v * tilt) / up
+    return Ray(u * cos - ahead * sin, v * up - depth * tilt, -sin / cos, -tilt / (up * cos))
+
+
+ROWS, COLUMNS_OF_MAP = 64, 40
+LOW, HIGH, WIDE = -1.05, 1.0, 0.70
+STEEP = 4.0
+PLANES, TOP = 16, 0.86
+
+
+def height_map(m: SimpleNamespace) -> Tensor:
+    """Heights of the half face x ≥ 0 on a coarse grid, [B, 1, ROWS, COLUMNS]; they fall away outside the head."""
+    device = m.eye_x.device
+    x = torch.linspace(0, WIDE, COLUMNS_OF_MAP, device=device).reshape(1, 1, -1)
+    y = torch.linspace(LOW, HIGH, ROWS, device=device).reshape(1, -1, 1)
+    x, y = x + 0 * m.eye_x + 0 * y, y + 0 * m.eye_x + 0 * x
+    z, _ = height(m, x, y, 0.03, 0 * x, 0 * x)
+    width, _ = skull(m, x, y)
+    outside = (x - width).clamp(min=0) + (y - m.chin_y).clamp(min=0) + (m.top_y - y).clamp(min=0)
+    return (z - STEEP * outside).unsqueeze(1)
+
+
+def first_hit(m: SimpleNamespace, ray: Ray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Where each line of sight first meets the face: (x, y, z, 1 or minus the miss).
+
+    Planes from the tip of the nose down to the ears, then two steps of regula falsi.
+    """
+    ground = height_map(m)
+
+    def above(z: Tensor | float) -> Tensor:
+        x, y = ray.x + ray.dx * z, ray.y + ray.dy * z
+        ax = (x * (1 + m.asymmetry * torch.sign(x))).abs()
+        place = torch.stack([ax * (2 / WIDE) - 1, (y - LOW) * (2 / (HIGH - LOW)) - 1], -1)
+        return z - F.grid_sample(ground, place, padding_mode="border", align_corners=True)[:, 0]
+
+    gap = above(TOP)
+    low, low_gap = torch.zeros_like(gap), torch.zeros_like(gap) - 1
+    high, high_gap = torch.full_like(gap, TOP), gap
+    missed, nearest = gap > 0, gap
+    for k in range(1, PLANES + 1):
+        z = TOP * (1 - k / PLANES)
+        gap = above(z)
+        nearest = torch.minimum(nearest, gap)
+        first = missed & (gap <= 0)
+        low, low_gap = torch.where(first, z, low), torch.where(first, gap, low_gap)
+        missed = missed & (gap > 0)
+        high, high_gap = torch.where(missed, z, high), torch.where(missed, gap, high_gap)
+    for _ in range(2):
+        z = high + (low - high) * high_gap / (high_gap - low_gap)
+        gap = above(z)
+        over = gap > 0
+        high, high_gap = torch.where(over, z, high), torch.where(over, gap, high_gap)
+        low, low_gap = torch.where(over, low, z), torch.where(over, low_gap, gap)
+    z = high + (low - high) * high_gap / (high_gap - low_gap)
+    z = torch.where(missed, torch.zeros_like(z), z)
+    beside = nearest * (1 / STEEP + ray.dx.abs().clamp(max=1))
+    return ray.x + ray.dx * z, ray.y + ray.dy * z, z, torch.where(missed, -beside, torch.ones_like(z))

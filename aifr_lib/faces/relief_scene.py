@@ -1,140 +1,137 @@
-"""What surrounds a relief face: wall, neck, clothes, ears and hair, as layers of colour, depth and gloss."""
+"""What surrounds a relief face: wall, neck, clothes and ears, and the order in which all layers lie."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from aifr_lib.faces.relief_anatomy import blend
+from aifr_lib.faces.relief_parameters import uniform
+from aifr_lib.faces.relief_pose import PIVOT, Ray, project, turned
 from aifr_lib.faces.relief_surface import bump, edge, noise, skull, step, valley
 
-Layer = tuple[Tensor, Tensor, Tensor]
+# colour [3, B, S, S] in linear light; slopes x and y of the surface's normal, depth to the viewer, gloss [B, S, S]
+Layer = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+DISCS = 7
+COARSE = 24
 
 
-def over(below: Layer, mask: Tensor, colour: Tensor, depth: Tensor, shine: float | Tensor) -> Layer:
-    return (
-        blend(below[0], colour, mask),
-        blend(below[1], depth, mask),
-        blend(below[2], below[2] * 0 + shine, mask),
-    )
+def over(below: Layer, mask: Tensor, above: tuple[Tensor | float, ...]) -> Layer:
+    """The upper layer where the mask is 1, the lower where it is 0."""
+    colour, nx, ny, depth, shine = (b + (a - b) * mask for a, b in zip(above, below, strict=True))
+    return colour, nx, ny, depth, shine
 
 
-def backdrop(m: SimpleNamespace, picture: Tensor, u0: Tensor, v0: Tensor, u: Tensor, v: Tensor, px: float) -> Layer:
-    """A soft uneven wall."""
+def backdrop(m: SimpleNamespace, picture: Tensor, seeds: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """What lies behind, out of focus: a wall, lights and shapes of a room, or sky over ground."""
+    device = u.device
+    side = torch.linspace(-1.6, 1.6, COARSE, device=device)
+    x, y = side.reshape(1, 1, -1), side.reshape(1, -1, 1)
     paint = torch.stack([m.background_red, m.background_green, m.background_blue])
-    base = (0.15 + 0.7 * blend(paint.mean(0, keepdim=True), paint, 0 * paint + 0.35)) ** 2.2
-    uneven = 1 + 0.45 * m.background_tilt * (0.7 * u0 + 0.5 * v0) + 0.25 * noise(picture[:, :1], u0 * 0.12, v0 * 0.12)
-    return base * uneven.clamp(min=0.1), torch.full_like(u, -0.3), torch.zeros_like(u)
+    grey = paint.mean(0, keepdim=True)
+    wall = (0.06 + 0.86 * blend(grey, paint, 0 * grey + 0.45)) ** 2.2
+    wall = wall * (1 + 0.45 * m.background_tilt * (0.7 * x + 0.5 * y))
+    flat_x, flat_y = x + 0 * y + 0 * m.yaw, y + 0 * x + 0 * m.yaw
+    clouds = torch.stack([
+        noise(picture[:, k % 2 : k % 2 + 1], 0.09 * flat_x + 0.3 * k, 0.09 * flat_y - 0.2 * k) for k in range(3)
+    ])  # fmt: skip
+    wall = wall * (1 + 0.25 * clouds[:1])
+    room = wall * torch.exp(0.7 * clouds)
+    place = uniform(seeds, 10, 5 * DISCS).float().reshape(-1, DISCS, 5, 1, 1)
+    for k in range(DISCS):
+        cx, cy, r, bright, hue = place[:, k].unbind(1)
+        dx, dy = x - 3 * cx + 1.5, y - 2.6 * cy + 1.5
+        square = hue < 0.4
+        near = torch.where(square, torch.maximum(dx.abs(), 0.5 * dy.abs()), (dx * dx + dy * dy).sqrt())
+        disc = step(0.09, -0.09, near - 0.12 - 0.35 * r)
+        tint = torch.stack([0.8 + 0.5 * hue, 0.95 + 0 * hue, 1.25 - 0.6 * hue])
+        room = blend(room, (0.02 + 1.1 * bright**3) * tint + 0 * room, 0.75 * disc)
+    horizon = step(-0.25, 0.25, y - 0.5 * m.background_tilt + 0.25 * clouds[0])
+    sky = torch.stack([0.45 + 0 * grey[0], 0.60 + 0 * grey[0], 0.80 + 0.1 * m.background_blue]) * (0.5 + grey[0])
+    ground = torch.stack([0.20 + 0.2 * m.background_red, 0.24 + 0.15 * m.background_green, 0.08 + 0 * grey[0]])
+    nature = blend(sky, ground * (0.4 + grey[0]) * torch.exp(0.8 * clouds), horizon)
+    kind = m.backdrop
+    coarse = blend(wall, room, step(0.40, 0.46, kind))
+    coarse = blend(coarse, nature, step(0.74, 0.80, kind)).clamp(0.004, 1.2).transpose(0, 1)
+    return F.grid_sample(
+        coarse, torch.stack([u / 1.6, v / 1.6], -1), padding_mode="border", align_corners=True
+    ).transpose(0, 1)
 
 
-def body(m: SimpleNamespace, below: Layer, u: Tensor, v: Tensor, x: Tensor, px: float) -> Layer:
-    """Neck, then clothes with a round collar."""
-    cx = 0.5 * (u + x)
+def body(m: SimpleNamespace, picture: Tensor, below: Layer, u: Tensor, v: Tensor, px: float) -> Layer:
+    """Neck, then shoulders in clothes; the body turns less than the head."""
+    zero = torch.zeros_like(m.yaw)
+    top_u, chin_v, top_d = project(m, zero, m.chin_y, zero - 0.02)
+    low_u, low_d = -0.45 * PIVOT * m.yaw.sin(), -0.42 + zero
+    fall = ((v - chin_v + 0.25) / 0.6).clamp(0, 1)
+    cx = u - blend(top_u, low_u, fall)
     au = cx.abs()
-    neck = m.neck_w * (1 + 0.12 * ((v - m.chin_y - 0.05) / 0.2).clamp(-0.5, 1.5) ** 2)
-    round_ = (1 - (au / neck).clamp(0, 1) ** 2).clamp(min=1e-4).sqrt()
-    shade = 0.75 + 0.25 * step(0.0, 0.35, v - m.chin_y)
-    cords = 0.012 * m.sag * torch.cos(cx * 40)
-    below = over(
-        below,
-        edge(neck - au, px) * edge(v - m.mouth_y, px),
-        m.skin * shade,
-        -0.22 + 0.26 * round_ + cords,
-        0.05,
-    )
+    neck = m.neck_w * (1 + 0.30 * ((v - chin_v - 0.10) / 0.30).clamp(0, 1.2) ** 2 + 0.05 * (1 - fall))
+    s = (cx / neck).clamp(-1, 1)
+    round_ = (1 - s * s).clamp(min=1e-4).sqrt()
+    # The two cords that run from behind the ears to the pit of the neck, and the larynx of men.
+    cord_at = au - m.neck_w * (0.80 - 0.75 * fall)
+    cord = torch.exp(-((cord_at / 0.05) ** 2)) * (0.25 + 0.75 * m.cords)
+    apple = m.apple * bump(cx, v - chin_v - 0.20, 0.05, 0.07)
+    nx = 0.92 * s - cord * torch.sign(cx) * cord_at * 6 + 6 * apple * cx
+    ny = 0.25 + 3 * apple * (v - chin_v - 0.2) + m.cords * 0.25 * torch.sin(v * 46 + 3 * s * s) * (m.old > 0.3)
+    mask = edge(neck - au, px) * edge(v - chin_v + 0.45, px)
+    depth = blend(top_d - 0.10, low_d, fall) - m.neck_w * 0.9 * (1 - round_)
+    under = 0.62 + 0.38 * step(0.0, 0.30, v - chin_v)
+    below = over(below, mask, (m.skin * under, nx, ny, depth, 0.04))
+
     dye = torch.stack([m.cloth_red, m.cloth_green, m.cloth_blue])
-    cloth = (0.08 + 0.75 * blend(dye.mean(0, keepdim=True), dye, 0 * dye + 0.6)) ** 2.2
-    shoulder = m.chin_y + 0.16 + 0.34 * (au - m.neck_w).clamp(min=0)
-    collar = m.chin_y + 0.12 + (0.04 + 0.22 * m.collar) * (1 - (au / m.neck_w).clamp(0, 1) ** 2)
-    top = torch.maximum(shoulder, collar)
-    rim = valley(v - top - 0.02, 0.02, px)
-    return over(
-        below,
-        edge(v - top, px),
-        cloth * (1 - 0.25 * rim),
-        -0.12 + 0.25 * (1 - 0.5 * au**2) + 0.02 * rim,
-        0.02,
-    )
+    cloth = (0.05 + 0.80 * blend(dye.mean(0, keepdim=True), dye, 0 * dye + 0.6)) ** 2.2
+    out = (au - 0.85 * m.neck_w).clamp(min=0)
+    slope = m.chin_low + 0.30 * out + 0.10 * (1 - torch.exp(-((out / 0.12) ** 2)))
+    slope = slope + 0.55 * (au - m.shoulder_w).clamp(min=0) ** 2 * 2
+    cut = 1 - (au / (1.08 * m.neck_w)).clamp(0, 1) ** blend(zero + 2.2, zero + 1.0, step(0.45, 0.55, m.collar))
+    collar = m.chin_low - 0.02 + (0.05 + 0.34 * m.collar) * cut
+    top = torch.maximum(slope, collar)
+    beyond = v - top
+    rim = valley(beyond - 0.035, 0.03, px) * (1 - 0.5 * step(0.45, 0.55, m.collar))
+    drape = noise(picture[:, :1], cx * 0.35 + 0.5, v * 0.16)
+    weave = noise(picture[:, 1:2], cx * 2.2, v * 2.2)
+    stripes = step(0.62, 0.7, m.pattern) * step(-0.25, 0.25, torch.sin(v * 58 + 2 * cx * cx))
+    checks = step(0.85, 0.9, m.pattern) * step(-0.25, 0.25, torch.sin(cx * 52))
+    tone = 1 + 0.10 * weave - 0.40 * stripes + 0.28 * checks
+    lapel = valley(au - 0.20 - 0.5 * beyond, 0.02, px) * step(0.52, 0.6, m.collar) * step(0.02, 0.06, beyond)
+    tone = tone * (1 - 0.30 * rim) * (1 - 0.5 * lapel)
+    depth = low_d + 0.10 - 0.28 * au * au + 0.02 * rim
+    return over(below, edge(beyond, 1.2 * px), (cloth * tone, 0.55 * cx + 0.45 * drape, -0.35 + 0.2 * drape,
+                                                depth, 0.02))  # fmt: skip
 
 
-def ears(m: SimpleNamespace, below: Layer, x: Tensor, y: Tensor, px: float) -> Layer:
-    ax = x.abs()
-    level = torch.full_like(m.eye_y, 0.0) + m.eye_y + 0.10
-    width, _ = skull(m, x * 0, level + x * 0)
-    ex, ey = (ax - width - 0.02 + 0.15 * (y - level)) / (0.36 * m.ear_h), (y - level) / m.ear_h
-    r = (ex * ex + ey * ey).sqrt()
-    bowl = 0.05 * r.clamp(max=1) ** 2 - 0.03 * bump(ex - 0.1, ey, 0.5, 0.5)
-    skin = m.skin * torch.stack([1 + 0.05 * r, 0.92 + 0 * r, 0.90 + 0 * r]) * (0.72 + 0.28 * r.clamp(max=1))
-    return over(below, edge((1 - r) * 0.36 * m.ear_h, px), skin, -0.02 + bowl, 0.08)
-
-
-def hair_layers(
-    m: SimpleNamespace, picture: Tensor, x: Tensor, y: Tensor, px: float
-) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-    """(masks front, long, air), height of the hair, strands in −1 … 1."""
-    ax = x.abs()
-    # Strands run from the crown outwards; curls have no direction.
-    cx, cy = x - 0.45 * m.parting, y + 0.95
-    radius = (cx * cx + cy * cy + 1e-4).sqrt()
-    angle = torch.atan2(cx, cy.clamp(min=0.02))
-    lank = 0.6 * noise(picture[:, :1], angle * 2.6, radius * 0.16 + 0.2)
-    lank = lank + 0.3 * noise(picture[:, 1:2], angle * 5.5, radius * 0.3)
-    lank = lank + 0.35 * noise(picture[:, 1:2], angle * 0.5, radius * 0.12)
-    curls = noise(picture[:, 1:2], x * 0.55, y * 0.55) * 0.6 + 0.5 * noise(picture[:, :1], x * 1.1, y * 1.1)
-    strand = blend(lank, curls, m.curl)
-
-    width, _ = skull(m, x, y)
-    ear = m.eye_y + 0.10
-    volume = m.hair_volume * (1 - 0.7 * m.bald)
-    grown = m.hair_length * (1 - 0.5 * m.bald)
-    # Outer outline: the skull made larger; below the eyes long hair hangs down to its length.
-    swell = 1 + volume / 0.55
-    raised = skull(m, x, ear + (y - ear) / swell)[0] * swell - 0.02
-    hang = (m.skull_w + 0.5 * volume + 0.05 * grown) * (1 + 0.10 * m.curl * grown)
-    falls = step(0.20, 0.45, grown)
-    drop = step(-0.35, 0.1, y)
-    outline = blend(raised + volume * (1 - 0.45 * drop), hang + 0.02 * torch.sin(y * 9 + 3 * m.parting), falls * drop)
-    tip = ear + 0.06 + grown * 1.05
-    hanging = outline - ax + 0.030 * strand * (0.4 + m.curl)
-    outer = torch.minimum(hanging, (tip - y) * 0.8 + 0.05 * strand)
-    outer = torch.minimum(outer, y - ear - (m.top_y - ear) * swell + 0.015 * strand)
-
-    # Inner border: forehead, temples, and down the side of the face.
-    line = m.hairline_y + m.peak * torch.exp(-((x / 0.06) ** 2)) - m.temples * bump(ax - 0.27, y * 0, 0.12, 1.0)
-    sweep = 1 + 0.7 * torch.tanh(3 * (x - 0.3 * m.parting) * m.parting)
-    fringe = m.fringe * 0.30 * (1 - 0.5 * (ax / 0.5) ** 2) * (sweep * 0.6 + 0.4)
-    line = line + fringe - 0.30 * m.bald * torch.exp(-((ax / 0.30) ** 4))
-    low = blend(ear + 0.0 * x, ear + 0.06 + grown, falls)
-    edge_at = (0.90 + 0.03 * m.bald - 0.07 * falls) * torch.maximum(width, 0.72 * m.skull_w * falls)
-    cap, strip = line - y, torch.minimum(ax - edge_at, low - y)
-    inner = torch.maximum(cap, strip) + 0.03 * torch.exp(-(cap - strip).abs() / 0.05)
-    inner = inner + 0.035 * strand * (0.6 + m.fringe)
-    front = torch.minimum(edge(outer, px + 0.01), step(-0.5, 0.9, inner / (px + 0.045)))
-    # Where it thins, the scalp shows between the strands.
-    scalp = m.thinning * bump(ax, y + 0.75, 0.34, 0.34) * edge(width - 0.06 - ax, 0.08) * step(0.0, 0.1, y - m.top_y)
-    front = front * (1 - (scalp * 1.1 - 0.35 * strand * (scalp > 0.02)).clamp(0, 1))
-    long = edge(outer, 1.5 * px) * step(0.02, 0.06, outline - ax + 0.04) * (y > m.hairline_y)
-    dome = 0.56 * (1 - (ax / (outline + 1e-3)).clamp(0, 1) ** 2.2).clamp(min=0) ** 0.5
-    crown = (1 - ((y + 0.2) / (m.top_y - volume + 0.2)).clamp(0, 1) ** 2.5).clamp(min=0).sqrt()
-    # Hair lies flat at its border and stands off the skull further in.
-    relief = dome * crown + 0.045 + 0.010 * strand
-    masks = {"front": front, "long": long, "root": step(-0.04, 0.22, inner), "air": _air(m, x, y, outer, px)}
-    return masks, relief, strand
-
-
-def _air(m: SimpleNamespace, x: Tensor, y: Tensor, outer: Tensor, px: float) -> Tensor:
-    """The wall beside head, hair, neck and clothes: it takes no light from the key lamp."""
-    width, _ = skull(m, x, y)
-    ear = bump(x.abs() - m.skull_w, y - m.eye_y - 0.1, 0.10, 0.2)
-    return (
-        edge(x.abs() - width - 0.12 * ear, 2 * px)
-        * edge(-outer, 2 * px)
-        * (1 - step(m.chin_y.mean() * 0 + 0.35, 0.5, y))
-    )
-
-
-def hair_colour(m: SimpleNamespace, strand: Tensor) -> Tensor:
-    white = torch.sigmoid((m.grey - 0.5) * 7 + 1.6 * strand) * step(0.02, 0.2, m.grey)
-    return blend(m.hair, m.silver * 0.85, white) * (1 + 0.34 * strand)
+def ears(m: SimpleNamespace, below: Layer, u: Tensor, ray: Ray, px: float) -> Layer:
+    """Both ears: plates that stand off the sides of the head, met by the line of sight in closed form."""
+    zero = torch.zeros_like(m.eye_y)
+    level = m.eye_y + 0.115 - 0.03 * m.child
+    width, _ = skull(m, zero, level)
+    root_z = -0.02
+    # The picture's halves left and right of the line between the ears: one ear each.
+    side = torch.where(u > (root_z - PIVOT) * m.yaw.sin(), 1.0, -1.0)
+    flare, back = m.ear_flare.sin(), m.ear_flare.cos()
+    root_x = width - 0.012
+    # Plane through the root: normal (side · back, 0, flare).
+    top = side * back * (side * root_x - ray.x) + flare * root_z
+    under = side * back * ray.dx + flare
+    under = torch.where(under.abs() < 0.12, torch.where(under < 0, -0.12, 0.12), under)
+    z = top / under
+    x, y = ray.x + ray.dx * z, ray.y + ray.dy * z
+    across = (side * x - root_x) * flare - (z - root_z) * back
+    ey = (y - level + 0.28 * across) / m.ear_h
+    reach = 0.60 * m.ear_h
+    ex = (across - 0.40 * reach) / (reach * (1 - 0.28 * ey.clamp(-1, 1)) * 0.9)
+    r = (ex * ex + ey * ey + 1e-6).sqrt()
+    helix = torch.exp(-(((r - 0.86) / 0.14) ** 2)) * step(0.9, 0.3, ey)
+    concha = bump(ex + 0.10, ey - 0.10, 0.40, 0.42)
+    groove = torch.exp(-(((r - 0.66) / 0.10) ** 2)) * step(0.6, 0.1, ey) * step(-0.6, 0.1, ex)
+    tone = 1 + 0.10 * helix - 0.48 * concha - 0.26 * groove
+    red = torch.stack([1 + 0 * r, 0.90 - 0.05 * concha, 0.88 - 0.06 * concha])
+    nx, ny, _ = turned(m, side * back * 0.8 + 0.5 * (helix - concha) * ex * side, 0.35 * (helix - concha) * ey, flare)
+    _, _, depth = project(m, x, y, z)
+    mask = edge((1 - r) * 0.55 * m.ear_h, px)
+    return over(below, mask, (m.skin * red * tone, nx, ny, depth + 0.02 * helix, 0.06))

@@ -8,15 +8,13 @@ import torch
 from torch import Tensor
 
 from aifr_lib.faces.relief_anatomy import blend
-from aifr_lib.faces.relief_scene import Layer, over
 from aifr_lib.faces.relief_surface import bump, edge, eyes, height, mouth, noise, skull, step
 
 
 def head_layer(
-    m: SimpleNamespace, below: Layer, person: Tensor, x: Tensor, y: Tensor, px: float
+    m: SimpleNamespace, person: Tensor, x: Tensor, y: Tensor, px: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The head without its hair; also the glints of the eyes, which no shadow takes."""
-    width, _ = skull(m, x, y)
+    """Colour, height and gloss of the head without its hair; the glints of the eyes, which no shadow takes."""
     rough = noise(person[:, :1], x * 1.6, y * 1.6)
     wander = noise(person[:, 1:2], x * 0.3, y * 0.3)
     depth, folds = height(m, x, y, px, rough, wander)
@@ -49,9 +47,7 @@ def head_layer(
 
     colour = blend(colour, m.brows, _brows(m, person, x, y, px))
     colour = blend(colour, m.brows * 0.8 + 0.1 * m.silver * m.grey, _beard(m, person, x, y, px))
-    mask = torch.minimum(edge(width - x.abs(), px), edge(m.chin_y - y, px))
-    out = over(below, mask, colour, depth, shine)
-    return *out, eye["glint"] * mask
+    return colour, depth, shine, eye["glint"]
 
 
 def _skin(

@@ -66,20 +66,6 @@ def skull(m: SimpleNamespace, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return width, 0.56 * profile * across
 
 
-def turn(m: SimpleNamespace, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """Picture coordinates to face coordinates under the pose: a few steps to the place seen at (u, v)."""
-    sin_yaw, cos_yaw, sin_pitch, cos_pitch = m.yaw.sin(), m.yaw.cos(), m.pitch.sin(), m.pitch.cos()
-    x, y = u, v
-    for _ in range(3):
-        low = ((y + 0.2) / (m.chin_y + 0.2)).abs().clamp(max=1)
-        reach = (1 - (x / (m.skull_w * (1.06 - 0.35 * low**3))) ** 2).clamp(min=0)
-        z = 0.5 * reach**0.75 * (1 - low**4) + 0.8 * m.nose_h * bump(x, y - m.nose_y + 0.05, 0.13, 0.17) - 0.22
-        depth = z * cos_yaw - x * sin_yaw
-        x = 0.4 * x + 0.6 * (u - z * sin_yaw) / cos_yaw
-        y = 0.4 * y + 0.6 * (v - depth * sin_pitch) / cos_pitch
-    return x, y
-
-
 def height(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, rough: Tensor, wander: Tensor) -> tuple[Tensor, Tensor]:
     """(height of the head, depth of its folds in 0 … 1 that darken the skin).
 

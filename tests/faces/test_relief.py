@@ -17,9 +17,9 @@ from aifr_lib.faces.relief_parameters import COLUMNS, IDENTITY, RANGES, hash32, 
 # One calm picture: whoever is drawn looks ahead under an even light, on grey.
 CALM = {
     "pose": [0.0] * 3, "framing": [0.0] * 3, "action_units": [0.0] * 10, "white_balance": [0.0] * 2,
-    "light": [0.0, 20.0, 0.9, 0.35, 0.0], "camera": [0.0] * 4,
-    "style": [0.1, 0.0, 0.3, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0],
-    "scene": [0.5] * 3 + [0.0] + [0.5] * 4,
+    "light": [0.0, 20.0, 0.9, 0.0, 0.35, 0.0], "camera": [0.0, 0.0, 0.0, 0.0, 100.0],
+    "style": [0.1, 0.0, 0.3, 0.5, *[0.0] * 9],
+    "scene": [0.5] * 3 + [0.0, 0.0] + [0.5] * 5,
 }  # fmt: skip
 
 
