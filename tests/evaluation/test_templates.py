@@ -114,9 +114,9 @@ def test_errors_say_what_is_wrong():
     first, second, same = listed_pairs(ids)
     with pytest.raises(ValueError, match=r"empty templates.*1 of .* unknown \(9999\)"):
         verify_templates(pooled, np.append(first, 0), np.append(second, 9999), np.append(same, False))
-    with pytest.raises(ValueError, match="all .* pairs are impostor pairs"):
+    with pytest.raises(ValueError, match=r"all .* pairs are impostor pairs"):
         verify_templates(pooled, first[~same], second[~same], same[~same])
-    with pytest.raises(ValueError, match="second has 1"):
+    with pytest.raises(ValueError, match=r"second has 1"):
         score_pairs(pooled, first, second[:1])
     with pytest.raises(ValueError, match="hold no entry"):
         score_pairs(pooled, first[:0], second[:0])
