@@ -216,6 +216,19 @@ class ReliefCard(Strict):
     calibration: Calibration
 
 
+class Protocols(Strict):
+    """One network through every protocol: photographs, and relief faces beside them."""
+
+    embedder: Literal["sface", "tour", "pixels"]
+    photographs: tuple[Literal["orl", "fgnet"], ...]
+    identities: int | None = Field(None, ge=4, description="people of each set of photographs; None: all")
+    relief: Relief = Field(description="faces of the pair lists; all relief faces have their size")
+    distractors: int = Field(ge=10, description="relief faces among which photographs are sought")
+    templates: int = Field(ge=4, description="people of relief-ijb")
+    impostors: int = Field(100, ge=1, description="impostor pairs of templates for each genuine pair")
+    subjects: int = Field(ge=8, description="subjects of relief-edema")
+
+
 class Preset(Strict):
     """One size of every experiment (smoke, lesson, classroom, paper)."""
 
@@ -224,6 +237,7 @@ class Preset(Strict):
     alpha_sweep: AlphaSweep
     real: Real
     relief_card: ReliefCard
+    protocols: Protocols
 
 
 def load_preset(name: str, overrides: Mapping[str, Any] | None = None) -> Preset:
