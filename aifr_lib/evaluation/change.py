@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from aifr_lib.evaluation.checks import finite, same_length
-from aifr_lib.evaluation.intervals import Interval, Statistic, clustered_bootstrap, mean_interval
+from aifr_lib.evaluation.intervals import Interval, Statistic, clustered_bootstrap, mean_interval, weighted_mean
 
 FOLDS = 4
+UNKNOWN = (np.nan, Interval(np.nan, np.nan))
 VALIDATION = 0.2  # of the subjects of the training folds
 
 
@@ -20,8 +21,8 @@ class Change:
     """Result of P5 over P pairs, each number with its 95 % interval over subjects.
 
     mae: mean absolute error, in the units of the change. corr: Pearson's; NaN (both ends too) where the
-    predictions or the truths are all equal. accuracy: % of pre/post pairs whose direction is right; NaN
-    without any. error: float64 [P], |d̂ − d|. right: bool [P], sign(d̂) = sign(d).
+    predictions or the truths of a fold are all equal. accuracy: % of pre/post pairs whose direction is right; NaN
+    where a fold has none. error: float64 [P], |d̂ − d|. right: bool [P], sign(d̂) = sign(d).
     """
 
     mae: float
@@ -35,43 +36,62 @@ class Change:
 
 
 def change(
-    predicted: np.ndarray, true: np.ndarray, subjects: np.ndarray, *, directed: np.ndarray | None = None
+    predicted: np.ndarray,
+    true: np.ndarray,
+    subjects: np.ndarray,
+    *,
+    fold: np.ndarray | None = None,
+    directed: np.ndarray | None = None,
 ) -> Change:
     """MAE = mean|d̂ − d|, Corr = Pearson(d̂, d), Acc = 100 · mean[sign(d̂) = sign(d)] on pre/post pairs.
 
-    predicted, true: [P], d̂ and d. subjects: [P], whose pair it is. directed: bool [P], the pre/post pairs, on
-    which alone the accuracy is measured; None: all.
+    predicted, true: [P], d̂ and d. subjects: [P], whose pair it is.
+    fold: [P], the fold in which a pair was tested: each measure is taken in each fold, then averaged. None: one.
+    directed: bool [P], the pre/post pairs, on which alone the accuracy is measured; None: all.
     Errors: ValueError for an empty list, lengths that differ, NaN.
-    Source: ComFace, metrics of change regression; Acc as in its appendix on oedema.
+    Source: ComFace, metrics of change regression, averaged over the folds; Acc as in its appendix on oedema.
     """
     predicted, true = np.asarray(predicted, dtype=np.float64), np.asarray(true, dtype=np.float64)
     subjects = np.asarray(subjects)
+    fold = np.zeros(len(true)) if fold is None else np.asarray(fold)
     directed = np.ones(len(true), dtype=bool) if directed is None else np.asarray(directed, dtype=bool)
-    same_length(predicted=predicted, true=true, subjects=subjects, directed=directed)
+    same_length(predicted=predicted, true=true, subjects=subjects, fold=fold, directed=directed)
     finite("predicted changes", predicted)
     finite("true changes", true)
     error, right = np.abs(predicted - true), np.sign(predicted) == np.sign(true)
-    unknown = Interval(np.nan, np.nan)
-    corr, corr_interval = np.nan, unknown
-    if np.ptp(predicted) > 0 and np.ptp(true) > 0:
-        correlation = weighted_correlation(predicted, true)
-        corr = float(correlation(np.ones((1, len(true))))[0])
-        corr_interval = clustered_bootstrap(correlation, subjects)
-    accuracy, accuracy_interval = np.nan, unknown
-    if directed.any():
-        accuracy = float(100 * right[directed].mean())
-        ends = mean_interval(right[directed], subjects[directed])
-        accuracy_interval = Interval(100 * ends.low, 100 * ends.high)
+    rows = [np.flatnonzero(fold == one) for one in np.unique(fold)]
+    aimed = [one[directed[one]] for one in rows]
+
+    mae, mae_interval = _estimate([(one, weighted_mean(error[one])) for one in rows], subjects)
+    corr, corr_interval = UNKNOWN
+    if all(np.ptp(predicted[one]) > 0 and np.ptp(true[one]) > 0 for one in rows):
+        by_fold = [(one, weighted_correlation(predicted[one], true[one])) for one in rows]
+        corr, corr_interval = _estimate(by_fold, subjects)
+    accuracy, accuracy_interval = UNKNOWN
+    if all(map(len, aimed)):
+        accuracy, accuracy_interval = _estimate([(one, weighted_mean(right[one])) for one in aimed], subjects)
+        if right[directed].all() or not right[directed].any():
+            # Resampling subjects who are all judged rightly shows no spread.
+            accuracy_interval = mean_interval(right[directed], subjects[directed])
     return Change(
-        mae=float(error.mean()),
-        mae_interval=mean_interval(error, subjects),
+        mae=mae,
+        mae_interval=mae_interval,
         corr=corr,
         corr_interval=corr_interval,
-        accuracy=accuracy,
-        accuracy_interval=accuracy_interval,
+        accuracy=100 * accuracy,
+        accuracy_interval=Interval(100 * accuracy_interval.low, 100 * accuracy_interval.high),
         error=error,
         right=right,
     )
+
+
+def _estimate(by_fold: list[tuple[np.ndarray, Statistic]], subjects: np.ndarray) -> tuple[float, Interval]:
+    """The mean over folds of a statistic of the rows of each, and its interval over subjects."""
+
+    def averaged(weights: np.ndarray) -> np.ndarray:
+        return np.mean([statistic(weights[:, rows]) for rows, statistic in by_fold], axis=0)
+
+    return float(averaged(np.ones((1, len(subjects))))[0]), clustered_bootstrap(averaged, subjects)
 
 
 def weighted_correlation(x: np.ndarray, y: np.ndarray) -> Statistic:

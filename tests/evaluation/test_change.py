@@ -32,6 +32,20 @@ def test_against_scikit_learn_and_scipy():
         assert ends.low < value < ends.high
 
 
+def test_folds_are_measured_apart_and_averaged():
+    random = np.random.default_rng(5)
+    true, predicted = random.standard_normal((2, 90))
+    subjects, fold = np.repeat(np.arange(30), 3), np.repeat(np.arange(3), [15, 30, 45])
+    found = change(predicted, true, subjects, fold=fold)
+    parts = [change(predicted[fold == k], true[fold == k], subjects[fold == k]) for k in range(3)]
+    for name in ("mae", "corr", "accuracy"):
+        assert getattr(found, name) == pytest.approx(np.mean([getattr(part, name) for part in parts]))
+        ends = getattr(found, f"{name}_interval")
+        assert ends.low < getattr(found, name) < ends.high
+    perfect = change(true, true, subjects, fold=fold)
+    assert perfect.accuracy == 100 and 80 < perfect.accuracy_interval.low < 100
+
+
 def test_the_correlation_under_weights_is_that_of_repeated_rows():
     random = np.random.default_rng(1)
     x, y = random.standard_normal((2, 50)) + 1000
