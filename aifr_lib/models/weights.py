@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -74,23 +74,24 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, str]:
 
 def compare_states(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], what: str) -> None:
     """Raise a WeightsError, ``what`` and then the missing and unexpected keys and the differing shapes."""
-    shapes = (
+    shapes = [
         f"{name} {list(found[name].shape)} instead of {list(expected[name].shape)}"
         for name in expected
         if name in found and found[name].shape != expected[name].shape
-    )
-    differences = {
-        "missing": _listed(name for name in expected if name not in found),
-        "unexpected": _listed(name for name in found if name not in expected),
-        "of another shape": _listed(shapes),
-    }
-    lines = [f"  {kind}: {names}" for kind, names in differences.items() if names]
-    if lines:
-        raise WeightsError("\n".join([f"{what}:", *lines]))
+    ]
+    missing = [name for name in expected if name not in found]
+    unexpected = [name for name in found if name not in expected]
+    if missing or unexpected or shapes:
+        raise WeightsError(f"{what}:\n{differences(missing, unexpected, shapes)}")
 
 
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
+def differences(missing: Sequence[str], unexpected: Sequence[str], shapes: Sequence[str]) -> str:
+    """A line for each kind of difference between two states, with the first names."""
+    kinds = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
+    return "\n".join(f"  {kind}: {_listed(names)}" for kind, names in kinds.items() if names)
+
+
+def _listed(names: Sequence[str]) -> str:
     rest = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(names[:LISTED]) + rest
 
