@@ -1,8 +1,9 @@
-"""From parameters to measures: where a relief face's features lie and how its surfaces look, at its age.
+"""From parameters to measures: where a relief face's features lie at its age, under its expression.
 
-Lengths are in half picture sides; x runs right, y down, z to the viewer; an adult's eyes lie at y = −0.1.
-Adult proportions follow common anthropometric means (pupils 63 mm apart, face 120 mm from nasion to chin);
-the child's large cranium, low wide eyes, short jaw and small nose, and the signs of age, are inferred by eye.
+Lengths are in half picture sides; x runs right, y down, z to the viewer. ``unit`` is a millimetre of a grown
+head: a child's head is drawn nearly as large, so that its millimetres are longer. Means come from
+``relief_growth``; what the action units move, and by how much, follows the descriptions of the Facial Action
+Coding System (Ekman, Friesen and Hager, 2002); the spread between people and the signs of age are inferred.
 """
 
 from __future__ import annotations
@@ -12,31 +13,24 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
+from aifr_lib.faces.relief_colours import blend, colours
 from aifr_lib.faces.relief_groom import surroundings
-from aifr_lib.faces.relief_parameters import ACTION_UNITS, GROUPS, IDENTITY, Faces, uniform
-
-LIGHT_SKIN, MEDIUM_SKIN, DARK_SKIN = (0.95, 0.77, 0.67), (0.80, 0.58, 0.44), (0.40, 0.25, 0.17)
-BLACK_HAIR, BROWN_HAIR, BLOND_HAIR, RED_HAIR = (
-    (0.09, 0.07, 0.06),
-    (0.30, 0.19, 0.12),
-    (0.74, 0.58, 0.36),
-    (0.56, 0.26, 0.10),
+from aifr_lib.faces.relief_growth import grown
+from aifr_lib.faces.relief_parameters import (
+    ACTION_UNITS,
+    GROUPS,
+    IDENTITY,
+    Faces,
+    uniform,
 )
-GREY_HAIR, WHITE_HAIR = (0.62, 0.61, 0.60), (0.90, 0.89, 0.87)
-BROWN_EYE, GREEN_EYE, BLUE_EYE = (0.25, 0.14, 0.07), (0.36, 0.38, 0.22), (0.36, 0.50, 0.64)
-LIP, BLOOD = (0.72, 0.36, 0.34), (0.86, 0.42, 0.36)
+
+__all__ = ["anatomy", "blend"]
+
+# A grown head of 232 mm is this long; what is smaller is drawn larger, but for a quarter of the difference.
+HEAD_LENGTH, HEAD_MM, HEAD_KEPT = 1.66, 232.0, 0.25
+HEAD_MIDDLE = -0.035
 # Shapes differ more than the means of anthropometry say, so that small pictures still tell people apart.
-SPREAD = dict.fromkeys(IDENTITY[: IDENTITY.index("masculinity")], 1.8)
-
-
-def linear(colour: tuple[float, float, float]) -> Tensor:
-    """sRGB in 0 … 1 to linear light (power 2.2), float32 [3, 1, 1, 1]."""
-    return torch.tensor(colour).reshape(3, 1, 1, 1) ** 2.2
-
-
-def blend(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """a where t = 0, b where t = 1."""
-    return a + (b - a) * t
+SPREAD = dict.fromkeys(IDENTITY[: IDENTITY.index("masculinity")], 1.35)
 
 
 def anatomy(faces: Faces) -> dict[str, Tensor]:
@@ -45,97 +39,34 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     def column(group: str, name: str) -> Tensor:
         return getattr(faces, group)[:, GROUPS[group].index(name)].reshape(-1, 1, 1)
 
-    i = SimpleNamespace(**{name: column("identity", name) * SPREAD.get(name, 1.0) for name in IDENTITY})
-    au = SimpleNamespace(**{name: column("action_units", name) for name in ACTION_UNITS})
-    style = SimpleNamespace(**{name: column("style", name) for name in GROUPS["style"]})
-    age, gender, weight = (v.reshape(-1, 1, 1) for v in (faces.age, faces.gender, faces.weight))
-
-    child = ((19 - age) / 19).clamp(0, 1) ** 1.2
-    adult = 1 - child
-    old = ((age - 27) / 50).clamp(0, 1.4)
-    sag = old**1.3 * (0.35 * i.ageing_sag).exp()
-    male = (2 * gender - 1 + 0.3 * i.masculinity) * adult
-    own = 1 - 0.4 * child  # what tells faces apart is still soft in a child
-    m: dict[str, Tensor] = {"child": child, "old": old, "sag": sag, "male": male}
-    m["folds"] = old**1.2 * (0.35 * i.ageing_folds).exp() * (1 - 0.12 * weight)
-    m["fullness"] = 0.5 * i.cheek_fullness + 0.9 * weight + 1.4 * child - 0.9 * old
-
-    # Skull
-    m["eye_y"] = -0.10 + 0.15 * child + 0.018 * own * i.eye_height
-    m["chin_y"] = 0.80 + 0.035 * own * i.face_length + 0.02 * male + 0.015 * own * i.chin_size - 0.17 * child
-    m["top_y"] = -0.87 - 0.025 * i.cranium + 0.02 * child
-    m["skull_w"] = 0.535 + 0.022 * i.face_width + 0.012 * male + 0.012 * weight + 0.025 * child
-    m["jaw_p"] = 2.45 + 0.22 * own * i.jaw_square + 0.20 * male + 0.15 * weight + 0.1 * sag
-    m["jaw_q"] = 0.555 - 0.055 * own * i.jaw_width - 0.055 * male - 0.03 * weight - 0.07 * child
-    m["cheek_w"] = 0.018 * i.cheekbones + 0.03 * m["fullness"].clamp(-1, 3) * 0.5
-    m["jowl_w"] = 0.030 * sag + 0.014 * weight.clamp(min=0)
-    m["asymmetry"] = 0.012 * i.asymmetry
-
-    # Brows and eyes
-    m["eye_x"] = 0.235 + 0.012 * i.eye_spacing + 0.004 * child
-    m["eye_w"] = (0.108 + 0.006 * own * i.eye_size) * (1 + 0.14 * child)
-    m["eye_tilt"] = 0.07 * i.eye_tilt + 0.03 - 0.10 * sag
-    m["lid_up"] = (0.42 + 0.05 * i.eye_size + 0.15 * child - 0.06 * male - 0.11 * sag
-                   - 0.05 * i.lid_fold + 0.22 * au.au5 - 0.10 * au.au4
-                   - 0.12 * au.au6 - 0.12 * au.au9).clamp(min=0.12)  # fmt: skip
-    m["lid_low"] = (0.22 + 0.06 * child + 0.03 * sag - 0.10 * au.au6 - 0.08 * au.au9 - 0.05 * au.au12).clamp(min=0.03)
-    m["hood"] = (0.35 + 0.25 * i.lid_fold + 0.7 * sag).clamp(0, 1.6)
-    m["iris_r"] = 0.045 * (1 + 0.16 * child)
-    m["gaze_x"], m["gaze_y"] = 0.035 * style.gaze_x, 0.02 * style.gaze_y
-    m["socket"] = 0.040 + 0.010 * own * i.eye_depth + 0.010 * male - 0.018 * child + 0.014 * old
-    m["bags"] = (0.10 + 0.9 * sag + 0.1 * i.ageing_sag) * adult + 0.35 * au.au6
-    m["brow_y"] = (m["eye_y"] - 0.165 - 0.016 * own * i.brow_height + 0.020 * male - 0.035 * child
-                   + 0.035 * sag + 0.045 * au.au4 - 0.035 * au.au2
-                   + 0.03 * au.au9 + 0.01 * au.au6)  # fmt: skip
-    m["brow_inner"] = -0.055 * au.au1 + 0.03 * au.au4 + 0.02 * i.brow_tilt
-    m["brow_arch"] = 0.035 + 0.012 * i.brow_arch - 0.010 * male + 0.03 * au.au2
-    m["brow_gap"] = 0.085 + 0.014 * i.brow_gap - 0.02 * au.au4
-    m["brow_h"] = (0.027 + 0.006 * i.brow_thickness + 0.009 * male - 0.006 * child).clamp(min=0.010)
-    m["brow_ridge"] = 0.022 + 0.014 * male + 0.006 * own * i.eye_depth - 0.012 * child
-    m["frown"] = au.au4 + 0.35 * au.au9 + 0.35 * m["folds"]
-    m["raise_"] = 0.8 * au.au1 + 0.8 * au.au2
-
-    # Nose
-    m["nose_y"] = m["eye_y"] + 0.335 + 0.022 * own * i.nose_length - 0.115 * child + 0.018 * old - 0.02 * au.au9
-    m["nose_w"] = (0.088 + 0.010 * own * i.nose_width + 0.006 * male - 0.012 * child + 0.008 * old
-                   + 0.012 * au.au9 + 0.008 * au.au12)  # fmt: skip
-    m["nose_h"] = 0.175 + 0.018 * own * i.nose_tip + 0.012 * male - 0.06 * child + 0.008 * old
-    m["bridge_h"] = (0.075 + 0.016 * own * i.nose_bridge + 0.012 * male - 0.05 * child).clamp(min=0.005)
-    m["hump"] = 0.012 * own * i.nose_hump + 0.008 * male
-    m["bridge_w"] = 0.058 + 0.006 * i.nose_width + 0.012 * child
-    m["wrinkle_nose"] = au.au9
-
-    # Mouth and chin
-    m["mouth_y"] = (blend(m["nose_y"], m["chin_y"], torch.full_like(age, 0.405))
-                    + 0.016 * own * i.mouth_height + 0.012 * old - 0.02 * au.au17)  # fmt: skip
-    m["mouth_w"] = (0.188 + 0.016 * own * i.mouth_width - 0.045 * child + 0.004 * male
-                    + 0.048 * au.au12 + 0.060 * au.au20 - 0.018 * au.au17)  # fmt: skip
-    thin = (1 - 0.45 * old.clamp(max=1.2)) * (1 - 0.16 * male) * (1 - 0.25 * au.au20 - 0.15 * au.au12)
-    m["lip_up"] = ((0.052 + 0.009 * i.upper_lip) * thin * (1 - 0.08 * child)).clamp(min=0.012)
-    m["lip_low"] = ((0.068 + 0.010 * i.lower_lip) * thin * (1 - 0.10 * child) * (1 + 0.2 * au.au17)).clamp(min=0.016)
-    m["corner"] = (
-        -0.014 * i.mouth_curve
-        - 0.006
-        + 0.016 * sag
-        - 0.100 * au.au12
-        + 0.05 * au.au17
-        + 0.012 * au.au20
-        - 0.008 * child
+    i = SimpleNamespace(
+        **{name: column("identity", name) * SPREAD.get(name, 1.0) for name in IDENTITY}
     )
-    m["gap"] = 0.075 * au.au25 * (1 - 0.2 * child)
-    m["teeth"] = (0.35 + 1.2 * au.au12 + 0.8 * au.au20).clamp(max=1.0)
-    m["cleft"] = (0.010 * i.chin_cleft).clamp(min=0) * adult
-    m["chin_h"] = 0.045 + 0.010 * own * i.chin_size + 0.010 * male - 0.015 * child + 0.02 * au.au17
-    m["smile"] = au.au12 + 0.5 * au.au6 + 0.6 * au.au9
-    m["cheek_raise"] = 0.5 * au.au6 + 0.5 * au.au12
-    m["pucker"] = au.au17
+    au = SimpleNamespace(
+        **{name: column("action_units", name) for name in ACTION_UNITS}
+    )
+    style = SimpleNamespace(**{name: column("style", name) for name in GROUPS["style"]})
+    age, gender, weight = (
+        v.reshape(-1, 1, 1) for v in (faces.age, faces.gender, faces.weight)
+    )
 
+    m = _signs_of_age(i, age, weight)
+    m["male"] = (2 * gender - 1 + 0.3 * i.masculinity) * (1 - m["child"]) ** 0.7
+    mm = SimpleNamespace(**grown(age, gender + 0.15 * i.masculinity))
+    # What tells faces apart is still soft in a child.
+    own = 1 - 0.35 * m["child"]
+    _bones(m, mm, i, own, age, weight)
+    _eyes(m, mm, i, au, style, own)
+    _nose(m, mm, i, au, own)
+    _mouth(m, mm, i, au, own)
     m |= surroundings(i, style, age, gender, weight, m)
-    m["beard"] = style.beard * gender * adult**4
-    m["moustache"] = style.moustache * gender * adult**4
-    m["stubble"] = (0.5 + 0.25 * i.masculinity).clamp(0, 1) * gender * adult**4
-
-    _colours(m, i, style, age)
+    for name, most in (
+        ("beard", style.beard),
+        ("moustache", style.moustache),
+        ("stubble", 0.5 + 0.25 * i.masculinity),
+    ):
+        m[name] = most.clamp(0, 1) * gender * (1 - m["child"]) ** 4
+    m |= colours(m, i, style, age)
     # Moles keep their place in the face for life: drawn from the person's own seed.
     place = uniform(faces.identity_seed, 5, 6).float().reshape(-1, 6, 1, 1)
     for n in range(3):
@@ -150,47 +81,188 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     return {name: value.contiguous() for name, value in m.items()}
 
 
-def _colours(m: dict[str, Tensor], i: SimpleNamespace, style: SimpleNamespace, age: Tensor) -> None:
-    device = age.device
+def _signs_of_age(i: SimpleNamespace, age: Tensor, weight: Tensor) -> dict[str, Tensor]:
+    """Grades, 0 none … 1 full: each sign has years of its own, and each person a pace for each kind of sign."""
+    lined, slack = age + 6 * i.ageing_folds - 2.5 * weight, age + 6 * i.ageing_sag
 
-    def colour(value: tuple[float, float, float]) -> Tensor:
-        return linear(value).to(device)
+    def grade(years: Tensor, first: float, full: float) -> Tensor:
+        return ((years - first) / (full - first)).clamp(0, 1.35)
 
-    def mix(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-        return blend(a, b, t.clamp(0, 1))
+    m = {
+        "child": ((18 - age) / 18).clamp(0, 1) ** 1.1,
+        "old": ((age - 27) / 50).clamp(0, 1.4),
+    }
+    m["sag"] = grade(slack, 32, 78) ** 1.15
+    m["laugh_lines"] = grade(lined, 15, 72)
+    m["brow_lines"] = grade(lined, 22, 72)
+    m["crows_feet"] = grade(lined, 25, 70)
+    m["frown_lines"] = grade(lined, 29, 75)
+    m["lip_lines"] = grade(lined, 47, 84)
+    m["crepe"] = grade(lined, 46, 86)
+    m["worn"] = grade(age, 16, 80) * (0.25 * i.ageing_spots).exp()
+    m["bags"] = grade(slack, 22, 74)
+    m["marionette"] = grade(slack, 35, 76)
+    m["hollow"] = grade(age - 5 * i.cheek_fullness - 6 * weight, 42, 88)
+    m["thinned"] = grade(age, 26, 84)
+    return m
 
-    child, old = m["child"], m["old"]
-    melanin = (0.36 + 0.24 * i.skin_tone + 0.05 * style.tan * (1 - 0.5 * child)).clamp(0, 1)
-    skin = mix(colour(LIGHT_SKIN), colour(MEDIUM_SKIN), 2 * melanin)
-    skin = mix(skin, colour(DARK_SKIN), 2 * melanin - 1)
-    blood = (0.16 + 0.05 * i.skin_red) * (1 - 0.6 * melanin)
-    skin = mix(skin, skin * colour(BLOOD) / colour(LIGHT_SKIN), 0.5 * blood + 0.08 * child)
-    # Old skin is paler and yellower.
-    skin = mix(
-        skin,
-        skin.mean(0, keepdim=True) * torch.tensor((1.18, 0.98, 0.72), device=device).reshape(3, 1, 1, 1),
-        0.28 * old,
+
+def _bones(m: dict[str, Tensor], mm: SimpleNamespace, i: SimpleNamespace, own: Tensor, age: Tensor,
+           weight: Tensor) -> None:  # fmt: skip
+    longer = 1 + 0.035 * own * i.face_length
+    nose = mm.nose_length * longer + own * 1.9 * i.nose_length + 2.6 * m["old"]
+    lip = mm.upper_lip_length * longer + own * (1.3 * i.mouth_height) + 2.2 * m["old"]
+    chin = (
+        mm.lower_face * longer
+        + own * (2.0 * i.chin_size - 0.6 * i.mouth_height)
+        - 1.2 * m["old"]
     )
-    m["skin"] = skin
-    m["melanin"] = melanin
-    m["flush"] = (0.20 + 0.10 * i.skin_red + 0.22 * child - 0.05 * old).clamp(0.02, 0.7) * (1 - 0.5 * melanin)
-    m["lips"] = mix(
-        mix(colour(LIP), skin, 0.42 + 0.14 * m["male"] + 0.22 * old.clamp(max=1)),
-        colour((0.42, 0.22, 0.20)),
-        1.6 * melanin - 0.8,
-    )
+    dome = mm.vertex_nasion + 3.5 * i.cranium
+    # The eyes' centres lie below the root of the nose.
+    drop = 6.5 + 1.3 * own * i.eye_height
+    head = dome + nose + lip + chin
+    m["unit"] = HEAD_LENGTH / HEAD_MM * (HEAD_MM / head) ** (1 - HEAD_KEPT)
+    u = m["unit"]
+    m["top_y"] = HEAD_MIDDLE - 0.5 * head * u
+    m["root_y"] = m["top_y"] + dome * u
+    m["eye_y"] = m["root_y"] + drop * u
+    m["base_y"] = m["root_y"] + nose * u
+    m["rest_y"] = m["base_y"] + lip * u
+    m["chin_y"] = m["rest_y"] + chin * u
 
-    dark = 0.25 + 0.30 * i.hair_colour + 0.55 * (i.skin_tone + 0.3)
-    light = torch.sigmoid(-2.2 * dark - 0.3 + 1.6 * child * (melanin < 0.45))
-    hair = mix(colour(BROWN_HAIR), colour(BLACK_HAIR), (1.5 * dark - 0.2))
-    hair = mix(hair, colour(BLOND_HAIR), 1.5 * light - 0.25)
-    hair = mix(hair, colour(RED_HAIR), (0.9 * i.hair_red - 0.9) * (melanin < 0.4))
-    grey = torch.sigmoid((age - (52 - 7 * i.ageing_grey)) / 5)
-    m["grey"] = grey
-    silver = mix(colour(GREY_HAIR), colour(WHITE_HAIR), (age - 58) / 24)
-    m["hair"], m["silver"] = hair, silver.expand_as(hair)
-    m["brows"] = mix(mix(hair, colour(BROWN_HAIR), torch.full_like(age, 0.35)), silver, 0.75 * grey)
-    m["iris"] = mix(mix(colour(BLUE_EYE), colour(GREEN_EYE), 0.5 + 0.9 * i.eye_colour),
-                    colour(BROWN_EYE), 0.6 * i.eye_colour + 1.6 * melanin - 0.05)  # fmt: skip
-    m["spots"] = old**1.4 * (0.45 * i.ageing_spots).exp() * (1 - 0.5 * melanin)
-    m["freckles"] = (0.6 * i.freckles - 0.4).clamp(0, 1) * (1 - old).clamp(0, 1) * (melanin < 0.45)
+    m["fullness"] = (
+        0.55 * i.cheek_fullness + 0.9 * weight + 1.5 * m["child"] - 1.1 * m["hollow"]
+    )
+    soft = m["fullness"].clamp(-1.5, 3)
+    m["skull_w"] = (
+        0.5 * mm.head_width + 1.0 * i.face_width + 1.2 * i.cranium + 0.8 * weight
+    ) * u
+    m["cheek_w"] = (
+        0.5 * mm.face_width
+        + own * (1.9 * i.face_width + 1.2 * i.cheekbones)
+        + 1.1 * soft
+        + 1.0
+    ) * u
+    m["jaw_w"] = (0.5 * mm.jaw_width + own * (1.2 * i.face_width + 2.9 * i.jaw_width) + 1.5 * soft
+                  + 1.2 * weight + 2.2 * m["sag"] + 3.2) * u  # fmt: skip
+    m["jaw_w"] = torch.minimum(m["jaw_w"], 0.97 * m["cheek_w"])
+    m["jaw_p"] = (2.25 + 0.24 * own * i.jaw_square + 0.20 * m["male"] + 0.12 * weight + 0.2 * m["sag"]
+                  + 0.15 * m["child"]).clamp(min=1.5)  # fmt: skip
+    m["jaw_q"] = (
+        0.62 - 0.05 * own * i.chin_size - 0.05 * m["male"] - 0.03 * soft
+    ).clamp(0.36, 0.8)
+    m["jowl"] = (4.5 * m["sag"] + 1.0 * weight.clamp(min=0)) * u
+    m["cheekbone"] = (
+        4.0 + 1.0 * own * i.cheekbones - 1.0 * m["child"] + 1.0 * m["hollow"]
+    ) * u
+    m["temple"] = (1.5 * (1 - m["child"]) + 3.0 * m["hollow"]) * u
+    m["asymmetry"] = 0.012 * i.asymmetry
+
+
+def _eyes(m: dict[str, Tensor], mm: SimpleNamespace, i: SimpleNamespace, au: SimpleNamespace,
+          style: SimpleNamespace, own: Tensor) -> None:  # fmt: skip
+    u, sag, male = m["unit"], m["sag"], m["male"]
+    width = 0.5 * mm.eye_width + 0.65 * own * i.eye_size - 0.7 * m["old"]
+    m["eye_w"] = width * u
+    m["eye_x"] = (0.5 * mm.between_eyes + 1.45 * own * i.eye_spacing) * u + m["eye_w"]
+    m["eye_tilt"] = 0.05 * i.eye_tilt + 0.07 - 0.02 * male - 0.09 * sag
+    opening = mm.eye_opening + own * (0.65 * i.eye_size - 0.55 * i.lid_fold) - 1.9 * sag
+    narrow = 1 - 0.20 * au.au4 - 0.25 * au.au6 - 0.25 * au.au9 - 0.10 * au.au12
+    opening = (opening * narrow).clamp(min=3.0)
+    m["lid_up"] = (0.64 * opening + 3.0 * au.au5) * u
+    m["lid_low"] = (
+        (0.36 * opening) * (1 - 0.25 * au.au6 - 0.15 * au.au12) + 0.5 * sag
+    ) * u
+    # Above 0 the fold lies higher over the lashes; under −1.2 there is none.
+    m["crease_y"] = ((3.3 - 1.0 * i.lid_fold + 0.4 * i.eye_depth - 0.5 * m["child"]).clamp(min=0.8)
+                     * (1 - 0.55 * sag.clamp(max=1))) * u  # fmt: skip
+    m["crease"] = (
+        1.0 - 0.45 * (i.lid_fold - 0.6).clamp(min=0) - 0.1 * m["child"]
+    ).clamp(0.1, 1)
+    m["hood"] = (0.25 + 0.35 * i.lid_fold + 1.1 * sag).clamp(0, 1.8)
+    m["iris_r"] = mm.iris_radius * u
+    m["gaze_x"], m["gaze_y"] = 4.5 * style.gaze_x * u, 1.6 * style.gaze_y * u
+    m["socket"] = (
+        5.2 + 1.2 * own * i.eye_depth + 0.9 * male - 2.4 * m["child"] + 2.2 * m["old"]
+    ) * u
+    m["bags"] = m["bags"] * (1 + 0.25 * i.ageing_sag) * (1 - m["child"]) + 0.35 * au.au6
+    m["lid_squeeze"] = au.au6
+    # Of the brows, AU 1 lifts the inner ends, AU 2 the outer; AU 4 draws both down and together.
+    m["brow_y"] = m["eye_y"] - (mm.brow_rise + own * 2.0 * i.brow_height - 4.0 * sag
+                                - 5.0 * au.au4 - 2.6 * au.au9 - 0.8 * au.au6) * u  # fmt: skip
+    m["brow_inner"] = (-8.0 * au.au1 + 2.0 * au.au4 + 1.6 * i.brow_tilt) * u
+    m["brow_outer"] = (-7.5 * au.au2 + 1.3 * i.brow_tilt * -1 + 2.0 * sag) * u
+    m["brow_arch"] = (4.6 + 1.7 * i.brow_arch - 1.9 * male - 1.5 * m["child"]) * u
+    m["brow_gap"] = (10.5 + 1.9 * i.brow_gap - 2.6 * au.au4 - 1.2 * male) * u
+    m["brow_h"] = (3.5 + 0.8 * i.brow_thickness + 0.9 * male - 1.0 * m["child"]).clamp(
+        min=1.4
+    ) * u
+    m["brow_dark"] = (0.86 + 0.07 * i.brow_thickness - 0.30 * m["child"] - 0.25 * m["old"].clamp(max=1) * (1 - male) / 2
+                      ).clamp(0.3, 0.95)  # fmt: skip
+    m["brow_ridge"] = (mm.brow_ridge + 0.7 * own * i.eye_depth).clamp(min=0) * u
+    m["frown"] = au.au4 + 0.35 * au.au9 + 0.55 * m["frown_lines"]
+    m["raise_inner"], m["raise_outer"] = au.au1, au.au2
+
+
+def _nose(
+    m: dict[str, Tensor],
+    mm: SimpleNamespace,
+    i: SimpleNamespace,
+    au: SimpleNamespace,
+    own: Tensor,
+) -> None:
+    u, male = m["unit"], m["male"]
+    m["nose_y"] = m["base_y"] - 3.2 * au.au9 * u
+    m["nose_w"] = (0.5 * mm.nose_width + own * 1.55 * i.nose_width + 1.3 * m["old"] + 1.6 * au.au9
+                   + 1.2 * au.au12) * u  # fmt: skip
+    m["nose_h"] = (mm.nose_height + own * 1.4 * i.nose_tip + 0.6 * m["old"]) * u
+    m["bridge_h"] = (mm.bridge_height + own * 2.0 * i.nose_bridge).clamp(min=0.8) * u
+    m["hump"] = (own * 1.2 * i.nose_hump + 0.6 * male.clamp(min=0)) * u
+    m["bridge_w"] = (
+        8.0 + 0.9 * i.nose_width - 0.5 * i.nose_bridge + 1.6 * m["child"]
+    ) * u
+    m["tip_w"] = (8.2 + 0.7 * i.nose_width + 0.9 * i.nose_tip + 0.6 * m["old"]).clamp(
+        min=5.0
+    ) * u
+    # A child's nose points up, an old one down.
+    m["tip_up"] = (
+        7.5 + 1.2 * own * i.nose_tip + 1.8 * m["child"] - 2.2 * m["old"]
+    ).clamp(min=3.0) * u
+    m["wrinkle_nose"] = au.au9
+
+
+def _mouth(
+    m: dict[str, Tensor],
+    mm: SimpleNamespace,
+    i: SimpleNamespace,
+    au: SimpleNamespace,
+    own: Tensor,
+) -> None:
+    u, male, sag = m["unit"], m["male"], m["sag"]
+    m["mouth_y"] = m["rest_y"] - (2.4 * au.au17 + 0.8 * au.au12) * u
+    m["mouth_w"] = (0.5 * mm.mouth_width + own * 1.8 * i.mouth_width + 0.8 * m["old"]
+                    + 6.0 * au.au12 + 7.0 * au.au20 - 2.0 * au.au17) * u  # fmt: skip
+    thin = (1 - 0.50 * m["thinned"].clamp(max=1.1)) * (
+        1 - 0.25 * au.au20 - 0.16 * au.au12
+    )
+    m["lip_up"] = ((mm.upper_lip + own * 1.35 * i.upper_lip) * thin).clamp(min=1.3) * u
+    m["lip_low"] = (
+        (mm.lower_lip + own * 1.45 * i.lower_lip) * thin * (1 + 0.2 * au.au17)
+    ).clamp(min=2.0) * u
+    m["bow"] = (0.24 + 0.07 * i.upper_lip - 0.10 * m["thinned"]).clamp(0.05, 0.5)
+    m["corner"] = (
+        -1.4 * i.mouth_curve
+        - 0.9
+        + 2.4 * sag
+        - 10.5 * au.au12
+        + 6.0 * au.au17
+        + 1.2 * au.au20
+    ) * u
+    m["gap"] = 10.0 * au.au25 * (1 - 0.15 * m["child"]) * u
+    m["teeth"] = (0.45 + 0.8 * au.au12 + 0.5 * au.au20).clamp(max=1.0)
+    m["cleft"] = (1.2 * i.chin_cleft).clamp(min=0) * (1 - m["child"]) * u
+    m["chin_h"] = (mm.chin_height + own * 1.1 * i.chin_size + 2.5 * au.au17) * u
+    m["smile"] = au.au12 + 0.25 * au.au6 + 0.5 * au.au9
+    m["stretch"] = au.au20
+    m["cheek_raise"] = 0.7 * au.au6 + 0.5 * au.au12
+    m["pucker"] = au.au17

@@ -34,7 +34,7 @@ def surroundings(
         max=1
     )
     receding = torch.sigmoid((age - (42 - 10 * i.ageing_recession)) / 7) * gender
-    m["hairline_y"] = (-0.555 + 0.03 * i.hairline - 0.02 * male + 0.05 * child - 0.012 * i.cranium
+    m["hairline_y"] = (head["root_y"] - 58 * head["unit"] + 0.03 * i.hairline - 0.02 * male + 0.05 * child - 0.012 * i.cranium
                        - 0.05 * receding)  # fmt: skip
     m["temples"] = 0.04 * (1 + male).clamp(min=0) + 0.02 * i.hairline - 0.03 * child + 0.17 * receding
     m["peak"] = 0.045 * i.widows_peak.clamp(min=0) * adult + 0.03 * receding

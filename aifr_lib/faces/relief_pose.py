@@ -15,7 +15,8 @@ from torch import Tensor
 
 from aifr_lib.faces.align import SIDE, TEMPLATE
 from aifr_lib.faces.relief_parameters import normal
-from aifr_lib.faces.relief_surface import height, skull
+from aifr_lib.faces.relief_form import height
+from aifr_lib.faces.relief_surface import skull
 
 # The head turns about an axis this far before the ears, so that it stays in the picture.
 PIVOT = 0.2

@@ -7,122 +7,155 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from aifr_lib.faces.relief_anatomy import blend
-from aifr_lib.faces.relief_surface import bump, edge, eyes, height, mouth, noise, skull, step
+from aifr_lib.faces.relief_colours import blend
+from aifr_lib.faces.relief_features import beard, brows, eyes, mouth
+from aifr_lib.faces.relief_form import height
+from aifr_lib.faces.relief_surface import bump, edge, noises, skull
 
 
 def head_layer(
     m: SimpleNamespace, person: Tensor, x: Tensor, y: Tensor, px: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Colour, height and gloss of the head without its hair; the glints of the eyes, which no shadow takes."""
-    rough = noise(person[:, :1], x * 1.6, y * 1.6)
-    wander = noise(person[:, 1:2], x * 0.3, y * 0.3)
-    depth, folds = height(m, x, y, px, rough, wander)
-    colour, shine = _skin(m, person, x, y, px, folds, rough, wander)
-
-    eye = eyes(m, x, y, px)
-    socket = bump(x.abs() - m.eye_x, y - m.eye_y + 0.01, 0.13, 0.085)
-    colour = colour * (1 - (0.10 + 0.05 * m.old) * socket)
-    colour = colour * (1 - 0.45 * m.hood.clamp(max=1.2) * eye["crease"]) * (1 - 0.20 * eye["liner"])
-    sclera = torch.stack([0.60 - 0.05 * m.old, 0.56 - 0.07 * m.old, 0.54 - 0.10 * m.old])
-    sclera = sclera * (1 - 0.35 * eye["side"])
-    iris = m.iris * (1.25 - 0.85 * eye["rim"]) * (1 + 0.25 * rough)
-    ball = blend(sclera * (1 - 0.25 * (1 - eye["white"])), iris, eye["iris"])
-    ball = blend(ball, ball * 0 + 0.008, eye["pupil"])
-    ball = blend(ball, m.lips, 0.7 * eye["corner"]) * (1 - 0.6 * eye["shade"])
-    colour = blend(colour, ball, eye["white"])
-    lash = (0.62 + 0.2 * (1 - m.male)).clamp(max=0.95) * eye["lash"] * (1 - 0.25 * m.old.clamp(max=1))
-    colour = blend(colour, m.brows * 0.25, lash)
-    shine = blend(shine, 0.25 + 0 * shine, eye["white"])
-
-    lips = mouth(m, x, y, px)
-    tint = (0.88 + 0.18 * step(-0.01, 0.01, y - m.mouth_y)) * (1 + 0.12 * rough)
-    colour = blend(colour, m.lips * tint, 0.88 * lips["lips"])
-    colour = colour * (1 - 0.62 * lips["line"])
-    dark = m.lips * 0.10
+    width, _ = skull(m, x, y)
+    # Noise of three grains, three fields each: blotches of 2 cm, spots of 5 mm, pores of 2 mm.
+    broad = noises(person, x * 0.42, y * 0.42)
+    spots = noises(person, x * 1.45, y * 1.45)
+    pores = noises(person, x * 3.9, y * 3.9) * min(1.0, 0.012 / px)
+    depth, folds = height(m, x, y, px, 0.6 * pores[0] + 0.5 * spots[0], broad[1])
+    colour, shine = _skin(m, x, y, px, folds, broad, spots, pores)
     colour = blend(
-        colour, blend(dark.expand_as(colour), 0 * colour + 0.70 - 0.15 * m.old, lips["teeth"]), lips["inside"]
+        colour,
+        m.brows * 0.9 + 0.08 * m.silver * m.grey,
+        beard(m, x, y, px, width, pores[2]),
     )
-    shine = shine + 0.16 * lips["lips"] * (1 - lips["inside"])
+    colour, shine, glint = _eyes(m, x, y, px, colour, shine, pores[1])
+    colour, shine = _mouth(m, x, y, px, colour, shine, pores[1])
+    colour = blend(colour, m.brows, brows(m, person, x, y, px))
+    return colour, depth, shine, glint
 
-    colour = blend(colour, m.brows, _brows(m, person, x, y, px))
-    colour = blend(colour, m.brows * 0.8 + 0.1 * m.silver * m.grey, _beard(m, person, x, y, px))
-    return colour, depth, shine, eye["glint"]
+
+def _tint(amount: Tensor, red: float, green: float, blue: float) -> Tensor:
+    """What is left of each colour's light where a stain takes a part of it: [3, B, S, S]."""
+    return torch.stack([1 - red * amount, 1 - green * amount, 1 - blue * amount])
 
 
-def _skin(
-    m: SimpleNamespace,
-    person: Tensor,
-    x: Tensor,
-    y: Tensor,
-    px: float,
-    folds: Tensor,
-    rough: Tensor,
-    wander: Tensor,
-) -> tuple[Tensor, Tensor]:
+def _skin(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, folds: Tensor, broad: Tensor, spots: Tensor,
+          pores: Tensor) -> tuple[Tensor, Tensor]:  # fmt: skip
     """(colour [3, B, S, S], gloss) of bare skin: blood, blotches, freckles, spots, moles, folds."""
+    u = m.unit
     ax = x.abs()
-    flush = bump(ax - 0.29, y - m.nose_y + 0.02, 0.15, 0.13) + 0.8 * bump(ax, y - m.nose_y + 0.02, 0.09, 0.08)
-    flush = flush + 0.35 * bump(ax, y - m.chin_y + 0.1, 0.15, 0.1)
-    red = (m.flush * flush * (1 + 0.4 * wander)).clamp(0, 1)
-    colour = m.skin * torch.stack([1 - 0.04 * red, 1 - 0.42 * red, 1 - 0.40 * red])
-    blotch = noise(person[:, 2:3], x * 0.45 + 3, y * 0.45)
-    colour = colour * (1 + (0.03 + 0.07 * m.old) * blotch + 0.03 * m.old * rough)
-    stain = noise(person[:, 2:3], x * 0.85, y * 0.85) + 0.35 * blotch
-    place = bump(ax - 0.32, y - m.eye_y - 0.02, 0.22, 0.45)
-    spots = (
-        ((stain - 0.82 + 0.30 * m.spots.clamp(max=1.5)) * 3).clamp(0, 1)
-        * (m.spots * 0.75).clamp(max=0.8)
-        * (0.35 + 0.65 * place)
+    ny, ey, cy = (y - m.nose_y) / u, (y - m.eye_y) / u, (y - m.chin_y) / u
+    mm = ax / u
+    blood = (
+        bump(mm - 38, ny + 2, 17, 15)
+        + 0.75 * bump(mm, ny + 6, 13, 9)
+        + 0.35 * bump(mm, cy + 12, 16, 10)
     )
-    specks = ((noise(person[:, :1], x * 2.1 + 5, y * 2.1) - 0.25) * 2).clamp(0, 1) * bump(
-        ax - 0.16, y - m.nose_y + 0.12, 0.22, 0.13
+    blood = m.flush * blood * (1 + 0.5 * broad[0]) + (0.05 + 0.22 * m.worn) * (
+        broad[2] - 0.15
+    ).clamp(min=0)
+    red = blood.clamp(0, 1)
+    colour = m.skin * _tint(red, 0.05, 0.36, 0.32)
+    colour = colour * (1 + (0.025 + 0.075 * m.worn) * broad[0] + (0.015 + 0.05 * m.worn) * spots[1]
+                       + (0.02 + 0.045 * m.worn) * pores[0])  # fmt: skip
+    # Thin skin round the eyes is darker and violet, more so in some and with age.
+    orbit = bump(mm - m.eye_x / u, ey + 2, 19, 13)
+    below = bump(mm - m.eye_x / u + 4, ey - 10, 13, 6) * (
+        0.14 + 0.42 * m.bags.clamp(max=1.4)
     )
-    colour = colour * (
-        1
-        - torch.stack([0.35 + 0 * spots, 0.5 + 0 * spots, 0.6 + 0 * spots])
-        * (spots + 0.6 * m.freckles * specks).clamp(max=1)
+    colour = (
+        colour
+        * _tint((0.17 + 0.13 * m.old) * orbit, 0.75, 1.0, 0.9)
+        * _tint(below, 0.55, 0.72, 0.50)
     )
+    # Spots of age: few and large, at the temples, cheeks and forehead.
+    stain = spots[2] + 0.45 * broad[2]
+    place = 0.35 + 0.65 * bump(mm - 46, ey - 4, 30, 60)
+    brown = (
+        ((stain - 0.86 + 0.34 * m.spots.clamp(max=1.5)) * 3.5).clamp(0, 1)
+        * (0.8 * m.spots).clamp(max=0.8)
+        * place
+    )
+    specks = (
+        ((pores[1] + 0.4 * spots[1] - 0.18) * 3).clamp(0, 1)
+        * bump(mm - 22, ny + 16, 30, 18)
+        * m.freckles
+    )
+    colour = colour * _tint((brown + 0.7 * specks).clamp(max=1), 0.34, 0.50, 0.60)
     for n in range(3):
         dx, dy = x - getattr(m, f"mole_x{n}"), y - getattr(m, f"mole_y{n}")
-        mole = getattr(m, f"mole_a{n}") * edge(0.015 - (dx * dx + dy * dy + 1e-9).sqrt(), max(px, 0.012))
-        colour = colour * (1 - 0.75 * mole)
-    # Blood shows in a fold: it darkens green and blue more than red.
-    colour = colour * (1 - torch.stack([0.34 * folds, 0.46 * folds, 0.48 * folds]))
-    under = bump(ax - m.eye_x + 0.02, y - m.eye_y - 0.095, 0.09, 0.045) * (0.10 + 0.22 * m.bags.clamp(max=1.5))
-    colour = colour * (1 - torch.stack([0.6 * under, 0.75 * under, 0.5 * under]))
-    nostril = bump(ax - 0.50 * m.nose_w, y - m.nose_y - 0.024 + 0.2 * (ax - 0.5 * m.nose_w), 0.024, 0.014)
-    colour = colour * (1 - 0.72 * nostril.clamp(max=1))
-    oily = 0.10 + 0.10 * bump(ax, y + 0.45, 0.25, 0.2) + 0.14 * bump(ax, y - m.nose_y + 0.05, 0.06, 0.15)
-    return colour, oily * (1 - 0.35 * m.old.clamp(max=1))
-
-
-def _brows(m: SimpleNamespace, person: Tensor, x: Tensor, y: Tensor, px: float) -> Tensor:
-    ax = (x * (1 + m.asymmetry * torch.sign(x))).abs()
-    t = (ax - m.brow_gap) / (m.eye_x + 0.13 - m.brow_gap)
-    line = (
-        m.brow_y
-        + m.brow_inner * (1 - t).clamp(0, 1) ** 1.5
-        - m.brow_arch * torch.sin(torch.pi * (t * 0.72 + 0.05).clamp(0, 1))
+        mole = getattr(m, f"mole_a{n}") * edge(
+            0.013 - (dx * dx + dy * dy + 1e-9).sqrt(), max(px, 0.010)
+        )
+        colour = colour * (1 - 0.72 * mole)
+    # Little light reaches the bottom of a fold, and what returns is red.
+    colour = colour * _tint(folds, 0.30, 0.42, 0.44)
+    nostril = bump(
+        mm - 0.50 * m.nose_w / u,
+        ny - 0.2 + 0.25 * (mm - 0.5 * m.nose_w / u),
+        3.1,
+        1.35 + 0.08 * m.tip_up / u,
     )
-    line = line + 0.035 * (t - 0.7).clamp(min=0)
-    thick = m.brow_h * (1.05 - 0.75 * t.clamp(0, 1) ** 1.6)
-    body = (
-        torch.exp(-((((y - line) / (thick + 0.3 * px)) ** 2) ** 1.8)) * step(-0.10, 0.08, t) * (1 - step(0.85, 1.08, t))
+    colour = colour * _tint(nostril, 0.80, 0.88, 0.88)
+    oily = (
+        0.09
+        + 0.08 * bump(mm, ey + 42, 32, 24)
+        + 0.12 * bump(mm, ny + 8, 7, 16)
+        + 0.05 * bump(mm - 40, ey - 24, 14, 12)
     )
-    hairs = 0.82 + 0.45 * noise(person[:, 1:2], (ax + 0.8 * y) * 2.6, (y - ax) * 0.6)
-    return (body * hairs * (0.86 - 0.22 * m.child - 0.18 * m.old.clamp(max=1) * (1 - 0.5 * m.male))).clamp(0, 1)
+    return colour, oily * (1 - 0.35 * m.old.clamp(max=1)) * (1 + 0.3 * pores[2])
 
 
-def _beard(m: SimpleNamespace, person: Tensor, x: Tensor, y: Tensor, px: float) -> Tensor:
-    ax = x.abs()
-    width, _ = skull(m, x, y)
-    bare = noise(person[:, :1], x * 2.5, y * 1.5) * 0.15
-    cheek = (
-        y - (m.nose_y + 0.12 + 0.25 * (1 - (ax / width).clamp(0, 1) ** 1.5)) + 0.30 * ((ax / width) - 0.8).clamp(min=0)
+def _eyes(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, colour: Tensor, shine: Tensor,
+          grain: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    eye = eyes(m, x, y, px)
+    colour = colour * (1 - 0.42 * eye["crease"]) * _tint(eye["plate"], 0.10, 0.18, 0.16)
+    colour = colour * _tint(eye["rose"], 0.02, 0.22, 0.20) * (1 - 0.30 * eye["liner"])
+    sclera = torch.stack(
+        [0.58 - 0.05 * m.old, 0.54 - 0.07 * m.old, 0.52 - 0.11 * m.old]
     )
-    jaw = step(-0.03, 0.10, cheek + 0.2 * bare) * (1 - 0.9 * bump(ax, y - m.mouth_y - 0.005, 0.9 * m.mouth_w, 0.065))
-    lip = bump(ax, y - m.mouth_y + m.lip_up + 0.035, 0.75 * m.mouth_w, 0.035)
-    shadow = 0.16 * m.stubble * torch.maximum(jaw, lip)
-    full = torch.maximum((m.beard * 1.5).clamp(max=0.92) * jaw, (m.moustache * 1.2).clamp(max=0.9) * lip)
-    return torch.maximum(shadow, full * (0.85 + bare)).clamp(0, 0.95)
+    sclera = sclera * _tint(eye["side"], 0.22, 0.34, 0.32)
+    # Light that enters from above brightens the lower half of the iris.
+    iris = (
+        m.iris
+        * (0.85 + 0.55 * eye["low"] + 0.35 * eye["ring"] + 0.3 * grain)
+        * (1 - 0.78 * eye["rim"])
+    )
+    ball = blend(sclera, iris, eye["iris"])
+    ball = blend(ball, 0 * ball + 0.006, eye["pupil"])
+    ball = blend(ball, m.lips, 0.75 * eye["corner"]) * (1 - 0.68 * eye["shade"])
+    colour = blend(colour, ball, eye["white"])
+    dark = (0.80 - 0.10 * m.male - 0.15 * m.old.clamp(max=1)).clamp(0, 0.95)
+    colour = blend(
+        colour,
+        m.brows * 0.22,
+        (dark * (eye["lash"] + 0.6 * eye["wing"])).clamp(max=0.92),
+    )
+    return colour, blend(shine, 0.22 + 0 * shine, eye["white"]), eye["glint"]
+
+
+def _mouth(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, colour: Tensor, shine: Tensor,
+           grain: Tensor) -> tuple[Tensor, Tensor]:  # fmt: skip
+    lips = mouth(m, x, y, px)
+    creases = 1 + (0.05 + 0.10 * m.thinned) * torch.cos(x / m.unit * 2.1 + 2 * grain)
+    red = m.lips * (1 - 0.16 * lips["upper"]) * (creases + 0.10 * grain)
+    colour = blend(colour, red, 0.9 * lips["lips"])
+    colour = (
+        colour
+        * _tint(lips["line"], 0.66, 0.78, 0.76)
+        * _tint(lips["pit"], 0.35, 0.45, 0.42)
+    )
+    teeth = torch.stack([0.66 - 0.08 * m.old, 0.61 - 0.12 * m.old, 0.54 - 0.16 * m.old])
+    teeth = (
+        teeth * (1 - 0.55 * lips["far"].clamp(max=1) ** 2) * (1 - 0.30 * lips["gaps"])
+    )
+    inner = blend((m.lips * 0.10).expand_as(colour), teeth, lips["teeth"])
+    colour = blend(colour, inner, lips["inside"])
+    gloss = (
+        (0.10 + 0.14 * lips["glow"])
+        * lips["lips"]
+        * (1 - lips["inside"])
+        * (1 - 0.5 * m.thinned.clamp(max=1))
+    )
+    return colour, shine + gloss
