@@ -20,37 +20,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps
+from PIL import Image
 from tqdm import tqdm
 
 from aifr_lib.config import atomic_write, choose
 from aifr_lib.data.loader import crop_columns
+from aifr_lib.data.pictures import BadPicture, read_picture
 from aifr_lib.faces import align
 
 LOG = logging.getLogger(__name__)
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".pgm", ".bmp"})
 LABELS = "labels.csv"
 UNKNOWN = -1
-
-
-class BadPicture(ValueError):
-    """A file that is no readable picture."""
-
-
-def read_picture(path: str | Path) -> np.ndarray:
-    """uint8 [H, W, 3], RGB, upright (EXIF); grey, palette and CMYK are converted.
-
-    Errors: BadPicture that names the file if it is missing, broken, cut short, or has more than 8 bits a
-    channel.
-    """
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):
-                raise ValueError(f"mode {image.mode} has more than 8 bits a channel: save it with 8")
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    # Each of Pillow's decoders fails in its own way on hostile bytes (OSError, SyntaxError, struct.error, …).
-    except Exception as error:
-        raise BadPicture(f"cannot read the picture {path}: {error}") from error
 
 
 def list_pictures(folder: str | Path) -> pd.DataFrame:
@@ -179,8 +160,8 @@ def _table(folder: Path, files: list[str], owners: list[str], age: np.ndarray) -
         identity = np.array(owners, dtype=np.int64)
     else:
         # The empty name sorts first; it stands for "no identity".
-        names = sorted({"", *owners})
-        identity = np.array([names.index(owner) for owner in owners], dtype=np.int64) - 1
+        number = {name: place for place, name in enumerate(sorted({"", *owners}), start=-1)}
+        identity = np.array([number[owner] for owner in owners], dtype=np.int64)
     paths = [str(folder / file) for file in files]
     return pd.DataFrame(
         {"record": files, "identity": identity, "age": age, "subject": owners, "path": paths},

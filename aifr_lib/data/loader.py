@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +12,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from aifr_lib.data.images import Images
+
+MOST_WORKERS = 8
 
 
 def to_input(pixels: Tensor) -> Tensor:
@@ -31,21 +35,29 @@ def crop_columns(pixels: np.ndarray, hw: tuple[int, int]) -> np.ndarray:
 
     Errors: ValueError where the height differs or the picture is narrower than ``w``.
     """
-    height, width = pixels.shape[1:3]
-    if height != hw[0] or width < hw[1]:
-        raise ValueError(f"pictures of {height}×{width} cannot give the network's input of {hw[0]}×{hw[1]}")
-    left = (width - hw[1]) // 2
+    check_columns(pixels.shape, hw)
+    if pixels.shape[2] == hw[1]:
+        return pixels
+    left = (pixels.shape[2] - hw[1]) // 2
     return pixels[:, :, left : left + hw[1]]
+
+
+def check_columns(shape: tuple[int, ...], hw: tuple[int, int]) -> None:
+    """Errors: ValueError where pictures of ``shape`` [N, H, W, 3] are not ``hw`` high, or are narrower."""
+    if shape[1] != hw[0] or shape[2] < hw[1]:
+        raise ValueError(f"pictures of {shape[1]}×{shape[2]} cannot give the network's input of {hw[0]}×{hw[1]}")
 
 
 class Rows(Dataset):
     """Rows of an Images as (pixels uint8 [B, H, W, 3], classes int64 [B], rows int64 [B]).
 
-    Classes count the identities from 0 in rising order. A whole batch is gathered with one index operation.
+    Classes count the identities from 0 in rising order. A whole batch is gathered with one index operation: a copy
+    where the pixels are an array, decoded where they are stored as files (``data/stored.py``).
     """
 
     def __init__(self, images: Images, hw: tuple[int, int]):
-        self.pixels = crop_columns(images.pixels, hw)
+        check_columns(images.pixels.shape, hw)
+        self.pixels, self.hw = images.pixels, hw
         identities, classes = np.unique(images.labels["identity"].to_numpy(), return_inverse=True)
         self.classes = torch.from_numpy(classes.astype(np.int64))
         self.class_count = len(identities)
@@ -56,7 +68,8 @@ class Rows(Dataset):
     def __getitems__(self, rows: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         index = torch.tensor(rows)
         # Fancy indexing with sorted rows would read a memory map in order, but batches are small next to a page cache.
-        return torch.from_numpy(self.pixels[rows]), self.classes[index], index
+        batch = np.ascontiguousarray(crop_columns(self.pixels[rows], self.hw))
+        return torch.from_numpy(batch), self.classes[index], index
 
 
 class ShuffledBatches(Sampler[list[int]]):
@@ -90,13 +103,23 @@ class ShuffledBatches(Sampler[list[int]]):
             yield rows[self.rank :: self.world].tolist()
 
 
-def loader(rows: Rows, batches: ShuffledBatches, *, pin: bool, workers: int = 0) -> DataLoader:
-    """The batches in order; pinned where they travel to a GPU. Its own generator leaves the global one untouched."""
+def loader(rows: Rows, batches: ShuffledBatches, *, pin: bool, workers: int | None = None) -> DataLoader:
+    """The batches in order; pinned where they travel to a GPU. Its own generator leaves the global one untouched.
+
+    workers: processes that gather batches, which changes nothing but the speed (None: none for an array, one a core
+    for pictures that must be decoded, but at most MOST_WORKERS).
+    """
+    if workers is None:
+        workers = 0 if isinstance(rows.pixels, np.ndarray) else min(MOST_WORKERS, os.cpu_count() or 1)
     return DataLoader(
         rows,
         batch_sampler=batches,
-        collate_fn=lambda batch: batch,
+        collate_fn=_as_it_is,
         pin_memory=pin,
         num_workers=workers,
         generator=torch.Generator(),
     )
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

@@ -18,8 +18,7 @@ import torch
 from torch import nn
 
 from aifr_lib.config import Recognition, Relief, choose, data_dir, validate
-from aifr_lib.data import relief
-from aifr_lib.data.aligned import load_folder
+from aifr_lib.data import relief, sets
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import Rows
 from aifr_lib.losses import margins
@@ -118,11 +117,10 @@ def training_faces(config: Recognition) -> Images:
     root = data_dir()
     if root is None or not (root / config.data).is_dir():
         raise FileNotFoundError(
-            f"'{config.data}' is not here: set AIFR_DATA to a folder that holds {config.data}/IDENTITY/PICTURE.jpg, "
-            f"pictures aligned to 112×112 (AIFR_DATA is {'not set' if root is None else root})"
+            f"'{config.data}' is not here: set AIFR_DATA to a folder that holds {config.data}/train.rec (and .idx), "
+            f"or {config.data}/IDENTITY/PICTURE.jpg, aligned to 112×112 (AIFR_DATA is {root or 'not set'})"
         )
-    images, _ = load_folder(root / config.data)
-    return images
+    return sets.load(root / config.data)
 
 
 def train(

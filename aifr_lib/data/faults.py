@@ -1,0 +1,21 @@
+"""The one error of every reader: which file, which record in it, what was expected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class BadFile(ValueError):
+    """A file that breaks its format.
+
+    problem: what was found, what was expected, perhaps what to do. path: the file. record: the place in it ("line 3",
+    "record 17"). The message holds all three.
+    """
+
+    def __init__(self, problem: str, path: str | Path | None = None, record: str | None = None):
+        self.problem, self.path, self.record = problem, path, record
+        where = ", ".join(str(part) for part in (path, record) if part is not None)
+        super().__init__(f"{where}: {problem}" if where else problem)
+
+    def __reduce__(self) -> tuple[type[BadFile], tuple[str, str | Path | None, str | None]]:
+        return type(self), (self.problem, self.path, self.record)
