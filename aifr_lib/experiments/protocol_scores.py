@@ -1,0 +1,107 @@
+"""From embeddings to the scores of each protocol: what the runs of the page of protocols keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from sklearn.linear_model import Ridge
+
+from aifr_lib.data.images import ChangePairs, Images, Pairs, Templates
+from aifr_lib.evaluation.change import subject_folds
+from aifr_lib.evaluation.distractors import among_distractors
+from aifr_lib.evaluation.embeddings import normalise
+from aifr_lib.evaluation.features import Features, open_features
+from aifr_lib.evaluation.identification import leave_one_out
+from aifr_lib.evaluation.templates import pool, verify_templates
+from aifr_lib.experiments.photographs import UNKNOWN_AGE
+
+Scores = dict[str, np.ndarray]
+PENALTIES = np.logspace(-3, 3, 13)  # of the ridge regression, chosen on validation subjects
+
+
+def crowd_sizes(most: int) -> list[int]:
+    """10, 100, … below ``most``, and ``most`` itself: the crowds of MegaFace's curves."""
+    return [*(10**k for k in range(1, 7) if 10**k < most), most]
+
+
+def list_scores(images: Images, embeddings: np.ndarray, lists: Iterable[Pairs]) -> Scores:
+    """P1 over lists of pairs: ``NAME_score`` (cosine), same, fold, a, b (identities), gap (years), [P] each."""
+    identity, age = (images.labels[column].to_numpy() for column in ("identity", "age"))
+    unit = normalise(embeddings.astype(np.float64))
+    scores: Scores = {}
+    for pairs in lists:
+        columns = {
+            "score": np.einsum("pd,pd->p", unit[pairs.a], unit[pairs.b]),
+            "same": pairs.same,
+            "fold": pairs.fold.astype(np.int8),
+            "a": identity[pairs.a].astype(np.int64),
+            "b": identity[pairs.b].astype(np.int64),
+            "gap": np.abs(age[pairs.a] - age[pairs.b]),
+        }
+        scores |= {f"{pairs.name}_{name}": values for name, values in columns.items()}
+    return scores
+
+
+def rank_scores(images: Images, embeddings: np.ndarray) -> Scores:
+    """P2: ``probe_rank`` [N], in the order of ``photographs.measure``."""
+    found = leave_one_out(embeddings, images.labels["identity"].to_numpy())
+    return {"probe_rank": found.rank.astype(np.int32)}
+
+
+def crowd_scores(images: Images, embeddings: np.ndarray, crowd: Features) -> Scores:
+    """P3: ``crowd_hit`` [K, Q] by size of the crowd, ``crowd_size`` [K], identity and gap (−1 unknown) [Q]."""
+    labels = images.labels
+    identity = labels["identity"].to_numpy()
+    found = among_distractors(
+        embeddings, identity, crowd, crowd_sizes(len(open_features(crowd))), ages=labels["age"].to_numpy()
+    )
+    return {
+        "crowd_hit": found.hit,
+        "crowd_size": found.counts,
+        "crowd_identity": identity[found.probe].astype(np.int32),
+        "crowd_gap": np.nan_to_num(found.gap, nan=UNKNOWN_AGE),
+    }
+
+
+def template_scores(images: Images, embeddings: np.ndarray, lists: Templates) -> Scores:
+    """P4 over the listed pairs of templates, [P] each: ``score`` pooled, ``single_score`` by one picture each.
+
+    same; people (of a genuine pair, −1 elsewhere); gap between the templates' mean ages in years.
+    """
+    pooled = pool(embeddings[lists.row], lists.template, lists.media)
+    found = verify_templates(pooled, lists.a, lists.b, lists.same)
+    ids, first = np.unique(lists.template, return_index=True)
+    one = lists.row[first]
+    single = verify_templates(pool(embeddings[one], ids, ids), lists.a, lists.b, lists.same)
+    age = images.labels["age"].to_numpy(dtype=np.float64)[lists.row]
+    mean_age = np.bincount(lists.template, age) / np.maximum(np.bincount(lists.template), 1)
+    return {
+        "score": found.scores,
+        "single_score": single.scores,
+        "same": lists.same,
+        "people": found.people.astype(np.int32),
+        "gap": np.abs(mean_age[lists.a] - mean_age[lists.b]),
+    }
+
+
+def change_scores(images: Images, embeddings: np.ndarray, pairs: ChangePairs, *, seed: int = 0) -> Scores:
+    """P5, cross-validated over subjects, [P] each: ``change_predicted``, true, subject, fold.
+
+    The change is regressed on the difference of the two unit embeddings, linearly and without a constant: the
+    way back is then minus the way there. The penalty is the best on held-out subjects of the training folds.
+    """
+    unit = normalise(embeddings.astype(np.float64))
+    x, d = unit[pairs.b] - unit[pairs.a], pairs.d
+    subject = images.labels["identity"].to_numpy()[pairs.a]
+    predicted, fold = np.empty(len(d)), np.empty(len(d), dtype=np.int8)
+    for number, (train, validation, test) in enumerate(subject_folds(subject, seed=seed)):
+        fits = [Ridge(alpha=alpha, fit_intercept=False).fit(x[train], d[train]) for alpha in PENALTIES]
+        best = min(fits, key=lambda fit: np.abs(fit.predict(x[validation]) - d[validation]).mean())
+        predicted[test], fold[test] = best.predict(x[test]), number
+    return {
+        "change_predicted": predicted,
+        "change_true": d,
+        "change_subject": subject.astype(np.int64),
+        "change_fold": fold,
+    }

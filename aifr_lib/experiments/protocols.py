@@ -1,0 +1,251 @@
+"""One network through every protocol of the four papers: what each asks, and what it finds on the same faces.
+
+Numbers only: of photographs the runs keep scores of pairs, ranks and hits, never an embedding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from aifr_lib.config import Preset, atomic_write, cache_dir
+from aifr_lib.data import relief
+from aifr_lib.data.images import Images
+from aifr_lib.experiments import photographs, protocol_figure, protocol_rows, protocol_scores, real, recognise
+from aifr_lib.experiments.evaluate import embeddings_of
+from aifr_lib.experiments.jobs import Job, assemble
+from aifr_lib.experiments.protocol_scores import Scores
+from aifr_lib.faces import align
+from aifr_lib.reporting import artefacts
+from aifr_lib.reporting.artefacts import Artefact, Row
+from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec, RunStore
+
+LOG = logging.getLogger(__name__)
+ID = "protocols"
+RECIPE, RECIPE_VERSION = "protocols", 1
+LISTS, CROWD, TEMPLATES, EDEMA = "relief-lists", "relief-megaface", "relief-ijb", "relief-edema"
+
+
+def protocols(
+    preset: Preset,
+    *,
+    seeds: Sequence[int] | None = None,
+    device: str | None = None,
+    compute: bool = True,
+    fresh: bool = False,
+    out: str | Path | None = None,
+) -> Artefact:
+    """P1 to P5 by the preset's embedder on photographs and relief faces, with intervals and by age gap.
+
+    Runs that are there are loaded, those that are not are computed where their parts are installed; the rest
+    stay without a measured value. The seed draws impostor pairs and folds; of ``seeds`` the first is taken.
+    Returns the artefact ``protocols``; with ``compute`` it is written under ``out`` (default
+    ``figures/<preset>``).
+    """
+    root = Path(out) if out else artefacts.figures_root(preset.name)
+    runs = protocol_runs(preset, seeds=seeds, device=device, compute=compute, fresh=fresh, out=root)
+    rows = [row for place in places(preset) for row in rows_of(preset, place, runs.get(place))]
+    ids = [data_id(preset, place) for place in places(preset)]
+    together = DataId(
+        name=", ".join(one.name for one in ids),
+        version=", ".join(dict.fromkeys(one.version for one in ids)),
+        hash="-".join(one.hash for one in ids),
+    )
+    artefact = assemble(ID, preset, runs.values(), rows, seeds=[_seed(seeds)], data=together, verdict="none")
+    if runs and compute:
+        figure = protocol_figure.protocol_figure(artefact, runs)
+        artefacts.save(artefact, root, figure)
+        plt.close(figure)
+    return artefact
+
+
+def protocol_runs(
+    preset: Preset,
+    *,
+    seeds: Sequence[int] | None = None,
+    device: str | None = None,
+    compute: bool = True,
+    fresh: bool = False,
+    out: str | Path | None = None,
+) -> dict[str, Run]:
+    """The runs behind ``protocols`` by place: scores of pairs, ranks, hits, predicted changes."""
+    store = RunStore(out or artefacts.figures_root(preset.name))
+    runs = {}
+    for place, job in protocol_jobs(preset, seeds, device).items():
+        lacking = missing(preset, place)
+        able = compute and lacking is None
+        run = store.load_or_compute(job.spec, job.compute if able else None, fresh=fresh and able)
+        if run is not None:
+            runs[place] = run
+        elif compute and lacking:
+            LOG.warning("%s is left out: %s", place, lacking)
+    return runs
+
+
+def protocol_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[str, Job]:
+    """The runs of ``protocols``, one a place. Naming them needs no picture."""
+
+    def job(place: str) -> Job:
+        return Job(spec(preset, place, seeds), lambda _: compute_run(preset, place, seeds, device))
+
+    return {place: job(place) for place in places(preset)}
+
+
+def places(preset: Preset) -> tuple[str, ...]:
+    """Sets of photographs, then of relief faces."""
+    return (*preset.protocols.photographs, LISTS, TEMPLATES, EDEMA)
+
+
+def missing(preset: Preset, place: str) -> str | None:
+    """Why this run cannot be computed here, in one sentence; None where it can."""
+    if place in real.SETS:
+        return real.missing(place, preset.protocols.embedder, preset)
+    return real.missing_embedder(preset.protocols.embedder, preset)
+
+
+def spec(preset: Preset, place: str, seeds: Sequence[int] | None = None) -> RunSpec:
+    """What names a run: data, embedder with its version, and what else the place's scores depend on."""
+    settings = preset.protocols
+    values: dict[str, Any] = {
+        "place": place,
+        "embedder": settings.embedder,
+        "embedder_version": real.embedder_version(settings.embedder, preset),
+    }
+    if place in real.SETS:
+        crowd = relief.set_digest(CROWD, size=settings.relief.size, **_counts(preset, CROWD))
+        values |= {"alignment": align.VERSION, "identities": settings.identities, "crowd": crowd}
+        values |= {"impostors": photographs.IMPOSTORS}
+    elif place == LISTS:
+        values |= {"lists": settings.relief.pair_lists, "pairs": settings.relief.pairs}
+    elif place == TEMPLATES:
+        values |= {"impostors": settings.impostors}
+    return RunSpec(
+        recipe=RECIPE,
+        recipe_version=RECIPE_VERSION,
+        seed=_seed(seeds),
+        values=values,
+        data=data_id(preset, place),
+    )
+
+
+def data_id(preset: Preset, place: str) -> DataId:
+    """The data of a place, named with no picture drawn."""
+    settings = preset.protocols
+    faces = settings.relief
+    if place in real.SETS:
+        return real.data_id(place)
+    if place == LISTS:
+        counts: dict[str, Any] = {"identities": faces.test_identities, "per_identity": faces.test_per_identity}
+        return DataId(name=place, version=relief.VERSION, hash=relief.digest("test", size=faces.size, **counts))
+    digest = relief.set_digest(place, size=faces.size, **_counts(preset, place))
+    return DataId(name=place, version=relief.VERSION, hash=digest)
+
+
+def compute_run(preset: Preset, place: str, seeds: Sequence[int] | None = None, device: str | None = None) -> Result:
+    """Embed the pictures of the place and score them by its protocols. summary: pictures, people."""
+    started = time.perf_counter()
+    images = _images(preset, place)
+    embeddings = embeddings_of(preset.protocols.embedder, images, preset, device=device)
+    scores = _scorer(preset, place, _seed(seeds), device)(images, embeddings)
+    return Result(
+        scores=scores,
+        summary={"pictures": len(images), "people": int(images.labels["identity"].nunique())},
+        device="cpu" if device is None else device,
+        wall_s=time.perf_counter() - started,
+    )
+
+
+def _images(preset: Preset, place: str) -> Images:
+    settings = preset.protocols
+    if place in real.SETS:
+        images: Images = real.SETS[place].load(identities=settings.identities)
+        return images
+    if place == LISTS:
+        return recognise.faces(settings.relief)
+    return relief.load_set(place, size=settings.relief.size, **_counts(preset, place))
+
+
+def _counts(preset: Preset, place: str) -> dict[str, Any]:
+    settings = preset.protocols
+    sizes = {CROWD: ("count", settings.distractors), TEMPLATES: ("identities", settings.templates),
+             EDEMA: ("subjects", settings.subjects)}  # fmt: skip
+    name, count = sizes[place]
+    return {name: count}
+
+
+def _scorer(preset: Preset, place: str, seed: int, device: str | None) -> Callable[[Images, np.ndarray], Scores]:
+    settings = preset.protocols
+
+    def of_photographs(images: Images, embeddings: np.ndarray) -> Scores:
+        scores = photographs.measure(images, embeddings, seed=seed)
+        scores |= protocol_scores.rank_scores(images, embeddings)
+        scores |= protocol_scores.crowd_scores(images, embeddings, _crowd(preset, device))
+        if images.labels["age"].notna().all():
+            ages = relief.changes(images, "age", seed=seed)
+            scores |= protocol_scores.change_scores(images, embeddings, ages, seed=seed)
+        return scores
+
+    def of_lists(images: Images, embeddings: np.ndarray) -> Scores:
+        lists = [recognise.face_pairs(settings.relief, name) for name in settings.relief.pair_lists]
+        return protocol_scores.list_scores(images, embeddings, lists)
+
+    def of_templates(images: Images, embeddings: np.ndarray) -> Scores:
+        lists = relief.templates(images, impostors=settings.impostors, seed=seed)
+        return protocol_scores.template_scores(images, embeddings, lists)
+
+    def of_edema(images: Images, embeddings: np.ndarray) -> Scores:
+        return protocol_scores.change_scores(images, embeddings, relief.pre_post(images), seed=seed)
+
+    return {LISTS: of_lists, TEMPLATES: of_templates, EDEMA: of_edema}.get(place, of_photographs)
+
+
+def _crowd(preset: Preset, device: str | None) -> Path:
+    """Embeddings of the distractors in a file: each set of photographs is sought among the same."""
+    settings = preset.protocols
+    digest = relief.set_digest(CROWD, size=settings.relief.size, **_counts(preset, CROWD))
+    version = hashlib.sha256(real.embedder_version(settings.embedder, preset).encode()).hexdigest()[:16]
+    path = cache_dir() / "features" / f"{digest}-{settings.embedder}-{version}.npy"
+    if not path.is_file():
+        embeddings = embeddings_of(settings.embedder, _images(preset, CROWD), preset, device=device)
+        with atomic_write(path) as temporary:
+            np.save(temporary, embeddings)
+    return path
+
+
+def rows_of(preset: Preset, place: str, run: Run | None) -> list[Row]:
+    """All numbers of one place; without its run, the main ones with no measured value."""
+    scores = run.scores if run else {}
+    protocol = {name: {"protocol": name, "data": place} for name in ("P1", "P2", "P3", "P4", "P5")}
+    if run is None:
+        main = {LISTS: ("P1", "accuracy"), TEMPLATES: ("P4", "TAR@FAR=1e-2"), EDEMA: ("P5", "MAE, kg")}
+        name, metric = main.get(place, ("P2", "rank-1"))
+        return [Row(keys={**protocol[name], "gap": "all"}, metric=metric)]
+    if place == LISTS:
+        rows = []
+        for name in preset.protocols.relief.pair_lists:
+            keys = {"protocol": "P1", "data": name}
+            rows += protocol_rows.accuracy_rows(scores, name, keys) + protocol_rows.curve_rows(scores, name, keys)
+        return rows
+    if place == TEMPLATES:
+        return protocol_rows.template_rows(scores, protocol["P4"])
+    if place == EDEMA:
+        return protocol_rows.change_rows(scores, protocol["P5"], "kg", by_age=False)
+    rows = protocol_rows.accuracy_rows(scores, "pair", protocol["P1"])
+    rows += protocol_rows.curve_rows(scores, "pair", protocol["P1"])
+    rows += photographs.identification_rows(scores, protocol["P2"])
+    rows += protocol_rows.rank_rows(scores, protocol["P2"])
+    rows += protocol_rows.crowd_rows(scores, protocol["P3"])
+    if "change_true" in scores:
+        rows += protocol_rows.change_rows(scores, protocol["P5"], "years", by_age=True)
+    return rows
+
+
+def _seed(seeds: Sequence[int] | None) -> int:
+    return seeds[0] if seeds else 0
