@@ -3,13 +3,25 @@
 ``EXPERIMENTS`` lists them by the id of the table or figure.
 """
 
-from aifr_lib.experiments import real, tml, tour
+from aifr_lib.experiments import real, relief_convergence, relief_judges, relief_shortcuts, tml, tour
 from aifr_lib.experiments.jobs import Experiment
 
 EXPERIMENTS: dict[str, Experiment] = {
     "real_photographs": Experiment(
         run=real.real_photographs,
         jobs=lambda preset, seeds, device: list(real.photograph_jobs(preset, seeds, device).values()),
+    ),
+    "relief_convergence": Experiment(
+        run=relief_convergence.relief_convergence,
+        jobs=lambda preset, seeds, device: list(relief_convergence.convergence_jobs(preset, seeds, device).values()),
+    ),
+    "relief_judges": Experiment(
+        run=relief_judges.relief_judges,
+        jobs=lambda preset, seeds, device: list(relief_judges.judge_jobs(preset, seeds, device).values()),
+    ),
+    "relief_shortcuts": Experiment(
+        run=relief_shortcuts.relief_shortcuts,
+        jobs=lambda preset, seeds, device: list(relief_shortcuts.shortcut_jobs(preset, seeds, device).values()),
     ),
     "tour": Experiment(run=tour.tour, jobs=tour.jobs),
     "tml_fig6": Experiment(

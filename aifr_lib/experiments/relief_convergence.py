@@ -1,0 +1,173 @@
+"""How hard relief faces are: plain networks, scored on people of the validation split and on nobody else.
+
+Four trainings with ArcFace: a small MobileFaceNet, the same for twice as long, a larger network, and the small one on
+training people whose pictures span decades, for whom age is no problem that training hides. No method of any paper
+takes part: difficulty is set before methods are compared.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from aifr_lib.config import Calibration, Preset, Recognition
+from aifr_lib.data import relief
+from aifr_lib.experiments import recognise
+from aifr_lib.experiments.jobs import Job, reproduce
+from aifr_lib.reporting.artefacts import Artefact, Measured, Row
+from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
+from aifr_lib.reporting.seeds import paired, student_t
+from aifr_lib.training.engine import LOG, accelerator_for
+from aifr_lib.training.recognition import train
+
+ID = "relief_convergence"
+RECIPE, RECIPE_VERSION = "calibration", 1
+ACROSS_AGE = "relief-agedb"
+BASELINE, LONGER, TEACHER, WIDE = "baseline", "twice the epochs", "larger network", "wide span of ages"
+GAIN = "points above the baseline"
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What must hold on cross-age pairs before the data set is frozen: a number of the table between two others."""
+
+    what: str
+    training: str
+    metric: str
+    low: float
+    high: float
+
+
+# The one place where the wanted difficulty stands.
+CONDITIONS = (
+    Condition("The baseline is neither lost nor done, %", BASELINE, "accuracy", 80.0, 92.0),
+    Condition("It has converged: doubling the epochs moves it by less than one point", LONGER, GAIN, -1.0, 1.0),
+    Condition("There is room above it: a larger network gains at least three points", TEACHER, GAIN, 3.0, 100.0),
+)
+
+
+def trainings(calibration: Calibration) -> dict[str, Recognition]:
+    """The four trainings by name; the last three differ from the first in one thing each."""
+    plain = calibration.train
+    return {
+        BASELINE: plain,
+        LONGER: plain.model_copy(update={"epochs": 2 * plain.epochs}),
+        TEACHER: calibration.teacher,
+        WIDE: plain.model_copy(update={"relief": plain.relief.model_copy(update={"span": "wide"})}),
+    }
+
+
+def relief_convergence(
+    preset: Preset,
+    *,
+    seeds: Sequence[int] | None = None,
+    device: str | None = None,
+    compute: bool = True,
+    fresh: bool = False,
+    out: str | Path | None = None,
+) -> Artefact:
+    """Accuracy on each list of validation pairs by training, and the points above the baseline, paired by seed.
+
+    Intervals are Student's t over seeds; with one seed the accuracy's interval resamples people.
+    """
+    calibration = preset.relief_card.calibration
+
+    def rows(runs: Mapping[Place, Run]) -> Iterator[Row]:
+        for training, name in product(trainings(calibration), calibration.train.relief.pair_lists):
+            keys = {"training": training, "set": name}
+            yield Row(keys=keys, metric="accuracy", measured=accuracy(runs, training, name))
+            if training != BASELINE:
+                yield Row(keys=keys, metric=GAIN, measured=gain(runs, training, name))
+
+    jobs = convergence_jobs(preset, seeds, device)
+    data = next(iter(jobs.values())).spec.data
+    return reproduce(ID, preset, jobs, rows, data=data, compute=compute, fresh=fresh, out=out)
+
+
+def convergence_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
+    """The runs by (training, seed), a seed of all four trainings after the other."""
+    calibration = preset.relief_card.calibration
+    return {
+        (training, seed): job(config.model_copy(update={"seed": seed}), device)
+        for seed in (calibration.seeds if seeds is None else seeds)
+        for training, config in trainings(calibration).items()
+    }
+
+
+def job(config: Recognition, device: str | None = None) -> Job:
+    """One training, scored on validation people. Its name holds no test picture: none is looked at."""
+    settings = config.relief
+    digests = [
+        relief.digest(
+            "train",
+            size=settings.size,
+            identities=settings.train_identities,
+            per_identity=settings.train_per_identity,
+            span=settings.span,
+        )
+    ]
+    digests += [
+        relief.digest(
+            "validation",
+            size=settings.size,
+            identities=settings.test_identities,
+            per_identity=settings.test_per_identity,
+            view=view,
+        )
+        for view in sorted({relief.PAIR_LISTS[name].view for name in settings.pair_lists})
+    ]
+    spec = RunSpec(
+        recipe=RECIPE,
+        recipe_version=RECIPE_VERSION,
+        seed=config.seed,
+        values=config.model_dump(mode="json", exclude={"seed"}),
+        data=DataId(name="relief faces", version=relief.VERSION, hash="-".join(digests)),
+    )
+    return Job(spec, lambda folder: compute_run(config, folder, device))
+
+
+def compute_run(config: Recognition, folder: Path, device: str | None = None) -> Result:
+    """Train, then protocol P1 on validation pairs; scores and summary as ``recognise.score`` gives them."""
+    started = time.perf_counter()
+    trained = train(config, folder, device=device)
+    target = str(accelerator_for(device, "no").device)
+    scores, summary = recognise.score(trained.backbone, config, target, split="validation")
+    summary |= {"loss": trained.scalars.get("loss"), "images_per_s": trained.scalars["images_per_s"]}
+    log = (folder / LOG).read_text(encoding="utf-8").splitlines()
+    return Result(scores, summary, target, time.perf_counter() - started, log)
+
+
+def accuracy(runs: Mapping[Place, Run], training: str, name: str) -> Measured | None:
+    """Mean over seeds; None where no run is there."""
+    found = _of(runs, training)
+    if len(found) == 1:
+        ((seed, run),) = found.items()
+        value, ends = run.summary["accuracy"][name], tuple(run.summary["interval"][name])
+        return Measured(mean=value, ci95=ends, interval="identities", per_seed={seed: value})
+    return student_t({seed: run.summary["accuracy"][name] for seed, run in found.items()}) if found else None
+
+
+def gain(runs: Mapping[Place, Run], training: str, name: str) -> Measured | None:
+    """Points above the baseline over the seeds that both have; None where there is none."""
+    ours, base = (
+        {seed: run.summary["accuracy"][name] for seed, run in _of(runs, which).items()}
+        for which in (training, BASELINE)
+    )
+    if not set(ours) & set(base):
+        return None
+    return student_t({seed: ours[seed] - base[seed] for seed in paired(ours, base).seeds})
+
+
+def decision(artefact: Artefact) -> list[tuple[Condition, Measured | None, bool | None]]:
+    """Each condition, what was measured on cross-age pairs, and whether it holds (None: not measured)."""
+    found = {(row.keys["training"], row.metric): row.measured for row in artefact.rows if row.keys["set"] == ACROSS_AGE}
+    measured = [(condition, found.get((condition.training, condition.metric))) for condition in CONDITIONS]
+    return [(one, value, None if value is None else one.low <= value.mean <= one.high) for one, value in measured]
+
+
+def _of(runs: Mapping[Place, Run], training: str) -> dict[int, Run]:
+    return {seed: run for (which, seed), run in runs.items() if which == training}

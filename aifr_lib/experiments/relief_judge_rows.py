@@ -1,0 +1,148 @@
+"""What the outside judges' runs come to: rows of numbers, what relief faces must reach, the figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from aifr_lib.evaluation.intervals import Interval, Statistic, clustered_bootstrap, mean_interval
+from aifr_lib.reporting import plots
+from aifr_lib.reporting.artefacts import Artefact, Measured, Row
+
+UNKNOWN = -1.0  # an age or a gap, in runs
+GAPS = {"under 15 years": (0, 15), "15–29 years": (15, 30), "30 years and more": (30, np.inf)}
+NEAR, FAR = "under 15 years", "30 years and more"
+DECADES = {f"{low}–{low + 9} years": (low, low + 10) for low in range(0, 80, 10)}
+LEAST_PAIRS = 10  # of either kind, for an AUC
+FOUND, AUC, FALL, TOLD = "faces found, %", "AUC", "AUC lost across age", "years told, mean"
+# What relief faces must reach, (judge, over, metric) → lowest value. This is the one place where it stands.
+WANTED = {
+    ("MTCNN", "all", FOUND): 99.0,
+    ("SFace", NEAR, AUC): 0.97,
+    ("SFace", FAR, FALL): 0.03,
+    ("age judge", "all", "corr"): 0.6,
+}
+NAMES = {"relief": "relief faces", "orl": "ORL", "fgnet": "FG-NET"}
+Scores = Mapping[str, np.ndarray]
+
+
+def judge_rows(scores: Scores, data: str) -> Iterator[Row]:
+    """The numbers of one data set from its run; ages and gaps only where they are known."""
+    found, identity = scores["picture_found"], scores["picture_identity"]
+    ends = mean_interval(found, identity)
+    yield _row(data, "MTCNN", "all", FOUND, 100 * found.mean(), Interval(100 * ends.low, 100 * ends.high))
+    yield _row(data, "MTCNN", "all", "pictures", len(found))
+    yield from _pair_rows(scores, data)
+    yield from _age_rows(scores, data)
+
+
+def unmeasured(data: str) -> Iterator[Row]:
+    """The rows that matter, for a data set that is not here."""
+    for judge, over, metric in WANTED if data != "orl" else (("MTCNN", "all", FOUND), ("SFace", "all", AUC)):
+        yield Row(keys={"data": NAMES[data], "judge": judge, "over": over}, metric=metric)
+
+
+def _pair_rows(scores: Scores, data: str) -> Iterator[Row]:
+    score, same, gap = scores["pair_score"].astype(np.float64), scores["pair_same"], scores["pair_gap"]
+    people = scores["pair_a"], scores["pair_b"]
+    bins = {name: (gap >= low) & (gap < high) for name, (low, high) in GAPS.items()}
+    parts = {"all": np.ones(len(gap), dtype=bool), **bins}
+    told = {}
+    for name, inside in parts.items():
+        if min((inside & same).sum(), (inside & ~same).sum()) < LEAST_PAIRS:
+            continue
+        statistic = auc_statistic(score[inside], same[inside])
+        told[name] = float(statistic(np.ones((1, inside.sum())))[0])
+        ends = clustered_bootstrap(statistic, people[0][inside], people[1][inside])
+        yield _row(data, "SFace", name, AUC, told[name], ends)
+        yield _row(data, "SFace", name, "genuine pairs", int((inside & same).sum()))
+    if {NEAR, FAR} <= set(told):
+        near, far = (auc_statistic(score[bins[name]], same[bins[name]]) for name in (NEAR, FAR))
+        ends = clustered_bootstrap(lambda w: near(w[:, bins[NEAR]]) - far(w[:, bins[FAR]]), *people)
+        yield _row(data, "SFace", FAR, FALL, told[NEAR] - told[FAR], ends)
+
+
+def _age_rows(scores: Scores, data: str) -> Iterator[Row]:
+    known = (scores["picture_age"] > UNKNOWN) & (scores["picture_told"] > UNKNOWN)
+    if known.sum() < LEAST_PAIRS:
+        return
+    age, told = scores["picture_age"][known].astype(np.float64), scores["picture_told"][known].astype(np.float64)
+    people = scores["picture_identity"][known]
+    statistic = correlation_statistic(age, told)
+    correlation = float(statistic(np.ones((1, len(age))))[0])
+    yield _row(data, "age judge", "all", "corr", correlation, clustered_bootstrap(statistic, people))
+    error = np.abs(age - told)
+    yield _row(data, "age judge", "all", "mae", error.mean(), mean_interval(error, people))
+    for name, (low, high) in DECADES.items():
+        inside = (age >= low) & (age < high)
+        if inside.sum() >= LEAST_PAIRS:
+            yield _row(data, "age judge", name, TOLD, told[inside].mean(), mean_interval(told[inside], people[inside]))
+
+
+def auc_statistic(scores: np.ndarray, same: np.ndarray) -> Statistic:
+    """Area under the ROC of scores [P] as a statistic of weights [R, P] of the pairs; ties count one half.
+
+    NaN where one kind has no weight.
+    """
+    genuine, impostor = np.flatnonzero(same), np.flatnonzero(~same)
+    impostor = impostor[np.argsort(scores[impostor], kind="stable")]
+    below, upto = (np.searchsorted(scores[impostor], scores[genuine], side) for side in ("left", "right"))
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        lower = np.pad(weights[:, impostor].cumsum(axis=1), ((0, 0), (1, 0)))
+        won = (weights[:, genuine] * (lower[:, below] + lower[:, upto]) / 2).sum(axis=1)
+        total = weights[:, genuine].sum(axis=1) * lower[:, -1]
+        return np.divide(won, total, out=np.full(len(total), np.nan), where=total > 0)
+
+    return statistic
+
+
+def correlation_statistic(x: np.ndarray, y: np.ndarray) -> Statistic:
+    """Pearson's correlation of x and y [P] as a statistic of weights [R, P]; NaN where either does not vary."""
+    x, y = x - x.mean(), y - y.mean()
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        share = weights / weights.sum(axis=1, keepdims=True)
+        mean_x, mean_y = share @ x, share @ y
+        covariance = share @ (x * y) - mean_x * mean_y
+        spread = (share @ x**2 - mean_x**2) * (share @ y**2 - mean_y**2)
+        return np.divide(covariance, np.sqrt(spread), out=np.full(len(spread), np.nan), where=spread > 1e-12)
+
+    return statistic
+
+
+def judge_figure(artefact: Artefact) -> Figure:
+    """Left: AUC of SFace against the age gap. Right: the years the age judge tells against the decade of life."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+    panels = (
+        ("SFace", AUC, list(GAPS), "years between the pictures"),
+        ("age judge", TOLD, list(DECADES), "true age, years"),
+    )
+    names = list(dict.fromkeys(str(row.keys["data"]) for row in artefact.rows))
+    for axis, (judge, metric, bins, label) in zip(axes, panels, strict=True):
+        for number, name in enumerate(names):
+            wanted = {"data": name, "judge": judge}
+            rows = [row for row in artefact.rows if row.metric == metric and wanted.items() <= row.keys.items()]
+            points = [(bins.index(str(r.keys["over"])), r.measured) for r in rows if r.keys["over"] in bins]
+            there = [(place, one.mean, *(one.ci95 or (one.mean, one.mean))) for place, one in points if one]
+            if there:
+                x, y, low, high = np.array(there).T
+                style = {"color": plots.PALETTE[number], "marker": plots.MARKERS[number], "capsize": 3}
+                axis.errorbar(x + 0.06 * number, y, (y - low, high - y), label=name, **style)
+        axis.set(xlabel=label, ylabel=f"{judge}: {metric}")
+        axis.set_xticks(range(len(bins)), [name.removesuffix(" years") for name in bins])
+        if axis.has_data():
+            axis.legend()
+    axes[1].plot(range(len(DECADES)), [10 * k + 5 for k in range(len(DECADES))], color="0.6", linestyle=":", zorder=0)
+    return figure
+
+
+def _row(data: str, judge: str, over: str, metric: str, value: float, ends: Interval | None = None) -> Row:
+    # One person alone cannot be resampled: the number stands without an interval.
+    known = ends is not None and bool(np.isfinite(ends).all())
+    interval = (float(ends[0]), float(ends[1])) if ends is not None and known else None
+    measured = Measured(mean=float(value), ci95=interval, interval="identities" if interval else None)
+    return Row(keys={"data": NAMES[data], "judge": judge, "over": over}, metric=metric, measured=measured)

@@ -1,0 +1,79 @@
+"""Difficulty: four trainings on validation people, the points between them, what must hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from aifr_lib.config import load_preset
+from aifr_lib.data import relief
+from aifr_lib.experiments import recognise, relief_convergence
+from aifr_lib.experiments.relief_convergence import BASELINE, GAIN, LONGER, TEACHER, WIDE
+from aifr_lib.reporting.runs import Git, Run
+
+
+def run_of(job, accuracy: float) -> Run:
+    summary = {"accuracy": {"relief-agedb": accuracy}, "interval": {"relief-agedb": [accuracy - 3, accuracy + 2]}}
+    return Run(job.spec.key, job.spec, {}, summary, "cpu", {}, Git(), 1.0)
+
+
+@pytest.fixture
+def runs():
+    preset = load_preset("classroom")
+    jobs = relief_convergence.convergence_jobs(preset)
+    base = {BASELINE: 86.0, LONGER: 86.5, TEACHER: 90.0, WIDE: 94.0}
+    return {(training, seed): run_of(job, base[training] + seed) for (training, seed), job in jobs.items()}
+
+
+def test_trainings_differ_in_one_thing_and_each_run_in_its_name() -> None:
+    preset = load_preset("classroom")
+    found = relief_convergence.trainings(preset.relief_card.calibration)
+    plain = found[BASELINE].model_dump()
+    assert plain["loss"] == "arcface" and plain["alpha"] == 0
+    assert {k for k, v in found[LONGER].model_dump().items() if v != plain[k]} == {"epochs"}
+    assert found[LONGER].epochs == 2 * found[BASELINE].epochs
+    assert {k for k, v in found[WIDE].relief.model_dump().items() if v != plain["relief"][k]} == {"span"}
+    jobs = relief_convergence.convergence_jobs(preset)
+    assert len({job.spec.key for job in jobs.values()}) == len(jobs) == 4 * 3
+
+
+def test_gains_are_paired_by_seed(runs) -> None:
+    del runs[LONGER, 1]
+    gained = relief_convergence.gain(runs, LONGER, "relief-agedb")
+    assert gained.per_seed == {0: 0.5, 2: 0.5} and gained.mean == 0.5
+    assert relief_convergence.gain({}, LONGER, "relief-agedb") is None
+    assert relief_convergence.accuracy(runs, TEACHER, "relief-agedb").per_seed == {0: 90, 1: 91, 2: 92}
+    single = {place: run for place, run in runs.items() if place[1] == 0}
+    alone = relief_convergence.accuracy(single, TEACHER, "relief-agedb")
+    assert (alone.mean, alone.ci95, alone.interval) == (90.0, (87.0, 92.0), "identities")
+
+
+@pytest.mark.parametrize(("longer", "holds"), [(0.9, True), (1.1, False), (-1.1, False)])
+def test_the_decision_is_computed_from_the_table(runs, monkeypatch, longer: float, holds: bool) -> None:
+    for (training, seed), run in list(runs.items()):
+        if training == LONGER:
+            runs[training, seed] = run_of(run, 86.0 + longer + seed)
+    monkeypatch.setattr("aifr_lib.experiments.jobs.gather", lambda *_, **__: runs)
+    preset = load_preset("classroom", {"relief_card.calibration.train.relief.pair_lists": ["relief-agedb"]})
+    artefact = relief_convergence.relief_convergence(preset, compute=False)
+    told = {condition.training: (value, verdict) for condition, value, verdict in relief_convergence.decision(artefact)}
+    assert told[BASELINE][1] is True and told[BASELINE][0].mean == pytest.approx(87)
+    assert told[LONGER][1] is holds and told[LONGER][0].mean == pytest.approx(longer)
+    assert told[TEACHER][1] is True
+    assert sum(row.metric == GAIN for row in artefact.rows) == 3
+
+
+def test_no_test_picture_is_looked_at(tmp_path, monkeypatch) -> None:
+    seen = set()
+    load = relief.load
+
+    def watched(split, **options):
+        seen.add(split)
+        return load(split, **options)
+
+    monkeypatch.setattr(relief, "load", watched)
+    recognise.faces.cache_clear()
+    preset = load_preset("smoke")
+    artefact = relief_convergence.relief_convergence(preset, out=tmp_path)
+    assert seen <= {"train", "validation"} and "validation" in seen
+    assert all(row.measured for row in artefact.rows)
+    assert [verdict for *_, verdict in relief_convergence.decision(artefact)].count(None) == 0
