@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from tqdm import tqdm
 
 from aifr_lib.data.images import Images
@@ -33,6 +34,8 @@ def embed(
     pictures: Images, or uint8 [N, H, W, 3] RGB; may be a memory map larger than the memory.
     batch_size: changes speed and memory, and the result by rounding only.
     device: where to run (a module is moved there); by default where the module's parameters lie, else CPU.
+        Under several processes (``torchrun``) each embeds its share of the batches, and all return all embeddings,
+        in order: the array of one process.
     progress: a bar, shown if it takes longer than two seconds.
     Errors: TypeError for pictures that are not uint8 [N, H, W, 3]; ValueError, naming the records, where an
         output is not [B, D] or holds NaN or infinity.
@@ -47,16 +50,17 @@ def embed(
         raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
     names = pictures.labels["record"].to_numpy() if isinstance(pictures, Images) else np.arange(len(pixels))
     where = _place(model, device)
+    share, others = _shares(len(pixels), batch_size)
     out: Tensor | None = None
     with torch.inference_mode(), evaluating(model):
         for start in tqdm(
-            range(0, len(pixels), batch_size),
+            range(share.start, share.stop, batch_size),
             desc="embeddings",
             unit="batch",
             delay=BAR_AFTER,
             disable=not progress,
         ):
-            rows = slice(start, start + batch_size)
+            rows = slice(start, min(start + batch_size, share.stop))
             x = to_input(_upload(pixels[rows], where))
             e = torch.as_tensor(model(x))
             if flip:
@@ -69,10 +73,9 @@ def embed(
                 )
             # The results stay on the device until the end: a copy a batch would wait for each batch.
             if out is None:
-                out = torch.empty(len(pixels), width, dtype=torch.float32, device=e.device)
-            out[rows] = e
-    assert out is not None
-    embeddings = out.cpu().numpy()
+                out = torch.empty(len(share), width, dtype=torch.float32, device=e.device)
+            out[rows.start - share.start : rows.stop - share.start] = e
+    embeddings = _gathered(out, others).cpu().numpy()
     bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
     if len(bad):
         raise ValueError(f"the model gave NaN or infinity for {len(bad)} of {len(names)} records: {listed(names[bad])}")
@@ -90,6 +93,33 @@ def normalise(embeddings: np.ndarray) -> np.ndarray:
     if len(zero):
         raise ValueError(f"embeddings: {len(zero)} rows are zero and have no direction (rows {listed(zero)})")
     return embeddings / length
+
+
+def _shares(count: int, batch_size: int) -> tuple[range, list[int]]:
+    """The rows that this process embeds, and how many each process does: whole batches, so that none differs."""
+    processes, rank = 1, 0
+    if distributed.is_available() and distributed.is_initialized():
+        processes, rank = distributed.get_world_size(), distributed.get_rank()
+    batches = -(-count // batch_size)
+    ends = [min(count, batches * n // processes * batch_size) for n in range(processes + 1)]
+    return range(ends[rank], ends[rank + 1]), [b - a for a, b in pairwise(ends)]
+
+
+def _gathered(own: Tensor | None, counts: list[int]) -> Tensor:
+    """The embeddings of all processes in the order of their shares; ``own`` is None where a process had no rows."""
+    if len(counts) == 1:
+        assert own is not None
+        return own
+    where = torch.device("cuda", torch.cuda.current_device()) if distributed.get_backend() == "nccl" else "cpu"
+    width = torch.tensor([0 if own is None else own.shape[1]], device=where)
+    distributed.all_reduce(width, distributed.ReduceOp.MAX)
+    # Collectives move equal shapes: each share is padded to the longest and cut again.
+    padded = torch.zeros(max(counts), int(width), device=where)
+    if own is not None:
+        padded[: len(own)] = own
+    parts = [torch.empty_like(padded) for _ in counts]
+    distributed.all_gather(parts, padded)
+    return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
 
 
 def _place(model: nn.Module | Callable, device: torch.device | str | None) -> torch.device:

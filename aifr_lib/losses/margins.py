@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 from aifr_lib.config import ConfigError, choose, nearest
@@ -114,8 +114,8 @@ class AdaFace(MarginHead):
 
     Quality is the norm of the embedding, clipped to [.001, 100], detached and standardised by running
     statistics: z = clip(h (|f| - mean) / (std + .001), -1, 1). In training each forward first moves ``mean``
-    and ``std`` (from 20 and 100) by ``t_alpha`` towards those of its batch, per process; in evaluation they
-    stand still. The angle stays within [.001, pi - .001], as in the published code.
+    and ``std`` (from 20 and 100) by ``t_alpha`` towards those of its batch, that of all processes together;
+    in evaluation they stand still. The angle stays within [.001, pi - .001], as in the published code.
     """
 
     mean: Tensor
@@ -141,15 +141,25 @@ class AdaFace(MarginHead):
         """z ``[B, 1]`` in [-1, 1]; in training the running statistics move first."""
         norms = embedding.float().norm(dim=1, keepdim=True).clamp(1e-3, 100)
         if self.training:
-            self.mean.lerp_(norms.mean(), self.t_alpha)
+            batch = over_processes(norms)
+            self.mean.lerp_(batch.mean(), self.t_alpha)
             # One picture has no sample deviation; 0 instead of NaN, which would stay in ``std`` for good.
-            self.std.lerp_(norms.std(correction=min(1, len(norms) - 1)), self.t_alpha)
+            self.std.lerp_(batch.std(correction=min(1, len(batch) - 1)), self.t_alpha)
         return (self.h * (norms - self.mean) / (self.std + 1e-3)).clamp(-1, 1)
 
     def target(self, cosine: Tensor, embedding: Tensor) -> Tensor:
         z = self.quality(embedding)
         angle = (torch.acos(cosine) - self.m * z).clamp(1e-3, math.pi - 1e-3)
         return torch.cos(angle) - (self.m + self.m * z)
+
+
+def over_processes(rows: Tensor) -> Tensor:
+    """The rows [B, …] of all processes, [B · processes, …], without gradient; each must bring equally many."""
+    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)
 
 
 HEADS: dict[str, type[MarginHead]] = {

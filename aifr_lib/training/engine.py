@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
@@ -149,8 +149,10 @@ def fit(
             bar.update(plan.batch)
 
             logging = step % plan.log_every == 0 or step == plan.steps
-            saving = step == plan.steps or time.perf_counter() - saved > plan.checkpoint_every or stop.asked
-            if logging or saving or step % check_every == 0:
+            checking = step % check_every == 0
+            stopping = (checking or accelerator.num_processes == 1) and asked_anywhere(stop.asked, accelerator)
+            saving = step == plan.steps or time.perf_counter() - saved > plan.checkpoint_every or stopping
+            if logging or saving or checking:
                 scalars = check_finite(unchecked, records)
                 unchecked.clear()
             if logging and accelerator.is_main_process:
@@ -162,8 +164,12 @@ def fit(
             if saving:
                 save(out, objective, stepper, accelerator, plan, step)
                 saved = time.perf_counter()
-            if stop.asked:
+            if stopping:
                 raise Stopped(f"stopped at step {step} of {plan.steps}; run the same command again to go on")
+    if accelerator.num_processes > 1:
+        # Running statistics are those of the process that wrote the checkpoint: one network comes out, not several.
+        for buffer in objective.buffers():
+            distributed.broadcast(buffer, src=0)
     seconds = time.perf_counter() - started
     return {**scalars, "seconds": seconds, "images_per_s": (step - first) * plan.batch / max(seconds, 1e-9)}
 
@@ -213,6 +219,13 @@ def stop_signals() -> Iterator[_Stop]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def asked_anywhere(asked: bool, accelerator: Accelerator) -> bool:
+    """Whether any process was asked to stop: one that stopped alone would leave the others waiting for its gradient."""
+    if accelerator.num_processes == 1:
+        return asked
+    return bool(accelerator.gather(torch.tensor([asked], device=accelerator.device)).any())
 
 
 def save(out: Path, objective: nn.Module, optimiser: Any, accelerator: Accelerator, plan: Plan, step: int) -> None:

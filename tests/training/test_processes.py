@@ -1,0 +1,146 @@
+"""Two processes do what one does: training, a stop, a checkpoint taken over, embeddings. One launch shows it all."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_images
+from torch import distributed, nn
+
+from aifr_lib.config import Recognition
+from aifr_lib.evaluation.embeddings import embed
+from aifr_lib.losses import margins
+from aifr_lib.models import build
+from aifr_lib.training import recognition
+from aifr_lib.training.engine import CHECKPOINT, Stopped
+
+CONFIG = Recognition(
+    input_hw=(16, 16), width=0.25, embedding=16, loss="adaface", batch=8, epochs=3, drops=(), lr=0.02, precision="no"
+)
+STOP = 3
+
+
+def faces():
+    """Symmetric pictures, since each process draws its own mirroring."""
+    images = make_images()
+    images.pixels[:, :, 8:] = images.pixels[:, :, 7::-1]
+    return images
+
+
+def without_norms(build_backbone):
+    """Backbones without batch norm, whose statistics are those of each process's part of the batch."""
+
+    def built(config):
+        network = build_backbone(config)
+        for part in list(network.modules()):
+            for name, child in part.named_children():
+                if isinstance(child, nn.BatchNorm2d | nn.BatchNorm1d):
+                    setattr(part, name, nn.Identity())
+        return network
+
+    return built
+
+
+def train(out: Path, stop_at: int | None = None) -> None:
+    """Train into ``out``; ``stop_at``: the last process alone is told to stop there."""
+    whole, objective = recognition.backbone, recognition.objective
+    last = int(os.environ.get("RANK", 0)) == int(os.environ.get("WORLD_SIZE", 1)) - 1
+
+    def watched(config, classes):
+        module = objective(config, classes)
+        calls = iter(range(1, 1000))
+
+        def stop(*_):
+            if next(calls) == stop_at and last:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        module.register_forward_pre_hook(stop)
+        return module
+
+    recognition.backbone, recognition.objective = without_norms(whole), watched
+    try:
+        recognition.train(CONFIG, out, device="cpu", progress=False, images=faces())
+    except Stopped as stopped:
+        assert f"stopped at step {stop_at} of" in str(stopped)
+    finally:
+        recognition.backbone, recognition.objective = whole, objective
+
+
+def checkpoint(out: Path) -> dict:
+    return torch.load(out / CHECKPOINT, weights_only=True)
+
+
+def embeddings(count: int, batch: int) -> np.ndarray:
+    torch.manual_seed(1)
+    network = build("mobilefacenet", input_hw=(16, 16), width=0.125, embedding=8).eval()
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 16, 16, 3), dtype=np.uint8)
+    return embed(network, pixels, batch_size=batch)
+
+
+SHARES = [(19, 4), (8, 4), (3, 4), (16, 8)]
+
+
+def in_each_process(out: Path) -> None:
+    train(out / "two", stop_at=STOP)
+    rank = distributed.get_rank()
+    assert distributed.get_world_size() == 2 and distributed.get_backend() == "gloo"
+    for count, batch in SHARES:
+        np.save(out / f"{count}-{batch}-{rank}.npy", embeddings(count, batch))
+    head = margins.build("adaface", 4, 3)
+    rows = torch.arange(12.0).view(6, 2)[rank::2].repeat(1, 2)
+    head.train()
+    head.quality(rows)
+    torch.save({"mean": head.mean, "std": head.std}, out / f"head-{rank}.pt")
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory):
+    out = tmp_path_factory.mktemp("processes")
+    script = out / "both.py"
+    lines = ("import sys", "from pathlib import Path", "import training.test_processes as t")
+    script.write_text("\n".join([*lines, "t.in_each_process(Path(sys.argv[1]))"]))
+    tests = str(Path(__file__).resolve().parents[1])
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    environment = {**os.environ, "PYTHONPATH": tests, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*launch, str(script), str(out)], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+def test_two_processes_stop_together_with_the_weights_of_one_and_one_goes_on(launched, tmp_path):
+    """One process alone was told to stop. AdaFace's running statistics are part of the state that is compared."""
+    train(tmp_path / "one", stop_at=STOP)
+    half, both = checkpoint(tmp_path / "one"), checkpoint(launched / "two")
+    assert half["step"] == both["step"] == STOP
+    assert {"head.mean", "head.std"} <= both["objective"].keys()
+    for name, value in half["objective"].items():
+        torch.testing.assert_close(both["objective"][name], value, rtol=1e-4, atol=1e-6)
+    for out in (launched / "two", tmp_path / "one"):
+        train(out)
+    alone, whole = checkpoint(launched / "two"), checkpoint(tmp_path / "one")
+    assert alone["step"] == whole["step"] == 6
+    for name, value in whole["objective"].items():
+        torch.testing.assert_close(alone["objective"][name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_embeddings_of_two_processes_are_those_of_one_in_order(launched):
+    for count, batch in SHARES:
+        expected = embeddings(count, batch)
+        for rank in range(2):
+            assert np.array_equal(np.load(launched / f"{count}-{batch}-{rank}.npy"), expected), (count, batch, rank)
+
+
+def test_adaface_sees_the_norms_of_all_processes(launched):
+    one = margins.build("adaface", 4, 3).train()
+    one.quality(torch.arange(12.0).view(6, 2).repeat(1, 2))
+    for rank in range(2):
+        stored = torch.load(launched / f"head-{rank}.pt", weights_only=True)
+        torch.testing.assert_close(stored["mean"], one.mean)
+        torch.testing.assert_close(stored["std"], one.std)
