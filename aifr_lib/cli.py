@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from aifr_lib import cli_data
 from aifr_lib.config import (
     PRESETS,
     ConfigError,
@@ -54,6 +55,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(cli_data.app, name="data")
 
 PresetName = Annotated[str, typer.Option("--preset", help=f"Size of the experiments: {', '.join(PRESETS)}.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps … (default: the best there is).")]

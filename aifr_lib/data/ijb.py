@@ -91,6 +91,13 @@ def _fields(text: str, count: int, expected: str) -> list[str]:
     return fields
 
 
+PARSERS: dict[str, Callable[[str], None]] = {
+    "ijb-media": _media,
+    "ijb-pairs": _template_pair,
+    "ijb-landmarks": _landmarks,
+}
+
+
 def _table(kind: str, path: str | Path, columns: dict[str, pa.DataType], parse: Callable[[str], None]) -> pd.DataFrame:
     def make() -> pa.Table:
         why = "its lines are not as expected"

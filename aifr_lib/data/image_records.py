@@ -36,9 +36,9 @@ Problems = list[tuple[int, str]]
 def read_table(path: str | Path, *, progress: bool = True) -> pa.Table:
     """The pictures of a ``.rec`` file in the order of its ``.idx``, or of the file where there is none.
 
-    Columns: key int64 (from the ``.idx``, else the record's place in the file); offset and size int64, where the
-    encoded picture lies (for a record in parts: where the record begins, and SPLIT); identity int64; age float32 (NaN
-    unknown); gender int8 (−1 unknown).
+    Columns: key int64 (from the ``.idx``, else the record's place in the file); offset int64 and size int32, where
+    the encoded picture lies (for a record in parts: where the record begins, and SPLIT); identity int64; age float32
+    (NaN unknown); gender int8 (−1 unknown).
     Errors: BadFile that names the first record at fault; FileNotFoundError.
     """
     file = RecordFile(path)
@@ -127,6 +127,7 @@ def _examine(file: RecordFile, offsets: np.ndarray) -> tuple[dict[str, np.ndarra
     known = picture & (count == 3)
     aged = known & (age >= 0) & (age < 200)
     columns["identity"] = np.where(picture & ~wrong, identity, UNKNOWN).astype(np.int64)
+    columns["size"] = columns["size"].astype(np.int32)
     columns["age"] = np.where(aged, age, np.nan).astype(np.float32)
     columns["gender"] = np.where(known & ((gender == 0) | (gender == 1)), gender, UNKNOWN).astype(np.int8)
     return columns, sorted(problems.items())

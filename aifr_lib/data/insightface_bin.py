@@ -22,10 +22,10 @@ from scipy.sparse.csgraph import connected_components
 from aifr_lib.config import atomic_write
 from aifr_lib.data.faults import BadFile
 from aifr_lib.data.images import Images, Pairs
+from aifr_lib.data.lists import folds
 from aifr_lib.data.safe_pickle import Forbidden, loads
 from aifr_lib.data.stored import Members, StoredPixels
 
-FOLDS = 10
 Picture = bytes | np.ndarray
 
 
@@ -89,8 +89,7 @@ def load_bin(path: str | Path) -> tuple[Images, Pairs]:
     pixels = cast("np.ndarray", StoredPixels(Members(path, pictures)))
     images = Images(path.stem, digest.hexdigest()[:16], pixels, labels)
     rows = np.arange(len(pictures))
-    fold = np.repeat(np.arange(FOLDS), [len(part) for part in np.array_split(same, FOLDS)])
-    return images, Pairs(path.stem, rows[::2], rows[1::2], same, fold)
+    return images, Pairs(path.stem, rows[::2], rows[1::2], same, folds(len(same)))
 
 
 def _people(content: list[bytes], same: np.ndarray) -> np.ndarray:

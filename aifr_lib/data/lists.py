@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from aifr_lib.data.faults import BadFile
 from aifr_lib.data.images import Images, Pairs
@@ -26,6 +27,7 @@ from aifr_lib.data.lines import OnFault, numbered, parsed, whole, write_lines
 UNKNOWN = -1
 CHUNK = 1 << 16
 OLDEST = 130
+FOLDS = 10
 SCHEMA = pa.schema([("record", pa.string()), ("identity", pa.int64()), ("age", pa.float32()), ("gender", pa.int8())])
 
 
@@ -82,9 +84,21 @@ def read_image_list(path: str | Path, on_fault: OnFault | None = None) -> pa.Tab
             chunk = []
     chunks.append(_batch(chunk))
     table = pa.Table.from_batches(chunks, SCHEMA)
-    if not table.num_rows and on_fault is None:
-        raise BadFile("the list is empty", path)
+    problems = [BadFile(f"{record} stands more than once", path) for record in repeated(table.column("record"))]
+    if not table.num_rows:
+        problems.append(BadFile("the list is empty", path))
+    for problem in problems:
+        if on_fault is None:
+            raise problem
+        on_fault(problem)
     return table
+
+
+def repeated(records: pa.ChunkedArray) -> list[str]:
+    """The records that stand more than once."""
+    counts = pc.value_counts(records)
+    names: list[str] = counts.field("values").filter(pc.greater(counts.field("counts"), 1)).to_pylist()
+    return names
 
 
 def _batch(rows: list[Listed]) -> pa.RecordBatch:
@@ -186,9 +200,13 @@ def _read_csv(path: str | Path, on_fault: OnFault | None) -> list[Pair]:
     if not pairs and on_fault is None:
         raise BadFile("the list is empty", path)
     if pairs and pairs[0].fold == -1:
-        folds = np.repeat(np.arange(10), [len(part) for part in np.array_split(np.arange(len(pairs)), 10)])
-        pairs = [pair._replace(fold=int(fold)) for pair, fold in zip(pairs, folds, strict=True)]
+        pairs = [pair._replace(fold=int(fold)) for pair, fold in zip(pairs, folds(len(pairs)), strict=True)]
     return pairs
+
+
+def folds(pairs: int) -> np.ndarray:
+    """The fold of each of so many pairs, int64: ten contiguous runs, equal up to one pair."""
+    return np.repeat(np.arange(FOLDS), [len(part) for part in np.array_split(np.empty(pairs), FOLDS)])
 
 
 def write_pairs(path: str | Path, pairs: Iterable[Pair]) -> None:

@@ -49,6 +49,13 @@ FIRST_LINES = (
 )
 
 
+class ScannedImages(Images):
+    """Images whose records a scan has found unique: to look again would cost seconds and a gigabyte at each opening."""
+
+    def __post_init__(self) -> None:
+        pass
+
+
 def kind_of(path: str | Path) -> str:
     """The kind of data set at ``path`` (see above). Errors: FileNotFoundError; BadFile for a file of no known kind."""
     path = Path(path)
@@ -91,7 +98,7 @@ def load(path: str | Path, *, progress: bool = True) -> Images:
         return _load_folder(path, progress)
     path = rec_of(path) if kind == "rec" else path
     table = scanned(path, kind, progress=progress)
-    source = Records(path, table) if kind == "rec" else Files(path.parent, table.column("record"))
+    source = Records.of(path, table) if kind == "rec" else Files(path.parent, table.column("record"))
     return _images(path.stem if path.stem != "train" else path.resolve().parent.name, table, StoredPixels(source))
 
 
@@ -156,9 +163,10 @@ def _images(name: str, table: pa.Table, pixels: StoredPixels) -> Images:
     record = table.column("record") if "record" in table.column_names else pc.cast(table.column("key"), pa.string())
     labels = {"record": record, **{name: table.column(name) for name in table.column_names if name not in LOCATION}}
     frame = pa.table(labels).to_pandas(self_destruct=True)
-    frame["age"] = frame["age"].astype(np.float64)
     # It reads as an array does; Images and their users index it, and nothing else.
-    return Images(name, table.schema.metadata[VERSION].decode(), cast("np.ndarray", pixels), cast(pd.DataFrame, frame))
+    return ScannedImages(
+        name, table.schema.metadata[VERSION].decode(), cast("np.ndarray", pixels), cast(pd.DataFrame, frame)
+    )
 
 
 LOCATION = ("record", "key", "offset", "size")

@@ -33,9 +33,13 @@ class Source(Protocol):
 class Records:
     """Pictures in a ``.rec`` file, at the places that ``image_records.read_table`` found."""
 
-    def __init__(self, path: Path, table: pa.Table):
-        self.file = RecordFile(path)
-        self.key, self.offset, self.size = (table.column(name).to_numpy() for name in ("key", "offset", "size"))
+    def __init__(self, file: RecordFile, key: np.ndarray, offset: np.ndarray, size: np.ndarray):
+        self.file, self.key, self.offset, self.size = file, key, offset, size
+
+    @classmethod
+    def of(cls, path: Path, table: pa.Table) -> Records:
+        """The pictures of ``path`` that its table lists."""
+        return cls(RecordFile(path), *(table.column(name).to_numpy() for name in ("key", "offset", "size")))
 
     def __len__(self) -> int:
         return len(self.key)

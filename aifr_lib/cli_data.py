@@ -1,0 +1,156 @@
+"""The commands ``aifr data …``: look at, check, convert and index the files that data sets come in."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="rich", context_settings={"help_option_names": ["-h", "--help"]}
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DataPath = Annotated[Path, typer.Argument(help="A .rec, .bin, list, pairs or feature file, or a folder.")]
+
+
+@app.callback()
+def data() -> None:
+    """Data sets as files: .rec and .bin, lists, pairs, MegaFace and IJB.
+
+    No mxnet is needed, and nothing in a file is ever executed. What a path
+    holds is seen from its content.
+
+    \b
+    [bold]Examples[/bold]
+      aifr data inspect faces_emore/train.rec
+      aifr data check faces_emore
+      aifr data convert photographs train.rec
+      aifr data index faces_emore
+    """
+
+
+@app.command()
+def inspect(
+    path: DataPath,
+    first: Annotated[int, typer.Option(min=0, help="How many entries to show.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Kind, counts, sizes and the first entries.
+
+    \b
+    [bold]Examples[/bold]
+      aifr data inspect faces_emore/train.rec
+      aifr data inspect lfw.bin --first 2
+      aifr data inspect pairs.txt --json
+    """
+    from aifr_lib.data.describe import describe
+
+    found = describe(path, first=first)
+    if as_json:
+        typer.echo(json.dumps({**found.facts, "first": found.rows}, indent=1, ensure_ascii=False, default=str))
+        return
+    width = max(map(len, found.facts))
+    for name, value in found.facts.items():
+        typer.echo(f"{name.ljust(width)}  {value}")
+    for row in found.rows:
+        typer.echo("  " + "  ".join(f"{name} {value}" for name, value in row.items() if value != ""))
+
+
+@app.command()
+def check(
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders; each is checked.")],
+    splits: Annotated[bool, typer.Option("--splits", help="They are splits of one set: nobody may be in two.")] = False,
+    pictures: Annotated[Path | None, typer.Option(help="Folder of the pictures that a list of pairs names.")] = None,
+    most: Annotated[int, typer.Option("--most", min=1, help="Print at most so many faults of a path.")] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """Find all faults in one pass; exit with 1 if there are any.
+
+    Every record is read and every picture decoded. A fault names the file,
+    the record or line in it, and what was expected. Several feature files
+    must have one dimension; IJB's pairs are held against its templates.
+
+    \b
+    [bold]Examples[/bold]
+      aifr data check faces_emore/train.rec
+      aifr data check train test --splits
+      aifr data check pairs.txt --pictures lfw
+      aifr data check features/*.bin
+    """
+    from aifr_lib.data.check import check as faults_of
+    from aifr_lib.data.check import check_splits, check_together
+
+    streams = [(str(path), faults_of(path, pictures=pictures)) for path in paths]
+    if len(paths) > 1:
+        streams.append(("together", check_together(paths)))
+    if splits:
+        streams.append(("splits", check_splits(paths)))
+    count, shown = 0, []
+    for name, faults in streams:
+        for fault in islice(faults, most):
+            count += 1
+            shown.append({"file": str(fault.path or name), "record": fault.record, "problem": fault.problem})
+            if not as_json:
+                typer.echo(str(fault))
+        if more := sum(1 for _ in faults):
+            count += more
+            typer.echo(f"{name}: and {more} more", err=True)
+    if as_json:
+        typer.echo(json.dumps(shown, indent=1, ensure_ascii=False))
+    typer.secho(f"{count} faults" if count else "no faults", fg=typer.colors.RED if count else None, err=True)
+    if count:
+        raise typer.Exit(1)
+
+
+@app.command()
+def convert(
+    source: DataPath,
+    target: Annotated[Path, typer.Argument(help="NAME.rec, NAME.bin, NAME.txt (a list), or a folder.")],
+    pairs: Annotated[Path | None, typer.Option(help="For a .bin: pairs.txt, or a .csv of pairs.")] = None,
+    jpeg: Annotated[int | None, typer.Option(min=1, max=100, help="Encode what is no JPEG at this quality.")] = None,
+) -> None:
+    """Store the same pictures in another way: folder, .rec, .bin or list.
+
+    Encoded pictures are copied byte by byte; nothing is lost. In a .rec the
+    people are numbered 0, 1, … in the order of their numbers or names. A
+    folder that was begun is gone on with; files appear whole or not at all.
+
+    \b
+    [bold]Examples[/bold]
+      aifr data convert photographs train.rec
+      aifr data convert train.rec photographs
+      aifr data convert lfw lfw.bin --pairs pairs.txt
+      aifr data convert agedb_30.bin agedb_30
+      aifr data convert photographs photographs/list.txt
+    """
+    from aifr_lib.data.convert import convert as write
+
+    written = write(source, target, pairs=pairs, jpeg=jpeg)
+    typer.echo(f"{written.pictures} pictures in {written.path}")
+
+
+@app.command()
+def index(path: DataPath) -> None:
+    """Scan a .rec, a list or a folder once, so that it opens at once later.
+
+    Whatever reads a data set makes the index it lacks; this makes it ahead.
+    It lies in the cache (AIFR_CACHE) and is made again when a file changes.
+
+    \b
+    [bold]Examples[/bold]
+      aifr data index faces_emore
+      aifr data index ms1m/list.txt
+    """
+    from aifr_lib.data import index as indices
+    from aifr_lib.data.sets import SCANS, kind_of, rec_of, scanned
+
+    kind = kind_of(path)
+    if kind not in SCANS:
+        raise ValueError(f"{path} is of kind '{kind}', which is read without an index ({', '.join(SCANS)} have one)")
+    path = rec_of(path) if kind == "rec" else path
+    table = scanned(path, kind)
+    typer.echo(f"{table.num_rows} pictures in {indices.path_of(kind, path)}")
