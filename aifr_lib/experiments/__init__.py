@@ -3,10 +3,14 @@
 ``EXPERIMENTS`` lists them by the id of the table or figure.
 """
 
-from aifr_lib.experiments import real, relief_convergence, relief_judges, relief_shortcuts, tml, tour
+from aifr_lib.experiments import protocols, real, relief_convergence, relief_judges, relief_shortcuts, tml, tour
 from aifr_lib.experiments.jobs import Experiment
 
 EXPERIMENTS: dict[str, Experiment] = {
+    "protocols": Experiment(
+        run=protocols.protocols,
+        jobs=lambda preset, seeds, device: list(protocols.protocol_jobs(preset, seeds, device).values()),
+    ),
     "real_photographs": Experiment(
         run=real.real_photographs,
         jobs=lambda preset, seeds, device: list(real.photograph_jobs(preset, seeds, device).values()),

@@ -40,7 +40,7 @@ def protocol_figure(artefact: Artefact, runs: Runs) -> Figure:
 def roc_panel(axis: Axes, artefact: Artefact, runs: Runs) -> None:
     """A curve for each list; bars are intervals over people at the rates of the table."""
     axis.set_title("P1: are these two one person?")
-    for number, (name, place, prefix) in enumerate(_lists(runs)):
+    for number, (name, place, prefix) in enumerate(lists(runs)):
         score, same, *_ = scored_pairs(runs[place].scores, prefix)
         curve = roc(score, same)
         _roc(axis, curve.far, curve.tar, name, number)
@@ -51,7 +51,7 @@ def roc_panel(axis: Axes, artefact: Artefact, runs: Runs) -> None:
 def det_figure(runs: Runs) -> Figure:
     """The same curves as errors, both axes logarithmic: the detection error trade-off; dots are the EER."""
     figure, axis = plt.subplots(figsize=(6, 4.6), layout="constrained")
-    for number, (name, place, prefix) in enumerate(_lists(runs)):
+    for number, (name, place, prefix) in enumerate(lists(runs)):
         score, same, *_ = scored_pairs(runs[place].scores, prefix)
         curve = roc(score, same)
         drawn = (curve.far > 0) & (curve.frr > 0)
@@ -127,7 +127,7 @@ def gap_panel(axis: Axes, artefact: Artefact) -> None:
     axis.set(xticks=range(len(GAP_NAMES)), xticklabels=GAP_NAMES)
 
 
-def _lists(runs: Runs) -> list[tuple[str, str, str]]:
+def lists(runs: Runs) -> list[tuple[str, str, str]]:
     """Name, place and prefix in its scores of each list of pairs that is here."""
     found = []
     for place, run in runs.items():

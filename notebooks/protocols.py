@@ -1,0 +1,254 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Five ways to ask how good a network is
+#
+# The four papers of this book print numbers between 60 and 99.8 %, and most of them cannot be compared with one
+# another, for they answer different questions. This page takes *one* network through all five protocols behind
+# those numbers. Nothing is trained for it, except the small regression of the last protocol.
+#
+# | | the question | what is compared | in the papers |
+# |---|---|---|---|
+# | **P1** | Are these two one person? | listed pairs, half of them genuine | LFW, AgeDB-30, CALFW, CPLFW, CFP-FP |
+# | **P2** | Who is this, of all the others? | each picture with all others | FG-NET, LogiFace |
+# | **P3** | And among so many strangers? | each pair of one person with a crowd | MegaFace with FG-NET or FaceScrub |
+# | **P4** | Do two *sets* of pictures show one person? | templates: stills and videos pooled | IJB-B, IJB-C |
+# | **P5** | What changed between two pictures? | pairs of one person, a number each | weight, expression, age |
+#
+# Each protocol is a function of embeddings alone. So a network is run once over each picture, and all five are
+# arithmetic on the rows that it gives.
+
+# %% tags=["parameters"]
+preset = "smoke"  # smoke: raw pixels on six people; lesson: SFace on ORL; classroom: SFace on ORL and FG-NET
+seeds = None  # how many seeds; None takes the preset's. A seed draws impostor pairs and folds
+device = None  # "cpu", "cuda"; None takes the best there is
+out = None  # where results go; None is figures/<preset>
+compute = True  # False shows only what was computed before
+fresh = False  # True forgets stored runs
+
+# %% tags=["hide-input"]
+import inspect
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import HTML, Markdown, display
+
+from aifr_lib.config import load_preset
+from aifr_lib.evaluation import change, identification, templates
+from aifr_lib.evaluation.intervals import mean_interval, wilson
+from aifr_lib.evaluation.verification import roc, ten_fold
+from aifr_lib.experiments import protocol_figure, protocols, real
+from aifr_lib.experiments.protocol_rows import scored_pairs
+from aifr_lib.reporting import pages, plots
+
+plots.style()
+settings = load_preset(preset)
+chosen = None if seeds is None else range(seeds)
+
+# %% [markdown]
+# ## The rules, in a few lines each
+#
+# **P1.** A pair is accepted if its two embeddings, scaled to length 1, are near enough. How near is learned on nine
+# tenths of the list and tested on the last tenth, ten times. Toolkits differ in what "near" is: a *squared distance*
+# below a threshold between 0 and 4, or a *cosine* above one between −1 and 1. For unit vectors the first is two minus
+# twice the second, so the accuracies agree and only the thresholds read differently. (Other differences are real:
+# with or without the mirrored picture, standard deviation or standard error.)
+
+# %%
+values = np.array([0.62, 0.55, 0.31, 0.12, 0.48, 0.05, 0.29, 0.11])  # cosines of eight pairs
+same = np.array([True, True, True, False, True, False, True, False])
+folds = np.repeat([0, 1], 4)
+by_cosine = ten_fold(values, same, folds, convention="cosine")
+by_distance = ten_fold(2 - 2 * values, same, folds, convention="squared_l2")
+for judged in (by_cosine, by_distance):
+    print(f"{judged.convention:10}  accuracy {judged.accuracy:.1f} %, thresholds {np.round(judged.fold_threshold, 3)}")
+
+# %% [markdown]
+# **P2.** Every picture in turn is the probe, all others are the gallery. *Rank-1* counts the probes whose nearest
+# picture shows the same person; the curve over ranks (CMC) counts those who are found among the nearest *k*:
+
+# %%
+print(inspect.getsource(identification.cmc))
+
+# %% [markdown]
+# **P3.** One person's picture *i* probes a gallery that holds one other picture *j* of that person and *D* strangers.
+# It is a hit if *j* comes first. Every ordered pair *(i, j)* is tried, so one bad picture spoils many trials. A tie is
+# no hit: a network that maps all faces to one point finds nobody. With a million strangers the comparison is a product
+# of large matrices, done a block at a time; the result is the same whatever the size of a block.
+#
+# **P4.** A template is what one has of a person: photographs, and videos of many frames. Frames of one video are
+# averaged first, so that a long video does not outvote a good photograph; then the media are summed.
+# The length of an embedding stays in the sum: pictures that the network is sure of often have longer ones.
+
+# %%
+two_frames_and_a_photograph = np.array([[1.0, 0.0], [3.0, 0.0], [0.0, 2.0]])
+pooled = templates.pool(two_frames_and_a_photograph, templates=np.array([7, 7, 7]), media=np.array([1, 1, 2]))
+print("template", pooled.ids[0], "is", pooled.vectors[0])
+
+# %% [markdown]
+# **P5.** A regression is trained on pairs of pictures of one person and tested on subjects it has not seen. Three
+# numbers are told: the mean absolute error, the correlation, and how often the *direction* is right. Here a ridge
+# regression sees the difference of the two embeddings and nothing else. It has no constant, so the way back is minus
+# the way there.
+
+# %%
+found = change.change(predicted=[1.0, -2.0, 3.0], true=[2.0, -2.0, -1.0], subjects=[1, 1, 2])
+print(f"MAE {found.mae:.2f}, direction right in {found.accuracy:.0f} %")
+
+# %% [markdown]
+# ## The measurement
+
+# %%
+artefact = protocols.protocols(settings, seeds=chosen, device=device, compute=compute, fresh=fresh, out=out)
+
+# %% tags=["hide-input"]
+runs = protocols.protocol_runs(settings, seeds=chosen, compute=False, out=out)
+embedder = real.NAMES[settings.protocols.embedder]
+sentences = [f"The network on this page: **{embedder}**."]
+for place in protocols.places(settings):
+    if place in runs:
+        summary = runs[place].summary
+        sentences.append(f"- `{place}`: {summary['pictures']} pictures of {summary['people']} people")
+    else:
+        lacking = protocols.missing(settings, place) or "not computed yet"
+        sentences.append(f"- `{place}`: {lacking}")
+if "fgnet" in settings.protocols.photographs:
+    sentences.append("\nOf FG-NET, private photographs, this page shows numbers measured on them and nothing else.")
+display(HTML(pages.stamp(artefact)), Markdown("\n".join(sentences)))
+
+# %% [markdown]
+# ORL has no ages; FG-NET spans childhood to old age. Names that begin with *relief* are drawn faces, made in the manner
+# of the sets they are named after: `relief-agedb` pairs are thirty years apart as AgeDB-30's are, and it is not
+# AgeDB-30. The strangers of P3 are relief faces too: a drawn stranger may be easier to tell from a photograph than a
+# real one, so the numbers of P3 are not MegaFace's.
+#
+# ## What it finds
+#
+# All bars and bands are 95 % intervals, from drawing *people* anew.
+
+# %% tags=["hide-input"]
+figure = protocol_figure.protocol_figure(artefact, runs)
+plt.show()
+
+# %% tags=["hide-input"]
+cells = []
+for row in artefact.rows:
+    if row.keys["gap"] == "all" and row.measured and row.metric != "probes":
+        one = row.measured
+        low, high = one.ci95 or (np.nan, np.nan)
+        extra = [f"{name} {row.keys[name]}" for name in ("distractors", "pictures") if name in row.keys]
+        cells.append(
+            {
+                "protocol": row.keys["protocol"],
+                "data": row.keys["data"],
+                "measure": ", ".join([row.metric, *extra]),
+                "value": f"{one.mean:.1f}" if abs(one.mean) >= 10 else f"{one.mean:.2f}",
+                "95 % interval": "–" if np.isnan(low) else f"{low:.3g} – {high:.3g}",
+            }
+        )
+pd.DataFrame(cells).style.hide()
+
+# %% [markdown]
+# Rates in %, and every number by age gap in `protocols.csv`, beside the figure.
+#
+# ### The same pairs, told as errors
+#
+# Curves of true accepts crowd together near 100 %. The *detection error trade-off* draws what goes wrong instead, both
+# errors on logarithmic axes; where a curve crosses the diagonal both are equal (EER).
+
+# %% tags=["hide-input"]
+if any("_fold" in key for run in runs.values() for key in run.scores):
+    protocol_figure.det_figure(runs)
+    plt.show()
+
+# %% [markdown]
+# ## What it means
+#
+
+# %% tags=["hide-input"]
+overall = [row for row in artefact.rows if row.measured and row.keys["gap"] == "all"]
+measured = {
+    (row.keys["data"], row.keys["protocol"], row.metric, row.keys.get("distractors", row.keys.get("pictures"))): row
+    for row in overall
+}
+
+
+def told(data, protocol, metric, which=None, digits=0):
+    row = measured.get((data, protocol, metric, which))
+    value = row and row.measured.mean
+    return "(not measured here)" if value is None else f"{value:.{digits}f} %"
+
+
+data = next((name for name in ("fgnet", "orl") if name in runs), "orl")
+sizes = sorted(row.keys["distractors"] for row in overall if row.keys["data"] == data and "distractors" in row.keys)
+least, most = (sizes[0], sizes[-1]) if sizes else (None, None)
+sentences = [
+    f"**One network, one set of photographs ({data}), five numbers.** Accuracy {told(data, 'P1', 'accuracy')}, "
+    f"accepted at 1 % false accepts {told(data, 'P1', 'TAR@FAR=1e-2')}, rank-1 {told(data, 'P2', 'rank-1')}, "
+    f"rank-10 {told(data, 'P2', 'rank-10')}, rank-1 among {most} strangers "
+    f"{told(data, 'P3', 'rank-1', most)}. None of them is *the* accuracy of the network.",
+    f"**A crowd costs.** From {least} strangers to {most}, rank-1 goes from "
+    f"{told(data, 'P3', 'rank-1', least)} to {told(data, 'P3', 'rank-1', most)}.",
+    f"**Pictures add up.** With one picture of each template of `relief-ijb`, P4 accepts "
+    f"{told('relief-ijb', 'P4', 'TAR@FAR=1e-1', 'one')} of the genuine pairs at 10 % false accepts; with all of them, "
+    f"pooled, {told('relief-ijb', 'P4', 'TAR@FAR=1e-1', 'all')}. The network is the same.",
+]
+display(Markdown("\n".join(f"- {sentence}" for sentence in sentences)))
+
+# %% [markdown]
+# - **P2 forgives.** Each probe may match *any* of its person's other pictures, so one photograph of nearly the same
+#   day suffices. P3 asks for every two, the hardest as well; it is the one that feels the years.
+# - **P1's accuracy is about an even world.** Half of its pairs are genuine. At a border one in a thousand might not
+#   be, and what matters is TAR at a small FAR. That takes many impostor pairs: with *M* of them, rates below 1/*M*
+#   cannot be seen, and rates below 10/*M* are not told here.
+# - **What helps P1 to P4 may hurt P5.** A network made to ignore what time does to a face should have little left to
+#   predict the change from. ComFace is the paper that wants it back. Beside each error stands that of always
+#   predicting no change: a regression that does not beat it has found nothing.
+#
+# ## Predict, then reveal
+#
+# **1.** P2 and P3 on the same photographs: in P3 with only *ten* strangers the gallery is tiny, in P2 it is the whole
+# set. Which rank-1 is lower? *Predict before you reveal.*
+
+# %% tags=["solution", "hide-input"]
+print(f"{data}: P2 {told(data, 'P2', 'rank-1', digits=1)} in a gallery of all other pictures")
+print(f"{data}: P3 {told(data, 'P3', 'rank-1', least, digits=1)} among {least} drawn strangers")
+print(
+    "P2 asks for the best of a person's other pictures, P3 for every one of them; and P2's strangers are photographs."
+)
+
+# %% [markdown]
+# **2.** The equal error rate lies where both errors are alike. Is the accuracy of P1 simply 100 % minus the EER?
+# *Predict: larger, smaller, or the same?*
+
+# %% tags=["solution", "hide-input"]
+for name, place, prefix in protocol_figure.lists(runs):
+    score, genuine, *_ = scored_pairs(runs[place].scores, prefix)
+    curve = roc(score, genuine)
+    print(f"{name:14} accuracy {told(name, 'P1', 'accuracy', digits=1)}, 100 % minus EER {100 - 100 * curve.eer:.1f} %")
+print("Near, but not the same: accuracy takes the threshold with the fewest errors in all, learned on other folds;")
+print("and on photographs its impostors are matched in age gap to the genuine pairs, those of the curve are not.")
+
+# %% [markdown]
+# **3.** P3 tries every ordered pair, thousands of them for a few dozen people. How much narrower would an interval be
+# that takes those trials as independent? *Predict a factor.*
+
+# %% tags=["solution", "hide-input"]
+if data in runs:
+    hit, people = runs[data].scores["crowd_hit"][-1], runs[data].scores["crowd_identity"]
+    drawn, alone = mean_interval(hit, people), wilson(int(hit.sum()), len(hit))
+    print(f"{data}: {len(hit)} trials of {len(np.unique(people))} people, rank-1 {hit.mean():.1%}")
+    print(f"drawing people: {drawn.low:.1%} – {drawn.high:.1%}")
+    print(f"drawing trials: {alone.low:.1%} – {alone.high:.1%}")
+    print(f"narrower by a factor of {(drawn.high - drawn.low) / (alone.high - alone.low):.1f}")
