@@ -11,7 +11,7 @@ pixels in any batch.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +25,7 @@ from aifr_lib.faces.relief_anatomy import anatomy, blend
 from aifr_lib.faces.relief_camera import develop, expose
 from aifr_lib.faces.relief_hair import bun, hair
 from aifr_lib.faces.relief_light import direction, shade, slopes
-from aifr_lib.faces.relief_parameters import Faces
+from aifr_lib.faces.relief_parameters import RANGES, Faces
 from aifr_lib.faces.relief_pose import (
     FRAMES,
     crop,
@@ -42,9 +42,11 @@ from aifr_lib.faces.relief_scene import backdrop, body, ears, over
 from aifr_lib.faces.relief_skin import head_layer
 from aifr_lib.faces.relief_surface import edge, lattice, skull, step
 
-__all__ = ["MIN_SIZE", "Faces", "landmarks", "render"]
+__all__ = ["MIN_SIZE", "Faces", "landmarks", "render", "sensitivity"]
 
-MIN_SIZE = 16
+MIN_SIZE, MAX_SIZE = 16, 1024
+STEP = 0.01  # of a parameter's range, for a central difference
+WALL = -1.4  # depth of what lies behind
 # Pictures drawn at once, by pixels: a working set that stays in the cache is twice as fast.
 CHUNK_PIXELS = 8 * 112 * 112
 log = logging.getLogger(__name__)
@@ -62,21 +64,65 @@ def render(
     level from eager); falls back to eager with a warning where no compiler works.
     Errors: ValueError for a size under 16 or over 1024, ConfigError for an unknown frame.
     """
-    px = 2 / size * choose("frame", frame, FRAMES) if size else 0.0
-    if not MIN_SIZE <= size <= 1024:
-        raise ValueError(f"size {size}: a relief face needs a side of {MIN_SIZE} … 1024 pixels")
-    chunk = max(1, CHUNK_PIXELS // size**2)
+    px = _pixel(size, frame)
     parts = []
     with torch.no_grad():
-        for start in range(0, len(faces), chunk):
-            rows = torch.arange(start, min(start + chunk, len(faces)))
-            # A compiled function is compiled again for each new shape: fill the last chunk up.
-            filled = rows.repeat(chunk)[:chunk] if compiled else rows
-            part = faces[filled].to(device)
-            person, picture = lattice(part.identity_seed, 6, 3), lattice(part.picture_seed, 7, 2)
-            pixels = _drawer(compiled)(_measures(part, frame), person, picture, part.picture_seed, size, px)
-            parts.append(pixels[: len(rows)])
+        for rows, part in _chunks(faces, size, compiled):
+            part = part.to(device)
+            pixels = _drawer(compiled)(_measures(part, frame), *_textures(part), part.picture_seed, size, px)
+            parts.append(pixels[:rows])
     return torch.cat(parts)
+
+
+def sensitivity(
+    faces: Faces, parameter: str, size: int, *, step: float | None = None, frame: str = "portrait"
+) -> Tensor:
+    """How much each pixel changes with a parameter: |∂ grey level / ∂ parameter|, float32 [B, size, size].
+
+    parameter: any name in ``COLUMNS``. Central difference over ± ``step`` (default: ``STEP`` of the parameter's
+    range; one-sided where the range ends) of the picture before noise, JPEG and rounding, grey levels in 0 … 1,
+    averaged over the three channels. In the aligned frame the crop follows the landmarks as they move. Texture,
+    the seeds' hair strands and the drawing of other parameters stay as they are.
+    Errors: ConfigError for an unknown parameter or frame; ValueError for a step that is not above 0 or a size out
+    of range.
+    """
+    low, high = choose("parameter", parameter, RANGES)
+    step = STEP * (high - low) if step is None else step
+    if not step > 0:
+        raise ValueError(f"step {step:g}: must be above 0")
+    px = _pixel(size, frame)
+    parts = []
+    with torch.no_grad():
+        for _, part in _chunks(faces, size):
+            value = part.column(parameter)
+            ends = [(value + by).clamp(low, high) for by in (-step, step)]
+            less, more = (
+                picture_before_noise(
+                    _measures(part.replaced(parameter, end), frame), *_textures(part), part.picture_seed, size, px
+                )
+                for end in ends
+            )
+            parts.append((more - less).abs().mean(0) / (ends[1] - ends[0]).reshape(-1, 1, 1))
+    return torch.cat(parts)
+
+
+def _pixel(size: int, frame: str) -> float:
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        raise ValueError(f"size {size}: a relief face needs a side of {MIN_SIZE} … {MAX_SIZE} pixels")
+    return 2 / size * choose("frame", frame, FRAMES)
+
+
+def _chunks(faces: Faces, size: int, filled: bool = False) -> Iterator[tuple[int, Faces]]:
+    """(how many pictures, those pictures); filled: the last chunk is filled up to the size of the others."""
+    chunk = max(1, CHUNK_PIXELS // size**2)
+    for start in range(0, len(faces), chunk):
+        rows = torch.arange(start, min(start + chunk, len(faces)))
+        # A compiled function is compiled again for each new shape.
+        yield len(rows), faces[rows.repeat(chunk)[:chunk] if filled else rows]
+
+
+def _textures(faces: Faces) -> tuple[Tensor, Tensor]:
+    return lattice(faces.identity_seed, 6, 3), lattice(faces.picture_seed, 7, 2)
 
 
 def landmarks(faces: Faces, frame: str = "portrait") -> Tensor:
@@ -141,7 +187,7 @@ def picture_before_noise(
     lamp = direction(m)
     wall = backdrop(m, picture, seeds, u0, v0)
     none = torch.zeros_like(u)
-    layer = (wall, none, none, none - 0.9, none)
+    layer = (wall, none, none, none + WALL, none)
 
     locks = hair(m, picture, ray, lamp, px)
     knot, knot_x, knot_y, knot_depth = bun(m, u, v, px)
@@ -168,5 +214,5 @@ def picture_before_noise(
     layer = over(layer, front, (locks.colour, *locks.normal[:2], hair_depth, 0.0))
     lit = shade(m, layer, lamp, locks.gleam * front, px) + 0.8 * glint * face * (1 - front)
     # No lamp of the portrait reaches what lies behind.
-    figure = step(-0.88, -0.80, layer[3])
+    figure = step(WALL + 0.02, WALL + 0.15, layer[3])
     return develop(m, blend(wall, lit, figure), size)

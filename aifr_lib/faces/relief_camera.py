@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import torch
@@ -49,7 +50,7 @@ def expose(m: SimpleNamespace, grey: Tensor, seeds: Tensor) -> Tensor:
     # The sum of two 16-bit halves is noise enough like a Gaussian: triangular, variance 1 after scaling.
     grain = ((bits & 0xFFFF) + (bits >> 16)).float() / 65536 - 1
     grey = (grey + 2.45 * m.noise * grain.transpose(0, 1)).clamp(0, 1) * 255
-    grey = jpeg(grey, m.quality)
+    grey = torch.where(m.quality < 100, jpeg(grey, m.quality), grey)
     return grey.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 3, 0).contiguous()
 
 
@@ -106,9 +107,16 @@ def _transform(cells: Tensor, axis: int, back: bool = False) -> Tensor:
     """DCT-II (or its inverse) along an axis of 8, in plain sums: a matrix product may depend on the batch."""
     parts = cells.unbind(axis)
     if back:
-        even = [sum(COSINES[k][n] * parts[k] for k in (0, 2, 4, 6)) for n in range(4)]
-        odd = [sum(COSINES[k][n] * parts[k] for k in (1, 3, 5, 7)) for n in range(4)]
-        return torch.stack([a + b for a, b in zip(even, odd, strict=True)]
-                           + [a - b for a, b in zip(even[::-1], odd[::-1], strict=True)], axis)  # fmt: skip
+        even, odd = ([_weighted(COSINES, ks, n, parts) for n in range(4)] for ks in ((0, 2, 4, 6), (1, 3, 5, 7)))
+        first = [a + b for a, b in zip(even, odd, strict=True)]
+        return torch.stack([*first, *[a - b for a, b in zip(even[::-1], odd[::-1], strict=True)]], axis)
     plus, minus = [parts[n] + parts[7 - n] for n in range(4)], [parts[n] - parts[7 - n] for n in range(4)]
-    return torch.stack([sum(COSINES[k][n] * (minus if k % 2 else plus)[n] for n in range(4)) for k in range(8)], axis)
+    waves = list(zip(*COSINES, strict=True))
+    return torch.stack([_weighted(waves, range(4), k, minus if k % 2 else plus) for k in range(8)], axis)
+
+
+def _weighted(table: Sequence[Sequence[float]], rows: Sequence[int], column: int, parts: Sequence[Tensor]) -> Tensor:
+    total = table[rows[0]][column] * parts[rows[0]]
+    for row in rows[1:]:
+        total = total + table[row][column] * parts[row]
+    return total

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from aifr_lib.faces.relief_anatomy import blend
 from aifr_lib.faces.relief_pose import Ray, project, turned
-from aifr_lib.faces.relief_surface import bump, edge, noise, step
+from aifr_lib.faces.relief_surface import edge, hill, noise, step
 
 BACK = -0.06  # z of the shell's axis
 DEEP = 0.60  # half depth of a skull
@@ -26,8 +26,8 @@ class Shell:
     def __init__(self, m: SimpleNamespace, ray: Ray, volume: Tensor) -> None:
         self.wide = m.skull_w + volume
         self.deep = DEEP + volume
-        self.level = -0.22 + 0.1 * m.child
-        self.tall = self.level - m.top_y + 0.9 * volume
+        self.level = m.root_y + 0.22 * (m.top_y - m.root_y)
+        self.tall = self.level - m.top_y + 1.25 * volume
         self.ray = ray
         ox, oy, oz = ray.x / self.wide, (ray.y - self.level) / self.tall, -BACK / self.deep
         dx, dy, dz = ray.dx / self.wide, ray.dy / self.tall, 1 / self.deep
@@ -105,17 +105,17 @@ def strands(
 def border(m: SimpleNamespace, x: Tensor, turn: Tensor, lock: Tensor) -> Tensor:
     """How far down the hair reaches (y) at an angle from straight ahead (0 … π)."""
     front = 1 - step(0.95, 1.35, turn)
-    line = m.hairline_y + m.peak * torch.exp(-((x / 0.07) ** 2)) - m.temples * bump(turn - 0.62, 0 * turn, 0.26, 1.0)
+    line = m.hairline_y + m.peak * hill(x, 0.07) - m.temples * hill(turn - 0.74, 0.36)
     line = line - 0.42 * m.bald * (1 - step(0.9, 1.3, turn))
     sweep = 1 - 0.75 * torch.sigmoid(9 * (m.parting * x - 0.05)) * m.parting.abs()
-    line = line + m.fringe * (0.27 + 0.07 * lock) * front * sweep
+    line = line + m.fringe * (0.27 + 0.07 * lock) * front * sweep + 0.012 * lock
     # Down the temple to the sideburn, over the ear, down behind it to the nape.
     ear = m.eye_y + 0.02
     side = blend(line, ear + 0.13, step(1.08, 1.36, turn))
     side = blend(side, ear - 0.08, step(1.44, 1.56, turn))
-    side = blend(side, m.eye_y + 0.36, step(1.80, 2.1, turn))
+    side = blend(side, m.nape_y, step(1.80, 2.1, turn))
     fallen = step(0.18, 0.30, m.grown)
-    curtain = blend(side, m.tip_y + 0.05 * lock, step(1.25 - 0.25 * m.cover, 1.5 - 0.3 * m.cover, turn))
+    curtain = blend(side, m.tip_y + 0.06 * lock, step(1.20 - 0.30 * m.cover, 1.42 - 0.34 * m.cover, turn))
     return blend(side, torch.maximum(side, curtain), fallen)
 
 
@@ -123,7 +123,7 @@ def hair(
     m: SimpleNamespace, picture: Tensor, ray: Ray, light: tuple[Tensor, Tensor, Tensor], px: float
 ) -> SimpleNamespace:
     """Layers of hair: near (mask, colour, normal, z, gleam), far (mask, colour, z), and the bare skull behind."""
-    shell = Shell(m, ray, m.hair_volume * (1 - 0.8 * m.bald))
+    shell = Shell(m, ray, m.hair_volume)
     z = shell.near
     x, y = shell.place(z)
     n = shell.direction(x, y, z)
@@ -140,21 +140,25 @@ def hair(
     sparse = (m.thinning * top * 1.15).clamp(0, 1)
     mask = mask * (1 - step(-0.35, 0.35, sparse * 1.6 - 0.75 + 0.55 * strand) * step(0.0, 0.12, sparse))
     silhouette = 1 - shell.away + (0.018 + 0.055 * m.curl * m.hair_volume / 0.1) * strand + 0.02 * lock
-    silhouette = silhouette + (m.flare * hang).clamp(max=0.25)
+    # Short hair draws in towards the nape; long hair hangs straight or swells.
+    fallen = step(0.18, 0.30, m.grown)
+    silhouette = silhouette + (m.flare * hang).clamp(max=0.25) * fallen - 0.55 * hang * (1 - fallen)
     inside = edge(silhouette * shell.wide, px + 0.006)
 
     N = _normal(shell, n)
     bare = edge((1 - shell.away) * shell.wide - m.hair_volume, px) * (z < 0.06) * (y < m.eye_y + 0.3)
     far = shell.far
     _, far_y = shell.place(far)
-    long = inside * edge(m.tip_y + 0.06 * lock - far_y, 2 * px) * step(0.2, 0.3, m.grown) * step(-0.1, 0.1, far_y)
+    far_x = ray.x + ray.dx * far
+    far_turn = torch.atan2(far_x.abs() / shell.wide, (far - BACK) / shell.deep)
+    behind = inside * edge(border(m, far_x, far_turn, lock) + 0.03 * strand - far_y, 2 * px)
     tone = 1 + 0.30 * strand + 0.10 * lock
     depth_of_border = step(0.0, 0.10, reach)
     colour = hair_colour(m, strand) * tone * (0.72 + 0.28 * depth_of_border)
     return SimpleNamespace(
         mask=mask * inside, colour=colour, normal=turned(m, *N), z=z + 0.02 * lock, x=x, y=y,
         gleam=_gleam(m, tangent, light, strand) * m.gloss, bare=bare,
-        far_mask=long, far_z=far, far_x=ray.x + ray.dx * far, far_y=far_y,
+        far_mask=behind * (1 - m.bald), far_z=far, far_x=far_x, far_y=far_y,
         far_colour=0.34 * hair_colour(m, strand) * tone,
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aifr_lib.config import ConfigError, nearest
+from aifr_lib.config import ConfigError, choose, nearest
 
 # Standard normal scores of one person. "ageing_*" say how fast this person changes, not what is seen today.
 IDENTITY = (
@@ -33,7 +33,7 @@ POSE = ("yaw", "pitch", "roll")  # degrees; yaw > 0 turns to the picture's right
 FRAMING = ("shift_x", "shift_y", "zoom")  # half picture sides; log scale
 LIGHT = ("light_azimuth", "light_elevation", "light_key", "light_fill", "light_ambient", "light_warmth")
 WHITE_BALANCE = ("balance_red", "balance_blue")  # log gains against green
-# Log gain, log gamma, SD in pixels at 112, SD in grey levels / 255, quality of JPEG.
+# Log gain, log gamma, SD in pixels at 112, SD in grey levels / 255, quality of JPEG (100: none).
 CAMERA = ("exposure", "contrast", "blur", "noise", "quality")
 # parting: side, −1 … 1; parted, swept back, tied: how much; wave: of single strands.
 STYLE = ("hair_length", "fringe", "hair_volume", "parting", "parted", "swept", "tied", "wave",
@@ -49,6 +49,7 @@ GROUPS = {
 SCALARS = ("age", "gender", "weight")  # years; 0 female … 1 male; standard scores
 COLUMNS = SCALARS + tuple(name for names in GROUPS.values() for name in names)
 
+_GROUP_OF = {name: name for name in SCALARS} | {name: group for group, names in GROUPS.items() for name in names}
 _UNIT = (0.0, 1.0)
 RANGES: dict[str, tuple[float, float]] = (
     dict.fromkeys(IDENTITY, (-4.0, 4.0))
@@ -147,6 +148,20 @@ class Faces:
         """The same faces on another device."""
         return Faces(**{f.name: getattr(self, f.name).to(device) for f in dataclasses.fields(self)})
 
+    def column(self, name: str) -> Tensor:
+        """One scalar parameter, [B]. Errors: ConfigError for a name that is not in ``COLUMNS``."""
+        group = choose("face parameter", name, _GROUP_OF)
+        return getattr(self, group)[:, GROUPS[group].index(name)] if group in GROUPS else getattr(self, group)
+
+    def replaced(self, name: str, values: Tensor) -> Faces:
+        """The same faces with other values [B] of one scalar parameter. Errors: as ``column`` and the class."""
+        group = choose("face parameter", name, _GROUP_OF)
+        if group not in GROUPS:
+            return dataclasses.replace(self, **{name: values})
+        whole = getattr(self, group).clone()
+        whole[:, GROUPS[group].index(name)] = values
+        return dataclasses.replace(self, **{group: whole})
+
     def table(self) -> dict[str, np.ndarray]:
         """Every scalar parameter by name: float64 [B] each, in the order of ``COLUMNS``."""
         columns = {name: getattr(self, name) for name in SCALARS}
@@ -216,7 +231,7 @@ def _draw(who: Tensor, age: Tensor, when: Tensor) -> dict[str, Tensor]:
         "au25": ((u[:, 8] < 0.45) * (0.25 + 0.75 * u[:, 9]) * (0.35 + 0.65 * smile)),
     }  # fmt: skip
     lit = torch.stack([NUISANCE * 30 * n[:, 3], 22 + NUISANCE * 14 * n[:, 4], 0.86 + 0.22 * n[:, 5].clamp(-2, 2),
-                       0.04 + 0.22 * u[:, 21], 0.12 + 0.28 * u[:, 18], 0.5 * n[:, 6].clamp(-2, 2)], -1)  # fmt: skip
+                       0.02 + 0.18 * u[:, 21], 0.10 + 0.24 * u[:, 18], 0.5 * n[:, 6].clamp(-2, 2)], -1)  # fmt: skip
     lit[:, 0].clamp_(-85, 85)
     lit[:, 1].clamp_(-25, 75)
     pose = torch.stack([sd * n[:, 7 + k] for k, sd in enumerate(POSE_SD)], -1)

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aifr_lib.faces.align import SIDE, TEMPLATE
-from aifr_lib.faces.relief_parameters import normal
 from aifr_lib.faces.relief_form import height
+from aifr_lib.faces.relief_parameters import normal
 from aifr_lib.faces.relief_surface import skull
 
 # The head turns about an axis this far before the ears, so that it stays in the picture.
@@ -132,22 +132,28 @@ def sight(m: SimpleNamespace, u: Tensor, v: Tensor) -> Ray:
     return Ray(u * cos - ahead * sin, v * up - depth * tilt, -sin / cos, -tilt / (up * cos))
 
 
-ROWS, COLUMNS_OF_MAP = 64, 40
+# The coarse map of heights covers x in 0 … WIDE and y in LOW … HIGH: the smooth skull finely, its features less so.
 LOW, HIGH, WIDE = -1.05, 1.0, 0.70
+SKULL_GRID, FEATURE_GRID = (128, 64), (48, 32)
 STEEP = 4.0
 PLANES, TOP = 16, 0.86
 
 
 def height_map(m: SimpleNamespace) -> Tensor:
-    """Heights of the half face x ≥ 0 on a coarse grid, [B, 1, ROWS, COLUMNS]; they fall away outside the head."""
-    device = m.eye_x.device
-    x = torch.linspace(0, WIDE, COLUMNS_OF_MAP, device=device).reshape(1, 1, -1)
-    y = torch.linspace(LOW, HIGH, ROWS, device=device).reshape(1, -1, 1)
-    x, y = x + 0 * m.eye_x + 0 * y, y + 0 * m.eye_x + 0 * x
-    z, _ = height(m, x, y, 0.03, 0 * x, 0 * x)
-    width, _ = skull(m, x, y)
+    """Heights of the half face x ≥ 0, [B, 1, *SKULL_GRID]; they fall away outside the head."""
+
+    def grid(rows: int, columns: int) -> tuple[Tensor, Tensor]:
+        x = torch.linspace(0, WIDE, columns, device=m.eye_x.device).reshape(1, 1, -1)
+        y = torch.linspace(LOW, HIGH, rows, device=m.eye_x.device).reshape(1, -1, 1)
+        return x + 0 * m.eye_x + 0 * y, y + 0 * m.eye_x + 0 * x
+
+    x, y = grid(*FEATURE_GRID)
+    features = height(m, x, y, 0.03, 0 * x, 0 * x)[0] - skull(m, x, y)[1]
+    features = F.interpolate(features.unsqueeze(1), SKULL_GRID, mode="bilinear", align_corners=True)
+    x, y = grid(*SKULL_GRID)
+    width, dome = skull(m, x, y)
     outside = (x - width).clamp(min=0) + (y - m.chin_y).clamp(min=0) + (m.top_y - y).clamp(min=0)
-    return (z - STEEP * outside).unsqueeze(1)
+    return (dome - STEEP * outside).unsqueeze(1) + features * (outside <= 0).unsqueeze(1)
 
 
 def first_hit(m: SimpleNamespace, ray: Ray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -168,13 +174,13 @@ def first_hit(m: SimpleNamespace, ray: Ray) -> tuple[Tensor, Tensor, Tensor, Ten
     high, high_gap = torch.full_like(gap, TOP), gap
     missed, nearest = gap > 0, gap
     for k in range(1, PLANES + 1):
-        z = TOP * (1 - k / PLANES)
-        gap = above(z)
+        plane = TOP * (1 - k / PLANES)
+        gap = above(plane)
         nearest = torch.minimum(nearest, gap)
         first = missed & (gap <= 0)
-        low, low_gap = torch.where(first, z, low), torch.where(first, gap, low_gap)
+        low, low_gap = torch.where(first, plane, low), torch.where(first, gap, low_gap)
         missed = missed & (gap > 0)
-        high, high_gap = torch.where(missed, z, high), torch.where(missed, gap, high_gap)
+        high, high_gap = torch.where(missed, plane, high), torch.where(missed, gap, high_gap)
     for _ in range(2):
         z = high + (low - high) * high_gap / (high_gap - low_gap)
         gap = above(z)

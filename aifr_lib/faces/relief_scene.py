@@ -11,12 +11,12 @@ from torch import Tensor
 from aifr_lib.faces.relief_anatomy import blend
 from aifr_lib.faces.relief_parameters import uniform
 from aifr_lib.faces.relief_pose import PIVOT, Ray, project, turned
-from aifr_lib.faces.relief_surface import bump, edge, noise, skull, step, valley
+from aifr_lib.faces.relief_surface import bump, edge, hill, noise, skull, step, valley
 
 # colour [3, B, S, S] in linear light; slopes x and y of the surface's normal, depth to the viewer, gloss [B, S, S]
 Layer = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 DISCS = 7
-COARSE = 24
+COARSE = 48
 
 
 def over(below: Layer, mask: Tensor, above: tuple[Tensor | float, ...]) -> Layer:
@@ -32,27 +32,27 @@ def backdrop(m: SimpleNamespace, picture: Tensor, seeds: Tensor, u: Tensor, v: T
     x, y = side.reshape(1, 1, -1), side.reshape(1, -1, 1)
     paint = torch.stack([m.background_red, m.background_green, m.background_blue])
     grey = paint.mean(0, keepdim=True)
-    wall = (0.06 + 0.86 * blend(grey, paint, 0 * grey + 0.45)) ** 2.2
+    wall = (0.06 + 0.86 * blend(grey, paint, 0 * grey + 0.32)) ** 2.2
     wall = wall * (1 + 0.45 * m.background_tilt * (0.7 * x + 0.5 * y))
     flat_x, flat_y = x + 0 * y + 0 * m.yaw, y + 0 * x + 0 * m.yaw
     clouds = torch.stack([
         noise(picture[:, k % 2 : k % 2 + 1], 0.09 * flat_x + 0.3 * k, 0.09 * flat_y - 0.2 * k) for k in range(3)
     ])  # fmt: skip
     wall = wall * (1 + 0.25 * clouds[:1])
-    room = wall * torch.exp(0.7 * clouds)
+    room = wall * torch.exp(0.5 * clouds[:1] + 0.25 * clouds)
     place = uniform(seeds, 10, 5 * DISCS).float().reshape(-1, DISCS, 5, 1, 1)
     for k in range(DISCS):
         cx, cy, r, bright, hue = place[:, k].unbind(1)
         dx, dy = x - 3 * cx + 1.5, y - 2.6 * cy + 1.5
         square = hue < 0.4
         near = torch.where(square, torch.maximum(dx.abs(), 0.5 * dy.abs()), (dx * dx + dy * dy).sqrt())
-        disc = step(0.09, -0.09, near - 0.12 - 0.35 * r)
+        disc = step(0.12, -0.12, near - 0.12 - 0.35 * r)
         tint = torch.stack([0.8 + 0.5 * hue, 0.95 + 0 * hue, 1.25 - 0.6 * hue])
         room = blend(room, (0.02 + 1.1 * bright**3) * tint + 0 * room, 0.75 * disc)
     horizon = step(-0.25, 0.25, y - 0.5 * m.background_tilt + 0.25 * clouds[0])
     sky = torch.stack([0.45 + 0 * grey[0], 0.60 + 0 * grey[0], 0.80 + 0.1 * m.background_blue]) * (0.5 + grey[0])
     ground = torch.stack([0.20 + 0.2 * m.background_red, 0.24 + 0.15 * m.background_green, 0.08 + 0 * grey[0]])
-    nature = blend(sky, ground * (0.4 + grey[0]) * torch.exp(0.8 * clouds), horizon)
+    nature = blend(sky, ground * (0.4 + grey[0]) * torch.exp(0.6 * clouds[:1] + 0.2 * clouds), horizon)
     kind = m.backdrop
     coarse = blend(wall, room, step(0.40, 0.46, kind))
     coarse = blend(coarse, nature, step(0.74, 0.80, kind)).clamp(0.004, 1.2).transpose(0, 1)
@@ -69,12 +69,12 @@ def body(m: SimpleNamespace, picture: Tensor, below: Layer, u: Tensor, v: Tensor
     fall = ((v - chin_v + 0.25) / 0.6).clamp(0, 1)
     cx = u - blend(top_u, low_u, fall)
     au = cx.abs()
-    neck = m.neck_w * (1 + 0.30 * ((v - chin_v - 0.10) / 0.30).clamp(0, 1.2) ** 2 + 0.05 * (1 - fall))
+    neck = m.neck_w * (1 + 0.35 * ((v - chin_v - 0.08) / 0.30).clamp(0, 1.2) ** 2)
     s = (cx / neck).clamp(-1, 1)
     round_ = (1 - s * s).clamp(min=1e-4).sqrt()
     # The two cords that run from behind the ears to the pit of the neck, and the larynx of men.
     cord_at = au - m.neck_w * (0.80 - 0.75 * fall)
-    cord = torch.exp(-((cord_at / 0.05) ** 2)) * (0.25 + 0.75 * m.cords)
+    cord = hill(cord_at, 0.05) * (0.25 + 0.75 * m.cords)
     apple = m.apple * bump(cx, v - chin_v - 0.20, 0.05, 0.07)
     nx = 0.92 * s - cord * torch.sign(cx) * cord_at * 6 + 6 * apple * cx
     ny = 0.25 + 3 * apple * (v - chin_v - 0.2) + m.cords * 0.25 * torch.sin(v * 46 + 3 * s * s) * (m.old > 0.3)
@@ -86,7 +86,7 @@ def body(m: SimpleNamespace, picture: Tensor, below: Layer, u: Tensor, v: Tensor
     dye = torch.stack([m.cloth_red, m.cloth_green, m.cloth_blue])
     cloth = (0.05 + 0.80 * blend(dye.mean(0, keepdim=True), dye, 0 * dye + 0.6)) ** 2.2
     out = (au - 0.85 * m.neck_w).clamp(min=0)
-    slope = m.chin_low + 0.30 * out + 0.10 * (1 - torch.exp(-((out / 0.12) ** 2)))
+    slope = m.chin_low + 0.30 * out + 0.06 * (1 - hill(out, 0.12))
     slope = slope + 0.55 * (au - m.shoulder_w).clamp(min=0) ** 2 * 2
     cut = 1 - (au / (1.08 * m.neck_w)).clamp(0, 1) ** blend(zero + 2.2, zero + 1.0, step(0.45, 0.55, m.collar))
     collar = m.chin_low - 0.02 + (0.05 + 0.34 * m.collar) * cut
@@ -126,9 +126,9 @@ def ears(m: SimpleNamespace, below: Layer, u: Tensor, ray: Ray, px: float) -> La
     reach = 0.60 * m.ear_h
     ex = (across - 0.40 * reach) / (reach * (1 - 0.28 * ey.clamp(-1, 1)) * 0.9)
     r = (ex * ex + ey * ey + 1e-6).sqrt()
-    helix = torch.exp(-(((r - 0.86) / 0.14) ** 2)) * step(0.9, 0.3, ey)
+    helix = hill(r - 0.86, 0.14) * step(0.9, 0.3, ey)
     concha = bump(ex + 0.10, ey - 0.10, 0.40, 0.42)
-    groove = torch.exp(-(((r - 0.66) / 0.10) ** 2)) * step(0.6, 0.1, ey) * step(-0.6, 0.1, ex)
+    groove = hill(r - 0.66, 0.10) * step(0.6, 0.1, ey) * step(-0.6, 0.1, ex)
     tone = 1 + 0.10 * helix - 0.48 * concha - 0.26 * groove
     red = torch.stack([1 + 0 * r, 0.90 - 0.05 * concha, 0.88 - 0.06 * concha])
     nx, ny, _ = turned(m, side * back * 0.8 + 0.5 * (helix - concha) * ex * side, 0.35 * (helix - concha) * ey, flare)

