@@ -1,0 +1,125 @@
+"""Relief pictures rendered once and then memory-mapped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock
+from numpy.lib.format import open_memmap
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from aifr_lib.config import atomic_write, cache_dir
+from aifr_lib.data.images import Images
+from aifr_lib.data.relief_plan import VERSION, Plan
+from aifr_lib.faces.relief import render
+
+COMPILE_FROM = 10**9  # pixels from which minutes of compiling pay
+PART = 1024
+log = logging.getLogger(__name__)
+
+
+def rendered(plan: Plan, size: int, *, compiled: bool | None = None, progress: bool = True) -> Images:
+    """The pictures of a plan from the cache, rendered first where they are not there.
+
+    compiled: None compiles only for very large sets; pixels may differ by one grey level.
+    The cache lies in ``cache_dir()/VERSION``. One that is damaged or of another version is rendered again with a
+    warning; an interrupted rendering goes on where it was; processes that want the same pictures wait for one.
+    Labels: record, identity, age, every other scalar parameter, then the plan's own.
+    """
+    about, digest = plan.about(size), plan.digest(size)
+    folder = cache_dir() / VERSION / digest
+    if (images := _cached(folder, about)) is not None:
+        return images
+    lock = cache_dir() / "locks" / f"{VERSION}-{digest}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    # Jobs of a batch and ranks of a training may want the same pictures at once: one draws them, the others wait.
+    with FileLock(lock):
+        if (images := _cached(folder, about)) is not None:
+            return images
+        shutil.rmtree(folder, ignore_errors=True)
+        chosen = len(plan) * size * size >= COMPILE_FROM if compiled is None else compiled
+        _build(folder, about, plan, size, chosen, progress)
+        return _read(folder, about)
+
+
+def _cached(folder: Path, about: dict[str, Any]) -> Images | None:
+    """What lies in the cache, or None where that is nothing or damaged (with a warning)."""
+    if not folder.exists():
+        return None
+    try:
+        return _read(folder, about)
+    except (OSError, ValueError, KeyError) as error:
+        log.warning("%s: cached pictures are unusable (%s); they are rendered again", folder, error)
+        return None
+
+
+def _build(folder: Path, about: dict[str, Any], plan: Plan, size: int, compiled: bool, progress: bool) -> None:
+    """Render in parts, each written atomically, join them in a hidden folder, move that into place."""
+    parts = folder.with_name(f"{folder.name}.parts")
+    starts = range(0, len(plan), PART)
+    with tqdm(total=len(plan), desc=f"rendering {plan.name} {size}px", unit="face", disable=not progress) as bar:
+        for start in starts:
+            part, rows = parts / f"{start:09d}.npy", slice(start, start + PART)
+            if not part.exists():
+                with atomic_write(part) as path:
+                    np.save(path, draw(plan, rows, size, compiled=compiled).numpy())
+            bar.update(min(PART, len(plan) - start))
+    scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        joined = open_memmap(scratch / "pixels.npy", mode="w+", dtype=np.uint8, shape=(len(plan), size, size, 3))
+        for start in starts:
+            joined[start : start + PART] = np.load(parts / f"{start:09d}.npy")
+        joined.flush()
+        plan.table().to_parquet(scratch / "labels.parquet")
+        sums = {file: _sha256(scratch / file) for file in ("pixels.npy", "labels.parquet")}
+        (scratch / "about.json").write_text(json.dumps({"spec": about, "sha256": sums}, indent=1), encoding="utf-8")
+        scratch.chmod(0o755)
+        scratch.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    shutil.rmtree(parts, ignore_errors=True)
+
+
+def draw(plan: Plan, rows: slice, size: int, *, compiled: bool = False) -> Tensor:
+    """uint8 [B, size, size, 3]: these rows of a plan as their set shows them."""
+    pixels = render(plan.faces(rows), size, frame=plan.frame, compiled=compiled)
+    return pixels if plan.coarse is None else coarsened(pixels, plan.coarse[rows])
+
+
+def coarsened(pixels: Tensor, factors: Tensor) -> Tensor:
+    """uint8 [B, S, S, 3] pictures as a camera of 1 / factor the resolution would see them: averaged, enlarged."""
+    result = pixels.clone()
+    for factor in factors[factors > 1].unique().tolist():
+        rows = (factors == factor).nonzero()[:, 0]
+        sharp = pixels[rows].permute(0, 3, 1, 2).float()
+        low = functional.adaptive_avg_pool2d(sharp, round(sharp.shape[-1] / factor))
+        large = functional.interpolate(low, sharp.shape[2:], mode="bilinear", align_corners=False)
+        result[rows] = large.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+    return result
+
+
+def _read(folder: Path, about: dict[str, Any]) -> Images:
+    stored = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    if stored["spec"] != about:
+        raise ValueError(f"made as {stored['spec']}, wanted {about}")
+    for file, expected in stored["sha256"].items():
+        if _sha256(folder / file) != expected:
+            raise ValueError(f"checksum of {file} differs")
+    pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+    return Images(about["name"], VERSION, pixels, pd.read_parquet(folder / "labels.parquet"))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

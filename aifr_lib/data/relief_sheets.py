@@ -1,0 +1,66 @@
+"""Relief faces for the eye: a sheet of people and ages, a folder of pictures with their parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from aifr_lib.config import atomic_write
+from aifr_lib.data.relief_plan import MAX_PER_IDENTITY, PEOPLE, Plan, checked, decades, pictures_of
+from aifr_lib.faces.relief import Faces, render
+
+# Beyond the people of every split and set, of this release and those to come.
+OWN_IDENTITIES = 1_000_000_000
+
+
+def sheet(identities: int, ages: Sequence[float], size: int, seed: int) -> np.ndarray:
+    """One picture of many: a row for each of ``identities`` people, a column for each age; uint8 [H, W, 3].
+
+    Along a row pose, light and expression stay, and only age changes. Errors: ValueError for none of either.
+    """
+    if identities < 1 or len(ages) < 1:
+        raise ValueError(f"a sheet of {identities} identities and {len(ages)} ages: at least one of each is needed")
+    people = _own_identities(seed, identities).repeat_interleave(len(ages))
+    faces = Faces.sample(people, list(ages) * identities, people)
+    grid = render(faces, size).numpy().reshape(identities, len(ages), size, size, 3)
+    return grid.transpose(0, 2, 1, 3, 4).reshape(identities * size, len(ages) * size, 3)
+
+
+def write_folder(out: str | Path, identities: int, per_identity: int, size: int, seed: int) -> pd.DataFrame:
+    """PNGs of people whose pictures span decades, and ``labels.csv`` (file, identity, age, … all parameters).
+
+    Files are named IDENTITY_PICTURE.png; labels.csv comes last, so that its presence says that all are there.
+    Returns the labels. Errors: ValueError for counts or size out of range, FileExistsError for a folder that
+    holds other pictures.
+    """
+    numbers = _own_identities(seed, checked("identities", identities, 1, PEOPLE))
+    counts = torch.full_like(numbers, checked("per_identity", per_identity, 1, MAX_PER_IDENTITY))
+    whose, place, picture = pictures_of(numbers, counts)
+    plan = Plan("relief faces", {}, numbers[whose], decades(numbers, per_identity).flatten(), picture, "portrait")
+    plan.about(size)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [f"{n:05d}_{k:04d}.png" for n, k in zip(whose.tolist(), place.tolist(), strict=True)]
+    if strangers := {path.name for path in folder.glob("*.png")} - set(files):
+        raise FileExistsError(f"{folder} already holds {min(strangers)}: name an empty folder")
+    faces = plan.faces()
+    for start in tqdm(range(0, len(faces), 64), desc=f"writing {folder}", unit="batch"):
+        for file, pixels in zip(files[start:], render(faces[start : start + 64], size).numpy(), strict=False):
+            with atomic_write(folder / file) as path:
+                Image.fromarray(pixels).save(path)
+    labels = pd.DataFrame({"file": files, "identity": whose.numpy(), **faces.table()})
+    with atomic_write(folder / "labels.csv") as path:
+        labels.to_csv(path, index=False)
+    return labels
+
+
+def _own_identities(seed: int, identities: int) -> torch.Tensor:
+    if seed < 0:
+        raise ValueError(f"seed {seed}: must be 0 or more")
+    return torch.arange(identities) + OWN_IDENTITIES + seed * 1_000_003
