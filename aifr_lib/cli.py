@@ -6,6 +6,7 @@ The library is imported inside the commands, so that ``aifr --help`` answers at 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -356,42 +357,138 @@ def train(
         trained = recognition.train(config, out, device=device)
     except NonFiniteLoss as error:
         raise ValueError(str(error)) from error
-    typer.echo(f"weights   {trained.weights}\nchecksum  {trained.checksum}")
+    if _first_process():
+        typer.echo(f"weights   {trained.weights}\nchecksum  {trained.checksum}")
 
 
 @app.command()
 def evaluate(
-    backbone: Annotated[str, typer.Option(help="sface, pixels, tour, or a file of weights.")],
-    data: Annotated[str, typer.Option(help="orl, fgnet, relief, or a folder of pictures.")],
-    protocol: Annotated[str, typer.Option(help="verification, or loo: leave-one-out rank-1.")] = "verification",
+    data: Annotated[str, typer.Option(help="orl, fgnet, relief, or a folder, .rec, .bin or image list.")],
+    weights: Annotated[Path | None, typer.Option(help="A network: state dict, ONNX or TorchScript.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Without a file: sface, pixels or tour.")] = None,
+    protocol: Annotated[str, typer.Option(help="verification, loo, distractors, templates.")] = "verification",
+    pairs: Annotated[Path | None, typer.Option(help="pairs.txt or .csv; template pairs of IJB.")] = None,
+    distractors: Annotated[Path | None, typer.Option(help="Strangers: pictures, or features .npy.")] = None,
+    media: Annotated[Path | None, typer.Option(help="IJB's list of picture, template, media.")] = None,
+    layout: Annotated[str | None, typer.Option(help="Names of the state dict's keys (default: found).")] = None,
+    size: Annotated[str | None, typer.Option(help="The network's input, such as 112x96.")] = None,
+    colour: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None,
+    mean: Annotated[str | None, typer.Option(help="Taken from levels 0-255: 127.5 or three.")] = None,
+    std: Annotated[str | None, typer.Option(help="Levels are divided by it: 128 or three.")] = None,
+    flip: Annotated[bool | None, typer.Option(help="Add the mirrored picture's embedding.")] = None,
     preset: PresetName = "smoke",
     device: Device = None,
     skip_bad: SkipBad = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how well an embedder tells people apart, with intervals.
+    """Measure how well a network tells people apart, with intervals.
 
-    Photographs are aligned first, unless all are 112×112 already. The preset
-    says which network tour is, and which faces relief.
+    Photographs are aligned first, unless all are 112×112 already. A file of
+    weights may have a card beside it, FILE.yaml, that says what --size,
+    --colour, --mean, --std and --flip say here; known layouts need none.
+
+    \b
+    [bold]Protocols[/bold]
+      verification  10 folds on --pairs, on a .bin's own, or on all pairs
+      loo           leave-one-out rank-1
+      distractors   rank-1 among --distractors
+      templates     IJB 1:1 from --media and --pairs
 
     \b
     [bold]Examples[/bold]
       aifr evaluate --backbone sface --data orl --protocol loo
-      aifr evaluate --backbone runs/first/weights.safetensors --data relief
-      AIFR_DATA=~/data aifr evaluate --backbone sface --data fgnet
-      aifr evaluate --backbone pixels --data photographs --skip-bad
+      aifr evaluate --weights runs/first/weights.safetensors --data relief
+      aifr evaluate --weights r50.pth --data agedb_30.bin
+      aifr evaluate --weights net.onnx --colour bgr --std 127.5 --data orl
+      aifr evaluate --weights r50.pth --data lfw --pairs pairs.txt
+      aifr evaluate --weights r50.pth --data fgnet --protocol distractors \\
+        --distractors megaface.npy
+      aifr evaluate --weights r50.pth --data crops --protocol templates \\
+        --media ijbc_face_tid_mid.txt --pairs ijbc_template_pair_label.txt
+      torchrun --nproc-per-node 2 -m aifr_lib.cli evaluate --weights r50.pth \\
+        --data faces.rec --protocol loo
     """
+    if (weights is None) == (backbone is None):
+        raise ConfigError("say either --weights FILE or --backbone NAME")
     settings = load_preset(preset)
+    given: dict[str, Any] = {"layout": layout, "input_hw": _size(size), "colour": colour, "flip": flip}
+    given |= {"mean": _levels("--mean", mean), "std": _levels("--std", std)}
 
+    from aifr_lib.experiments.evaluate import Question
     from aifr_lib.experiments.evaluate import evaluate as measure
 
-    found = measure(backbone, data, protocol, preset=settings, skip_bad=skip_bad, device=device)
+    question = Question(data, protocol, pairs, distractors, media, skip_bad)
+    card = {name: value for name, value in given.items() if value is not None}
+    found = measure(weights or str(backbone), question, preset=settings, given=card, device=device)
+    if not _first_process():
+        return
     if as_json:
         typer.echo(json.dumps([row.model_dump(mode="json") for row in found.rows], indent=1))
         return
-    _say(f"{found.pictures} pictures of {found.people} people")
+    _say_network(found.embedder)
+    _say(f"{found.pictures} pictures" + (f" of {found.people} people" if found.people else ""))
     _name_left_out(found.missed, found.bad)
     typer.echo(_aligned([_measured_row(row) for row in found.rows]))
+
+
+@app.command()
+def export(
+    weights: Annotated[Path, typer.Argument(help="A network that aifr train wrote, or a state dict.")],
+    out: Annotated[Path, typer.Argument(help="The .onnx file to write.")],
+) -> None:
+    """Write a network as ONNX, with its card beside it.
+
+    The file is run on photographs and its embeddings are held against torch's;
+    where a cosine is more than 1e-4 away, nothing is written.
+
+    \b
+    [bold]Examples[/bold]
+      aifr export runs/first/weights.safetensors first.onnx
+      aifr evaluate --weights first.onnx --data orl
+    """
+    if out.suffix.lower() != ".onnx":
+        raise ConfigError(f"OUT must name a .onnx file, got '{out}'")
+
+    from aifr_lib.experiments import embedders
+
+    preset = load_preset("smoke")
+    network = embedders.load(weights, preset)
+    _say_network(network)
+    away, pictures = embedders.export(network, out, preset)
+    typer.echo(f"{out} and {out}.yaml; on {pictures} 1 − cosine to torch ≤ {away:.1g}")
+
+
+def _say_network(embedder: Any) -> None:
+    _say(f"{embedder.about}: {embedder.card}" if embedder.card else embedder.about)
+    if embedder.left_out:
+        more = f" and {len(embedder.left_out) - 3} more" if len(embedder.left_out) > 3 else ""
+        _say(f"left out, being no part of the network: {', '.join(embedder.left_out[:3])}{more}")
+
+
+def _size(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    height, cross, width = text.lower().replace("×", "x").partition("x")
+    if not (cross and height.isdigit() and width.isdigit()):
+        raise ConfigError(f"--size takes HEIGHTxWIDTH, such as 112x112, got '{text}'")
+    return [int(height), int(width)]
+
+
+def _levels(option: str, text: str | None) -> list[float] | float | None:
+    if text is None:
+        return None
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 3):
+        raise ConfigError(f"{option} takes a number, or three with commas between them, got '{text}'")
+    return numbers if len(numbers) == 3 else numbers[0]
+
+
+def _first_process() -> bool:
+    """Whether this is the process that prints: under torchrun and accelerate launch, one of several."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _measured_row(row: Any) -> dict[str, Any]:

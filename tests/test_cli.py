@@ -64,6 +64,7 @@ def test_the_commands_are_those_that_the_book_names() -> None:
         "claims",
         "train",
         "evaluate",
+        "export",
         "align",
         "faces",
         "run-queue",
@@ -91,6 +92,14 @@ def test_the_commands_are_those_that_the_book_names() -> None:
         (["faces", "--ages", "3;4", "--out", "x.png"], "--ages takes numbers with commas"),
         (["align", "nowhere", "--out", "x"], "no folder of pictures at nowhere"),
         (["evaluate", "--backbone", "sface", "--data", "nowhere"], "nowhere"),
+        (["evaluate", "--data", "orl"], "say either --weights FILE or --backbone NAME"),
+        (["evaluate", "--weights", "a.pth", "--data", "orl"], "no file of weights at a.pth"),
+        (["evaluate", "--weights", "a.pth", "--data", "orl", "--size", "112"], "--size takes HEIGHTxWIDTH"),
+        (["evaluate", "--weights", "a.pth", "--data", "orl", "--mean", "1,2"], "--mean takes a number, or three"),
+        (["evaluate", "--weights", "a.pth", "--data", "orl", "--protocol", "lo"], "did you mean 'loo'"),
+        (["evaluate", "--weights", "a.pth", "--data", "x", "--protocol", "templates"], "needs --pairs"),
+        (["evaluate", "--weights", "a.pth", "--data", "x", "--distractors", "y"], "has no use for --distractors"),
+        (["export", "a.pth", "a.pt"], "OUT must name a .onnx file, got 'a.pt'"),
     ],
 )
 def test_an_error_that_a_user_can_mend_is_one_line(checkout: Path, arguments: list[str], message: str) -> None:

@@ -1,142 +1,193 @@
-"""Any embedder on any pictures by either protocol: what ``aifr evaluate`` prints."""
+"""Any embedder on any pictures by any protocol of recognition: what ``aifr evaluate`` prints."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+import pandas as pd
+import pyarrow as pa
 
 from aifr_lib.config import ConfigError, Preset, choose, nearest
-from aifr_lib.data import fgnet, orl
+from aifr_lib.data import fgnet, ijb, orl, sets
 from aifr_lib.data.aligned import load_folder
-from aifr_lib.data.images import Images
-from aifr_lib.evaluation.embeddings import embed
-from aifr_lib.experiments import recognise, tour
+from aifr_lib.data.images import Images, Pairs, Templates
+from aifr_lib.data.insightface_bin import load_bin
+from aifr_lib.data.lists import pairs_over, read_pairs
+from aifr_lib.data.stored import Files, StoredPixels
+from aifr_lib.evaluation.features import Features
+from aifr_lib.experiments import protocol_rows, protocol_scores, recognise
+from aifr_lib.experiments.embedders import Embedder, check_backbone, embed_with, load
 from aifr_lib.experiments.photographs import identification_rows, list_rows, measure, verification_rows
-from aifr_lib.models import judges
+from aifr_lib.faces.align import SIDE
 from aifr_lib.reporting.artefacts import Key, Row
-from aifr_lib.training import recognition
 from aifr_lib.training.engine import accelerator_for
 
-EMBEDDERS = ("sface", "pixels", "tour")
 DATA = ("orl", "fgnet", "relief")
+# What each protocol needs beside the pictures, by the names of the options.
+PROTOCOLS: dict[str, tuple[str, ...]] = {
+    "verification": (),
+    "loo": (),
+    "distractors": ("distractors",),
+    "templates": ("media", "pairs"),
+}
 
 
-def fit(x: Tensor, hw: tuple[int, int]) -> Tensor:
-    """Pictures float [B, 3, H, W] at a network's input: the middle columns of its aspect, resized."""
-    height, width = x.shape[-2:]
-    wanted = min(width, round(height * hw[1] / hw[0]))
-    left = (width - wanted) // 2
-    x = x[..., left : left + wanted]
-    if tuple(x.shape[-2:]) == tuple(hw):
-        return x
-    return F.interpolate(x, size=tuple(hw), mode="bilinear", antialias=True, align_corners=False)
+@dataclass(frozen=True)
+class Question:
+    """Which pictures, by which protocol, against what.
 
-
-class Fitted(nn.Module):
-    """A network behind ``fit``: takes pictures of any size."""
-
-    def __init__(self, network: nn.Module, hw: tuple[int, int]):
-        super().__init__()
-        self.network, self.hw = network, hw
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.network(fit(x, self.hw))
-        return out
-
-
-def judged(judge: judges.Judge) -> Callable[[Tensor], np.ndarray]:
-    """A judge, which takes uint8 crops, as the function of scaled tensors that ``embed`` runs."""
-
-    def run(x: Tensor) -> np.ndarray:
-        levels = (fit(x, (112, 112)) * 128 + 127.5).round().clamp(0, 255).to(torch.uint8)
-        return judge(levels.permute(0, 2, 3, 1).contiguous().cpu().numpy())
-
-    return run
-
-
-def check_backbone(backbone: str | Path) -> None:
-    """Errors: ConfigError unless it is ``sface``, ``pixels``, ``tour`` or names a weights file."""
-    if backbone not in EMBEDDERS and Path(backbone).suffix != ".safetensors":
-        known = nearest(str(backbone), EMBEDDERS)
-        raise ConfigError(f"unknown backbone '{backbone}'{known}, or a file of weights (.safetensors)")
-
-
-def embeddings_of(
-    backbone: str | Path, images: Images, preset: Preset, *, device: str | None = None, progress: bool = True
-) -> np.ndarray:
-    """Embeddings float32 [N, D], f(x) + f(mirrored x), by ``sface``, ``pixels``, ``tour`` or a weights file.
-
-    Errors: ConfigError for another name; ImportError, with the command, where the extra ``real`` is missing;
-    what ``recognition.load`` raises for a weights file.
+    data: orl, fgnet, relief, or the path of a folder, ``.rec``, ``.bin`` or image list; for ``templates`` the folder
+    of aligned crops that ``media`` names. pairs: a list of pairs of pictures (``pairs.txt``, ``.csv``) or of templates.
+    distractors: a folder, ``.rec`` or image list of strangers, or their embeddings in a ``.npy`` file.
+    Errors: ConfigError for an unknown protocol, and for a list that the protocol needs and lacks, or has no use for.
     """
-    check_backbone(backbone)
-    if backbone in judges.JUDGES:
-        return embed(judged(judges.build(str(backbone))), images, batch_size=64, progress=progress)
-    if backbone == "tour":
-        network, config = tour.network(preset, device)
-    else:
-        network, config = recognition.load(Path(backbone))
-    target = accelerator_for(device, "no").device
-    return embed(Fitted(network, config.input_hw), images, batch_size=64, device=target, progress=progress)
+
+    data: str | Path
+    protocol: str = "verification"
+    pairs: Path | None = None
+    distractors: Path | None = None
+    media: Path | None = None
+    skip_bad: bool = False
+
+    def __post_init__(self) -> None:
+        needed = choose("protocol", self.protocol, PROTOCOLS)
+        for name in ("pairs", "distractors", "media"):
+            there = getattr(self, name) is not None
+            if name in needed and not there:
+                raise ConfigError(f"protocol {self.protocol} needs --{name}")
+            if there and name not in (*needed, *(("pairs",) if self.protocol == "verification" else ())):
+                raise ConfigError(f"protocol {self.protocol} has no use for --{name}")
+        for path in filter(None, (self.pairs, self.distractors, self.media)):
+            if not path.exists():
+                raise FileNotFoundError(f"nothing at {path}")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What ``evaluate`` found: rows of numbers, pictures, people, records without a face, bad files."""
+    """rows of numbers; pictures; people (None: the data names nobody); records without a face; bad files."""
 
     rows: tuple[Row, ...]
     pictures: int
-    people: int
-    missed: tuple[str, ...]
-    bad: tuple[str, ...]
+    people: int | None
+    embedder: Embedder
+    missed: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()
 
 
 def evaluate(
     backbone: str | Path,
-    data: str | Path,
-    protocol: str,
+    question: Question,
     *,
     preset: Preset,
-    skip_bad: bool = False,
+    given: Mapping[str, Any] | None = None,
     device: str | None = None,
     progress: bool = True,
 ) -> Evaluation:
-    """Embed the pictures of ``data`` (orl, fgnet, relief or a folder) with ``backbone`` and measure by
-    ``protocol``.
+    """Embed the pictures with ``backbone`` (see ``embedders.load``) and measure.
 
-    Relief faces are the test faces of the preset's tour; they are verified on the preset's pair lists. All
-    else is aligned first, and verified on all genuine pairs with as many impostors.
+    Relief faces are the test faces of the preset's tour, verified on the preset's pair lists; a ``.bin`` has its own
+    pairs. Other pictures are aligned first unless they are 112×112, and verified on ``pairs``, or on all genuine pairs
+    with as many impostors. Under several processes each embeds a share.
     Errors: ConfigError with the nearest name for an unknown backbone, data or protocol; those of the readers.
     """
     # Before minutes of aligning are spent on a name that does not exist.
     check_backbone(backbone)
-    rows_of = choose("protocol", protocol, {"verification": verification_rows, "loo": identification_rows})
-    settings = preset.tour.train.relief
-    bad: list[str] = []
-    if data == "orl":
-        images = orl.load(progress=progress)
-    elif data == "fgnet":
-        images = fgnet.load(progress=progress)
-    elif data == "relief":
-        images = recognise.faces(settings)
-    elif Path(data).is_dir():
-        images, bad = load_folder(data, skip_bad=skip_bad, progress=progress)
-    else:
-        raise ConfigError(f"unknown data '{data}'{nearest(str(data), DATA)}, or a folder of pictures")
-    embeddings = embeddings_of(backbone, images, preset, device=device, progress=progress)
+    embedder = load(backbone, preset, given=given, device=device)
+    # The first process aligns; the others then find what it kept.
+    with accelerator_for(device, "no").main_process_first():
+        images, lists, bad = _pictures(question, preset, progress)
+        strangers = _strangers(question, progress)
+    embeddings = embed_with(embedder, images, device=device, progress=progress)
     keys: dict[str, Key] = {"data": images.name, "embedder": str(backbone)}
-    if data == "relief" and protocol == "verification":
-        lists = [recognise.face_pairs(settings, name) for name in settings.pair_lists]
+    if question.protocol == "templates":
+        assert question.media is not None and question.pairs is not None
+        templates = _templates(question.media, question.pairs)
+        scores = protocol_scores.template_scores(images, embeddings, templates)
+        rows = protocol_rows.template_rows(scores, {**keys, "data": templates.name})
+    elif question.protocol == "distractors":
+        assert strangers is not None
+        if isinstance(strangers, Images):
+            strangers = embed_with(embedder, strangers, device=device, progress=progress)
+        scores = protocol_scores.crowd_scores(images, embeddings, strangers)
+        rows = protocol_rows.crowd_rows(scores, keys)
+    elif lists:
         rows = [row for pairs in lists for row in list_rows(embeddings, images, pairs, keys)]
     else:
+        rows_of = verification_rows if question.protocol == "verification" else identification_rows
         rows = rows_of(measure(images, embeddings), keys)
     found = images.labels.get("found")
     missed = () if found is None else tuple(images.labels["record"][~found.astype(bool)])
-    people = int(images.labels["identity"].nunique())
-    return Evaluation(tuple(rows), len(images), people, missed, tuple(bad))
+    people = None if question.protocol == "templates" else int(images.labels["identity"].nunique())
+    return Evaluation(tuple(rows), len(images), people, embedder, missed, tuple(bad))
+
+
+def _pictures(question: Question, preset: Preset, progress: bool) -> tuple[Images, list[Pairs], list[str]]:
+    """The pictures, the lists of pairs to verify (none: all pairs), and the files that could not be read."""
+    data, settings = question.data, preset.tour.train.relief
+    if question.protocol == "templates":
+        assert question.media is not None
+        return _crops(Path(data), question.media), [], []
+    if data == "relief":
+        images = recognise.faces(settings)
+        own = question.protocol == "verification" and question.pairs is None
+        lists = [recognise.face_pairs(settings, name) for name in settings.pair_lists] if own else []
+        return images, lists + _named(question, images), []
+    if data in ("orl", "fgnet"):
+        images = orl.load(progress=progress) if data == "orl" else fgnet.load(progress=progress)
+        return images, _named(question, images), []
+    path = Path(data)
+    if not path.exists():
+        known = nearest(str(data), DATA)
+        raise ConfigError(f"unknown data '{data}'{known}, or the path of a folder, .rec, .bin or image list")
+    kind = sets.kind_of(path)
+    if kind == "bin":
+        if question.protocol != "verification" or question.pairs is not None:
+            raise ConfigError(f"{path} holds a list of pairs and names nobody: it can be verified, on its own pairs")
+        images, pairs = load_bin(path)
+        return images, [pairs], []
+    if kind == "folder":
+        images, bad = load_folder(path, skip_bad=question.skip_bad, progress=progress)
+        return images, _named(question, images), bad
+    images = sets.load(path, progress=progress)
+    return images, _named(question, images), []
+
+
+def _named(question: Question, images: Images) -> list[Pairs]:
+    """The list of pairs that ``--pairs`` names, over ``images``."""
+    if question.pairs is None:
+        return []
+    suffix = Path(str(images.labels["record"].iloc[0])).suffix or ".jpg"
+    return [pairs_over(images, read_pairs(question.pairs, suffix=suffix), question.pairs.stem)]
+
+
+def _strangers(question: Question, progress: bool) -> Images | Features | None:
+    """The strangers: pictures to be embedded, or the file that holds their embeddings."""
+    path = question.distractors
+    if path is None or path.suffix == ".npy":
+        return path
+    return sets.load(path, progress=progress)
+
+
+def _crops(folder: Path, media: Path) -> Images:
+    """The aligned crops that the list of media names, in its order; a picture listed twice is there once."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder of pictures at {folder}")
+    records = pd.unique(ijb.read_media(media)["record"])
+    pixels = StoredPixels(Files(folder, pa.chunked_array([records])))
+    if pixels.size[0] != SIDE:
+        raise ValueError(f"{folder}: {records[0]} is {pixels.size[0]} pixels high, not {SIDE}: run aifr align first")
+    labels = pd.DataFrame({"record": records, "identity": -1, "age": np.nan})
+    # It reads as an array does; Images and their users index it, and nothing else.
+    return Images(media.stem, "1", cast("np.ndarray", pixels), labels)
+
+
+def _templates(media: Path, pairs: Path) -> Templates:
+    table, listed = ijb.read_media(media), ijb.read_template_pairs(pairs)
+    ijb.check_templates(table, listed, pairs)
+    rows = pd.factorize(table["record"])[0].astype(np.int64)
+    columns = (listed[name].to_numpy() for name in ("a", "b", "same"))
+    return Templates(pairs.stem, rows, table["template"].to_numpy(), table["media"].to_numpy(), *columns)

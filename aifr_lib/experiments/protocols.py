@@ -19,7 +19,7 @@ from aifr_lib.config import Preset, atomic_write, cache_dir
 from aifr_lib.data import relief
 from aifr_lib.data.images import Images
 from aifr_lib.experiments import photographs, protocol_figure, protocol_rows, protocol_scores, real, recognise
-from aifr_lib.experiments.evaluate import embeddings_of
+from aifr_lib.experiments.embedders import embeddings_of
 from aifr_lib.experiments.jobs import Job, assemble
 from aifr_lib.experiments.protocol_scores import Scores
 from aifr_lib.faces import align

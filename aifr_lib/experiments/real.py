@@ -23,7 +23,7 @@ from aifr_lib.data.aligned import labels_digest
 from aifr_lib.data.images import Images
 from aifr_lib.data.photograph_pairs import GAP_NAMES
 from aifr_lib.experiments import recognise, tour
-from aifr_lib.experiments.evaluate import embeddings_of
+from aifr_lib.experiments.embedders import embeddings_of
 from aifr_lib.experiments.jobs import Job, assemble
 from aifr_lib.experiments.photographs import IMPOSTORS, identification_rows, measure, verification_rows
 from aifr_lib.faces import align

@@ -24,7 +24,7 @@ from aifr_lib.data.folder import read_each
 from aifr_lib.data.images import Images
 from aifr_lib.data.photograph_pairs import all_pairs, impostors
 from aifr_lib.evaluation.embeddings import normalise
-from aifr_lib.experiments.evaluate import embeddings_of
+from aifr_lib.experiments.embedders import embeddings_of
 from aifr_lib.experiments.jobs import Job, assemble
 from aifr_lib.experiments.relief_judge_rows import UNKNOWN, judge_figure, judge_rows, unmeasured
 from aifr_lib.faces import align

@@ -9,8 +9,9 @@ from aifr_lib.data import fgnet
 from aifr_lib.data.images import Images
 from aifr_lib.data.photograph_pairs import GAP_NAMES, gap_bins
 from aifr_lib.evaluation.verification import tar_at_far
-from aifr_lib.experiments import evaluate, photographs, real
-from aifr_lib.models import judges
+from aifr_lib.experiments import embedders, evaluate, photographs, real
+from aifr_lib.experiments.evaluate import Question
+from aifr_lib.models import cards, judges
 from aifr_lib.reporting import artefacts
 
 
@@ -42,17 +43,17 @@ def embeddings(images):
 
 def test_fit_cuts_to_the_aspect_and_resizes():
     x = torch.arange(112.0).expand(1, 3, 112, 112)
-    assert evaluate.fit(x, (112, 112)) is not None
-    assert torch.equal(evaluate.fit(x, (112, 112)), x)
-    assert torch.equal(evaluate.fit(x, (112, 96)), x[..., 8:104])
-    half = evaluate.fit(x, (56, 56))
+    assert cards.fit(x, (112, 112)) is not None
+    assert torch.equal(cards.fit(x, (112, 112)), x)
+    assert torch.equal(cards.fit(x, (112, 96)), x[..., 8:104])
+    half = cards.fit(x, (56, 56))
     # A ramp stays a ramp: each new pixel is the mean place of the two that it covers.
     assert half[0, 0, 0, 5:50].numpy() == pytest.approx(np.arange(112).reshape(56, 2).mean(1)[5:50], abs=1e-4)
 
 
 def test_a_judge_sees_the_very_levels_that_were_stored(images):
     seen = []
-    evaluate.judged(lambda pixels: seen.append(pixels) or np.ones((len(pixels), 2), np.float32))(
+    embedders.judged(lambda pixels: seen.append(pixels) or np.ones((len(pixels), 2), np.float32))(
         (torch.from_numpy(images.pixels[:4]).permute(0, 3, 1, 2).float() - 127.5) / 128
     )
     assert (seen[0] == images.pixels[:4]).all()
@@ -252,7 +253,7 @@ def write_folder(root, images):
 def test_evaluate_a_folder(tmp_path, preset, images, protocol, metric):
     write_folder(tmp_path, images)
     (tmp_path / "p1" / "torn.png").write_bytes(b"")
-    found = evaluate.evaluate("pixels", tmp_path, protocol, preset=preset, skip_bad=True, progress=False)
+    found = evaluate.evaluate("pixels", Question(tmp_path, protocol, skip_bad=True), preset=preset, progress=False)
     assert (found.pictures, found.people, found.bad, found.missed) == (40, 8, ("p1/torn.png",), ())
     assert found.rows[0].metric == metric
     assert found.rows[0].measured.mean > 90
@@ -261,8 +262,8 @@ def test_evaluate_a_folder(tmp_path, preset, images, protocol, metric):
 def test_misspelt_names_are_met_with_the_nearest(preset, tmp_path, images):
     write_folder(tmp_path, images)
     with pytest.raises(ConfigError, match="did you mean 'sface'"):
-        evaluate.evaluate("sfase", tmp_path, "loo", preset=preset, progress=False)
+        evaluate.evaluate("sfase", Question(tmp_path, "loo"), preset=preset, progress=False)
     with pytest.raises(ConfigError, match="did you mean 'fgnet'"):
-        evaluate.evaluate("pixels", "fgnett", "loo", preset=preset)
+        evaluate.evaluate("pixels", Question("fgnett", "loo"), preset=preset)
     with pytest.raises(ConfigError, match="did you mean 'verification'"):
-        evaluate.evaluate("pixels", tmp_path, "verificaton", preset=preset)
+        Question(tmp_path, "verificaton")
