@@ -39,16 +39,10 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     def column(group: str, name: str) -> Tensor:
         return getattr(faces, group)[:, GROUPS[group].index(name)].reshape(-1, 1, 1)
 
-    i = SimpleNamespace(
-        **{name: column("identity", name) * SPREAD.get(name, 1.0) for name in IDENTITY}
-    )
-    au = SimpleNamespace(
-        **{name: column("action_units", name) for name in ACTION_UNITS}
-    )
+    i = SimpleNamespace(**{name: column("identity", name) * SPREAD.get(name, 1.0) for name in IDENTITY})
+    au = SimpleNamespace(**{name: column("action_units", name) for name in ACTION_UNITS})
     style = SimpleNamespace(**{name: column("style", name) for name in GROUPS["style"]})
-    age, gender, weight = (
-        v.reshape(-1, 1, 1) for v in (faces.age, faces.gender, faces.weight)
-    )
+    age, gender, weight = (v.reshape(-1, 1, 1) for v in (faces.age, faces.gender, faces.weight))
 
     m = _signs_of_age(i, age, weight)
     m["male"] = (2 * gender - 1 + 0.3 * i.masculinity) * (1 - m["child"]) ** 0.7
@@ -112,11 +106,7 @@ def _bones(m: dict[str, Tensor], mm: SimpleNamespace, i: SimpleNamespace, own: T
     longer = 1 + 0.035 * own * i.face_length
     nose = mm.nose_length * longer + own * 1.9 * i.nose_length + 2.6 * m["old"]
     lip = mm.upper_lip_length * longer + own * (1.3 * i.mouth_height) + 2.2 * m["old"]
-    chin = (
-        mm.lower_face * longer
-        + own * (2.0 * i.chin_size - 0.6 * i.mouth_height)
-        - 1.2 * m["old"]
-    )
+    chin = mm.lower_face * longer + own * (2.0 * i.chin_size - 0.6 * i.mouth_height) - 1.2 * m["old"]
     dome = mm.vertex_nasion + 3.5 * i.cranium
     # The eyes' centres lie below the root of the nose.
     drop = 6.5 + 1.3 * own * i.eye_height
@@ -130,31 +120,18 @@ def _bones(m: dict[str, Tensor], mm: SimpleNamespace, i: SimpleNamespace, own: T
     m["rest_y"] = m["base_y"] + lip * u
     m["chin_y"] = m["rest_y"] + chin * u
 
-    m["fullness"] = (
-        0.55 * i.cheek_fullness + 0.9 * weight + 1.5 * m["child"] - 1.1 * m["hollow"]
-    )
+    m["fullness"] = 0.55 * i.cheek_fullness + 0.9 * weight + 1.5 * m["child"] - 1.1 * m["hollow"]
     soft = m["fullness"].clamp(-1.5, 3)
-    m["skull_w"] = (
-        0.5 * mm.head_width + 1.0 * i.face_width + 1.2 * i.cranium + 0.8 * weight
-    ) * u
-    m["cheek_w"] = (
-        0.5 * mm.face_width
-        + own * (1.9 * i.face_width + 1.2 * i.cheekbones)
-        + 1.1 * soft
-        + 1.0
-    ) * u
-    m["jaw_w"] = (0.5 * mm.jaw_width + own * (1.2 * i.face_width + 2.9 * i.jaw_width) + 1.5 * soft
-                  + 1.2 * weight + 2.2 * m["sag"] + 3.2) * u  # fmt: skip
+    m["skull_w"] = (0.5 * mm.head_width + 1.0 * i.face_width + 1.2 * i.cranium + 0.8 * weight) * u
+    m["cheek_w"] = (0.5 * mm.face_width + own * (1.9 * i.face_width + 1.2 * i.cheekbones) + 1.1 * soft + 1.0) * u
+    m["jaw_w"] = (0.5 * mm.jaw_width + own * (1.2 * i.face_width + 3.2 * i.jaw_width) + 1.5 * soft
+                  + 1.2 * weight + 1.8 * m["sag"] + 0.4) * u  # fmt: skip
     m["jaw_w"] = torch.minimum(m["jaw_w"], 0.97 * m["cheek_w"])
-    m["jaw_p"] = (2.25 + 0.24 * own * i.jaw_square + 0.20 * m["male"] + 0.12 * weight + 0.2 * m["sag"]
+    m["jaw_p"] = (2.0 + 0.26 * own * i.jaw_square + 0.20 * m["male"] + 0.12 * weight + 0.2 * m["sag"]
                   + 0.15 * m["child"]).clamp(min=1.5)  # fmt: skip
-    m["jaw_q"] = (
-        0.62 - 0.05 * own * i.chin_size - 0.05 * m["male"] - 0.03 * soft
-    ).clamp(0.36, 0.8)
+    m["jaw_q"] = (0.53 - 0.045 * own * i.chin_size - 0.04 * m["male"] - 0.02 * soft).clamp(0.34, 0.66)
     m["jowl"] = (4.5 * m["sag"] + 1.0 * weight.clamp(min=0)) * u
-    m["cheekbone"] = (
-        4.0 + 1.0 * own * i.cheekbones - 1.0 * m["child"] + 1.0 * m["hollow"]
-    ) * u
+    m["cheekbone"] = (4.0 + 1.0 * own * i.cheekbones - 1.0 * m["child"] + 1.0 * m["hollow"]) * u
     m["temple"] = (1.5 * (1 - m["child"]) + 3.0 * m["hollow"]) * u
     m["asymmetry"] = 0.012 * i.asymmetry
 
@@ -170,21 +147,15 @@ def _eyes(m: dict[str, Tensor], mm: SimpleNamespace, i: SimpleNamespace, au: Sim
     narrow = 1 - 0.20 * au.au4 - 0.25 * au.au6 - 0.25 * au.au9 - 0.10 * au.au12
     opening = (opening * narrow).clamp(min=3.0)
     m["lid_up"] = (0.64 * opening + 3.0 * au.au5) * u
-    m["lid_low"] = (
-        (0.36 * opening) * (1 - 0.25 * au.au6 - 0.15 * au.au12) + 0.5 * sag
-    ) * u
+    m["lid_low"] = ((0.36 * opening) * (1 - 0.25 * au.au6 - 0.15 * au.au12) + 0.5 * sag) * u
     # Above 0 the fold lies higher over the lashes; under −1.2 there is none.
     m["crease_y"] = ((3.3 - 1.0 * i.lid_fold + 0.4 * i.eye_depth - 0.5 * m["child"]).clamp(min=0.8)
                      * (1 - 0.55 * sag.clamp(max=1))) * u  # fmt: skip
-    m["crease"] = (
-        1.0 - 0.45 * (i.lid_fold - 0.6).clamp(min=0) - 0.1 * m["child"]
-    ).clamp(0.1, 1)
+    m["crease"] = (1.0 - 0.45 * (i.lid_fold - 0.6).clamp(min=0) - 0.1 * m["child"]).clamp(0.1, 1)
     m["hood"] = (0.25 + 0.35 * i.lid_fold + 1.1 * sag).clamp(0, 1.8)
     m["iris_r"] = mm.iris_radius * u
     m["gaze_x"], m["gaze_y"] = 4.5 * style.gaze_x * u, 1.6 * style.gaze_y * u
-    m["socket"] = (
-        5.2 + 1.2 * own * i.eye_depth + 0.9 * male - 2.4 * m["child"] + 2.2 * m["old"]
-    ) * u
+    m["socket"] = (5.2 + 1.2 * own * i.eye_depth + 0.9 * male - 2.4 * m["child"] + 2.2 * m["old"]) * u
     m["bags"] = m["bags"] * (1 + 0.25 * i.ageing_sag) * (1 - m["child"]) + 0.35 * au.au6
     m["lid_squeeze"] = au.au6
     # Of the brows, AU 1 lifts the inner ends, AU 2 the outer; AU 4 draws both down and together.
@@ -194,9 +165,7 @@ def _eyes(m: dict[str, Tensor], mm: SimpleNamespace, i: SimpleNamespace, au: Sim
     m["brow_outer"] = (-7.5 * au.au2 + 1.3 * i.brow_tilt * -1 + 2.0 * sag) * u
     m["brow_arch"] = (4.6 + 1.7 * i.brow_arch - 1.9 * male - 1.5 * m["child"]) * u
     m["brow_gap"] = (10.5 + 1.9 * i.brow_gap - 2.6 * au.au4 - 1.2 * male) * u
-    m["brow_h"] = (3.5 + 0.8 * i.brow_thickness + 0.9 * male - 1.0 * m["child"]).clamp(
-        min=1.4
-    ) * u
+    m["brow_h"] = (3.5 + 0.8 * i.brow_thickness + 0.9 * male - 1.0 * m["child"]).clamp(min=1.4) * u
     m["brow_dark"] = (0.86 + 0.07 * i.brow_thickness - 0.30 * m["child"] - 0.25 * m["old"].clamp(max=1) * (1 - male) / 2
                       ).clamp(0.3, 0.95)  # fmt: skip
     m["brow_ridge"] = (mm.brow_ridge + 0.7 * own * i.eye_depth).clamp(min=0) * u
@@ -218,16 +187,10 @@ def _nose(
     m["nose_h"] = (mm.nose_height + own * 1.4 * i.nose_tip + 0.6 * m["old"]) * u
     m["bridge_h"] = (mm.bridge_height + own * 2.0 * i.nose_bridge).clamp(min=0.8) * u
     m["hump"] = (own * 1.2 * i.nose_hump + 0.6 * male.clamp(min=0)) * u
-    m["bridge_w"] = (
-        8.0 + 0.9 * i.nose_width - 0.5 * i.nose_bridge + 1.6 * m["child"]
-    ) * u
-    m["tip_w"] = (8.2 + 0.7 * i.nose_width + 0.9 * i.nose_tip + 0.6 * m["old"]).clamp(
-        min=5.0
-    ) * u
+    m["bridge_w"] = (8.0 + 0.9 * i.nose_width - 0.5 * i.nose_bridge + 1.6 * m["child"]) * u
+    m["tip_w"] = (8.2 + 0.7 * i.nose_width + 0.9 * i.nose_tip + 0.6 * m["old"]).clamp(min=5.0) * u
     # A child's nose points up, an old one down.
-    m["tip_up"] = (
-        7.5 + 1.2 * own * i.nose_tip + 1.8 * m["child"] - 2.2 * m["old"]
-    ).clamp(min=3.0) * u
+    m["tip_up"] = (7.5 + 1.2 * own * i.nose_tip + 1.8 * m["child"] - 2.2 * m["old"]).clamp(min=3.0) * u
     m["wrinkle_nose"] = au.au9
 
 
@@ -238,26 +201,15 @@ def _mouth(
     au: SimpleNamespace,
     own: Tensor,
 ) -> None:
-    u, male, sag = m["unit"], m["male"], m["sag"]
+    u, sag = m["unit"], m["sag"]
     m["mouth_y"] = m["rest_y"] - (2.4 * au.au17 + 0.8 * au.au12) * u
     m["mouth_w"] = (0.5 * mm.mouth_width + own * 1.8 * i.mouth_width + 0.8 * m["old"]
                     + 6.0 * au.au12 + 7.0 * au.au20 - 2.0 * au.au17) * u  # fmt: skip
-    thin = (1 - 0.50 * m["thinned"].clamp(max=1.1)) * (
-        1 - 0.25 * au.au20 - 0.16 * au.au12
-    )
+    thin = (1 - 0.50 * m["thinned"].clamp(max=1.1)) * (1 - 0.25 * au.au20 - 0.16 * au.au12)
     m["lip_up"] = ((mm.upper_lip + own * 1.35 * i.upper_lip) * thin).clamp(min=1.3) * u
-    m["lip_low"] = (
-        (mm.lower_lip + own * 1.45 * i.lower_lip) * thin * (1 + 0.2 * au.au17)
-    ).clamp(min=2.0) * u
-    m["bow"] = (0.24 + 0.07 * i.upper_lip - 0.10 * m["thinned"]).clamp(0.05, 0.5)
-    m["corner"] = (
-        -1.4 * i.mouth_curve
-        - 0.9
-        + 2.4 * sag
-        - 10.5 * au.au12
-        + 6.0 * au.au17
-        + 1.2 * au.au20
-    ) * u
+    m["lip_low"] = ((mm.lower_lip + own * 1.45 * i.lower_lip) * thin * (1 + 0.2 * au.au17)).clamp(min=2.0) * u
+    m["bow"] = (0.19 + 0.05 * i.upper_lip - 0.10 * m["thinned"]).clamp(0.05, 0.5)
+    m["corner"] = (-1.1 * i.mouth_curve - 1.7 + 2.4 * sag - 10.5 * au.au12 + 6.0 * au.au17 + 1.2 * au.au20) * u
     m["gap"] = 10.0 * au.au25 * (1 - 0.15 * m["child"]) * u
     m["teeth"] = (0.45 + 0.8 * au.au12 + 0.5 * au.au20).clamp(max=1.0)
     m["cleft"] = (1.2 * i.chin_cleft).clamp(min=0) * (1 - m["child"]) * u

@@ -24,11 +24,11 @@ BLACK_HAIR, BROWN_HAIR, BLOND_HAIR, RED_HAIR = (
 GREY_HAIR, WHITE_HAIR = (0.62, 0.61, 0.60), (0.90, 0.89, 0.87)
 BROWN_EYE, GREEN_EYE, BLUE_EYE = (
     (0.25, 0.14, 0.07),
-    (0.36, 0.38, 0.22),
-    (0.36, 0.50, 0.64),
+    (0.36, 0.36, 0.24),
+    (0.38, 0.48, 0.56),
 )
 # What the red of the lips leaves of the skin's linear light.
-PALE_LIP, DARK_LIP = (0.66, 0.33, 0.37), (0.72, 0.52, 0.62)
+PALE_LIP, DARK_LIP = (0.68, 0.27, 0.33), (0.72, 0.52, 0.62)
 
 
 def linear(colour: tuple[float, float, float]) -> Tensor:
@@ -41,9 +41,7 @@ def blend(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     return a + (b - a) * t
 
 
-def colours(
-    m: dict[str, Tensor], i: SimpleNamespace, style: SimpleNamespace, age: Tensor
-) -> dict[str, Tensor]:
+def colours(m: dict[str, Tensor], i: SimpleNamespace, style: SimpleNamespace, age: Tensor) -> dict[str, Tensor]:
     """Colours [3, B, 1, 1] in linear light, and strengths [B, 1, 1] of flush, freckles, spots and grey hair."""
     child, old, worn = m["child"], m["old"], m["worn"]
 
@@ -57,18 +55,12 @@ def colours(
         return blend(a, b, t.clamp(0, 1))
 
     # The normal distribution function makes all tones equally common.
-    melanin = (
-        torch.special.ndtr(i.skin_tone) + 0.035 * style.tan * (1 - 0.5 * child)
-    ).clamp(0, 1)
+    melanin = (torch.special.ndtr(i.skin_tone) + 0.035 * style.tan * (1 - 0.5 * child)).clamp(0, 1)
     skin = colour(SKIN[0]).expand(3, *melanin.shape)
     for n, tone in enumerate(SKIN[1:]):
         skin = mix(skin, colour(tone), melanin * (len(SKIN) - 1) - n)
     under = i.skin_red * (1 - 0.4 * melanin)
-    skin = (
-        skin
-        * torch.exp(under * factors(0.03, -0.055, 0.03))
-        * torch.exp(child * factors(0.02, 0.0, 0.01))
-    )
+    skin = skin * torch.exp(under * factors(0.03, -0.055, 0.03)) * torch.exp(child * factors(0.02, 0.0, 0.01))
     # Old skin is yellower and duller.
     skin = skin * torch.exp(worn * factors(-0.06, -0.11, -0.24))
 
@@ -91,8 +83,11 @@ def colours(
         "silver": silver,
         "grey": grey,
         "brows": mix(brows, silver, 0.7 * grey),
-        "iris": mix(mix(colour(BLUE_EYE), colour(GREEN_EYE), 0.5 + 0.9 * i.eye_colour),
-                    colour(BROWN_EYE), 0.6 * i.eye_colour + 2.2 * melanin - 0.45),  # fmt: skip
+        "iris": mix(
+            mix(colour(BLUE_EYE), colour(GREEN_EYE), 0.5 + 0.9 * i.eye_colour),
+            colour(BROWN_EYE),
+            0.6 * i.eye_colour + 2.2 * melanin - 0.45,
+        ),
         "spots": ((age - 42) / 40).clamp(0, 1.3) * (0.45 * i.ageing_spots).exp() * (1 - 0.4 * melanin),
         "freckles": (0.6 * i.freckles - 0.4).clamp(0, 1) * (1 - 0.8 * old).clamp(0, 1) * (melanin < 0.45),
-    }  # fmt: skip
+    }

@@ -52,9 +52,7 @@ def valley(distance: Tensor, width: float | Tensor, px: float | Tensor) -> Tenso
 
 def lattice(seeds: Tensor, stream: int, channels: int) -> Tensor:
     """Random values in −1 … 1, float32 [B, channels, GRID, GRID], from each picture's own seed."""
-    cells = torch.arange(channels * GRID * GRID, device=seeds.device).reshape(
-        channels, GRID, GRID
-    )
+    cells = torch.arange(channels * GRID * GRID, device=seeds.device).reshape(channels, GRID, GRID)
     return (hash32(seeds, stream, cells) >> 8).float() / 2**23 - 1
 
 
@@ -65,9 +63,7 @@ def noise(grid: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 def noises(grid: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Read all channels of a lattice [B, C, GRID, GRID] at x, y: [C, B, S, S]."""
-    read = F.grid_sample(
-        grid, torch.stack([x, y], -1), padding_mode="reflection", align_corners=True
-    )
+    read = F.grid_sample(grid, torch.stack([x, y], -1), padding_mode="reflection", align_corners=True)
     return read.transpose(0, 1)
 
 
@@ -82,18 +78,10 @@ def skull(m: SimpleNamespace, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     narrowing = step(temple, cheek, y)
     t = ((y - cheek) / (jaw - cheek)).clamp(0, 2)
     below = ((y - jaw + 12 * u) / (m.chin_y - jaw + 12 * u)).clamp(0, 1)
-    width = (
-        m.skull_w
-        + (m.cheek_w - m.skull_w) * narrowing
-        - (m.cheek_w - m.jaw_w) * t**1.7 * 0.92
-    )
-    width = (
-        width
-        * (1 - up**2.3).clamp(min=1e-6).sqrt()
-        * (1 - below**m.jaw_p).clamp(min=1e-6) ** m.jaw_q
-    )
+    width = m.skull_w + (m.cheek_w - m.skull_w) * narrowing - (m.cheek_w - m.jaw_w) * t**1.7 * 0.92
+    width = width * (1 - up**2.3).clamp(min=1e-6).sqrt() * (1 - below**m.jaw_p).clamp(min=1e-6) ** m.jaw_q
     width = width + 0.6 * m.jowl * hill(below - 0.62, 0.2)
     low = ((y - temple) / (m.chin_y - temple)).clamp(0, 1)
     profile = (1 - up**2.6).clamp(min=1e-6).sqrt() * (1 - low**7).clamp(min=1e-6).sqrt()
-    across = (1 - (x.abs() / width).clamp(0, 1) ** 2.3).clamp(min=0) ** 0.55
+    across = (1 - (x.abs() / width).clamp(0, 1) ** 2.1).clamp(min=0) ** 0.52
     return width, 0.56 * profile * across
