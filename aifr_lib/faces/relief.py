@@ -24,7 +24,7 @@ from aifr_lib.faces import relief_pose
 from aifr_lib.faces.relief_anatomy import anatomy, blend
 from aifr_lib.faces.relief_camera import develop, expose
 from aifr_lib.faces.relief_hair import bun, hair
-from aifr_lib.faces.relief_light import direction, shade, slopes
+from aifr_lib.faces.relief_light import direction, shade, side_normal, slopes
 from aifr_lib.faces.relief_parameters import RANGES, Faces
 from aifr_lib.faces.relief_pose import (
     FRAMES,
@@ -197,20 +197,25 @@ def picture_before_noise(
     layer = body(m, picture, layer, u, v, px)
     hair_depth = project(m, locks.x, locks.y, locks.z)[2]
     layer = over(layer, locks.bare, (m.skin, locks.normal[0], locks.normal[1], hair_depth, 0.08))
-    layer = ears(m, layer, u, ray, px)
+    ear, lobes = ears(m, u, ray, px)
+    layer = over(layer, ear, lobes)
 
     x, y, z, filled = first_hit(m, ray)
     colour, fine, shine, glint = head_layer(m, person, x, y, px)
     width, _ = skull(m, x, y)
-    # At the steep sides of the head a small error of x is a large one of the height: there the coarse map decides.
-    fine = blend(z, fine, 1 - step(0.78, 0.96, x.abs() / width))
-    depth = project(m, x, y, fine)[2]
-    nx, ny = slopes(m, depth, px)
+    # At the steep sides of the head a small error of x is a large one of the height: there the coarse map and the
+    # smooth skull decide.
+    gentle = step(0.10, 0.24, z)
+    depth = project(m, x, y, blend(z, fine, gentle))[2]
+    smooth = side_normal(m, x, y, z, width)
+    nx, ny = (blend(a, b, gentle) for a, b in zip(smooth, slopes(m, depth, px), strict=True))
     rim = (width - x.abs()) * m.yaw.cos() + z.clamp(min=0) * m.yaw.sin().abs()
     face = edge(torch.where(filled < 0, filled, torch.minimum(rim, m.chin_y - y + 0.5 * z.clamp(min=0))), px)
     layer = over(layer, face * edge(depth - layer[3] + 0.04, 0.02), (colour, nx, ny, depth, shine))
 
     front = locks.mask * step(-0.16, -0.12, hair_depth - layer[3])
+    # Short hair goes round the ear, long hair over it.
+    front = front * (1 - ear * (1 - locks.fallen) * step(0.14, 0.08, hair_depth - lobes[3]))
     layer = over(layer, front, (locks.colour, *locks.normal[:2], hair_depth, 0.0))
     lit = shade(m, layer, lamp, locks.gleam * front, px) + 0.8 * glint * face * (1 - front)
     # No lamp of the portrait reaches what lies behind.

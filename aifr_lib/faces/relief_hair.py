@@ -40,6 +40,7 @@ class Shell:
         away_low = ox * ox + oz * oz - across * across / flat
         root, root_low = ((1 - away).clamp(min=0) / full).sqrt(), ((1 - away_low).clamp(min=0) / flat).sqrt()
         below = oy + dy * middle > 0
+        self.beside_y = ray.y + ray.dy * torch.where(below, middle_low, middle)
         self.away = torch.where(below, away_low, away).clamp(min=0).sqrt()
         self.near = self._either(oy, dy, middle + root, middle_low + root_low)
         self.far = self._either(oy, dy, middle - root, middle_low - root_low)
@@ -83,7 +84,8 @@ def strands(
     angle = torch.atan2(n[0] * fx + n[1] * fy + n[2] * fz, n[0] * ex + n[1] * ey + n[2] * ez + 1e-6)
     along = (2 - 2 * dot).clamp(min=1e-4).sqrt() + hang
     drift = noise(picture[:, :1], angle * 0.22 + 0.3, along * 0.11)
-    angle = angle + (0.10 + 0.10 * m.wave) * drift + 0.05 * m.wave * torch.sin(along * 11 + 8 * drift)
+    wave = m.wave * (0.25 + m.grown).clamp(max=1)
+    angle = angle + (0.10 + 0.10 * wave) * drift + 0.05 * wave * torch.sin(along * 11 + 8 * drift)
     lock = noise(picture[:, 1:2], angle * 0.42, along * 0.035 + 0.4)
     mid = noise(picture[:, :1], angle * 1.1, along * 0.06)
     fine = noise(picture[:, 1:2], angle * 2.7, along * 0.10) * min(1.0, 0.022 / px)
@@ -111,9 +113,10 @@ def border(m: SimpleNamespace, x: Tensor, turn: Tensor, lock: Tensor) -> Tensor:
     line = line + m.fringe * (0.27 + 0.07 * lock) * front * sweep + 0.012 * lock
     # Down the temple to the sideburn, over the ear, down behind it to the nape.
     ear = m.eye_y + 0.02
-    side = blend(line, ear + 0.13, step(1.08, 1.36, turn))
-    side = blend(side, ear - 0.08, step(1.44, 1.56, turn))
-    side = blend(side, m.nape_y, step(1.80, 2.1, turn))
+    side = blend(line, ear - 0.16, step(0.84, 1.16, turn))
+    side = blend(side, ear + 0.12, step(1.18, 1.32, turn))
+    side = blend(side, ear - 0.10, step(1.38, 1.50, turn))
+    side = blend(side, m.nape_y, step(1.60, 1.85, turn))
     fallen = step(0.18, 0.30, m.grown)
     curtain = blend(side, m.tip_y + 0.06 * lock, step(1.20 - 0.30 * m.cover, 1.42 - 0.34 * m.cover, turn))
     return blend(side, torch.maximum(side, curtain), fallen)
@@ -140,13 +143,15 @@ def hair(
     sparse = (m.thinning * top * 1.15).clamp(0, 1)
     mask = mask * (1 - step(-0.35, 0.35, sparse * 1.6 - 0.75 + 0.55 * strand) * step(0.0, 0.12, sparse))
     silhouette = 1 - shell.away + (0.018 + 0.055 * m.curl * m.hair_volume / 0.1) * strand + 0.02 * lock
+    drop = (shell.beside_y - shell.level).clamp(min=0)
     # Short hair draws in towards the nape; long hair hangs straight or swells.
     fallen = step(0.18, 0.30, m.grown)
-    silhouette = silhouette + (m.flare * hang).clamp(max=0.25) * fallen - 0.55 * hang * (1 - fallen)
+    silhouette = silhouette + (m.flare * drop).clamp(max=0.25) * fallen - 0.8 * drop * (1 - fallen)
     inside = edge(silhouette * shell.wide, px + 0.006)
 
     N = _normal(shell, n)
-    bare = edge((1 - shell.away) * shell.wide - m.hair_volume, px) * (z < 0.06) * (y < m.eye_y + 0.3)
+    low = (y - m.eye_y - 0.06).clamp(min=0)
+    bare = edge((1 - shell.away) * shell.wide - m.hair_volume - 2.5 * low * low, px) * (z < 0.06) * (low < 0.36)
     far = shell.far
     _, far_y = shell.place(far)
     far_x = ray.x + ray.dx * far
@@ -156,7 +161,7 @@ def hair(
     depth_of_border = step(0.0, 0.10, reach)
     colour = hair_colour(m, strand) * tone * (0.72 + 0.28 * depth_of_border)
     return SimpleNamespace(
-        mask=mask * inside, colour=colour, normal=turned(m, *N), z=z + 0.02 * lock, x=x, y=y,
+        mask=mask * inside, fallen=fallen, colour=colour, normal=turned(m, *N), z=z + 0.02 * lock, x=x, y=y,
         gleam=_gleam(m, tangent, light, strand) * m.gloss, bare=bare,
         far_mask=behind * (1 - m.bald), far_z=far, far_x=far_x, far_y=far_y,
         far_colour=0.34 * hair_colour(m, strand) * tone,

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from aifr_lib.faces.relief_pose import turned
 from aifr_lib.faces.relief_scene import Layer
 
 JUMP = 0.08  # a step of depth within one pixel that is another surface, not a slope
@@ -39,6 +40,16 @@ def slopes(m: SimpleNamespace, depth: Tensor, px: float) -> tuple[Tensor, Tensor
     dx, dy = dx * soft, dy * soft
     unit = (dx * dx + dy * dy + 1).rsqrt()
     return -dx * unit, -dy * unit
+
+
+def side_normal(m: SimpleNamespace, x: Tensor, y: Tensor, z: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
+    """(nx, ny) of the unit normal of the smooth skull, in the plane's axes; for its steep sides."""
+    long = m.chin_y - m.root_y
+    low = ((y - m.root_y) / long).clamp(0, 1)
+    nx, ny, nz = 1.15 * x / (width * width), 3.5 * low**6 / long, z.clamp(min=0) / 0.31
+    scale = (nx * nx + ny * ny + nz * nz + 1e-6).rsqrt()
+    across, down, _ = turned(m, nx * scale, ny * scale, nz * scale)
+    return across, down
 
 
 def shade(

@@ -64,7 +64,7 @@ def backdrop(m: SimpleNamespace, picture: Tensor, seeds: Tensor, u: Tensor, v: T
 def body(m: SimpleNamespace, picture: Tensor, below: Layer, u: Tensor, v: Tensor, px: float) -> Layer:
     """Neck, then shoulders in clothes; the body turns less than the head."""
     zero = torch.zeros_like(m.yaw)
-    top_u, chin_v, top_d = project(m, zero, m.chin_y, zero - 0.02)
+    top_u, chin_v, top_d = project(m, zero, m.chin_y, zero - 0.10)
     low_u, low_d = -0.45 * PIVOT * m.yaw.sin(), -0.42 + zero
     fall = ((v - chin_v + 0.25) / 0.6).clamp(0, 1)
     cx = u - blend(top_u, low_u, fall)
@@ -78,8 +78,8 @@ def body(m: SimpleNamespace, picture: Tensor, below: Layer, u: Tensor, v: Tensor
     apple = m.apple * bump(cx, v - chin_v - 0.20, 0.05, 0.07)
     nx = 0.92 * s - cord * torch.sign(cx) * cord_at * 6 + 6 * apple * cx
     ny = 0.25 + 3 * apple * (v - chin_v - 0.2) + m.cords * 0.25 * torch.sin(v * 46 + 3 * s * s) * (m.old > 0.3)
-    mask = edge(neck - au, px) * edge(v - chin_v + 0.45, px)
-    depth = blend(top_d - 0.10, low_d, fall) - m.neck_w * 0.9 * (1 - round_)
+    mask = edge(neck - au, px) * edge(v - chin_v + 0.52, px)
+    depth = blend(top_d, low_d, fall) - m.neck_w * 0.9 * (1 - round_)
     under = 0.62 + 0.38 * step(0.0, 0.30, v - chin_v)
     below = over(below, mask, (m.skin * under, nx, ny, depth, 0.04))
 
@@ -105,8 +105,8 @@ def body(m: SimpleNamespace, picture: Tensor, below: Layer, u: Tensor, v: Tensor
                                                 depth, 0.02))  # fmt: skip
 
 
-def ears(m: SimpleNamespace, below: Layer, u: Tensor, ray: Ray, px: float) -> Layer:
-    """Both ears: plates that stand off the sides of the head, met by the line of sight in closed form."""
+def ears(m: SimpleNamespace, u: Tensor, ray: Ray, px: float) -> tuple[Tensor, Layer]:
+    """(mask, layer) of both ears: plates that stand off the sides of the head, met by the line of sight in closed form."""
     zero = torch.zeros_like(m.eye_y)
     level = m.eye_y + 0.115 - 0.03 * m.child
     width, _ = skull(m, zero, level)
@@ -129,9 +129,9 @@ def ears(m: SimpleNamespace, below: Layer, u: Tensor, ray: Ray, px: float) -> La
     helix = hill(r - 0.86, 0.14) * step(0.9, 0.3, ey)
     concha = bump(ex + 0.10, ey - 0.10, 0.40, 0.42)
     groove = hill(r - 0.66, 0.10) * step(0.6, 0.1, ey) * step(-0.6, 0.1, ex)
-    tone = 1 + 0.10 * helix - 0.48 * concha - 0.26 * groove
+    tone = 1 + 0.12 * helix - 0.60 * concha - 0.36 * groove
     red = torch.stack([1 + 0 * r, 0.90 - 0.05 * concha, 0.88 - 0.06 * concha])
     nx, ny, _ = turned(m, side * back * 0.8 + 0.5 * (helix - concha) * ex * side, 0.35 * (helix - concha) * ey, flare)
     _, _, depth = project(m, x, y, z)
     mask = edge((1 - r) * 0.55 * m.ear_h, px)
-    return over(below, mask, (m.skin * red * tone, nx, ny, depth + 0.02 * helix, 0.06))
+    return mask, (m.skin * red * tone, nx, ny, depth + 0.02 * helix, 0.06 + 0 * depth)
