@@ -71,17 +71,17 @@ def template_scores(images: Images, embeddings: np.ndarray, lists: Templates) ->
     """
     pooled = pool(embeddings[lists.row], lists.template, lists.media)
     found = verify_templates(pooled, lists.a, lists.b, lists.same)
-    ids, first = np.unique(lists.template, return_index=True)
+    ids, first, place = np.unique(lists.template, return_index=True, return_inverse=True)
     one = lists.row[first]
     single = verify_templates(pool(embeddings[one], ids, ids), lists.a, lists.b, lists.same)
     age = images.labels["age"].to_numpy(dtype=np.float64)[lists.row]
-    mean_age = np.bincount(lists.template, age) / np.maximum(np.bincount(lists.template), 1)
+    mean_age = np.bincount(place, age) / np.bincount(place)
     return {
         "score": found.scores,
         "single_score": single.scores,
         "same": lists.same,
         "people": found.people.astype(np.int32),
-        "gap": np.abs(mean_age[lists.a] - mean_age[lists.b]),
+        "gap": np.abs(mean_age[np.searchsorted(ids, lists.a)] - mean_age[np.searchsorted(ids, lists.b)]),
     }
 
 

@@ -90,7 +90,9 @@ def test_templates_pool_and_single_pictures():
     template = np.arange(120) // 3  # two templates of three pictures a person
     every = np.array([(i, j) for i in range(40) for j in range(i)])
     same = every[:, 0] // 2 == every[:, 1] // 2
-    lists = Templates("toy", np.arange(120), template, np.arange(120), *every.T, same)
+    # Ids are names: they need not count from 0.
+    name = 5 * np.arange(40) + 100
+    lists = Templates("toy", np.arange(120), name[template], np.arange(120), *name[every].T, same)
     scores = protocol_scores.template_scores(images, embeddings, lists)
     rows = protocol_rows.template_rows(scores, {})
     at_a_tenth = [row for row in rows if row.keys["gap"] == "all" and row.metric == "TAR@FAR=1e-1"]
