@@ -153,31 +153,28 @@ SETS: dict[str, Callable[..., Plan]] = {
 
 
 def load_set(
-    name: str, *, size: int, frame: str | None = None, compiled: bool | None = None, progress: bool = True,
+    name: str, *, size: int, frame: str = "aligned", compiled: bool | None = None, progress: bool = True,
     **counts: int,
 ) -> Images:  # fmt: skip
     """The pictures of a set of ``SETS``, rendered once and then memory-mapped, as ``load`` does.
 
     counts: what the set's own function takes (``SETS[name]``; defaults are the papers' numbers), as ``people=82``.
-    frame: "aligned" or "portrait"; None takes what the paper's crops show (portrait for relief-disfa, else aligned).
+    frame: "aligned" (as cropped for recognition) or "portrait".
     Labels: as ``load``, and the set's own.
     Errors: ConfigError for an unknown set, count or frame; ValueError for sizes and counts out of range.
     """
     return rendered(set_plan(name, frame=frame, **counts), size, compiled=compiled, progress=progress)
 
 
-def set_digest(name: str, *, size: int, frame: str | None = None, **counts: int) -> str:
+def set_digest(name: str, *, size: int, frame: str = "aligned", **counts: int) -> str:
     """16 hex digits that name the pictures of ``load_set``: a hash over version and arguments, not over pixels."""
     return set_plan(name, frame=frame, **counts).digest(size)
 
 
-def set_plan(name: str, *, frame: str | None = None, **counts: int) -> Plan:
+def set_plan(name: str, *, frame: str = "aligned", **counts: int) -> Plan:
     """What ``load_set`` renders; its ``table()`` is the labels, with no picture drawn."""
     make = choose("relief set", name, SETS)
     for count in counts:
         choose(f"count of {name}", count, inspect.signature(make).parameters)
-    plan = make(**counts)
-    if frame is None:
-        return plan
     choose("frame", frame, FRAMES)
-    return replace(plan, frame=frame)
+    return replace(make(**counts), frame=frame)

@@ -18,6 +18,7 @@ from aifr_lib.data.relief_plan import (
     pictures_of,
     sitting,
 )
+from aifr_lib.faces.relief import Faces
 from aifr_lib.faces.relief_parameters import ACTION_UNITS, normal, uniform
 
 # Action units that come together and their share of the strongest (FACS' prototypes of the emotions; inferred).
@@ -47,7 +48,7 @@ def disfa(subjects: int = 27, frames: int = 240) -> Plan:
     Subjects and levels: ComFace section A.2 and DISFA. Expressions come and go smoothly, most units are at 0 most of
     the time; a frame is rendered at intensity / 5, so the labels hold exactly. Within a subject age, weight, light,
     clothes and camera stay, the head sways by some degrees. DISFA has 4,845 frames a subject: the number here, the
-    ages of 18 … 50 years and the curves are inferred. Portraits: ComFace crops "the entire face".
+    ages of 18 … 50 years and the curves are inferred.
     Labels beside the parameters: frame, and au1 … au25 as integers 0 … 5 in place of the parameters' 0 … 1.
     Errors: ValueError for counts out of range.
     """
@@ -64,10 +65,9 @@ def disfa(subjects: int = 27, frames: int = 240) -> Plan:
     fixed = sitting(numbers[whose], ages, first, (*SURROUNDINGS, "camera", "framing", "weight"))
     fixed |= {"pose": sway, "action_units": intensity / LEVELS}
     labels = {name: column.numpy() for name, column in zip(ACTION_UNITS, intensity.long().unbind(1), strict=True)}
+    labels = {"frame": place.numpy(), **labels}
     spec = {"subjects": subjects, "frames": frames}
-    return Plan(
-        "relief-disfa", spec, numbers[whose], ages, picture, "portrait", fixed, {"frame": place.numpy(), **labels}
-    )
+    return Plan("relief-disfa", spec, numbers[whose], ages, picture, fixed=fixed, labels=labels)
 
 
 def _curves(number: Tensor, frames: int) -> Tensor:
@@ -95,8 +95,8 @@ def edema(subjects: int = 39, days: int = 4, frames: int = 4) -> Plan:
     one to three days with leave-one-day-out allows (inferred), as are ``frames`` pictures a sitting, ages of 35 … 80
     years and kilograms. A subject weighs 62 kg + 10 kg × its standard score of build + the day's water; a kilogram of
     water moves the parameter ``weight`` by 0.25, so a change in kilograms and one in the face go together exactly.
-    Pictures of a sitting share light, clothes and camera; two sittings of a day do not. Aligned crops: "the center of
-    face".
+    Pictures of a sitting share light, clothes and camera; two sittings of a day do not. Faces are calm and nearly
+    frontal.
     Labels beside the parameters: day (0 …), phase ("pre" or "post" dialysis), kilograms.
     Errors: ValueError for counts out of range.
     """
@@ -111,16 +111,18 @@ def edema(subjects: int = 39, days: int = 4, frames: int = 4) -> Plan:
     build = 0.8 * normal(numbers, 32, 1, limit=2.2)[:, 0]
     ages = between(numbers, 20, 35, 80)[whose]
     shared = sitting(numbers[whose], ages, picture - place % frames, (*SURROUNDINGS, "camera", "action_units"))
-    # Patients sit still: calm faces.
-    shared["action_units"] = 0.3 * shared["action_units"]
+    calm = {
+        "action_units": 0.3 * shared["action_units"],
+        "pose": 0.3 * Faces.sample(numbers[whose], ages, picture).pose,
+    }
     labels = {
         "day": day.numpy(),
         "phase": np.where(post.numpy(), "post", "pre"),
         "kilograms": (62 + KILOGRAMS_PER_SD * build[whose] + water).numpy(),
     }
-    fixed = {**shared, "weight": build[whose] + WATER_PER_KILOGRAM * water}
+    fixed = {**shared, **calm, "weight": build[whose] + WATER_PER_KILOGRAM * water}
     spec = {"subjects": subjects, "days": days, "frames": frames}
-    return Plan("relief-edema", spec, numbers[whose], ages, picture, "aligned", fixed, labels)
+    return Plan("relief-edema", spec, numbers[whose], ages, picture, fixed=fixed, labels=labels)
 
 
 def changes(images: Images, label: str, *, per_subject: int | None = None, seed: int = 0) -> ChangePairs:
