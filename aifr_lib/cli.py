@@ -427,7 +427,8 @@ def evaluate(
         return
     _say_network(found.embedder)
     _say(f"{found.pictures} pictures" + (f" of {found.people} people" if found.people else ""))
-    _name_left_out(found.missed, found.bad)
+    _name("no face found, centre-cropped", found.missed)
+    _name("unreadable, left out", found.bad)
     typer.echo(_aligned([_measured_row(row) for row in found.rows]))
 
 
@@ -501,10 +502,10 @@ def _measured_row(row: Any) -> dict[str, Any]:
     }
 
 
-def _name_left_out(missed: Sequence[str], bad: Sequence[str]) -> None:
-    for what, records in (("no face found, centre-cropped", missed), ("unreadable, left out", bad)):
-        if records:
-            _say(f"{len(records)} {what}: {', '.join(records)}")
+def _name(what: str, records: Sequence[str]) -> None:
+    if records:
+        more = f" and {len(records) - 20} more" if len(records) > 20 else ""
+        _say(f"{len(records)} {what}: {', '.join(records[:20])}{more}")
 
 
 @app.command()
@@ -513,21 +514,32 @@ def align(
     out: Annotated[Path, typer.Option(help="Folder for the crops and their labels.csv.")],
     size: Annotated[str, typer.Option(help="112x112 or 112x96 (height × width).")] = "112x112",
     skip_bad: SkipBad = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find five landmarks in each picture and crop it to the template.
 
-    Pictures in which no face is found are cropped in the centre and named.
+    Of several faces the foremost is taken: large, and near the middle.
+    Pictures in which no face is found are cropped in the centre; these, and
+    what could not be read, stand in misses.csv beside the crops.
+    Interrupted, the same command goes on where it was.
 
     \b
     [bold]Examples[/bold]
       aifr align photographs --out crops
       aifr align photographs --out crops --size 112x96 --skip-bad
     """
-    from aifr_lib.data.folder import align_folder
+    from aifr_lib.data.crops import MISSES, align_folder
 
     report = align_folder(folder, out, size=size, skip_bad=skip_bad)
-    typer.echo(f"{report.written} crops in {report.out}")
-    _name_left_out(report.missed, report.bad)
+    if as_json:
+        typer.echo(json.dumps(vars(report), indent=1, default=str))
+        return
+    before = f" ({report.before} made before)" if report.before else ""
+    misses = len(report.missed) + len(report.bad)
+    typer.echo(f"{report.written} crops in {report.out}{before}; {report.out / MISSES} lists {misses} misses")
+    _name("no face found, centre-cropped", report.missed)
+    _name("several faces, the foremost taken", report.several)
+    _name("unreadable, left out", report.bad)
 
 
 @app.command()

