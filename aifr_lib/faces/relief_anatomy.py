@@ -30,7 +30,7 @@ __all__ = ["anatomy", "blend"]
 HEAD_LENGTH, HEAD_MM, HEAD_KEPT = 1.66, 232.0, 0.25
 HEAD_MIDDLE = -0.035
 # Shapes differ more than the means of anthropometry say, so that small pictures still tell people apart.
-SPREAD = dict.fromkeys(IDENTITY[: IDENTITY.index("masculinity")], 1.35)
+SPREAD = dict.fromkeys(IDENTITY[: IDENTITY.index("masculinity")], 1.75)
 
 
 def anatomy(faces: Faces) -> dict[str, Tensor]:
@@ -48,7 +48,7 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     m["male"] = (2 * gender - 1 + 0.3 * i.masculinity) * (1 - m["child"]) ** 0.7
     mm = SimpleNamespace(**grown(age, gender + 0.15 * i.masculinity))
     # What tells faces apart is still soft in a child.
-    own = 1 - 0.35 * m["child"]
+    own = 1 - 0.15 * m["child"]
     _bones(m, mm, i, own, age, weight)
     _eyes(m, mm, i, au, style, own)
     _nose(m, mm, i, au, own)
@@ -86,7 +86,7 @@ def _signs_of_age(i: SimpleNamespace, age: Tensor, weight: Tensor) -> dict[str, 
         "child": ((18 - age) / 18).clamp(0, 1) ** 1.1,
         "old": ((age - 27) / 50).clamp(0, 1.4),
     }
-    m["sag"] = grade(slack, 32, 78) ** 1.15
+    m["sag"] = grade(slack, 30, 78)
     m["laugh_lines"] = grade(lined, 15, 72)
     m["brow_lines"] = grade(lined, 22, 72)
     m["crows_feet"] = grade(lined, 25, 70)
@@ -209,7 +209,7 @@ def _mouth(
     m["lip_up"] = ((mm.upper_lip + own * 1.35 * i.upper_lip) * thin).clamp(min=1.3) * u
     m["lip_low"] = ((mm.lower_lip + own * 1.45 * i.lower_lip) * thin * (1 + 0.2 * au.au17)).clamp(min=2.0) * u
     m["bow"] = (0.19 + 0.05 * i.upper_lip - 0.10 * m["thinned"]).clamp(0.05, 0.5)
-    m["corner"] = (-1.1 * i.mouth_curve - 1.7 + 2.4 * sag - 10.5 * au.au12 + 6.0 * au.au17 + 1.2 * au.au20) * u
+    m["corner"] = (-1.1 * i.mouth_curve - 1.7 + 2.4 * sag - 8.5 * au.au12 + 6.0 * au.au17 + 1.2 * au.au20) * u
     m["gap"] = 10.0 * au.au25 * (1 - 0.15 * m["child"]) * u
     m["teeth"] = (0.45 + 0.8 * au.au12 + 0.5 * au.au20).clamp(max=1.0)
     m["cleft"] = (1.2 * i.chin_cleft).clamp(min=0) * (1 - m["child"]) * u

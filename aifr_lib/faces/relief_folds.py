@@ -39,7 +39,7 @@ def _cheeks(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, bent: Tensor)
     t = ((ny + 6) / ((m.mouth_y - m.nose_y) / u + 12)).clamp(0, 1)
     path = wing + 2.0 + (corner - wing + 7.0 - 3.0 * (1 - m.smile)) * t**0.75 + 2.0 * m.smile * t * (1 - t)
     along = step(-9, 3, ny) * (1 - step(0, 15, my))
-    strength = 0.06 + 0.85 * m.laugh_lines + 0.75 * m.smile * (1 - 0.5 * m.child) + 0.35 * m.wrinkle_nose
+    strength = 0.06 + 1.1 * m.laugh_lines + 0.75 * m.smile * (1 - 0.5 * m.child) + 0.35 * m.wrinkle_nose
     side = ax - path + 0.35 * bent
     groove = strength * along * (0.65 * valley(side, 1.8, px) + 0.35 * hill(side, 4.5))
     raised = along * (0.4 + 2.2 * m.laugh_lines + 1.8 * m.smile) * bump(side - 7, 0 * side, 6.0, 1.0)
@@ -63,13 +63,13 @@ def _eyes(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, bent: Tensor, f
     arc = under + 0.022 * (ex + 3) ** 2
     bag = valley(arc - 9.0, 2.3, px) * bump(ex + 3, 0 * ey, 13, 1)
     lid = valley(arc - 3.4, 1.4, px) * bump(ex, 0 * ey, 12, 1)
-    depth = 0.75 * m.bags * bag + (0.10 + 0.35 * m.crows_feet + 0.7 * m.lid_squeeze) * lid
+    depth = 1.0 * m.bags * bag + (0.10 + 0.35 * m.crows_feet + 0.7 * m.lid_squeeze) * lid
     lines = torch.sin((arc + 0.3 * bent) * 1.9).clamp(min=0) ** 3 * bump(ex - 2, under - 7, 13, 5)
     depth = depth + fade * 0.32 * m.crepe * lines
     out, level = ex - width - 1.0, ey + 0.5
     angle = torch.atan2(level, out.clamp(min=0.3))
     ray = (torch.cos(angle * 6.5 + 0.35 * bent).clamp(min=0)) ** 4 * step(0.0, 4.0, out) * bump(out - 8, level, 9, 12)
-    return depth + fade * (0.85 * m.crows_feet + 0.7 * m.lid_squeeze * (1 - 0.7 * m.child)) * ray
+    return depth + fade * (1.05 * m.crows_feet + 0.7 * m.lid_squeeze * (1 - 0.7 * m.child)) * ray
 
 
 def _forehead(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, bent: Tensor, fade: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ def _forehead(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, bent: Tenso
     )
     broken = 1 + 0.5 * bent.clamp(-2, 2) * 0.3
     lines = (
-        fade * wave * (0.80 * m.brow_lines * whole * broken + 0.8 * m.raise_inner * middle + 0.7 * m.raise_outer * side)
+        fade * wave * (0.95 * m.brow_lines * whole * broken + 0.8 * m.raise_inner * middle + 0.7 * m.raise_outer * side)
     )
     frown = valley(ax - 5.5 - 0.10 * brow + 0.2 * bent, 1.7, px) * bump(0 * ax, brow - 1, 1, 10)
     root = valley((y - m.root_y) / u - 1 + 0.05 * ax, 1.4, px) * bump(ax, 0 * ax, 7, 1)

@@ -64,7 +64,7 @@ def _skin(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, folds: Tensor, br
     # Spots of age: few and large, at the temples, cheeks and forehead.
     stain = spots[2] + 0.45 * broad[2]
     place = 0.35 + 0.65 * bump(mm - 46, ey - 4, 30, 60)
-    brown = ((stain - 0.86 + 0.34 * m.spots.clamp(max=1.5)) * 3.5).clamp(0, 1) * (0.8 * m.spots).clamp(max=0.8) * place
+    brown = ((stain - 0.86 + 0.34 * m.spots.clamp(max=1.5)) * 3.5).clamp(0, 1) * (0.65 * m.spots).clamp(max=0.7) * place
     specks = ((pores[1] + 0.4 * spots[1] - 0.18) * 3).clamp(0, 1) * bump(mm - 22, ny + 16, 30, 18) * m.freckles
     colour = colour * _tint((brown + 0.7 * specks).clamp(max=1), 0.34, 0.50, 0.60)
     for n in range(3):
