@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import torch
@@ -121,12 +122,14 @@ def find(state: State, what: str, layout: str | None = None) -> Match:
     if layout is not None:
         choose("layout", layout, LAYOUTS)
     names = [name for name, one in LAYOUTS.items() if (layout or name) == name and (layout or one.when(state))]
-    matches = [compare(state, name, prefix) for name in names for prefix in prefixes(state)]
+    matches = []
+    for name, prefix in product(names, prefixes(state)):
+        matches.append(compare(state, name, prefix))
+        if matches[-1].distance == 0:
+            return matches[-1]
     nearest = min(matches, key=lambda match: match.distance)
-    if nearest.distance == 0:
-        return nearest
-    others = sorted({m.layout: m.distance for m in sorted(matches, key=lambda m: -m.distance)}.items(), key=_second)
-    further = ", ".join(f"{name} ({distance})" for name, distance in others[1:4])
+    least = {name: min(match.distance for match in matches if match.layout == name) for name in names}
+    further = ", ".join(f"{name} ({least[name]})" for name in sorted(names, key=least.__getitem__)[1:4])
     raise WeightsError(
         f"{what} fits {f'not the layout {layout}' if layout else 'no layout known here'}. Nearest is {nearest}, "
         f"from which {nearest.distance} keys differ:\n"
@@ -182,7 +185,3 @@ def prefixes(state: State) -> list[str]:
                 break
             found.add(".".join(parts[:count]) + ".")
     return sorted(found, key=lambda prefix: (len(prefix), prefix))
-
-
-def _second(pair: tuple[str, int]) -> int:
-    return pair[1]

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from aifr_lib import models
-from aifr_lib.config import ConfigError
+from aifr_lib.config import ConfigError, repository_root
 from aifr_lib.models import foreign_networks, layouts
 from aifr_lib.models.cards import Card, Carded
 from aifr_lib.models.foreign import load
@@ -544,3 +544,11 @@ def test_every_layout_names_each_of_its_layers():
         keys = [key.rpartition(".")[0] for key in network.state_dict()]
         assert all(key in names for key in keys), name
         assert len({names[key] for key in keys}) == len(set(keys)), name
+
+
+def test_the_page_on_networks_tells_each_layout_and_how_it_is_fed():
+    page = (repository_root() / "book" / "how-to" / "networks.md").read_text(encoding="utf-8")
+    for name, layout in layouts.LAYOUTS.items():
+        (line,) = (line for line in page.splitlines() if line.startswith("|") and f"`{name}`" in line)
+        fed = str(Card.model_validate(layout.card)).rsplit(", ", 1)[0]
+        assert fed in line or "as above" in line, (name, fed)
