@@ -544,7 +544,7 @@ def align(
 
 @app.command()
 def faces(
-    out: Annotated[Path, typer.Option(help="A .png for a sheet, a folder for single pictures.")],
+    out: Annotated[Path, typer.Option(help="A .png for a sheet, a folder for single pictures, a .pdf for a class.")],
     identities: Annotated[int, typer.Option(min=1, help="How many people.")] = 8,
     ages: Annotated[str | None, typer.Option(help="A sheet: one column for each of these years.")] = None,
     per_identity: Annotated[int | None, typer.Option(min=1, help="A folder: pictures of each person.")] = None,
@@ -554,18 +554,24 @@ def faces(
     """Draw relief faces: people who do not exist, at any age.
 
     A sheet has a row for each person and a column for each age. A folder
-    holds one PNG a picture and labels.csv with every parameter.
+    holds one PNG a picture and labels.csv with every parameter. A .pdf has
+    ten people at six ages on two pages of A4, to be cut into cards.
 
     \b
     [bold]Examples[/bold]
       aifr faces --identities 8 --ages 3,10,20,40,60,80 --out grid.png
       aifr faces --identities 40 --per-identity 6 --size 224 --seed 11 --out DIR
+      aifr faces --seed 7 --out cards.pdf
     """
     from PIL import Image
 
     from aifr_lib.data import relief
 
-    if ages is not None and per_identity is None:
+    if out.suffix.lower() == ".pdf" and ages is None and per_identity is None:
+        from aifr_lib.experiments.relief_pictures import contact_sheet
+
+        contact_sheet(out, seed=seed)
+    elif ages is not None and per_identity is None:
         years = _years(ages)
         if out.suffix.lower() != ".png":
             raise ConfigError(f"--out must name a .png for a sheet, got '{out}'")
@@ -575,7 +581,7 @@ def faces(
     elif per_identity is not None and ages is None:
         relief.write_folder(out, identities, per_identity, size, seed)
     else:
-        raise ConfigError("say either --ages (a sheet) or --per-identity (a folder of pictures)")
+        raise ConfigError("say either --ages (a sheet) or --per-identity (a folder of pictures), or name a .pdf")
     typer.echo(out)
 
 

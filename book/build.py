@@ -8,11 +8,13 @@ from pathlib import Path
 
 import yaml
 
+from aifr_lib.experiments.relief_pictures import contact_sheet
 from aifr_lib.reporting.notebooks import Task, run_all
 from aifr_lib.reporting.scripts import parameters_of
 
 ROOT = Path(__file__).resolve().parents[1]
 EXECUTED = "book/_executed/"
+SHEET = ROOT / EXECUTED / "relief_contact_sheet.pdf"
 INDEX = ROOT / "_build" / "html" / "index.html"
 
 
@@ -36,6 +38,13 @@ def execute() -> None:
         sys.exit("the book was not built, these notebooks failed:\n" + "\n".join(lines))
 
 
+def draw_sheet() -> None:
+    """The contact sheet that the data card offers, drawn again when the library is younger than it."""
+    youngest = max(path.stat().st_mtime for path in (ROOT / "aifr_lib").glob("**/*.py"))
+    if not SHEET.is_file() or SHEET.stat().st_mtime < youngest:
+        contact_sheet(SHEET)
+
+
 def render() -> None:
     """Turn pages into HTML with warnings as errors."""
     jupyter_book = str(Path(sys.executable).with_name("jupyter-book"))
@@ -47,5 +56,6 @@ def render() -> None:
 
 if __name__ == "__main__":
     execute()
+    draw_sheet()
     render()
     print(f"the book: {INDEX}")

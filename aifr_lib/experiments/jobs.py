@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from aifr_lib.config import Preset
@@ -97,5 +98,8 @@ def reproduce(
     verdict = outcome(id, preset.name, made)
     artefact = assemble(id, preset, runs.values(), made, seeds=seeds, data=data, verdict=verdict)
     if compute and runs:
-        artefacts.save(artefact, root, figure and figure(artefact))
+        drawn = figure and figure(artefact)
+        artefacts.save(artefact, root, drawn)
+        if drawn is not None:
+            plt.close(drawn)  # left open, it would be shown once more at the end of a notebook's cell
     return artefact

@@ -133,7 +133,8 @@ def judge_figure(artefact: Artefact) -> Figure:
                 style = {"color": plots.PALETTE[number], "marker": plots.MARKERS[number], "capsize": 3}
                 axis.errorbar(x + 0.06 * number, y, (y - low, high - y), label=name, **style)
         axis.set(xlabel=label, ylabel=f"{judge}: {metric}")
-        axis.set_xticks(range(len(bins)), [name.removesuffix(" years") for name in bins])
+        short = [name.replace(" years", "").replace("30 and more", "30+") for name in bins]
+        axis.set_xticks(range(len(bins)), short, fontsize=10, rotation=30 if len(bins) > 4 else 0)
         if axis.has_data():
             axis.legend()
     axes[1].plot(range(len(DECADES)), [10 * k + 5 for k in range(len(DECADES))], color="0.6", linestyle=":", zorder=0)

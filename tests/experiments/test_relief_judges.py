@@ -95,7 +95,7 @@ def test_outside_judges_take_relief_faces_for_faces(tmp_path) -> None:
     told = {(row.keys["judge"], row.keys["over"], row.metric): row.measured for row in artefact.rows}
     for place, least in rows.WANTED.items():
         assert told[place] is not None, place
-        # One face in 108 may be missed. A correlation over as many pictures is known to a tenth or so: it must not be clearly less.
+        # One face in 108 may be missed; a correlation over so few is known to a tenth: it must not clearly be less.
         value = told[place].ci95[1] if place[-1] == "corr" else told[place].mean
         assert value >= least, (place, told[place])
     assert (tmp_path / "relief_judges" / "relief_judges.svg").is_file()
