@@ -101,7 +101,9 @@ def check(
             typer.echo(f"{name}: and {more} more", err=True)
     if as_json:
         typer.echo(json.dumps(shown, indent=1, ensure_ascii=False))
-    typer.secho(f"{count} faults" if count else "no faults", fg=typer.colors.RED if count else None, err=True)
+    typer.secho(
+        f"{count} fault{'s'[: count > 1]}" if count else "no faults", fg=typer.colors.RED if count else None, err=True
+    )
     if count:
         raise typer.Exit(1)
 

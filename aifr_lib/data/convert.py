@@ -74,11 +74,13 @@ def convert(
     if wanted == "list" and kind == "rec":
         raise ValueError(f"{source} holds no files that a list could name: convert it to a folder, then that to a list")
     stored = _open(source, kind, progress)
+    if pairs is not None:
+        return _to_bin(stored, read_pairs(pairs), target, jpeg)
+    if (nobody := stored.labels["identity"].to_numpy() < 0).any():
+        where = stored.source.where(int(nobody.argmax()))
+        raise BadFile("it has no identity: put it in a sub-folder, or write a labels.csv", *where)
     if wanted == "list":
         return _to_list(stored, source, target)
-    if wanted == "bin":
-        assert pairs is not None
-        return _to_bin(stored, read_pairs(pairs), target, jpeg)
     return _to_rec(stored, target, jpeg, progress) if wanted == "rec" else _to_folder(stored, target, progress)
 
 
@@ -96,10 +98,6 @@ def _open(path: Path, kind: str, progress: bool) -> Stored:
         name: table.column(name).to_numpy() for name in ("identity", "age", "gender") if name in table.column_names
     }
     labels = pd.DataFrame({"name": names, "age": np.nan, "gender": UNKNOWN, **columns})
-    if (nobody := labels["identity"] < 0).any():
-        raise BadFile(
-            "it has no identity: put it in a sub-folder, or write a labels.csv", path, names[int(nobody.argmax())]
-        )
     return Stored(source, labels)
 
 

@@ -3,7 +3,7 @@
 insightface puts a *label record* first, under key 0: two labels, the number of pictures + 1 and the last key + 1. Its
 pictures have the keys 1 … labels[0] − 1; behind them stands a record for each identity, without a picture, with its
 range of keys as labels. Others write pictures only. So: a record with bytes behind its labels is a picture, one
-without is a label record; where key 0 is a label record, its count is checked.
+without but with two labels is a label record; where key 0 is one, its count is checked.
 
 The first label of a picture is its identity. Three labels are identity, age in years and gender (1 male, 0 female),
 as this library writes them where they are known; further labels of other writers (boxes, landmarks) are not read.
@@ -120,6 +120,8 @@ def _examine(file: RecordFile, offsets: np.ndarray) -> tuple[dict[str, np.ndarra
         for k, value in enumerate(record.labels[:3]):
             values[k][row] = value
     picture = columns["size"] != 0
+    for row in np.flatnonzero(~picture & (count == 1)).tolist():
+        problems.setdefault(row, "it holds no picture, and is no label record (which has two labels)")
     identity, age, gender = values
     wrong = picture & ~((identity >= 0) & (identity == np.floor(identity)) & np.isfinite(identity))
     for row in np.flatnonzero(wrong).tolist():
@@ -142,6 +144,8 @@ def count_problems(file: RecordFile, keys: np.ndarray, offsets: np.ndarray, colu
         labels = recordio.unpack(file.read(int(offsets[at[0]]))).labels
     except BadFile:
         return []  # examine has named it
+    if len(labels) < 2:
+        return []
     said, found = float(labels[0]) - 1, int((columns["size"] != 0).sum())
     if said == found or found >= EXACT:
         return []

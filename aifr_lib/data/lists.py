@@ -103,7 +103,8 @@ def repeated(records: pa.ChunkedArray) -> list[str]:
 
 def _batch(rows: list[Listed]) -> pa.RecordBatch:
     columns = zip(*rows, strict=True) if rows else [()] * len(SCHEMA)
-    return pa.record_batch([pa.array(list(column), field.type) for column, field in zip(columns, SCHEMA, strict=True)])
+    arrays = [pa.array(list(column), field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+    return pa.record_batch(arrays, schema=SCHEMA)
 
 
 def write_image_list(path: str | Path, rows: Iterable[Listed]) -> None:
@@ -113,7 +114,7 @@ def write_image_list(path: str | Path, rows: Iterable[Listed]) -> None:
         if any(mark in row.record for mark in "\t\r\n"):
             raise ValueError(f"{row.record!r} holds a tab or a line break: a list cannot name it")
         known = not math.isnan(row.age) or row.gender != UNKNOWN
-        return f"{row.identity}\t{row.record}" + (f"\t{row.age:g}\t{row.gender}" if known else "")
+        return f"{row.identity}\t{row.record}" + (f"\t{np.float32(row.age)!s}\t{row.gender}" if known else "")
 
     write_lines(path, map(line, rows))
 

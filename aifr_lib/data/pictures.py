@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from aifr_lib.data.faults import BadFile
 
 JPEG = b"\xff\xd8\xff"
+END = b"\xff\xd9"
 EXIF = b"Exif\0\0"
 ORIENTATION = 0x0112
 EXIF_WITHIN = 1 << 16  # bytes from the start in which an EXIF segment lies
@@ -36,7 +37,7 @@ def decode(data: bytes) -> np.ndarray:
 
     Errors: BadPicture if it is empty, broken, cut short, larger than MAX_PIXELS or deeper than 8 bits.
     """
-    with _named():
+    with _named(data):
         if not data:
             raise ValueError("it is empty (0 bytes)")
         if not data.startswith(JPEG):
@@ -52,7 +53,7 @@ def decode_into(data: bytes, out: np.ndarray) -> None:
     Errors: BadPicture as for ``decode``, and for a picture of another size than ``out``.
     """
     if data.startswith(JPEG) and data.find(EXIF, 0, EXIF_WITHIN) < 0:
-        with _named():
+        with _named(data):
             found = simplejpeg.decode_jpeg(data, buffer=out)
             if found.shape != out.shape:
                 raise ValueError(_other_size(found, out))
@@ -69,7 +70,7 @@ def size_of(data: bytes) -> tuple[int, int]:
     Errors: BadPicture as for ``decode``.
     """
     if data.startswith(JPEG) and data.find(EXIF, 0, EXIF_WITHIN) < 0:
-        with _named():
+        with _named(data):
             height, width = simplejpeg.decode_jpeg_header(data)[:2]
             _check_size(width, height)
             return height, width
@@ -93,18 +94,24 @@ def read_picture(path: str | Path) -> np.ndarray:
 
 
 @contextmanager
-def _named() -> Iterator[None]:
+def _named(data: bytes) -> Iterator[None]:
     try:
         yield
     except BadPicture:
         raise
     # Each decoder fails in its own way on hostile bytes (OSError, SyntaxError, struct.error, MemoryError, …).
     except Exception as error:
-        raise BadPicture(f"cannot read the picture: {error}") from error
+        cut = data.startswith(JPEG) and data.rfind(END) < 0
+        hint = f" (cut short? its {len(data)} bytes hold no end of image)" if cut else ""
+        raise BadPicture(f"cannot read the picture: {error}{hint}") from error
 
 
 def _by_pillow(data: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(data)) as image:
+    try:
+        opened = Image.open(io.BytesIO(data))
+    except UnidentifiedImageError:
+        raise ValueError(f"it is no picture of a known kind: the bytes begin with {data[:16]!r}") from None
+    with opened as image:
         _check_size(*image.size)
         raw = str(image.tile[0][3]) if image.tile else ""
         if image.mode.startswith(("I", "F")) or ";16" in raw:

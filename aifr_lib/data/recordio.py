@@ -65,14 +65,14 @@ def unpack(payload: bytes) -> ImageRecord:
 class RecordFile:
     """A ``.rec`` file, mapped read-only. Cheap to send to another process: only the path travels.
 
-    Errors: BadFile for an empty file; FileNotFoundError.
+    Errors: BadFile for a file too short for a record; FileNotFoundError.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
         with self.path.open("rb") as file:
-            if not file.seek(0, 2):
-                raise BadFile("the file is empty", path)
+            if (size := file.seek(0, 2)) < PART.size:
+                raise BadFile(f"a record takes at least {PART.size} bytes, the file has {size}", path)
             self.bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def __reduce__(self) -> tuple[type[RecordFile], tuple[Path]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import pickletools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
@@ -45,6 +46,7 @@ PYTHON_2_STRINGS = frozenset(("STRING", "BINSTRING", "SHORT_BINSTRING"))
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 IGNORED = frozenset(("PROTO", "FRAME"))
+ESCAPED = re.compile(rb"""(?:[^\\]|\\[\\'"nrt]|\\x[0-9a-f]{2})*""", re.DOTALL)
 MARK = object()
 INSTRUCTIONS = {op.code: op for op in pickletools.opcodes}
 
@@ -114,7 +116,10 @@ def instruction(file: BytesIO | mmap) -> tuple[str, Any]:
         raise Forbidden(f"no instruction has the code {code!r}" if code else "it ends before its last instruction")
     op = INSTRUCTIONS[code]
     if op.name == "STRING":  # pickletools reads these as ASCII, Python 2 wrote pictures into them
-        return op.name, codecs.escape_decode(file.readline().strip()[1:-1])[0]
+        text = file.readline().strip()[1:-1]
+        if not ESCAPED.fullmatch(text):
+            raise Forbidden("a string is not written as Python 2 writes strings")
+        return op.name, codecs.escape_decode(text)[0]
     return op.name, op.arg.reader(cast("IO[bytes]", file)) if op.arg else None
 
 

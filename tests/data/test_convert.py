@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+from stored_examples import encoded, faces, jpegs, labelled, write_rec
+
+from aifr_lib.data import convert as converting
+from aifr_lib.data import image_records, sets
+from aifr_lib.data.convert import convert
+from aifr_lib.data.faults import BadFile
+from aifr_lib.data.insightface_bin import read_bin, write_bin
+from aifr_lib.data.lists import Pair, read_pairs, write_pairs
+from aifr_lib.data.pictures import decode
+
+
+def run(*paths, **options):
+    return convert(*paths, progress=False, **options)
+
+
+@pytest.fixture
+def rec(tmp_path):
+    return write_rec(tmp_path / "a" / "train.rec")
+
+
+def test_there_and_back_without_loss(tmp_path, rec):
+    assert run(rec, tmp_path / "folder").pictures == 6
+    run(tmp_path / "folder", tmp_path / "b" / "train.rec")
+    run(tmp_path / "folder", tmp_path / "list.txt")
+    run(tmp_path / "list.txt", tmp_path / "c" / "train.rec")
+    for name in ("train.rec", "train.idx", "property"):
+        assert (tmp_path / "b" / name).read_bytes() == (tmp_path / "a" / name).read_bytes()
+        assert (tmp_path / "c" / name).read_bytes() == (tmp_path / "a" / name).read_bytes()
+    run(tmp_path / "list.txt", tmp_path / "copy")
+    assert (tmp_path / "copy" / "folder" / "0" / "00000001.jpg").read_bytes() == jpegs()[0]
+
+
+def test_a_folder_that_was_begun_is_gone_on_with(tmp_path, rec, monkeypatch):
+    put, count = converting._put, 0
+
+    def stopping(path, data):
+        nonlocal count
+        count += 1
+        if count == 4:
+            raise KeyboardInterrupt
+        put(path, data)
+
+    monkeypatch.setattr(converting, "_put", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        run(rec, tmp_path / "folder")
+    written = sorted((tmp_path / "folder").rglob("*.jpg"))
+    assert len(written) == 3
+    assert not (tmp_path / "folder" / "labels.csv").exists()
+    times = [path.stat().st_mtime_ns for path in written]
+    monkeypatch.setattr(converting, "_put", put)
+    run(rec, tmp_path / "folder")
+    assert [path.stat().st_mtime_ns for path in written] == times
+    assert sets.load(tmp_path / "folder", progress=False).labels["age"].tolist() == [10, 22, 34, 46, 58, 70]
+
+
+def test_people_of_a_folder_are_numbered_from_0(tmp_path):
+    for person, row in (("zoë", 4), ("ann", 0), ("bob", 2)):
+        (tmp_path / "set" / person).mkdir(parents=True)
+        (tmp_path / "set" / person / "1.png").write_bytes(encoded("RGB", "PNG", faces()[row]))
+    run(tmp_path / "set", tmp_path / "set.rec")
+    images = sets.load(tmp_path / "set.rec", progress=False)
+    np.testing.assert_array_equal(images.pixels[:], faces()[[0, 2, 4]])
+    run(tmp_path / "set", tmp_path / "jpeg.rec", jpeg=95)
+    records = image_records.read_table(tmp_path / "jpeg.rec", progress=False)
+    assert records["identity"].to_pylist() == [0, 1, 2]
+    data = (tmp_path / "jpeg.rec").read_bytes()
+    assert all(data[at : at + 3] == b"\xff\xd8\xff" for at in records["offset"].to_pylist())
+
+
+def test_pairs_become_a_bin_and_a_folder_again(tmp_path):
+    for item, name in zip(labelled(), "abcdef", strict=True):
+        (tmp_path / "set").mkdir(exist_ok=True)
+        (tmp_path / "set" / f"{name}.jpg").write_bytes(item.picture)
+    pairs = [Pair("a.jpg", "b.jpg", True, 1), Pair("a.jpg", "c.jpg", False, 0), Pair("e.jpg", "f.jpg", True, 0)]
+    write_pairs(tmp_path / "pairs.csv", pairs)
+    run(tmp_path / "set", tmp_path / "set.bin", pairs=tmp_path / "pairs.csv")
+    pictures, same = read_bin(tmp_path / "set.bin")
+    assert pictures == [jpegs()[row] for row in (0, 2, 4, 5, 0, 1)]  # by fold
+    assert same.tolist() == [False, True, True]
+    run(tmp_path / "set.bin", tmp_path / "again")
+    run(tmp_path / "again", tmp_path / "again.bin", pairs=tmp_path / "again" / "pairs.csv")
+    assert (tmp_path / "again.bin").read_bytes() == (tmp_path / "set.bin").read_bytes()
+    write_pairs(tmp_path / "pairs.csv", [*pairs, Pair("a.jpg", "gone.jpg", True, 0)])
+    with pytest.raises(BadFile, match=r"1 pictures of the pairs are not there: gone\.jpg"):
+        run(tmp_path / "set", tmp_path / "set.bin", pairs=tmp_path / "pairs.csv")
+
+
+def test_arrays_of_a_bin_become_png(tmp_path):
+    write_bin(tmp_path / "a.bin", [faces()[0], faces()[1]], [True])
+    run(tmp_path / "a.bin", tmp_path / "a")
+    assert [pair.a for pair in read_pairs(tmp_path / "a" / "pairs.csv")] == ["000000.png"]
+    np.testing.assert_array_equal(decode((tmp_path / "a" / "000001.png").read_bytes()), faces()[1])
+
+
+def test_what_does_not_go_together(tmp_path, rec):
+    run(rec, tmp_path / "folder")
+    write_bin(tmp_path / "a.bin", jpegs()[:2], [True])
+    (tmp_path / "lone").mkdir()
+    (tmp_path / "lone" / "1.jpg").write_bytes(jpegs()[0])
+    for source, target, message in (
+        (rec, "x.rec", "is of kind 'rec' and cannot become 'rec'"),
+        (rec, "x.txt", "convert it to a folder, then that to a list"),
+        (rec, "x.zip", "must end in .rec, .bin, .txt or .lst"),
+        (rec, "x.bin", "name their list with --pairs"),
+        (tmp_path / "a.bin", "x.rec", "a .bin names no people"),
+        (tmp_path / "folder", "elsewhere/x.txt", "a list names pictures below its own folder"),
+        (tmp_path / "lone", "x.rec", "1.jpg: it has no identity"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run(source, tmp_path / target)
+        assert not (tmp_path / target).exists()
+
+
+def test_a_rec_holds_pictures_of_one_size_that_can_be_read(tmp_path, rec):
+    run(rec, tmp_path / "folder")
+    picture = tmp_path / "folder" / "1" / "00000003.jpg"
+    for content, message in (
+        (encoded("RGB", "JPEG", faces()[0][:50].copy()), "50×112, the first is 112×112"),
+        (b"", "empty"),
+    ):
+        picture.write_bytes(content)
+        with pytest.raises(BadFile, match=rf"00000003\.jpg: .*{message}"):
+            run(tmp_path / "folder", tmp_path / "x.rec")
+        assert not list(tmp_path.glob("x.*"))
