@@ -77,7 +77,9 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
 
 def _signs_of_age(i: SimpleNamespace, age: Tensor, weight: Tensor) -> dict[str, Tensor]:
     """Grades, 0 none … 1 full: each sign has years of its own, and each person a pace for each kind of sign."""
-    lined, slack = age + 6 * i.ageing_folds - 2.5 * weight, age + 6 * i.ageing_sag
+    grown_up = (age - 18).clamp(min=0)
+    lined = age + 0.16 * grown_up * i.ageing_folds - 2.5 * weight
+    slack = age + 0.16 * grown_up * i.ageing_sag
 
     def grade(years: Tensor, first: float, full: float) -> Tensor:
         return ((years - first) / (full - first)).clamp(0, 1.35)
@@ -161,8 +163,8 @@ def _eyes(m: dict[str, Tensor], mm: SimpleNamespace, i: SimpleNamespace, au: Sim
     # Of the brows, AU 1 lifts the inner ends, AU 2 the outer; AU 4 draws both down and together.
     m["brow_y"] = m["eye_y"] - (mm.brow_rise + own * 2.0 * i.brow_height - 4.0 * sag
                                 - 5.0 * au.au4 - 2.6 * au.au9 - 0.8 * au.au6) * u  # fmt: skip
-    m["brow_inner"] = (-8.0 * au.au1 + 2.0 * au.au4 + 1.6 * i.brow_tilt) * u
-    m["brow_outer"] = (-7.5 * au.au2 + 1.3 * i.brow_tilt * -1 + 2.0 * sag) * u
+    m["brow_inner"] = (-8.0 * au.au1 + 2.0 * au.au4 + 1.1 * i.brow_tilt) * u
+    m["brow_outer"] = (-7.5 * au.au2 + -0.9 * i.brow_tilt + 2.0 * sag) * u
     m["brow_arch"] = (4.6 + 1.7 * i.brow_arch - 1.9 * male - 1.5 * m["child"]) * u
     m["brow_gap"] = (10.5 + 1.9 * i.brow_gap - 2.6 * au.au4 - 1.2 * male) * u
     m["brow_h"] = (3.5 + 0.8 * i.brow_thickness + 0.9 * male - 1.0 * m["child"]).clamp(min=1.4) * u

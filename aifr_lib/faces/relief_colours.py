@@ -86,7 +86,7 @@ def colours(m: dict[str, Tensor], i: SimpleNamespace, style: SimpleNamespace, ag
         "iris": mix(
             mix(colour(BLUE_EYE), colour(GREEN_EYE), 0.5 + 0.9 * i.eye_colour),
             colour(BROWN_EYE),
-            0.6 * i.eye_colour + 2.2 * melanin - 0.45,
+            0.5 * i.eye_colour + 3.0 * melanin - 0.65,
         ),
         "spots": ((age - 42) / 40).clamp(0, 1.3) * (0.45 * i.ageing_spots).exp() * (1 - 0.4 * melanin),
         "freckles": (0.6 * i.freckles - 0.4).clamp(0, 1) * (1 - 0.8 * old).clamp(0, 1) * (melanin < 0.45),

@@ -89,7 +89,7 @@ def brows(m: SimpleNamespace, person: Tensor, x: Tensor, y: Tensor, px: float) -
     ax = (x * (1 + m.asymmetry * torch.sign(x))).abs()
     t = (ax - m.brow_gap) / (m.eye_x + m.eye_w + 5 * u - m.brow_gap)
     within = t.clamp(0, 1)
-    line = m.brow_y + m.brow_inner * (1 - within) ** 1.4 + m.brow_outer * within**1.4
+    line = m.brow_y + m.brow_inner * (1 - within) ** 1.4 + m.brow_outer * within**2.2
     line = line - m.brow_arch * torch.sin(2.1 * within**1.25) + 3.4 * u * (t - 0.55).clamp(min=0) ** 1.5 * 2.2
     half = 0.5 * m.brow_h * (1.55 - 1.05 * within**1.5) + 0.25 * px
     across = (y - line) / half

@@ -21,7 +21,7 @@ def folds(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, wander: Tensor)
     """
     u = m.unit
     bent = 3.2 * wander
-    fade = (2.2 / px).clamp(max=1)
+    fade = (3.0 / px).clamp(max=1)
     groove, raised = _cheeks(m, ax, y, px, bent)
     depth = groove + _eyes(m, ax, y, px, bent, fade) + _forehead(m, ax, y, px, bent, fade)
     my, ey = (y - m.mouth_y) / u, (y - m.eye_y) / u
@@ -38,10 +38,10 @@ def _cheeks(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, bent: Tensor)
     wing, corner = m.nose_w / u, m.mouth_w / u
     t = ((ny + 6) / ((m.mouth_y - m.nose_y) / u + 12)).clamp(0, 1)
     path = wing + 2.0 + (corner - wing + 7.0 - 3.0 * (1 - m.smile)) * t**0.75 + 2.0 * m.smile * t * (1 - t)
-    along = step(-9, 3, ny) * (1 - step(0, 15, my))
+    along = step(-9, 3, ny) * (1 - step(-3, 13, my))
     strength = 0.06 + 1.1 * m.laugh_lines + 0.75 * m.smile * (1 - 0.5 * m.child) + 0.35 * m.wrinkle_nose
     side = ax - path + 0.35 * bent
-    groove = strength * along * (0.65 * valley(side, 1.8, px) + 0.35 * hill(side, 4.5))
+    groove = strength * along * (0.45 * valley(side, 1.8, px) + 0.55 * hill(side, 4.5))
     raised = along * (0.4 + 2.2 * m.laugh_lines + 1.8 * m.smile) * bump(side - 7, 0 * side, 6.0, 1.0)
     droop = hill(my - 9, 9) * step(-2, 3, my)
     down = ax - corner - 1.0 - 0.12 * my + 0.35 * bent

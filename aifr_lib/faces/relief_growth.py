@@ -44,6 +44,6 @@ def grown(age: Tensor, gender: Tensor) -> dict[str, Tensor]:
     years, sex = age.reshape(-1, 1), gender.reshape(-1, 1)
     part = ((years - knots[:-1]) / (knots[1:] - knots[:-1])).clamp(0, 1)
     # Boys and girls part at puberty; a boy's last years of growth are the larger ones.
-    puberty = ((years - 10) / 9).clamp(0, 1) ** 1.3
+    puberty = ((years - 10) / 8).clamp(0, 1) ** 1.3
     mean = girl[:, 0] + (part.unsqueeze(1) * girl.diff(dim=1)).sum(-1) + sex * puberty * (man - girl[:, -1])
     return {name: mean[:, n].reshape(-1, 1, 1) for n, name in enumerate(LENGTHS)}
