@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
+from numpy.lib.format import write_array_header_1_0
 
 from aifr_lib.evaluation.distractors import BLOCK, among_distractors
 from aifr_lib.evaluation.quality import ser_fiq
@@ -29,20 +29,23 @@ DISTRACTORS, PROBES, PHOTOS = 1_000_000, 1_000, 12  # FG-NET against MegaFace
 FACES, PASSES = 16, 100
 
 
-def seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def seconds(call: Callable[[], object]) -> tuple[float, float]:
+    """Of the clock, and of all processors together: on a busy machine the second is the steadier."""
+    start, busy = time.perf_counter(), time.process_time()
     call()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - busy
 
 
 def write_noise(path: Path, rows: int) -> None:
-    """Normal features float32 [rows, WIDTH] in a ``.npy`` file."""
+    """Normal features float32 [rows, WIDTH] in a ``.npy`` file.
+
+    Written, not mapped: a child process inherits the peak memory of its parent.
+    """
     random = np.random.default_rng(0)
-    features = open_memmap(path, mode="w+", dtype=np.float32, shape=(rows, WIDTH))
-    for start in range(0, rows, 65_536):
-        part = features[start : start + 65_536]
-        part[:] = random.standard_normal(part.shape, dtype=np.float32)
-    features.flush()
+    with path.open("wb") as file:
+        write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (rows, WIDTH)})
+        for start in range(0, rows, 65_536):
+            random.standard_normal((min(65_536, rows - start), WIDTH), dtype=np.float32).tofile(file)
 
 
 def ijb(scale: float, folder: Path) -> list[str]:
@@ -60,9 +63,9 @@ def ijb(scale: float, folder: Path) -> list[str]:
         pooled = pool(folder / "features.npy", template, media, scores=scores)
         verify_templates(pooled, first, second, same)
 
-    took = seconds(protocol)
+    took, busy = seconds(protocol)
     size = f"{images} pictures, {count} templates, {pairs} pairs"
-    return [f"IJB-C, {size}: ours {took:.1f} s (wanted ≤ {90 * scale:.1f})"]
+    return [f"IJB-C, {size}: ours {took:.1f} s, {busy:.1f} s of processor (wanted ≤ {90 * scale:.1f})"]
 
 
 def megaface(scale: float, folder: Path) -> list[str]:
@@ -79,13 +82,15 @@ def megaface(scale: float, folder: Path) -> list[str]:
             np.matmul(embeddings, block.T, out=room)
 
     # Before and after: other work on the machine comes and goes.
-    rates = [seconds(multiply) for _ in range(4)][1:]
+    bare = [seconds(multiply) for _ in range(4)][1:]
     took = seconds(lambda: among_distractors(embeddings, identities, folder / "features.npy", counts))
-    rates += [seconds(multiply) for _ in range(3)]
-    product = float(np.median(rates)) / products * crowd / BLOCK
+    bare += [seconds(multiply) for _ in range(3)]
+    product = np.median(bare, axis=0) / products * crowd / BLOCK
+    size = f"MegaFace, {probes} probes × {crowd} distractors"
     return [
-        f"MegaFace, {probes} probes × {crowd} distractors: ours {took:.1f} s, reference (the bare product) "
-        f"{product:.1f} s, ratio {product / took:.2f} (wanted ≥ 0.7)"
+        f"{size}{clock}: ours {ours:.1f} s, reference (the bare product) {reference:.1f} s, "
+        f"ratio {reference / ours:.2f} (wanted ≥ 0.7)"
+        for clock, ours, reference in zip(("", ", of processor"), took, product, strict=True)
     ]
 
 
@@ -104,10 +109,11 @@ def quality(scale: float, folder: Path) -> list[str]:
     for _ in range(3):
         reference.append(seconds(forward))
         ours.append(seconds(lambda: ser_fiq(network, faces, passes=PASSES)))
-    ratio = min(ours) / min(reference)
+    size = f"SER-FIQ, {PASSES} passes, {len(faces)} faces"
     return [
-        f"SER-FIQ, {PASSES} passes, {len(faces)} faces: ours {min(ours):.2f} s, reference (one forward of IResNet-50) "
-        f"{min(reference):.2f} s, ratio {ratio:.2f} (wanted ≤ 1.5)"
+        f"{size}{clock}: ours {a:.2f} s, reference (one forward of IResNet-50) {b:.2f} s, "
+        f"ratio {a / b:.2f} (wanted ≤ 1.5)"
+        for clock, a, b in zip(("", ", of processor"), np.min(ours, axis=0), np.min(reference, axis=0), strict=True)
     ]
 
 
