@@ -50,5 +50,5 @@ def surroundings(
     m["nape_y"] = head["eye_y"] + 46 * u
     m["cover"] = (0.3 + 0.5 * style.fringe - 0.8 * style.swept).clamp(0, 1)
     m["flare"] = 0.04 + 0.16 * style.hair_volume + 0.25 * m["curl"] * m["grown"]
-    m["gloss"] = 0.22 * (1 - 0.6 * m["curl"]) * (1 - 0.4 * old.clamp(max=1))
+    m["gloss"] = 0.13 * (1 - 0.6 * m["curl"]) * (1 - 0.4 * old.clamp(max=1))
     return m

@@ -110,7 +110,7 @@ def border(m: SimpleNamespace, x: Tensor, turn: Tensor, lock: Tensor) -> Tensor:
     line = m.hairline_y + m.peak * hill(x, 0.07) - m.temples * hill(turn - 0.74, 0.36)
     line = line - 0.42 * m.bald * (1 - step(0.9, 1.3, turn))
     sweep = 1 - 0.75 * torch.sigmoid(9 * (m.parting * x - 0.05)) * m.parting.abs()
-    line = line + m.fringe * (0.27 + 0.07 * lock) * front * sweep + 0.012 * lock
+    line = line + m.fringe * (0.27 + 0.07 * lock) * front * sweep + 0.03 * lock
     # Down the temple to the sideburn, over the ear, down behind it to the nape.
     ear = m.eye_y + 0.02
     side = blend(line, ear - 0.16, step(0.84, 1.16, turn))
@@ -137,7 +137,7 @@ def hair(
     reach = border(m, x, turn, lock) - y
     loose = 0.5 + 0.7 * m.curl + 0.5 * m.fringe
     softness = 0.030 + 1.2 * px
-    mask = step(-softness, softness, reach + (0.020 + 0.018 * loose) * strand)
+    mask = step(-softness, softness, reach + (0.030 + 0.018 * loose) * strand)
     # Where it thins, the scalp shows between the strands, first on top.
     top = step(0.25, 0.75, -n[1]) * (1 - step(1.5, 2.2, turn))
     sparse = (m.thinning * top * 1.15).clamp(0, 1)

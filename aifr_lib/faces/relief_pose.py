@@ -140,7 +140,7 @@ PLANES, TOP = 16, 0.86
 
 
 def height_map(m: SimpleNamespace) -> Tensor:
-    """Heights of the half face x ≥ 0, [B, 1, *SKULL_GRID]; they fall away outside the head."""
+    """Heights of the face, [B, 1, rows, columns]; they fall away outside the head. Half a face is looked up twice."""
 
     def grid(rows: int, columns: int) -> tuple[Tensor, Tensor]:
         x = torch.linspace(0, WIDE, columns, device=m.eye_x.device).reshape(1, 1, -1)
@@ -153,7 +153,8 @@ def height_map(m: SimpleNamespace) -> Tensor:
     x, y = grid(*SKULL_GRID)
     width, dome = skull(m, x, y)
     outside = (x - width).clamp(min=0) + (y - m.chin_y).clamp(min=0) + (m.top_y - y).clamp(min=0)
-    return (dome - STEEP * outside).unsqueeze(1) + features * (outside <= 0).unsqueeze(1)
+    half = (dome - STEEP * outside).unsqueeze(1) + features * (outside <= 0).unsqueeze(1)
+    return torch.cat([half.flip(-1)[..., :-1], half], -1)
 
 
 def first_hit(m: SimpleNamespace, ray: Ray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -162,11 +163,11 @@ def first_hit(m: SimpleNamespace, ray: Ray) -> tuple[Tensor, Tensor, Tensor, Ten
     Planes from the tip of the nose down to the ears, then two steps of regula falsi.
     """
     ground = height_map(m)
+    start = torch.stack([ray.x / WIDE, (ray.y - LOW) * (2 / (HIGH - LOW)) - 1], -1)
+    way = torch.stack([ray.dx / WIDE, ray.dy * (2 / (HIGH - LOW))], -1)
 
     def above(z: Tensor | float) -> Tensor:
-        x, y = ray.x + ray.dx * z, ray.y + ray.dy * z
-        ax = (x * (1 + m.asymmetry * torch.sign(x))).abs()
-        place = torch.stack([ax * (2 / WIDE) - 1, (y - LOW) * (2 / (HIGH - LOW)) - 1], -1)
+        place = start + way * (z.unsqueeze(-1) if isinstance(z, Tensor) else z)
         return z - F.grid_sample(ground, place, padding_mode="border", align_corners=True)[:, 0]
 
     gap = above(TOP)

@@ -106,7 +106,7 @@ def body(m: SimpleNamespace, picture: Tensor, below: Layer, u: Tensor, v: Tensor
 
 
 def ears(m: SimpleNamespace, u: Tensor, ray: Ray, px: float) -> tuple[Tensor, Layer]:
-    """(mask, layer) of both ears: plates that stand off the sides of the head, met by the line of sight in closed form."""
+    """(mask, layer) of both ears: plates that stand off the sides of the head."""
     zero = torch.zeros_like(m.eye_y)
     level = m.eye_y + 0.115 - 0.03 * m.child
     width, _ = skull(m, zero, level)
