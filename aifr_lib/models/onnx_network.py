@@ -70,7 +70,7 @@ class OnnxNetwork(nn.Module):
     def _only_input(self) -> Any:
         inputs = self.session.get_inputs()
         if len(inputs) != 1:
-            names = ", ".join(node.name for node in inputs)
+            names = ", ".join(node.name for node in inputs[:3]) + (", …" if len(inputs) > 3 else "")
             raise WeightsError(f"{self.path} takes {len(inputs)} inputs ({names}), not pictures alone: export it anew")
         (node,) = inputs
         if node.type not in TYPES or len(node.shape) != 4 or (node.shape[1] not in (3, None) and _whole(node.shape[1])):
