@@ -41,7 +41,7 @@ def eyes(m: SimpleNamespace, x: Tensor, y: Tensor, px: float) -> dict[str, Tenso
         "pupil": edge(0.36 * m.iris_r - r, px) * white,
         "glint": bump(gx * side + 1.9 * u, gy + 2.1 * u, 1.1 * u, 1.1 * u) * white,
         "lash": valley(over + 0.4 * thick, thick.clamp(min=0.35 * u), px) * lid,
-        "wing": valley(ey - upper + 0.9 * u + 0.35 * (s - 0.9) * m.eye_w, 1.0 * u, px) * bump(s - 1.02, 0 * s, 0.16, 1),
+        "wing": valley(ey - upper + 0.9 * u + 0.35 * (s - 0.9) * m.eye_w, 1.0 * u, px) * hill(s - 1.02, 0.16),
         "crease": valley(over + m.crease_y, 1.0 * u, px) * step(1.35, 0.9, s.abs()) * m.crease,
         "plate": hill(over + 0.5 * m.crease_y, 0.45 * m.crease_y + 0.6 * u) * step(1.15, 0.7, s.abs()),
         "rose": hill(under + 0.5 * u, 0.9 * u) * step(1.05, 0.85, s.abs()),

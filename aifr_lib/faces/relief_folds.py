@@ -37,12 +37,12 @@ def _cheeks(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, bent: Tensor)
     ny, my, ey = (y - m.nose_y) / u, (y - m.mouth_y) / u, (y - m.eye_y) / u
     wing, corner = m.nose_w / u, m.mouth_w / u
     t = ((ny + 6) / ((m.mouth_y - m.nose_y) / u + 12)).clamp(0, 1)
-    path = wing + 2.0 + (corner - wing + 7.0 - 3.0 * (1 - m.smile)) * t**0.75 + 2.0 * m.smile * t * (1 - t)
+    path = wing + 2.0 + (corner - wing + 7.0 - 3.0 * (1 - m.smile)) * t**0.8 + (2.5 + 2.0 * m.smile) * t * (1 - t)
     along = step(-9, 3, ny) * (1 - step(-3, 13, my))
     strength = 0.06 + 1.1 * m.laugh_lines + 0.75 * m.smile * (1 - 0.5 * m.child) + 0.35 * m.wrinkle_nose
     side = ax - path + 0.35 * bent
     groove = strength * along * (0.45 * valley(side, 1.8, px) + 0.55 * hill(side, 4.5))
-    raised = along * (0.4 + 2.2 * m.laugh_lines + 1.8 * m.smile) * bump(side - 7, 0 * side, 6.0, 1.0)
+    raised = along * (0.4 + 2.2 * m.laugh_lines + 1.8 * m.smile) * hill(side - 7, 6.0)
     droop = hill(my - 9, 9) * step(-2, 3, my)
     down = ax - corner - 1.0 - 0.12 * my + 0.35 * bent
     groove = groove + 0.6 * m.marionette * (0.6 * valley(down, 1.6, px) + 0.4 * hill(down, 4.0)) * droop
@@ -50,7 +50,7 @@ def _cheeks(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, bent: Tensor)
     r = ((ax - wing + 5.5) ** 2 + (ny + 5.0) ** 2 + 1e-3).sqrt()
     round_wing = valley(r - 6.6, 1.3, px) * step(-1.0, 2.5, ax - wing + 5.5) * step(-11, -5, ny)
     # The cheek's lower border under a raised cheek, and the dimple of an old one.
-    trough = valley(ey - 21 - 0.18 * (ax - 20), 2.2, px) * bump(ax - 28, 0 * ey, 11, 1)
+    trough = valley(ey - 21 - 0.18 * (ax - 20), 2.2, px) * hill(ax - 28, 11)
     return groove + 0.55 * round_wing + 0.28 * m.bags.clamp(max=1.2) * trough, raised
 
 
@@ -61,9 +61,9 @@ def _eyes(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, bent: Tensor, f
     width = m.eye_w / u
     under = ey - m.lid_low / u
     arc = under + 0.022 * (ex + 3) ** 2
-    bag = valley(arc - 9.0, 2.3, px) * bump(ex + 3, 0 * ey, 13, 1)
-    lid = valley(arc - 3.4, 1.4, px) * bump(ex, 0 * ey, 12, 1)
-    depth = 1.0 * m.bags * bag + (0.10 + 0.35 * m.crows_feet + 0.7 * m.lid_squeeze) * lid
+    bag = valley(arc - 9.0, 2.3, px) * hill(ex + 3, 13)
+    lid = valley(arc - 3.4, 1.4, px) * hill(ex, 12)
+    depth = m.bags * bag + (0.10 + 0.35 * m.crows_feet + 0.7 * m.lid_squeeze) * lid
     lines = torch.sin((arc + 0.3 * bent) * 1.9).clamp(min=0) ** 3 * bump(ex - 2, under - 7, 13, 5)
     depth = depth + fade * 0.32 * m.crepe * lines
     out, level = ex - width - 1.0, ey + 0.5
@@ -86,6 +86,6 @@ def _forehead(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, bent: Tenso
     lines = (
         fade * wave * (0.95 * m.brow_lines * whole * broken + 0.8 * m.raise_inner * middle + 0.7 * m.raise_outer * side)
     )
-    frown = valley(ax - 5.5 - 0.10 * brow + 0.2 * bent, 1.7, px) * bump(0 * ax, brow - 1, 1, 10)
-    root = valley((y - m.root_y) / u - 1 + 0.05 * ax, 1.4, px) * bump(ax, 0 * ax, 7, 1)
+    frown = valley(ax - 5.5 - 0.10 * brow + 0.2 * bent, 1.7, px) * hill(brow - 1, 10)
+    root = valley((y - m.root_y) / u - 1 + 0.05 * ax, 1.4, px) * hill(ax, 7)
     return lines + 0.9 * m.frown * frown + 0.3 * m.frown_lines * root

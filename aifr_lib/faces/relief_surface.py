@@ -33,14 +33,15 @@ def step(a: float | Tensor, b: float | Tensor, t: Tensor) -> Tensor:
 
 def hill(distance: Tensor, size: float | Tensor) -> Tensor:
     """A Gaussian ridge of height 1 along distance = 0."""
-    t = distance / size
-    return torch.exp(-(t * t).clamp(max=FAINT))
+    return (distance * distance * (-1 / (size * size))).clamp(min=-FAINT).exp()
 
 
 def bump(dx: Tensor, dy: Tensor, sx: float | Tensor, sy: float | Tensor) -> Tensor:
     """A Gaussian hill of height 1."""
-    s, t = dx / sx, dy / sy
-    return torch.exp(-(s * s + t * t).clamp(max=FAINT))
+    across, along = -1 / (sx * sx), -1 / (sy * sy)
+    both = dx * dx * across
+    both = both + dy * dy * along if isinstance(along, Tensor) else torch.addcmul(both, dy, dy, value=along)
+    return both.clamp(min=-FAINT).exp()
 
 
 def valley(distance: Tensor, width: float | Tensor, px: float | Tensor) -> Tensor:
