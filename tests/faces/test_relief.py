@@ -115,13 +115,18 @@ def test_every_sampled_parameter_lies_in_its_range_and_in_the_table() -> None:
 def test_head_grows_wrinkles_come_and_hair_greys() -> None:
     identity = torch.zeros(len(IDENTITY))
     identity[IDENTITY.index("ageing_recession")] = -2.8
-    pictures = render(calm([4, 25, 80], identity=identity, gender=0.0), 112).numpy().astype(float)
-    grey = pictures.mean(-1)
-    pupil = [int(g[44:66, 41:46].mean(1).argmin()) for g in grey]
-    assert pupil[0] >= pupil[1] + 4  # a child's eyes lie lower in the picture
-    forehead = [float(np.abs(np.diff(g[31:38, 44:68], axis=0)).mean()) for g in grey]
+    faces = calm([4, 25, 80], identity=identity, gender=0.0)
+    grey = render(faces, 112).numpy().astype(float).mean(-1)
+    points = landmarks(faces).numpy()
+    # A child's eyes lie lower in its face.
+    eyes, mouth = points[:, :2, 1].mean(1), points[:, 3:, 1].mean(1)
+    assert eyes[0] > eyes[1] + 0.015 and mouth[0] - eyes[0] < 0.95 * (mouth[1] - eyes[1])
+    brow = [round(112 * eye) - 16 for eye in eyes]
+    forehead = [
+        float(np.abs(np.diff(g[row - 9 : row, 46:66], axis=0)).mean()) for g, row in zip(grey, brow, strict=True)
+    ]
     assert forehead[2] > 1.3 * forehead[1]
-    assert grey[2, 6:14, 50:62].mean() > grey[1, 6:14, 50:62].mean() + 30
+    assert grey[2, 10:20, 48:64].mean() > grey[1, 10:20, 48:64].mean() + 30
 
 
 def test_how_one_ages_is_the_persons_own() -> None:
