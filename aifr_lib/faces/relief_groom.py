@@ -23,7 +23,7 @@ def surroundings(
     u = head["unit"]
     m["ear_h"] = (29.5 + 1.5 * male + 1.4 * i.ear_size + 3 * old - 3.5 * child) * u
     m["ear_flare"] = torch.deg2rad((24 + 5 * i.ear_size + 8 * child).clamp(12, 45))
-    m["neck_w"] = (52 + 6 * male - 13 * child + 4.5 * weight) * u
+    m["neck_w"] = (48 + 6 * male - 12 * child + 4.5 * weight) * u
     m["chin_low"] = head["chin_y"] + (14 + 3 * male - 6 * child - 2 * weight) * u
     m["shoulder_w"] = (180 + 18 * male - 85 * child) * u
     m["cords"] = (0.25 + 0.5 * sag - 0.2 * weight).clamp(0, 1) * adult

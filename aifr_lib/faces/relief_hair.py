@@ -118,7 +118,7 @@ def border(m: SimpleNamespace, x: Tensor, turn: Tensor, lock: Tensor) -> Tensor:
     side = blend(side, ear - 0.10, step(1.38, 1.50, turn))
     side = blend(side, m.nape_y, step(1.60, 1.85, turn))
     fallen = step(0.18, 0.30, m.grown)
-    curtain = blend(side, m.tip_y + 0.06 * lock, step(1.20 - 0.30 * m.cover, 1.42 - 0.34 * m.cover, turn))
+    curtain = blend(side, m.tip_y + 0.06 * lock, step(1.10 - 0.26 * m.cover, 1.32 - 0.30 * m.cover, turn))
     return blend(side, torch.maximum(side, curtain), fallen)
 
 
@@ -149,7 +149,7 @@ def hair(
     silhouette = silhouette + (m.flare * drop).clamp(max=0.25) * fallen - 0.8 * drop * (1 - fallen)
     inside = edge(silhouette * shell.wide, px + 0.006)
 
-    N = _normal(shell, n)
+    normal = turned(m, *_normal(shell, n))
     low = (y - m.eye_y - 0.06).clamp(min=0)
     bare = edge((1 - shell.away) * shell.wide - m.hair_volume - 2.5 * low * low, px) * (z < 0.06) * (low < 0.36)
     far = shell.far
@@ -161,8 +161,8 @@ def hair(
     depth_of_border = step(0.0, 0.10, reach)
     colour = hair_colour(m, strand) * tone * (0.72 + 0.28 * depth_of_border)
     return SimpleNamespace(
-        mask=mask * inside, fallen=fallen, colour=colour, normal=turned(m, *N), z=z + 0.02 * lock, x=x, y=y,
-        gleam=_gleam(m, tangent, light, strand) * m.gloss, bare=bare,
+        mask=mask * inside, fallen=fallen, colour=colour, normal=normal, z=z + 0.02 * lock, x=x, y=y,
+        gleam=_gleam(m, tangent, normal, light, strand) * m.gloss, bare=bare,
         far_mask=behind * (1 - m.bald), far_z=far, far_x=far_x, far_y=far_y,
         far_colour=0.34 * hair_colour(m, strand) * tone,
     )  # fmt: skip
@@ -175,14 +175,22 @@ def _normal(shell: Shell, n: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Ten
 
 
 def _gleam(
-    m: SimpleNamespace, tangent: tuple[Tensor, Tensor, Tensor], light: tuple[Tensor, Tensor, Tensor], strand: Tensor
+    m: SimpleNamespace,
+    tangent: tuple[Tensor, Tensor, Tensor],
+    normal: tuple[Tensor, Tensor, Tensor],
+    light: tuple[Tensor, Tensor, Tensor],
+    strand: Tensor,
 ) -> Tensor:
-    """The band of light across the strands (Kajiya and Kay, 1989): sine of tangent and half vector, to a power."""
+    """The band of light across the strands (Kajiya and Kay, 1989): sine of tangent and half vector, to a power.
+
+    It fades where the head turns away from the half vector, since the strands lie on a head.
+    """
     t = turned(m, *tangent)
     scale = (light[0] ** 2 + light[1] ** 2 + (light[2] + 1) ** 2 + 1e-6).rsqrt()
     dot = (t[0] * light[0] + t[1] * light[1] + t[2] * (light[2] + 1)) * scale + 0.12 * strand
     shine = (1 - dot * dot).clamp(min=0) ** 2
-    return (shine * shine) ** 4 * (0.55 + 0.6 * strand).clamp(min=0)
+    facing = (normal[0] * light[0] + normal[1] * light[1] + normal[2] * (light[2] + 1)) * scale
+    return (shine * shine) ** 4 * (0.55 + 0.6 * strand).clamp(min=0) * facing.clamp(min=0) ** 3
 
 
 def hair_colour(m: SimpleNamespace, strand: Tensor) -> Tensor:
