@@ -8,8 +8,6 @@ dropped; more than 8 bits a channel are refused, since nothing says which range 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +35,7 @@ def decode(data: bytes) -> np.ndarray:
 
     Errors: BadPicture if it is empty, broken, cut short, larger than MAX_PIXELS or deeper than 8 bits.
     """
-    with _named(data):
+    try:
         if not data:
             raise ValueError("it is empty (0 bytes)")
         if not data.startswith(JPEG):
@@ -45,6 +43,8 @@ def decode(data: bytes) -> np.ndarray:
         height, width = simplejpeg.decode_jpeg_header(data)[:2]
         _check_size(width, height)
         return _upright(simplejpeg.decode_jpeg(data), data)
+    except Exception as error:
+        raise _refusal(error, data) from error
 
 
 def decode_into(data: bytes, out: np.ndarray) -> None:
@@ -52,16 +52,16 @@ def decode_into(data: bytes, out: np.ndarray) -> None:
 
     Errors: BadPicture as for ``decode``, and for a picture of another size than ``out``.
     """
-    if data.startswith(JPEG) and data.find(EXIF, 0, EXIF_WITHIN) < 0:
-        with _named(data):
-            found = simplejpeg.decode_jpeg(data, buffer=out)
-            if found.shape != out.shape:
-                raise ValueError(_other_size(found, out))
+    if not _is_upright_jpeg(data):
+        found = decode(data)
+        _check_fits(found, out)
+        out[:] = found
         return
-    found = decode(data)
-    if found.shape != out.shape:
-        raise BadPicture(_other_size(found, out))
-    out[:] = found
+    try:
+        found = simplejpeg.decode_jpeg(data, buffer=out)
+    except Exception as error:
+        raise _refusal(error, data) from error
+    _check_fits(found, out)
 
 
 def size_of(data: bytes) -> tuple[int, int]:
@@ -69,12 +69,14 @@ def size_of(data: bytes) -> tuple[int, int]:
 
     Errors: BadPicture as for ``decode``.
     """
-    if data.startswith(JPEG) and data.find(EXIF, 0, EXIF_WITHIN) < 0:
-        with _named(data):
-            height, width = simplejpeg.decode_jpeg_header(data)[:2]
-            _check_size(width, height)
-            return height, width
-    height, width = decode(data).shape[:2]
+    if not _is_upright_jpeg(data):
+        height, width = decode(data).shape[:2]
+        return height, width
+    try:
+        height, width = simplejpeg.decode_jpeg_header(data)[:2]
+        _check_size(width, height)
+    except Exception as error:
+        raise _refusal(error, data) from error
     return height, width
 
 
@@ -93,17 +95,13 @@ def read_picture(path: str | Path) -> np.ndarray:
         raise BadPicture(error.problem, path) from error
 
 
-@contextmanager
-def _named(data: bytes) -> Iterator[None]:
-    try:
-        yield
-    except BadPicture:
-        raise
-    # Each decoder fails in its own way on hostile bytes (OSError, SyntaxError, struct.error, MemoryError, …).
-    except Exception as error:
-        cut = data.startswith(JPEG) and data.rfind(END) < 0
-        hint = f" (cut short? its {len(data)} bytes hold no end of image)" if cut else ""
-        raise BadPicture(f"cannot read the picture: {error}{hint}") from error
+def _refusal(error: Exception, data: bytes) -> BadPicture:
+    """Each decoder fails in its own way on hostile bytes (OSError, SyntaxError, struct.error, …): one error for all."""
+    if isinstance(error, BadPicture):
+        return error
+    cut = data.startswith(JPEG) and data.rfind(END) < 0
+    hint = f" (cut short? its {len(data)} bytes hold no end of image)" if cut else ""
+    return BadPicture(f"cannot read the picture: {error}{hint}")
 
 
 def _by_pillow(data: bytes) -> np.ndarray:
@@ -120,7 +118,7 @@ def _by_pillow(data: bytes) -> np.ndarray:
 
 
 def _upright(pixels: np.ndarray, data: bytes) -> np.ndarray:
-    if data.find(EXIF, 0, EXIF_WITHIN) < 0:
+    if _is_upright_jpeg(data):
         return pixels
     with Image.open(io.BytesIO(data)) as image:
         orientation = image.getexif().get(ORIENTATION, 1)
@@ -134,8 +132,14 @@ def _check_size(width: int, height: int) -> None:
         raise ValueError(f"{width}×{height} pixels: between 1 and {MAX_PIXELS} were expected")
 
 
-def _other_size(found: np.ndarray, wanted: np.ndarray) -> str:
-    return (
-        f"the picture is {found.shape[0]}×{found.shape[1]}, the others of its set are "
-        f"{wanted.shape[0]}×{wanted.shape[1]}: align them with 'aifr align'"
-    )
+def _check_fits(found: np.ndarray, wanted: np.ndarray) -> None:
+    if found.shape != wanted.shape:
+        raise BadPicture(
+            f"the picture is {found.shape[0]}×{found.shape[1]}, the others of its set are "
+            f"{wanted.shape[0]}×{wanted.shape[1]}: align them with 'aifr align'"
+        )
+
+
+def _is_upright_jpeg(data: bytes) -> bool:
+    """Whether it is a JPEG without EXIF, which alone could say that it is to be turned."""
+    return data.startswith(JPEG) and data.find(EXIF, 0, EXIF_WITHIN) < 0
