@@ -100,7 +100,8 @@ def template_rows(scores: Scores, keys: Keys) -> list[Row]:
 def change_rows(scores: Scores, keys: Keys, unit: str, by_age: bool) -> list[Row]:
     """P5: mean absolute error, correlation, direction in %; averaged over folds. The error by age gap if asked."""
     predicted, true, subject, fold = (scores[f"change_{part}"] for part in ("predicted", "true", "subject", "fold"))
-    found = change(predicted, true, subject, fold=fold)
+    # Where nothing changed there is no direction to be right about.
+    found = change(predicted, true, subject, fold=fold, directed=true != 0)
     always_none = change(0 * predicted, true, subject, fold=fold)
     rows = [
         row(keys, "all", f"MAE, {unit}", found.mae, found.mae_interval),

@@ -119,6 +119,11 @@ def test_a_linear_change_is_found_and_none_is_not():
     scores = protocol_scores.change_scores(images, embeddings, noise)
     assert by_metric(protocol_rows.change_rows(scores, {}, "kg", False))["correlation"] < 0.5
     subject = images.labels["identity"].to_numpy()[a]
+    still = {**scores, "change_true": np.where(np.arange(len(a)) < 5, 0, scores["change_true"])}
+    aimed = np.sign(scores["change_predicted"]) == np.sign(still["change_true"])
+    expected = np.mean([aimed[5:][scores["change_fold"][5:] == k].mean() for k in range(4)])
+    found = by_metric(protocol_rows.change_rows(still, {}, "kg", False))
+    assert found["direction"] == pytest.approx(100 * expected)
     assert all(len(np.unique(scores["change_fold"][subject == who])) == 1 for who in np.unique(subject))
 
 
