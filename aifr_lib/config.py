@@ -94,6 +94,9 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+PairList = Literal["relief-lfw", "relief-agedb", "relief-calfw", "relief-cfpfp", "relief-cplfw"]
+
+
 class Relief(Strict):
     """Which relief faces a run sees (design of the splits: ``data/relief.py``)."""
 
@@ -104,7 +107,7 @@ class Relief(Strict):
     test_identities: int = Field(1000, ge=10)
     test_per_identity: int = Field(6, ge=2)
     pairs: int = Field(6000, ge=20, description="pairs a verification list")
-    pair_lists: tuple[str, ...] = ("relief-lfw", "relief-agedb")
+    pair_lists: tuple[PairList, ...] = ("relief-lfw", "relief-agedb")
 
 
 class Recognition(Strict):

@@ -193,7 +193,7 @@ def _scorer(preset: Preset, place: str, seed: int, device: str | None) -> Callab
         return scores
 
     def of_lists(images: Images, embeddings: np.ndarray) -> Scores:
-        lists = [recognise.face_pairs(settings.relief, name) for name in settings.relief.pair_lists]
+        lists = [recognise.face_pairs(settings.relief, name) for name in recognise.lists_of(settings.relief)]
         return protocol_scores.list_scores(images, embeddings, lists)
 
     def of_templates(images: Images, embeddings: np.ndarray) -> Scores:

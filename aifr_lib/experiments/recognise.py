@@ -25,34 +25,42 @@ from aifr_lib.training.recognition import RECIPE, RECIPE_VERSION, train, trainin
 
 
 @lru_cache(maxsize=4)
-def faces(settings: Relief, split: str = "test") -> Images:
+def faces(settings: Relief, split: str = "test", view: str = "everyday") -> Images:
     """The relief faces that are scored, of the split "test" or "validation" (kept: runs of one sweep share them)."""
-    return relief.load(
-        split, size=settings.size, identities=settings.test_identities, per_identity=settings.test_per_identity
-    )
+    return relief.load(split, **_counts(settings), view=view)
 
 
 @lru_cache(maxsize=16)
 def face_pairs(settings: Relief, name: str, split: str = "test") -> Pairs:
-    """One verification list over ``faces``."""
-    return relief.pairs(faces(settings, split), name, count=settings.pairs)
+    """One verification list over ``faces`` of the view that the list is drawn from."""
+    return relief.pairs(faces(settings, split, relief.PAIR_LISTS[name].view), name, count=settings.pairs)
+
+
+def lists_of(settings: Relief, view: str = "everyday") -> list[str]:
+    """The pair lists of ``settings`` that are drawn from the pictures of a view."""
+    return [name for name in settings.pair_lists if relief.PAIR_LISTS[name].view == view]
+
+
+def _counts(settings: Relief) -> dict[str, Any]:
+    return {
+        "size": settings.size,
+        "identities": settings.test_identities,
+        "per_identity": settings.test_per_identity,
+    }
 
 
 def spec(config: Recognition) -> RunSpec:
     """What names the run of ``config``: every value but the seed, which stands apart, and the data."""
     settings = config.relief
-    digests = (
-        relief.digest(
-            "train",
-            size=settings.size,
-            identities=settings.train_identities,
-            per_identity=settings.train_per_identity,
-            span=settings.span,
-        ),
-        relief.digest(
-            "test", size=settings.size, identities=settings.test_identities, per_identity=settings.test_per_identity
-        ),
+    trained = relief.digest(
+        "train",
+        size=settings.size,
+        identities=settings.train_identities,
+        per_identity=settings.train_per_identity,
+        span=settings.span,
     )
+    views = [view for view in relief.VIEWS if lists_of(settings, view)]
+    digests = [trained, *(relief.digest("test", **_counts(settings), view=view) for view in views)]
     return RunSpec(
         recipe=RECIPE,
         recipe_version=RECIPE_VERSION,
@@ -98,18 +106,27 @@ def compute(config: Recognition, folder: Path, device: str | None = None) -> Res
 def score(
     network: nn.Module, config: Recognition, device: str, split: str = "test"
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Protocol P1 of one network on each pair list of ``config``: cosines by list, and the summary of ``compute``."""
-    images = faces(config.relief, split)
-    identities = images.labels["identity"].to_numpy()
-    embeddings = embed(network, crop_columns(images.pixels, config.input_hw), device=device, progress=True)
+    """Protocol P1 of one network on each pair list of ``config``: cosines by list, and the summary of ``compute``.
+
+    On validation people the lists of turned heads are left out: no setting is chosen by them.
+    """
+    views = {view: lists_of(config.relief, view) for view in relief.VIEWS}
+    if split == "validation":
+        views.pop("pose")
     scores: dict[str, np.ndarray] = {}
     accuracy, interval = {}, {}
-    for name in config.relief.pair_lists:
-        pairs = face_pairs(config.relief, name, split)
-        result = verify(embeddings, pairs)
-        scores[name] = result.scores
-        accuracy[name] = result.accuracy
-        interval[name] = [100 * end for end in mean_interval(result.correct, identities[pairs.a], identities[pairs.b])]
+    for view, names in views.items():
+        if not names:
+            continue
+        images = faces(config.relief, split, view)
+        identities = images.labels["identity"].to_numpy()
+        embeddings = embed(network, crop_columns(images.pixels, config.input_hw), device=device, progress=True)
+        for name in names:
+            pairs = face_pairs(config.relief, name, split)
+            result = verify(embeddings, pairs)
+            scores[name], accuracy[name] = result.scores, result.accuracy
+            ends = mean_interval(result.correct, identities[pairs.a], identities[pairs.b])
+            interval[name] = [100 * end for end in ends]
     return scores, {"accuracy": accuracy, "interval": interval}
 
 

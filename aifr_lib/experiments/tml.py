@@ -65,7 +65,7 @@ def tuning(
     sweep = preset.alpha_sweep
 
     def rows(runs: Mapping[tuple[float, float], Run]) -> Iterator[Row]:
-        for alpha, lr, name in product(sweep.main, sweep.lrs, sweep.train.relief.pair_lists):
+        for alpha, lr, name in product(sweep.main, sweep.lrs, recognise.lists_of(sweep.train.relief)):
             measured = None
             if run := runs.get((alpha, lr)):
                 found = run.summary["validation"]
