@@ -30,7 +30,7 @@ __all__ = ["anatomy", "blend"]
 HEAD_LENGTH, HEAD_MM, HEAD_KEPT = 1.66, 232.0, 0.25
 HEAD_MIDDLE = -0.035
 # Shapes differ more than the means of anthropometry say, so that small pictures still tell people apart.
-SPREAD = dict.fromkeys(IDENTITY[: IDENTITY.index("masculinity")], 1.75)
+SPREAD = dict.fromkeys(IDENTITY[: IDENTITY.index("masculinity")], 1.85)
 
 
 def anatomy(faces: Faces) -> dict[str, Tensor]:
@@ -48,7 +48,7 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     m["male"] = (2 * gender - 1 + 0.3 * i.masculinity) * (1 - m["child"]) ** 0.7
     mm = SimpleNamespace(**grown(age, gender + 0.15 * i.masculinity))
     # What tells faces apart is still soft in a child.
-    own = 1 - 0.15 * m["child"]
+    own = 1 - 0.08 * m["child"]
     _bones(m, mm, i, own, age, weight)
     _eyes(m, mm, i, au, style, own)
     _nose(m, mm, i, au, own)
@@ -106,8 +106,8 @@ def _signs_of_age(i: SimpleNamespace, age: Tensor, weight: Tensor) -> dict[str, 
 def _bones(m: dict[str, Tensor], mm: SimpleNamespace, i: SimpleNamespace, own: Tensor, age: Tensor,
            weight: Tensor) -> None:  # fmt: skip
     longer = 1 + 0.035 * own * i.face_length
-    nose = mm.nose_length * longer + own * 1.9 * i.nose_length + 2.6 * m["old"]
-    lip = mm.upper_lip_length * longer + own * (1.3 * i.mouth_height) + 2.2 * m["old"]
+    nose = mm.nose_length * longer + own * 2.1 * i.nose_length + 2.6 * m["old"]
+    lip = mm.upper_lip_length * longer + own * 1.6 * i.mouth_height + 2.2 * m["old"]
     chin = mm.lower_face * longer + own * (2.0 * i.chin_size - 0.6 * i.mouth_height) - 1.2 * m["old"]
     dome = mm.vertex_nasion + 3.5 * i.cranium
     # The eyes' centres lie below the root of the nose.
@@ -130,8 +130,8 @@ def _bones(m: dict[str, Tensor], mm: SimpleNamespace, i: SimpleNamespace, own: T
                   + 1.2 * weight + 1.8 * m["sag"] + 0.4) * u  # fmt: skip
     m["jaw_w"] = torch.minimum(m["jaw_w"], 0.97 * m["cheek_w"])
     m["jaw_p"] = (2.0 + 0.26 * own * i.jaw_square + 0.20 * m["male"] + 0.12 * weight + 0.2 * m["sag"]
-                  + 0.15 * m["child"]).clamp(min=1.5)  # fmt: skip
-    m["jaw_q"] = (0.53 - 0.045 * own * i.chin_size - 0.04 * m["male"] - 0.02 * soft).clamp(0.34, 0.66)
+                  + 0.15 * m["child"]).clamp(min=1.75)  # fmt: skip
+    m["jaw_q"] = (0.53 - 0.045 * own * i.chin_size - 0.04 * m["male"] - 0.02 * soft).clamp(0.34, 0.57)
     m["jowl"] = (4.5 * m["sag"] + 1.0 * weight.clamp(min=0)) * u
     m["cheekbone"] = (4.0 + 1.0 * own * i.cheekbones - 1.0 * m["child"] + 1.0 * m["hollow"]) * u
     m["temple"] = (1.5 * (1 - m["child"]) + 3.0 * m["hollow"]) * u
@@ -161,14 +161,14 @@ def _eyes(m: dict[str, Tensor], mm: SimpleNamespace, i: SimpleNamespace, au: Sim
     m["bags"] = m["bags"] * (1 + 0.25 * i.ageing_sag) * (1 - m["child"]) + 0.35 * au.au6
     m["lid_squeeze"] = au.au6
     # Of the brows, AU 1 lifts the inner ends, AU 2 the outer; AU 4 draws both down and together.
-    m["brow_y"] = m["eye_y"] - (mm.brow_rise + own * 2.0 * i.brow_height - 4.0 * sag
+    m["brow_y"] = m["eye_y"] - (mm.brow_rise + own * 2.3 * i.brow_height - 4.0 * sag
                                 - 5.0 * au.au4 - 2.6 * au.au9 - 0.8 * au.au6) * u  # fmt: skip
-    m["brow_inner"] = (-8.0 * au.au1 + 2.0 * au.au4 + 1.1 * i.brow_tilt) * u
+    m["brow_inner"] = (-8.0 * au.au1 + 2.0 * au.au4 + 1.2 * i.brow_tilt) * u
     m["brow_outer"] = (-7.5 * au.au2 + -0.9 * i.brow_tilt + 2.0 * sag) * u
     m["brow_arch"] = (4.6 + 1.7 * i.brow_arch - 1.9 * male - 1.5 * m["child"]) * u
     m["brow_gap"] = (10.5 + 1.9 * i.brow_gap - 2.6 * au.au4 - 1.2 * male) * u
-    m["brow_h"] = (3.5 + 0.8 * i.brow_thickness + 0.9 * male - 1.0 * m["child"]).clamp(min=1.4) * u
-    m["brow_dark"] = (0.86 + 0.07 * i.brow_thickness - 0.30 * m["child"] - 0.25 * m["old"].clamp(max=1) * (1 - male) / 2
+    m["brow_h"] = (3.6 + 0.95 * i.brow_thickness + 0.9 * male - 1.0 * m["child"]).clamp(min=1.4) * u
+    m["brow_dark"] = (0.84 + 0.09 * i.brow_thickness - 0.30 * m["child"] - 0.25 * m["old"].clamp(max=1) * (1 - male) / 2
                       ).clamp(0.3, 0.95)  # fmt: skip
     m["brow_ridge"] = (mm.brow_ridge + 0.7 * own * i.eye_depth).clamp(min=0) * u
     m["frown"] = au.au4 + 0.35 * au.au9 + 0.55 * m["frown_lines"]
@@ -184,7 +184,7 @@ def _nose(
 ) -> None:
     u, male = m["unit"], m["male"]
     m["nose_y"] = m["base_y"] - 3.2 * au.au9 * u
-    m["nose_w"] = (0.5 * mm.nose_width + own * 1.55 * i.nose_width + 1.3 * m["old"] + 1.6 * au.au9
+    m["nose_w"] = (0.5 * mm.nose_width + own * 1.8 * i.nose_width + 1.3 * m["old"] + 1.6 * au.au9
                    + 1.2 * au.au12) * u  # fmt: skip
     m["nose_h"] = (mm.nose_height + own * 1.4 * i.nose_tip + 0.6 * m["old"]) * u
     m["bridge_h"] = (mm.bridge_height + own * 2.0 * i.nose_bridge).clamp(min=0.8) * u
@@ -205,11 +205,11 @@ def _mouth(
 ) -> None:
     u, sag = m["unit"], m["sag"]
     m["mouth_y"] = m["rest_y"] - (2.4 * au.au17 + 0.8 * au.au12) * u
-    m["mouth_w"] = (0.5 * mm.mouth_width + own * 1.8 * i.mouth_width + 0.8 * m["old"]
+    m["mouth_w"] = (0.5 * mm.mouth_width + own * 2.1 * i.mouth_width + 0.8 * m["old"]
                     + 6.0 * au.au12 + 7.0 * au.au20 - 2.0 * au.au17) * u  # fmt: skip
     thin = (1 - 0.50 * m["thinned"].clamp(max=1.1)) * (1 - 0.25 * au.au20 - 0.16 * au.au12)
-    m["lip_up"] = ((mm.upper_lip + own * 1.35 * i.upper_lip) * thin).clamp(min=1.3) * u
-    m["lip_low"] = ((mm.lower_lip + own * 1.45 * i.lower_lip) * thin * (1 + 0.2 * au.au17)).clamp(min=2.0) * u
+    m["lip_up"] = ((mm.upper_lip + own * 1.5 * i.upper_lip) * thin).clamp(min=1.3) * u
+    m["lip_low"] = ((mm.lower_lip + own * 1.6 * i.lower_lip) * thin * (1 + 0.2 * au.au17)).clamp(min=2.0) * u
     m["bow"] = (0.19 + 0.05 * i.upper_lip - 0.10 * m["thinned"]).clamp(0.05, 0.5)
     m["corner"] = (-1.1 * i.mouth_curve - 1.7 + 2.4 * sag - 8.5 * au.au12 + 6.0 * au.au17 + 1.2 * au.au20) * u
     m["gap"] = 10.0 * au.au25 * (1 - 0.15 * m["child"]) * u

@@ -38,7 +38,7 @@ def _cheeks(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, bent: Tensor)
     wing, corner = m.nose_w / u, m.mouth_w / u
     t = ((ny + 6) / ((m.mouth_y - m.nose_y) / u + 12)).clamp(0, 1)
     path = wing + 2.0 + (corner - wing + 7.0 - 3.0 * (1 - m.smile)) * t**0.8 + (2.5 + 2.0 * m.smile) * t * (1 - t)
-    along = step(-9, 3, ny) * (1 - step(-3, 13, my))
+    along = step(-9, 3, ny) * (1 - step(-6, 10, my))
     strength = 0.06 + 1.1 * m.laugh_lines + 0.75 * m.smile * (1 - 0.5 * m.child) + 0.35 * m.wrinkle_nose
     side = ax - path + 0.35 * bent
     groove = strength * along * (0.45 * valley(side, 1.8, px) + 0.55 * hill(side, 4.5))

@@ -105,7 +105,7 @@ def _eyes(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, colour: Tensor, s
         m.brows * 0.22,
         (dark * (eye["lash"] + 0.6 * eye["wing"])).clamp(max=0.92),
     )
-    return colour, blend(shine, 0.22 + 0 * shine, eye["white"]), eye["glint"]
+    return colour, blend(shine, 0.05 + 0 * shine, eye["white"]), eye["glint"]
 
 
 def _mouth(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, colour: Tensor, shine: Tensor,
