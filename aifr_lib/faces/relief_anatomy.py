@@ -210,7 +210,7 @@ def _mouth(
     thin = (1 - 0.50 * m["thinned"].clamp(max=1.1)) * (1 - 0.25 * au.au20 - 0.16 * au.au12)
     m["lip_up"] = ((mm.upper_lip + own * 1.5 * i.upper_lip) * thin).clamp(min=1.3) * u
     m["lip_low"] = ((mm.lower_lip + own * 1.6 * i.lower_lip) * thin * (1 + 0.2 * au.au17)).clamp(min=2.0) * u
-    m["bow"] = (0.19 + 0.05 * i.upper_lip - 0.10 * m["thinned"]).clamp(0.05, 0.5)
+    m["bow"] = (0.17 + 0.03 * i.upper_lip - 0.10 * m["thinned"]).clamp(0.05, 0.27)
     m["corner"] = (-1.1 * i.mouth_curve - 1.7 + 2.4 * sag - 8.5 * au.au12 + 6.0 * au.au17 + 1.2 * au.au20) * u
     m["gap"] = 10.0 * au.au25 * (1 - 0.15 * m["child"]) * u
     m["teeth"] = (0.45 + 0.8 * au.au12 + 0.5 * au.au20).clamp(max=1.0)

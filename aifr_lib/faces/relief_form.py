@@ -72,7 +72,8 @@ def _lower(m: SimpleNamespace, ax: Tensor, y: Tensor, u: Tensor) -> Tensor:
     z = z - 2.5 * (1 - 0.4 * soft) * bump(ax - 50, my + 1, 13, 20)
     z = z + (m.jowl / u) * bump(ax - 0.78 * m.jaw_w / u, cy + 17, 10, 11)
     z = z + 4.5 * bump(ax, my + 1, 27, 19) * (1 - 0.25 * m.thinned)
-    philtrum = (1 - 0.6 * m.thinned) * hill(my + 0.5 * (m.mouth_y - m.nose_y) / u + 3, 6.5)
+    between = (m.mouth_y - m.nose_y) / u
+    philtrum = (1 - 0.6 * m.thinned) * hill(my + 0.5 * (between + up), 0.4 * (between - up).clamp(min=3) + 1)
     z = z + philtrum * (0.9 * hill(ax - 5.2, 2.4) - 1.5 * hill(ax, 2.8))
     s = ax / width
     inside = (1 - s * s).clamp(min=0)

@@ -18,10 +18,12 @@ def head_layer(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Colour, height and gloss of the head without its hair; the glints of the eyes, which no shadow takes."""
     width, _ = skull(m, x, y)
+    # Turned, so that no row of cells lies along the mouth or the brows.
+    tx, ty = 0.8 * x + 0.6 * y, 0.8 * y - 0.6 * x
     # Noise of three grains, three fields each: blotches of 2 cm, spots of 5 mm, pores of 2 mm.
     broad = noises(person, x * 0.42, y * 0.42)
-    spots = noises(person, x * 1.45, y * 1.45)
-    pores = noises(person, x * 3.9, y * 3.9) * min(1.0, 0.012 / px)
+    spots = noises(person, tx * 1.45, ty * 1.45)
+    pores = noises(person, tx * 3.9, ty * 3.9) * min(1.0, 0.012 / px)
     depth, folds = height(m, x, y, px, 0.6 * pores[0] + 0.5 * spots[0], broad[1])
     colour, shine = _skin(m, x, y, px, folds, broad, spots, pores)
     colour = blend(
@@ -64,7 +66,7 @@ def _skin(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, folds: Tensor, br
     # Spots of age: few and large, at the temples, cheeks and forehead.
     stain = spots[2] + 0.45 * broad[2]
     place = 0.35 + 0.65 * bump(mm - 46, ey - 4, 30, 60)
-    brown = ((stain - 0.86 + 0.34 * m.spots.clamp(max=1.5)) * 3.5).clamp(0, 1) * (0.65 * m.spots).clamp(max=0.7) * place
+    brown = ((stain - 0.86 + 0.34 * m.spots.clamp(max=1.5)) * 2.4).clamp(0, 1) * (0.65 * m.spots).clamp(max=0.7) * place
     specks = ((pores[1] + 0.4 * spots[1] - 0.18) * 3).clamp(0, 1) * bump(mm - 22, ny + 16, 30, 18) * m.freckles
     colour = colour * _tint((brown + 0.7 * specks).clamp(max=1), 0.34, 0.50, 0.60)
     for n in range(3):
@@ -119,5 +121,10 @@ def _mouth(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, colour: Tensor, 
     teeth = teeth * (1 - 0.55 * lips["far"].clamp(max=1) ** 2) * (1 - 0.30 * lips["gaps"])
     inner = blend((m.lips * 0.10).expand_as(colour), teeth, lips["teeth"])
     colour = blend(colour, inner, lips["inside"])
-    gloss = (0.10 + 0.14 * lips["glow"]) * lips["lips"] * (1 - lips["inside"]) * (1 - 0.5 * m.thinned.clamp(max=1))
+    gloss = (
+        (0.10 - 0.07 * lips["upper"] + 0.14 * lips["glow"])
+        * lips["lips"]
+        * (1 - lips["inside"])
+        * (1 - 0.5 * m.thinned.clamp(max=1))
+    )
     return colour, shine + gloss
