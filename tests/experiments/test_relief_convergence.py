@@ -72,8 +72,9 @@ def test_no_test_picture_is_looked_at(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(relief, "load", watched)
     recognise.faces.cache_clear()
-    preset = load_preset("smoke")
+    preset = load_preset("smoke", {"relief_card.calibration.train.relief.pair_lists": ["relief-agedb", "relief-cplfw"]})
     artefact = relief_convergence.relief_convergence(preset, out=tmp_path)
+    assert {row.keys["set"] for row in artefact.rows} == {"relief-agedb"}
     assert seen <= {"train", "validation"} and "validation" in seen
     assert all(row.measured for row in artefact.rows)
     assert [verdict for *_, verdict in relief_convergence.decision(artefact)].count(None) == 0
