@@ -82,7 +82,7 @@ def colours(m: dict[str, Tensor], i: SimpleNamespace, style: SimpleNamespace, ag
         "hair": hair,
         "silver": silver,
         "grey": grey,
-        "brows": mix(brows, silver, 0.7 * grey),
+        "brows": mix(brows, (0.62 - 0.32 * melanin) * silver, 0.75 * grey),
         "iris": mix(
             mix(colour(BLUE_EYE), colour(GREEN_EYE), 0.5 + 0.9 * i.eye_colour),
             colour(BROWN_EYE),
