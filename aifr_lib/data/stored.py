@@ -45,7 +45,7 @@ class Records:
         return len(self.key)
 
     def read(self, row: int) -> bytes:
-        offset, size = int(self.offset[row]), int(self.size[row])
+        offset, size = self.offset.item(row), self.size.item(row)
         if size == image_records.SPLIT:
             return recordio.unpack(self.file.read(offset)).picture
         return self.file.bytes[offset : offset + size]
@@ -141,9 +141,10 @@ class StoredPixels:
 
     def _gather(self, rows: Sequence[int]) -> np.ndarray:
         out = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        read = self.source.read
         for place, row in zip(out, rows, strict=True):
             try:
-                picture = self.source.read(row)
+                picture = read(row)
                 if isinstance(picture, np.ndarray):
                     place[:] = checked(picture, place.shape)
                 else:
