@@ -5,7 +5,8 @@
 
 A picture is parameters → measures (``relief_anatomy``) → heights and masks (``relief_surface``) → colour
 under a light → camera. Every picture is drawn from its own row alone: the same parameters give the same
-pixels in any batch.
+pixels in any batch, but for one grey level in a pixel of a million or so, where the last bit of a function that the
+processor computes alone or eight at a time decides a rounding.
 """
 
 from __future__ import annotations
@@ -137,15 +138,19 @@ def landmarks(faces: Faces, frame: str = "portrait") -> Tensor:
 
 
 def _measures(faces: Faces, frame: str) -> dict[str, Tensor]:
-    measures = anatomy(faces)
+    # In double on the CPU, then rounded: the last bit of a float32 function depends on its place in a vector register,
+    # and a face must not depend on its place in a batch.
+    device = faces.age.device
+    measures = anatomy(faces.to("cpu").double())
     if frame == "portrait":
         measures |= whole(measures["yaw"])
     else:
         points = portrait_landmarks(SimpleNamespace(**measures))
-        measures |= crop(points, faces.picture_seed, relief_pose.JITTER)
+        measures |= crop(points, faces.picture_seed.cpu(), relief_pose.JITTER)
     # From the picture's axes to the plane's: the turn of the crop and the roll of the head.
     turn = torch.atan2(measures["view_b"], measures["view_a"]) - measures["roll"]
-    return measures | {"turn_cos": turn.cos(), "turn_sin": turn.sin()}
+    measures |= {"turn_cos": turn.cos(), "turn_sin": turn.sin()}
+    return {name: value.float().to(device) for name, value in measures.items()}
 
 
 Drawer = Callable[[dict[str, Tensor], Tensor, Tensor, Tensor, int, float], Tensor]

@@ -148,6 +148,11 @@ class Faces:
         """The same faces on another device."""
         return Faces(**{f.name: getattr(self, f.name).to(device) for f in dataclasses.fields(self)})
 
+    def double(self) -> Faces:
+        """The same faces in float64."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return Faces(**{name: v.double() if v.is_floating_point() else v for name, v in fields.items()})
+
     def column(self, name: str) -> Tensor:
         """One scalar parameter, [B]. Errors: ConfigError for a name that is not in ``COLUMNS``."""
         group = choose("face parameter", name, _GROUP_OF)
@@ -231,12 +236,14 @@ def _draw(who: Tensor, age: Tensor, when: Tensor) -> dict[str, Tensor]:
         "au25": ((u[:, 8] < 0.45) * (0.25 + 0.75 * u[:, 9]) * (0.35 + 0.65 * smile)),
     }  # fmt: skip
     lit = torch.stack([NUISANCE * 30 * n[:, 3], 22 + NUISANCE * 14 * n[:, 4], 0.86 + 0.22 * n[:, 5].clamp(-2, 2),
-                       0.02 + 0.18 * u[:, 21], 0.10 + 0.24 * u[:, 18], 0.5 * n[:, 6].clamp(-2, 2)], -1)  # fmt: skip
+                       0.04 + 0.18 * u[:, 21], 0.13 + 0.22 * u[:, 18], 0.5 * n[:, 6].clamp(-2, 2)], -1)  # fmt: skip
     lit[:, 0].clamp_(-85, 85)
     lit[:, 1].clamp_(-25, 75)
     pose = torch.stack([sd * n[:, 7 + k] for k, sd in enumerate(POSE_SD)], -1)
     limits = torch.tensor([RANGES[name][1] for name in POSE])
     style = _style(who, age, when, gender)
+    # A camera exposes for the face: longer for dark skin, though not by as much as it is darker.
+    exposure = NUISANCE * 0.18 * n[:, 15] + 0.15 * column["skin_tone"].clamp(min=0)
     return {
         "age": age, "gender": gender, "weight": weight.clamp(-3, 3), "identity": identity,
         "action_units": torch.stack([units[name] for name in ACTION_UNITS], -1),
@@ -244,7 +251,7 @@ def _draw(who: Tensor, age: Tensor, when: Tensor) -> dict[str, Tensor]:
         "framing": torch.stack([0.014 * n[:, 10], 0.014 * n[:, 11], 0.02 * n[:, 12]], -1),
         "light": lit,
         "white_balance": NUISANCE * torch.stack([0.15 * n[:, 13], 0.18 * n[:, 14]], -1),
-        "camera": torch.stack([NUISANCE * 0.18 * n[:, 15], NUISANCE * 0.12 * n[:, 16], 0.15 + 0.8 * u[:, 19] ** 2,
+        "camera": torch.stack([exposure, NUISANCE * 0.12 * n[:, 16], 0.10 + 0.55 * u[:, 19] ** 2,
                                0.004 + 0.016 * u[:, 20] ** 2, 98 - 60 * u[:, 22] ** 2], -1),
         "style": torch.stack([style[name] for name in STYLE], -1),
         "scene": torch.cat([u[:, 23:26], 2 * u[:, 26:27] - 1, u[:, 27:33]], -1),
