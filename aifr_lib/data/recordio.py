@@ -205,8 +205,8 @@ def write_idx(path: str | Path, keys: Sequence[int], offsets: Sequence[int]) -> 
 def read_property(path: str | Path) -> tuple[int, int, int]:
     """(number of identities, height, width) of a ``property`` file, one line ``N,H,W``. Errors: BadFile."""
     text = Path(path).read_text(encoding="ascii", errors="replace").strip()
-    fields = text.split(",")
-    if len(fields) != 3 or not all(field.strip().isascii() and field.strip().isdigit() for field in fields):
+    fields = [field.strip() for field in text.split(",")]
+    if len(fields) != 3 or not all(field.isascii() and field.isdigit() and len(field) < 19 for field in fields):
         raise BadFile(f"one line 'identities,height,width' was expected, found {text[:60]!r}", path)
-    count, height, width = (int(field[:18]) for field in fields)
+    count, height, width = map(int, fields)
     return count, height, width

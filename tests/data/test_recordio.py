@@ -133,7 +133,7 @@ def test_idx_and_property_come_back(tmp_path):
     recordio.write_idx(tmp_path / "a.idx", [0, 7, 3], [0, 400, 96])
     keys, offsets = recordio.read_idx(tmp_path / "a.idx")
     assert (keys.tolist(), offsets.tolist()) == ([0, 7, 3], [0, 400, 96])
-    (tmp_path / "property").write_text("85742,112,112")
+    (tmp_path / "property").write_text("85742,\x1d112, 112\n")
     assert recordio.read_property(tmp_path / "property") == (85742, 112, 112)
 
 
@@ -154,8 +154,9 @@ def test_a_wrong_idx_is_named(tmp_path, text, message):
         recordio.read_idx(tmp_path / "a.idx")
 
 
-def test_a_wrong_property_is_named(tmp_path):
-    (tmp_path / "property").write_text("ten,112,112")
+@pytest.mark.parametrize("text", ["", "ten,112,112", "10,112", "-1,112,112", "1" * 30 + ",112,112", "٣,112,112"])
+def test_a_wrong_property_is_named(tmp_path, text):
+    (tmp_path / "property").write_text(text)
     with pytest.raises(BadFile, match="identities,height,width"):
         recordio.read_property(tmp_path / "property")
 
