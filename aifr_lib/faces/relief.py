@@ -39,7 +39,7 @@ from aifr_lib.faces.relief_pose import (
     view,
     whole,
 )
-from aifr_lib.faces.relief_scene import backdrop, body, ears, over
+from aifr_lib.faces.relief_scene import Layer, backdrop, body, ears, over
 from aifr_lib.faces.relief_skin import head_layer
 from aifr_lib.faces.relief_surface import edge, lattice, skull, step
 
@@ -70,7 +70,8 @@ def render(
     with torch.no_grad():
         for rows, part in _chunks(faces, size, compiled):
             part = part.to(device)
-            pixels = _drawer(compiled)(_measures(part, frame), *_textures(part), part.picture_seed, size, px)
+            m = SimpleNamespace(**_measures(part, frame))
+            pixels = draw(m, *_textures(part), part.picture_seed, size, px, _compiled if compiled else _as_it_is)
             parts.append(pixels[:rows])
     return torch.cat(parts)
 
@@ -99,7 +100,11 @@ def sensitivity(
             ends = [(value + by).clamp(low, high) for by in (-step, step)]
             less, more = (
                 picture_before_noise(
-                    _measures(part.replaced(parameter, end), frame), *_textures(part), part.picture_seed, size, px
+                    SimpleNamespace(**_measures(part.replaced(parameter, end), frame)),
+                    *_textures(part),
+                    part.picture_seed,
+                    size,
+                    px,
                 )
                 for end in ends
             )
@@ -153,60 +158,85 @@ def _measures(faces: Faces, frame: str) -> dict[str, Tensor]:
     return {name: value.float().to(device) for name, value in measures.items()}
 
 
-Drawer = Callable[[dict[str, Tensor], Tensor, Tensor, Tensor, int, float], Tensor]
-
-
 @cache
-def _drawer(compiled: bool) -> Drawer:
-    if not compiled:
-        return draw
-    fast = torch.compile(draw, dynamic=False)
+def _compiled(part: Callable[..., Any]) -> Callable[..., Any]:
+    fast = torch.compile(part, dynamic=False)
 
-    def guarded(*inputs: Any) -> Tensor:
+    def guarded(*inputs: Any) -> Any:
         try:
             return fast(*inputs)
         except (RuntimeError, OSError) as error:
             log.warning("torch.compile does not work here (%s); relief faces are drawn eagerly", type(error).__name__)
-            return draw(*inputs)
+            return part(*inputs)
 
     return guarded
 
 
-def draw(measures: dict[str, Tensor], person: Tensor, picture: Tensor, seeds: Tensor, size: int, px: float) -> Tensor:
-    """The pure function behind ``render``: measures and two lattices of noise to uint8 [B, size, size, 3]."""
-    return expose(SimpleNamespace(**measures), picture_before_noise(measures, person, picture, seeds, size, px), seeds)
+def _as_it_is(part: Callable[..., Any]) -> Callable[..., Any]:
+    return part
+
+
+Via = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def draw(
+    m: SimpleNamespace, person: Tensor, picture: Tensor, seeds: Tensor, size: int, px: float, via: Via = _as_it_is
+) -> Tensor:
+    """What is behind ``render``: measures and two lattices of noise to uint8 [B, size, size, 3].
+
+    via: what each part is passed through before it is called. Parts are compiled one by one, since the time
+    that takes grows faster than their length.
+    """
+    return via(expose)(m, picture_before_noise(m, person, picture, seeds, size, px, via), seeds)
 
 
 def picture_before_noise(
-    measures: dict[str, Tensor], person: Tensor, picture: Tensor, seeds: Tensor, size: int, px: float
+    m: SimpleNamespace, person: Tensor, picture: Tensor, seeds: Tensor, size: int, px: float, via: Via = _as_it_is
 ) -> Tensor:
     """Grey levels in 0 … 1 without noise, JPEG or rounding: float32 [3, B, S, S].
 
     px: side of a pixel in half portrait sides.
     """
-    m = SimpleNamespace(**measures)
     centre = (torch.arange(size, device=seeds.device, dtype=torch.float32) + 0.5) * (2 / size) - 1
     u0, v0 = view(m, centre.reshape(1, 1, size), centre.reshape(1, size, 1))
     u, v = to_plane(m, u0, v0)
     ray = sight(m, u, v)
     lamp = direction(m)
-    wall = backdrop(m, picture, seeds, u0, v0)
+    wall = via(backdrop)(m, picture, seeds, u0, v0)
+    locks = via(hair)(m, picture, ray, lamp, px)
+    ear, lobes = via(ears)(m, u, ray, px)
+    layer = via(_behind)(m, picture, wall, locks, ear, lobes, u, v, px)
+    x, y, z, filled = via(first_hit)(m, ray)
+    skin = via(head_layer)(m, person, x, y, px)
+    layer, glint, gleam = via(_before)(m, layer, (x, y, z, filled), skin, locks, ear, lobes, px)
+    lit = via(shade)(m, layer, lamp, gleam, px)
+    return via(_finish)(m, wall, lit, glint, layer[3], size)
+
+
+def _behind(
+    m: SimpleNamespace, picture: Tensor, wall: Tensor, locks: SimpleNamespace, ear: Tensor, lobes: Layer,
+    u: Tensor, v: Tensor, px: float,
+) -> Layer:  # fmt: skip
+    """Everything behind the face: tied hair, the far side of hair, neck and clothes, the bare skull, ears."""
     none = torch.zeros_like(u)
     layer = (wall, none, none, none + WALL, none)
-
-    locks = hair(m, picture, ray, lamp, px)
     knot, knot_x, knot_y, knot_depth = bun(m, u, v, px)
     layer = over(layer, knot, (locks.colour, knot_x, knot_y, knot_depth, 0.05))
     far_depth = project(m, locks.far_x, locks.far_y, locks.far_z)[2]
     layer = over(layer, locks.far_mask, (locks.far_colour, none, none, far_depth, 0.0))
     layer = body(m, picture, layer, u, v, px)
     hair_depth = project(m, locks.x, locks.y, locks.z)[2]
-    layer = over(layer, locks.bare, (m.skin, locks.normal[0], locks.normal[1], hair_depth, 0.08))
-    ear, lobes = ears(m, u, ray, px)
-    layer = over(layer, ear, lobes)
+    layer = over(layer, locks.bare, (m.skin, *locks.normal[:2], hair_depth, 0.08))
+    return over(layer, ear, lobes)
 
-    x, y, z, filled = first_hit(m, ray)
-    colour, fine, shine, glint = head_layer(m, person, x, y, px)
+
+def _before(
+    m: SimpleNamespace, layer: Layer, hit: tuple[Tensor, ...], skin: tuple[Tensor, ...], locks: SimpleNamespace,
+    ear: Tensor, lobes: Layer, px: float,
+) -> tuple[Layer, Tensor, Tensor]:  # fmt: skip
+    """(all layers, glint of the eyes, gleam of the hair) with the face and the hair before it."""
+    x, y, z, filled = hit
+    colour, fine, shine, glint = skin
     width, _ = skull(m, x, y)
     # At the steep sides of the head a small error of x is a large one of the height: there the coarse map and the
     # smooth skull decide.
@@ -218,11 +248,15 @@ def picture_before_noise(
     face = edge(torch.where(filled < 0, filled, torch.minimum(rim, m.chin_y - y + 0.5 * z.clamp(min=0))), px)
     layer = over(layer, face * edge(depth - layer[3] + 0.04, 0.02), (colour, nx, ny, depth, shine))
 
+    hair_depth = project(m, locks.x, locks.y, locks.z)[2]
     front = locks.mask * step(-0.16, -0.12, hair_depth - layer[3])
     # Short hair goes round the ear, long hair over it.
     front = front * (1 - ear * (1 - locks.fallen) * step(0.14, 0.08, hair_depth - lobes[3]))
     layer = over(layer, front, (locks.colour, *locks.normal[:2], hair_depth, 0.0))
-    lit = shade(m, layer, lamp, locks.gleam * front, px) + 0.8 * glint * face * (1 - front)
+    return layer, glint * face * (1 - front), locks.gleam * front
+
+
+def _finish(m: SimpleNamespace, wall: Tensor, lit: Tensor, glint: Tensor, depth: Tensor, size: int) -> Tensor:
     # No lamp of the portrait reaches what lies behind.
-    figure = step(WALL + 0.02, WALL + 0.15, layer[3])
-    return develop(m, blend(wall, lit, figure), size)
+    figure = step(WALL + 0.02, WALL + 0.15, depth)
+    return develop(m, blend(wall, lit + 0.8 * glint, figure), size)

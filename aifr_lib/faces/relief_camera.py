@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from types import SimpleNamespace
 
 import torch
@@ -23,7 +22,18 @@ CHROMINANCE = (
     17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99,
     47, 66, 99, 99, *[99] * 36,
 )  # fmt: skip
-COSINES = [[math.cos((2 * n + 1) * k * math.pi / 16) * (0.5 if k else 0.125**0.5) for n in range(8)] for k in range(8)]
+STAIRS = 2  # passes of the smooth staircase
+
+
+def _cosines() -> Tensor:
+    n = torch.arange(8, dtype=torch.float64)
+    rows = torch.cos((2 * n + 1) * n[:, None] * math.pi / 16) * 0.5
+    rows[0] *= 0.5**0.5
+    return torch.kron(rows, rows)
+
+
+# The two-dimensional DCT-II of an 8 × 8 block as one orthogonal 64 × 64 matrix.
+DCT = _cosines()
 
 
 def develop(m: SimpleNamespace, lit: Tensor, size: int) -> Tensor:
@@ -92,31 +102,14 @@ def _blocks(plane: Tensor, table: tuple[int, ...], scale: Tensor) -> Tensor:
     height, width = plane.shape[-2:]
     full = _padded(plane, 8)
     rows, columns = full.shape[-2] // 8, full.shape[-1] // 8
-    cells = full.reshape(-1, rows, 8, columns, 8).permute(2, 4, 0, 1, 3)
-    coded = _transform(_transform(cells, 0), 1)
-    steps = torch.tensor(table, dtype=torch.float32, device=plane.device).reshape(8, 8, 1, 1, 1)
-    steps = (steps * scale.reshape(1, 1, -1, 1, 1)).clamp(1, 255)
+    cells = full.reshape(-1, rows, 8, columns, 8).permute(2, 4, 0, 1, 3).reshape(64, -1)
+    # How a matrix product rounds may depend on the batch; in float64 that lies far below a step of float32.
+    dct = DCT.to(plane.device)
+    coded = (dct @ cells.double()).float().reshape(64, -1, rows * columns)
+    steps = torch.tensor(table, dtype=torch.float32, device=plane.device).reshape(64, 1, 1)
+    steps = (steps * scale.reshape(1, -1, 1)).clamp(1, 255)
     level = coded / steps
-    for _ in range(2):
+    for _ in range(STAIRS):
         level = level - torch.sin(2 * torch.pi * level) / (2 * torch.pi)
-    decoded = _transform(_transform(level * steps, 0, back=True), 1, back=True)
-    return decoded.permute(2, 3, 0, 4, 1).reshape(full.shape)[:, :height, :width]
-
-
-def _transform(cells: Tensor, axis: int, back: bool = False) -> Tensor:
-    """DCT-II (or its inverse) along an axis of 8, in plain sums: a matrix product may depend on the batch."""
-    parts = cells.unbind(axis)
-    if back:
-        even, odd = ([_weighted(COSINES, ks, n, parts) for n in range(4)] for ks in ((0, 2, 4, 6), (1, 3, 5, 7)))
-        first = [a + b for a, b in zip(even, odd, strict=True)]
-        return torch.stack([*first, *[a - b for a, b in zip(even[::-1], odd[::-1], strict=True)]], axis)
-    plus, minus = [parts[n] + parts[7 - n] for n in range(4)], [parts[n] - parts[7 - n] for n in range(4)]
-    waves = list(zip(*COSINES, strict=True))
-    return torch.stack([_weighted(waves, range(4), k, minus if k % 2 else plus) for k in range(8)], axis)
-
-
-def _weighted(table: Sequence[Sequence[float]], rows: Sequence[int], column: int, parts: Sequence[Tensor]) -> Tensor:
-    total = table[rows[0]][column] * parts[rows[0]]
-    for row in rows[1:]:
-        total = total + table[row][column] * parts[row]
-    return total
+    decoded = (dct.T @ (level * steps).reshape(64, -1).double()).float()
+    return decoded.reshape(8, 8, -1, rows, columns).permute(2, 3, 0, 4, 1).reshape(full.shape)[:, :height, :width]

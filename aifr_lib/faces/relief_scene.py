@@ -40,15 +40,14 @@ def backdrop(m: SimpleNamespace, picture: Tensor, seeds: Tensor, u: Tensor, v: T
     ])  # fmt: skip
     wall = wall * (1 + 0.25 * clouds[:1])
     room = wall * torch.exp(0.5 * clouds[:1] + 0.25 * clouds)
-    place = uniform(seeds, 10, 5 * DISCS).float().reshape(-1, DISCS, 5, 1, 1)
-    for k in range(DISCS):
-        cx, cy, r, bright, hue = place[:, k].unbind(1)
-        dx, dy = x - 3 * cx + 1.5, y - 2.6 * cy + 1.5
-        square = hue < 0.4
-        near = torch.where(square, torch.maximum(dx.abs(), 0.5 * dy.abs()), (dx * dx + dy * dy).sqrt())
-        disc = step(0.12, -0.12, near - 0.12 - 0.35 * r)
-        tint = torch.stack([0.8 + 0.5 * hue, 0.95 + 0 * hue, 1.25 - 0.6 * hue])
-        room = blend(room, (0.02 + 1.1 * bright**3) * tint + 0 * room, 0.75 * disc)
+    # Soft discs and panes, all at once: where several lie, their colours mix.
+    spots = uniform(seeds, 10, 5 * DISCS).float().reshape(-1, DISCS, 5, 1, 1)
+    cx, cy, r, bright, hue = spots.unbind(2)
+    dx, dy = (x - 3 * cx + 1.5).abs(), (y - 2.6 * cy + 1.5).abs()
+    near = torch.where(hue < 0.4, torch.maximum(dx, 0.5 * dy), (dx * dx + dy * dy).sqrt())
+    weight = 5 * step(0.12, -0.12, near - 0.12 - 0.35 * r)
+    tint = torch.stack([0.8 + 0.5 * hue, 0.95 + 0 * hue, 1.25 - 0.6 * hue]) * (0.02 + 1.1 * bright**3)
+    room = (room + (weight * tint).sum(2)) / (1 + weight.sum(1))
     horizon = step(-0.25, 0.25, y - 0.5 * m.background_tilt + 0.25 * clouds[0])
     sky = torch.stack([0.45 + 0 * grey[0], 0.60 + 0 * grey[0], 0.80 + 0.1 * m.background_blue]) * (0.5 + grey[0])
     ground = torch.stack([0.20 + 0.2 * m.background_red, 0.24 + 0.15 * m.background_green, 0.08 + 0 * grey[0]])

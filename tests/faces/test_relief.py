@@ -221,13 +221,13 @@ def test_without_a_compiler_faces_are_drawn_eagerly(
         raise RuntimeError("no C++ compiler here")
 
     monkeypatch.setattr(torch, "compile", lambda function, **_: broken)
-    relief._drawer.cache_clear()
+    relief._compiled.cache_clear()
     try:
         faces = mixed(2)
         assert torch.equal(render(faces, 32, compiled=True), render(faces, 32))
         assert "drawn eagerly" in caplog.text
     finally:
-        relief._drawer.cache_clear()
+        relief._compiled.cache_clear()
 
 
 def test_landmarks_of_an_aligned_face_lie_on_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
