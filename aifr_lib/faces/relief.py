@@ -50,6 +50,7 @@ STEP = 0.01  # of a parameter's range, for a central difference
 WALL = -1.4  # depth of what lies behind
 # Pictures drawn at once, by pixels: a working set that stays in the cache is twice as fast.
 CHUNK_PIXELS = 8 * 112 * 112
+MEASURED = 256  # faces measured at once
 log = logging.getLogger(__name__)
 
 
@@ -66,13 +67,11 @@ def render(
     Errors: ValueError for a size under 16 or over 1024, ConfigError for an unknown frame.
     """
     px = _pixel(size, frame)
+    via = _compiled if compiled else _as_it_is
     parts = []
     with torch.no_grad():
-        for rows, part in _chunks(faces, size, compiled):
-            part = part.to(device)
-            m = SimpleNamespace(**_measures(part, frame))
-            pixels = draw(m, *_textures(part), part.picture_seed, size, px, _compiled if compiled else _as_it_is)
-            parts.append(pixels[:rows])
+        for count, inputs in _chunks(faces, size, frame, device, filled=compiled):
+            parts.append(draw(*inputs, size, px, via)[:count])
     return torch.cat(parts)
 
 
@@ -93,23 +92,15 @@ def sensitivity(
     if not step > 0:
         raise ValueError(f"step {step:g}: must be above 0")
     px = _pixel(size, frame)
+    value = faces.column(parameter)
+    ends = [(value + by).clamp(low, high) for by in (-step, step)]
     parts = []
     with torch.no_grad():
-        for _, part in _chunks(faces, size):
-            value = part.column(parameter)
-            ends = [(value + by).clamp(low, high) for by in (-step, step)]
-            less, more = (
-                picture_before_noise(
-                    SimpleNamespace(**_measures(part.replaced(parameter, end), frame)),
-                    *_textures(part),
-                    part.picture_seed,
-                    size,
-                    px,
-                )
-                for end in ends
-            )
-            parts.append((more - less).abs().mean(0) / (ends[1] - ends[0]).reshape(-1, 1, 1))
-    return torch.cat(parts)
+        below, above = (_chunks(faces.replaced(parameter, end), size, frame) for end in ends)
+        for (_, before), (_, after) in zip(below, above, strict=True):
+            less, more = (picture_before_noise(*inputs, size, px) for inputs in (before, after))
+            parts.append((more - less).abs().mean(0))
+    return torch.cat(parts) / (ends[1] - ends[0]).reshape(-1, 1, 1)
 
 
 def _pixel(size: int, frame: str) -> float:
@@ -118,17 +109,26 @@ def _pixel(size: int, frame: str) -> float:
     return 2 / size * choose("frame", frame, FRAMES)
 
 
-def _chunks(faces: Faces, size: int, filled: bool = False) -> Iterator[tuple[int, Faces]]:
-    """(how many pictures, those pictures); filled: the last chunk is filled up to the size of the others."""
-    chunk = max(1, CHUNK_PIXELS // size**2)
-    for start in range(0, len(faces), chunk):
-        rows = torch.arange(start, min(start + chunk, len(faces)))
-        # A compiled function is compiled again for each new shape.
-        yield len(rows), faces[rows.repeat(chunk)[:chunk] if filled else rows]
+Inputs = tuple[SimpleNamespace, Tensor, Tensor, Tensor]
 
 
-def _textures(faces: Faces) -> tuple[Tensor, Tensor]:
-    return lattice(faces.identity_seed, 6, 3), lattice(faces.picture_seed, 7, 2)
+def _chunks(
+    faces: Faces, size: int, frame: str, device: str | torch.device = "cpu", filled: bool = False
+) -> Iterator[tuple[int, Inputs]]:
+    """(how many pictures, measures with the person's lattice, the picture's and its seeds) of a few faces at a time.
+
+    filled: the last chunk is filled up to the size of the others, since each new shape is compiled afresh.
+    """
+    faces, chunk = faces.to("cpu"), max(1, CHUNK_PIXELS // size**2)
+    for start in range(0, len(faces), MEASURED):
+        block = faces[start : start + MEASURED]
+        measures = _measures(block, frame)
+        for first in range(0, len(block), chunk):
+            rows = torch.arange(first, min(first + chunk, len(block)))
+            count, rows = len(rows), rows.repeat(chunk)[:chunk] if filled else rows
+            m = SimpleNamespace(**{name: value.index_select(-3, rows).to(device) for name, value in measures.items()})
+            person, picture = block.identity_seed[rows].to(device), block.picture_seed[rows].to(device)
+            yield count, (m, lattice(person, 6, 3), lattice(picture, 7, 2), picture)
 
 
 def landmarks(faces: Faces, frame: str = "portrait") -> Tensor:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from aifr_lib.faces.relief_pose import turned
 from aifr_lib.faces.relief_scene import Layer
+from aifr_lib.faces.relief_surface import sample
 
 JUMP = 0.08  # a step of depth within one pixel that is another surface, not a slope
 REACHES = (0.05, 0.10, 0.17, 0.27)
@@ -83,17 +83,15 @@ def cast_shadow(m: SimpleNamespace, depth: Tensor, lx: Tensor, ly: Tensor, lz: T
     """How far higher ground stands before the light, 0 … 1, looked up at four distances."""
     along = (lx * lx + ly * ly + 1e-6).sqrt()
     size = depth.shape[-1]
-    per_unit = 2 / (px * size)
+    per_unit = 2 / (px * (size - 1))
     gx = (lx * m.turn_cos + ly * m.turn_sin) / along * per_unit
     gy = (ly * m.turn_cos - lx * m.turn_sin) / along * per_unit
-    centre = (torch.arange(size, device=depth.device, dtype=torch.float32) + 0.5) * (2 / size) - 1
+    centre = torch.linspace(-1, 1, size, device=depth.device)
     blocked = torch.zeros_like(depth)
     for reach in REACHES:
         x = (centre.reshape(1, 1, size) + reach * gx).expand_as(depth)
         y = (centre.reshape(1, size, 1) + reach * gy).expand_as(depth)
-        there = F.grid_sample(depth.unsqueeze(1), torch.stack([x, y], -1), padding_mode="border", align_corners=False)[
-            :, 0
-        ]
+        there = sample(depth.unsqueeze(1), torch.stack([x, y], -1))[:, 0]
         rise = there - depth - reach * lz / along
         blocked = torch.maximum(blocked, (rise / (0.05 + 0.5 * reach)).clamp(0, 1))
     return blocked

@@ -16,7 +16,7 @@ from torch import Tensor
 from aifr_lib.faces.align import SIDE, TEMPLATE
 from aifr_lib.faces.relief_form import height
 from aifr_lib.faces.relief_parameters import normal
-from aifr_lib.faces.relief_surface import skull
+from aifr_lib.faces.relief_surface import sample, skull
 
 # The head turns about an axis this far before the ears, so that it stays in the picture.
 PIVOT = 0.2
@@ -168,7 +168,7 @@ def first_hit(m: SimpleNamespace, ray: Ray) -> tuple[Tensor, Tensor, Tensor, Ten
 
     def above(z: Tensor | float) -> Tensor:
         place = start + way * (z.unsqueeze(-1) if isinstance(z, Tensor) else z)
-        return z - F.grid_sample(ground, place, padding_mode="border", align_corners=True)[:, 0]
+        return z - sample(ground, place)[:, 0]
 
     gap = above(TOP)
     low, low_gap = torch.zeros_like(gap), torch.zeros_like(gap) - 1

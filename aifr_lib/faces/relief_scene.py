@@ -5,13 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from aifr_lib.faces.relief_anatomy import blend
 from aifr_lib.faces.relief_parameters import uniform
 from aifr_lib.faces.relief_pose import PIVOT, Ray, project, turned
-from aifr_lib.faces.relief_surface import bump, edge, hill, noise, skull, step, valley
+from aifr_lib.faces.relief_surface import bump, edge, hill, noise, sample, skull, step, valley
 
 # colour [3, B, S, S] in linear light; slopes x and y of the surface's normal, depth to the viewer, gloss [B, S, S]
 Layer = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -55,9 +54,7 @@ def backdrop(m: SimpleNamespace, picture: Tensor, seeds: Tensor, u: Tensor, v: T
     kind = m.backdrop
     coarse = blend(wall, room, step(0.40, 0.46, kind))
     coarse = blend(coarse, nature, step(0.74, 0.80, kind)).clamp(0.004, 1.2).transpose(0, 1)
-    return F.grid_sample(
-        coarse, torch.stack([u / 1.6, v / 1.6], -1), padding_mode="border", align_corners=True
-    ).transpose(0, 1)
+    return sample(coarse.contiguous(), torch.stack([u / 1.6, v / 1.6], -1)).transpose(0, 1)
 
 
 def body(m: SimpleNamespace, picture: Tensor, below: Layer, u: Tensor, v: Tensor, px: float) -> Layer:

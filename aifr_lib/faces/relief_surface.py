@@ -64,8 +64,25 @@ def noise(grid: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 def noises(grid: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Read all channels of a lattice [B, C, GRID, GRID] at x, y: [C, B, S, S]."""
-    read = F.grid_sample(grid, torch.stack([x, y], -1), padding_mode="reflection", align_corners=True)
-    return read.transpose(0, 1)
+    return sample(grid, torch.stack([x, y], -1), "reflection").transpose(0, 1)
+
+
+def sample(field: Tensor, place: Tensor, padding: str = "border") -> Tensor:
+    """Read [B, C, H, W] at places [B, S, T, 2] in −1 … 1, the centres of the corner cells: [B, C, S, T]."""
+    if torch.compiler.is_compiling():
+        return torch.ops.aifr_relief.sample(field, place, padding)
+    return F.grid_sample(field, place, padding_mode=padding, align_corners=True)
+
+
+# A compiler that takes the look-up apart makes it four times slower than torch's own, and takes minutes for it.
+@torch.library.custom_op("aifr_relief::sample", mutates_args=())
+def _sample(field: Tensor, place: Tensor, padding: str) -> Tensor:
+    return F.grid_sample(field, place, padding_mode=padding, align_corners=True)
+
+
+@_sample.register_fake
+def _(field: Tensor, place: Tensor, padding: str) -> Tensor:
+    return field.new_empty((*field.shape[:2], *place.shape[1:3]))
 
 
 def skull(m: SimpleNamespace, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
