@@ -14,23 +14,68 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+COLOURS = {"complete": typer.colors.GREEN, "damaged": typer.colors.RED, "other counts": typer.colors.YELLOW}
 DataPath = Annotated[Path, typer.Argument(help="A .rec, .bin, list, pairs or feature file, or a folder.")]
 
 
 @app.callback()
 def data() -> None:
-    """Data sets as files: .rec and .bin, lists, pairs, MegaFace and IJB.
+    """Data sets, by name and as files: .rec and .bin, lists, pairs, MegaFace, IJB.
 
     No mxnet is needed, and nothing in a file is ever executed. What a path
     holds is seen from its content.
 
     \b
     [bold]Examples[/bold]
+      aifr data list
+      aifr data check fgnet
       aifr data inspect faces_emore/train.rec
       aifr data check faces_emore
       aifr data convert photographs train.rec
       aifr data index faces_emore
     """
+
+
+@app.command(name="list")
+def list_(as_json: AsJson = False) -> None:
+    """The papers' data sets: which are here and whole, what stands in for the rest.
+
+    They are looked for under AIFR_DATA, each in the folder of its name. Pictures
+    are listed, not decoded: 'aifr data check NAME' does that. Counts are held
+    against the published ones.
+
+    \b
+    [bold]Examples[/bold]
+      aifr data list
+      AIFR_DATA=~/data aifr data list --json
+    """
+    from aifr_lib.data import named
+    from aifr_lib.data.named_table import table
+
+    rows = []
+    for entry in table().values():
+        state, detail = named.state(entry)
+        rows.append(
+            {
+                "name": entry.name,
+                "state": state,
+                "detail": detail,
+                "from": entry.obtained,
+                "expected": entry.place,
+                "stands in": entry.stand_in,
+            }
+        )
+        if not as_json:
+            text = detail or f"stands in: {entry.stand_in}"
+            typer.secho(f"{entry.name:15}{state:14}{text}", fg=COLOURS.get(state), dim=state == "absent")
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    missing = [row for row in rows if row["state"] == "absent"]
+    if missing:
+        typer.echo(f"\n{len(missing)} are not here. Where they come from:")
+    for row in missing:
+        typer.echo(f"  {row['name']}: {row['from']}\n    expected: {row['expected']}")
 
 
 @app.command()
@@ -62,7 +107,7 @@ def inspect(
 
 @app.command()
 def check(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders; each is checked.")],
+    paths: Annotated[list[str], typer.Argument(help="Names of data sets, files or folders; each is checked.")],
     splits: Annotated[bool, typer.Option("--splits", help="They are splits of one set: nobody may be in two.")] = False,
     pictures: Annotated[Path | None, typer.Option(help="Folder of the pictures that a list of pairs names.")] = None,
     most: Annotated[int, typer.Option("--most", min=1, help="Print at most so many faults of a path.")] = 1000,
@@ -70,35 +115,45 @@ def check(
 ) -> None:
     """Find all faults in one pass; exit with 1 if there are any.
 
-    Every record is read and every picture decoded. A fault names the file,
+    A name of 'aifr data list' is looked for under AIFR_DATA; all else is a path
+    (./lfw where a folder has the name of a set). Counts other than the published
+    ones are a warning and no fault. Every record is read and every picture decoded. A fault names the file,
     the record or line in it, and what was expected. Several feature files
     must have one dimension; IJB's pairs are held against its templates.
 
     \b
     [bold]Examples[/bold]
+      aifr data check fgnet
       aifr data check faces_emore/train.rec
       aifr data check train test --splits
       aifr data check pairs.txt --pictures lfw
       aifr data check features/*.bin
     """
+    from aifr_lib.data import named
     from aifr_lib.data.check import check as faults_of
     from aifr_lib.data.check import check_splits, check_together
+    from aifr_lib.data.faults import Doubt
+    from aifr_lib.data.named_table import table
 
-    streams = [(str(path), faults_of(path, pictures=pictures)) for path in paths]
-    if len(paths) > 1:
-        streams.append(("together", check_together(paths)))
+    known = table()
+    streams = [(one, named.faults(one) if one in known else faults_of(one, pictures=pictures)) for one in paths]
+    files = [one for one in paths if one not in known]
+    if len(files) > 1:
+        streams.append(("together", check_together(files)))
     if splits:
-        streams.append(("splits", check_splits(paths)))
+        streams.append(("splits", check_splits(files)))
     count, shown = 0, []
     for name, faults in streams:
         for fault in islice(faults, most):
-            count += 1
+            doubt = isinstance(fault, Doubt)
+            count += not doubt
             shown.append({"file": str(fault.path or name), "record": fault.record, "problem": fault.problem})
             if not as_json:
-                typer.echo(str(fault))
-        if more := sum(1 for _ in faults):
-            count += more
-            typer.echo(f"{name}: and {more} more", err=True)
+                typer.echo(f"warning: {fault}" if doubt else str(fault))
+        rest = [isinstance(fault, Doubt) for fault in faults]
+        if rest:
+            count += len(rest) - sum(rest)
+            typer.echo(f"{name}: and {len(rest)} more", err=True)
     if as_json:
         typer.echo(json.dumps(shown, indent=1, ensure_ascii=False))
     typer.secho(

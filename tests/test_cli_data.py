@@ -22,7 +22,7 @@ def rec(tmp_path):
     return write_rec(tmp_path / "set" / "train.rec")
 
 
-@pytest.mark.parametrize("command", [(), ("inspect",), ("check",), ("convert",), ("index",)])
+@pytest.mark.parametrize("command", [(), ("list",), ("inspect",), ("check",), ("convert",), ("index",)])
 def test_help_shows_examples(run, command):
     shown = run(*command, "--help")
     assert shown.exit_code == 0
@@ -74,3 +74,21 @@ def test_convert_and_index(run, tmp_path, rec):
     refused = run("index", tmp_path / "a.bin")
     assert refused.exit_code == 2
     assert "is of kind 'bin', which is read without an index" in refused.output
+
+
+def test_list_and_check_know_the_papers_sets_by_name(run, tmp_path, monkeypatch):
+    from named_examples import write
+
+    monkeypatch.setenv("AIFR_DATA", str(tmp_path))
+    root = write("lfw", tmp_path)
+    write("longitudinal", tmp_path)
+    said = run("list").output
+    for line in ("lfw            other counts  8 pictures are there, 13,233 are published", "morph          absent"):
+        assert line in said
+    rows = {row["name"]: row for row in json.loads(run("list", "--json").output)}
+    assert (rows["longitudinal"]["state"], rows["agedb"]["stands in"]) == ("present", "relief-agedb")
+    found = run("check", "lfw")
+    assert found.exit_code == 0 and "warning: " in found.output and "no faults" in found.output
+    (root / "pairs.txt").unlink()
+    found = run("check", "lfw", "longitudinal")
+    assert found.exit_code == 1 and "pairs.txt: this file is missing" in found.output

@@ -127,7 +127,7 @@ def _rec(path: Path, progress: bool) -> Faults:
     yield from _gaps(path, columns["identity"][good])
     source = Records(file, keys[good], columns["offset"][good], columns["size"][good])
     sizes: set[tuple[int, ...]] = set()
-    yield from _pictures(source, progress, sizes)
+    yield from unreadable(source, progress, sizes)
     prop = path.with_name("property")
     if prop.is_file():
         yield from _property(prop, len(np.unique(columns["identity"][good])), sizes)
@@ -175,7 +175,7 @@ def _bin(path: Path, progress: bool) -> Faults:
     except BadFile as fault:
         yield fault
         return
-    yield from _pictures(Members(path, pictures), progress, set())
+    yield from unreadable(Members(path, pictures), progress, set())
 
 
 def _list(path: Path, progress: bool) -> Faults:
@@ -187,7 +187,7 @@ def _list(path: Path, progress: bool) -> Faults:
         return
     yield from found
     yield from _gaps(path, table.column("identity").to_numpy())
-    yield from _pictures(Files(path.parent, table.column("record")), progress, set())
+    yield from unreadable(Files(path.parent, table.column("record")), progress, set())
 
 
 def _folder(path: Path, progress: bool) -> Faults:
@@ -202,7 +202,7 @@ def _folder(path: Path, progress: bool) -> Faults:
         for record in sorted(strays):
             yield BadFile(f"{LABELS} does not list this picture", path / record)
     # Photographs may have any size; crops of the template must all be crops.
-    yield from _pictures(Files(path, pa.chunked_array([table["record"].to_list()])), progress, None)
+    yield from unreadable(Files(path, pa.chunked_array([table["record"].to_list()])), progress, None)
 
 
 def _below(folder: Path) -> Iterable[str]:
@@ -263,7 +263,7 @@ def _gaps(path: Path, identity: np.ndarray) -> Faults:
     )
 
 
-def _pictures(source: Source, progress: bool, sizes: set[tuple[int, ...]] | None) -> Faults:
+def unreadable(source: Source, progress: bool, sizes: set[tuple[int, ...]] | None) -> Faults:
     """Pictures that cannot be read and, where ``sizes`` is given (it collects them), of another size than the first."""
     first: tuple[int, ...] | None = None
     for row in tqdm(range(len(source)), desc="pictures", unit="picture", delay=1, disable=not progress):

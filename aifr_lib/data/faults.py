@@ -19,3 +19,7 @@ class BadFile(ValueError):
 
     def __reduce__(self) -> tuple[type[BadFile], tuple[str, str | Path | None, str | None]]:
         return type(self), (self.problem, self.path, self.record)
+
+
+class Doubt(BadFile):
+    """What is not as published, though it can be used: a warning."""

@@ -49,6 +49,34 @@ def verification_list(images: Images, *, seed: int = 0) -> Pairs:
     return Pairs(f"{images.name}-all-genuine", a[rows], b[rows], same[rows], fold[rows])
 
 
+def far_apart(images: Images, *, years: int = 30, each: int = 300, seed: int = 0) -> Pairs:
+    """Pairs exactly ``years`` apart, as AgeDB's protocol has them: in each fold as many of one person as of two.
+
+    At most ``each`` of a kind in a fold. Folds share no person. The list is drawn; AgeDB-30 is another one.
+    Errors: ValueError with fewer than four people, or where no fold has a pair of either kind.
+    """
+    random = np.random.default_rng(seed)
+    identity, age = images.labels["identity"].to_numpy(), images.labels["age"].to_numpy(dtype=np.float64)
+    fold_of = _deal(images)
+    parts = []
+    for fold in range(fold_of.max() + 1):
+        rows = np.flatnonzero(fold_of == fold)
+        a, b = (rows[place] for place in np.triu_indices(len(rows), k=1))
+        apart = np.abs(age[a] - age[b]) == years
+        kinds = [
+            np.flatnonzero(apart & (identity[a] == identity[b])),
+            np.flatnonzero(apart & (identity[a] != identity[b])),
+        ]
+        count = min(each, *map(len, kinds))
+        for same, kind in zip((True, False), kinds, strict=True):
+            chosen = random.choice(kind, count, replace=False)
+            parts.append((a[chosen], b[chosen], np.full(count, same), np.full(count, fold)))
+    listed = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    if not len(listed[0]):
+        raise ValueError(f"{images.name}: no two pictures of one person and of two people are {years} years apart")
+    return Pairs(f"{images.name}-{years}-years-drawn", *listed)
+
+
 def impostors(images: Images, *, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """``count`` impostor pairs (or all, if fewer), drawn from the whole set: rows a, b, int64."""
     a, b, same, _ = all_pairs(images)

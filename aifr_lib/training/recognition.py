@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from aifr_lib.config import Recognition, Relief, choose, data_dir, validate
-from aifr_lib.data import relief, sets
+from aifr_lib.config import Recognition, Relief, choose, validate
+from aifr_lib.data import named, relief
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import Rows
 from aifr_lib.losses import margins
@@ -114,13 +114,7 @@ def training_faces(config: Recognition) -> Images:
     """
     if config.data == "relief":
         return relief_faces(config.relief)
-    root = data_dir()
-    if root is None or not (root / config.data).is_dir():
-        raise FileNotFoundError(
-            f"'{config.data}' is not here: set AIFR_DATA to a folder that holds {config.data}/train.rec (and .idx), "
-            f"or {config.data}/IDENTITY/PICTURE.jpg, aligned to 112×112 (AIFR_DATA is {root or 'not set'})"
-        )
-    return sets.load(root / config.data)
+    return named.load(config.data).images
 
 
 def train(

@@ -1,0 +1,275 @@
+"""Named sets whose labels stand in files beside the pictures: IMDB-WIKI, DISFA, Edema, MegaFace, IJB."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.io
+
+from aifr_lib.data import fgnet, ijb, orl
+from aifr_lib.data.faults import BadFile
+from aifr_lib.data.folder import UNKNOWN
+from aifr_lib.data.images import Images, Templates
+from aifr_lib.data.lines import OnFault, parsed, whole
+from aifr_lib.data.lines import numbered as lines
+from aifr_lib.data.listings import (
+    OLDEST,
+    Listing,
+    below,
+    check_ages,
+    counted,
+    images_of,
+    key,
+    named_pictures,
+    numbered,
+)
+from aifr_lib.data.lists import inside
+from aifr_lib.data.named_table import NamedSet
+from aifr_lib.data.pictures import BadPicture, read_picture
+from aifr_lib.data.stored import StoredPixels
+from aifr_lib.faces import align
+
+LOG = logging.getLogger(__name__)
+EPOCH = 719_529  # MATLAB's number of 1 January 1970
+LABELLED = tuple(f"au{unit}" for unit in (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26))
+OWN = {fgnet.NAME: fgnet, orl.NAME: orl}
+
+
+def own(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
+    """FG-NET and ORL, which have readers of their own."""
+    list(below(root, fault))  # its faults alone are wanted here
+    module = OWN[entry.name]
+    labels = module.table()
+    check_ages(labels, fault)
+    return Listing(labels, counted(labels), lambda progress: module.load(progress=progress))
+
+
+def imdb_wiki(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
+    """The list for training on ages: one face found, no second one, an age of 0 … 120 (inferred rule; see ``usable``).
+
+    The age is that on July 1st of the year in which the picture was taken, as the makers count. How many pictures are
+    left out is logged; their files need not be there. People are those of one name.
+    """
+    parts = [
+        read_mat(root / f"{part}_crop" / f"{part}.mat", part).assign(part=part)
+        for part in ("imdb", "wiki")
+        if (root / f"{part}_crop" / f"{part}.mat").is_file()
+    ]
+    if not parts:
+        return Listing(pd.DataFrame(columns=["record", "path", "identity", "age"]), {}, partial(_none, entry, root))
+    rows = pd.concat(parts, ignore_index=True)
+    good = usable(rows)
+    LOG.info(
+        "%s: %d of %d rows are left out (no or several faces, an age that cannot be)", root, (~good).sum(), len(rows)
+    )
+    kept = rows[good].drop_duplicates("file", ignore_index=True)
+    there = set(below(root, fault))
+    for file in kept["file"][~kept["file"].isin(there) & ~kept["file"].map(lambda name: (root / name).is_file())]:
+        fault(BadFile("the .mat lists this picture, and it is not there", root / file))
+    labels = pd.DataFrame(
+        {
+            "record": kept["file"].map(key),
+            "identity": numbered(kept["name"]),
+            "subject": kept["name"],
+            "age": kept["age"],
+            "gender": kept["gender"].fillna(UNKNOWN).astype(int),
+            "path": kept["file"].map(lambda name: str(root / name)),
+        }
+    )
+    counts = {"pictures": len(rows)}
+    return Listing(labels, counts, lambda progress: images_of(entry, root, labels, progress))
+
+
+def usable(rows: pd.DataFrame) -> np.ndarray:
+    """Which rows of ``read_mat`` serve: bool [N]."""
+    one_face = np.isfinite(rows["face_score"]) & ~np.isfinite(rows["second_face_score"])
+    return (one_face & rows["age"].between(0, OLDEST)).to_numpy()
+
+
+def read_mat(path: Path, part: str) -> pd.DataFrame:
+    """``imdb.mat`` or ``wiki.mat``: file (below the set's folder), name, age, gender, the scores of two faces.
+
+    Errors: BadFile for a file that is no such table.
+    """
+    try:
+        table = scipy.io.loadmat(path, squeeze_me=True, variable_names=[part])[part]
+        columns = {name: np.atleast_1d(table[name].item()) for name in MAT_COLUMNS}
+    except (ValueError, TypeError, KeyError, IndexError, OSError, NotImplementedError, EOFError, zlib.error) as error:
+        raise BadFile(f"not a table '{part}' with {', '.join(MAT_COLUMNS)} in MATLAB 5 format: {error}", path) from None
+    if len({len(column) for column in columns.values()}) != 1:
+        raise BadFile("its columns differ in length", path)
+    born = np.array(columns["dob"], dtype=np.float64)
+    taken = np.array(columns["photo_taken"], dtype=np.int64)
+    summer = (np.char.add(taken.astype("U4"), "-07-01")).astype("datetime64[D]").astype(np.int64) + EPOCH
+    return pd.DataFrame(
+        {
+            "file": [f"{part}_crop/{inside(str(name))}" for name in columns["full_path"]],
+            "name": [str(name) if isinstance(name, str) else "" for name in columns["name"]],
+            "age": np.floor((summer - born) / 365.25),
+            "gender": columns["gender"].astype(np.float64),
+            "face_score": columns["face_score"].astype(np.float64),
+            "second_face_score": columns["second_face_score"].astype(np.float64),
+        }
+    )
+
+
+MAT_COLUMNS = ("dob", "photo_taken", "full_path", "gender", "name", "face_score", "second_face_score")
+
+
+def disfa(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
+    """Frames of the right camera and their action units 0 … 5, au1 … au26. A frame without labels is a fault."""
+    labels = named_pictures(entry, root, fault)
+    labels["frame"] = pd.to_numeric(labels["frame"])
+    for unit in LABELLED:
+        labels[unit] = np.nan
+    for subject, rows in labels.groupby("subject").groups.items():
+        for unit in LABELLED:
+            path = root / "ActionUnit_Labels" / str(subject) / f"{subject}_{unit}.txt"
+            if not path.is_file():
+                fault(BadFile("this file of labels is missing", path))
+                continue
+            intensity = dict(parsed(path, _intensity, fault))
+            labels.loc[rows, unit] = labels.loc[rows, "frame"].map(intensity)
+            if absent := [str(frame) for frame in labels.loc[rows, "frame"] if frame not in intensity]:
+                fault(BadFile(f"no label for {len(absent)} frames: {', '.join(absent[:5])}", path))
+    labels = labels[labels[list(LABELLED)].notna().all(axis=1)].reset_index(drop=True)
+    return Listing(labels, counted(labels), lambda progress: images_of(entry, root, labels, progress))
+
+
+def _intensity(text: str) -> tuple[int, float]:
+    frame, _, value = text.partition(",")
+    intensity = whole(value.strip(), "the intensity")
+    if intensity > 5:
+        raise BadFile(f"an intensity of 0 to 5 was expected, found {intensity}")
+    return whole(frame.strip(), "the frame"), float(intensity)
+
+
+def edema(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
+    """Pictures by subject, day and phase, and the weight in kilograms of each such sitting."""
+    labels = named_pictures(entry, root, fault)
+    path = root / "weights.csv"
+    weights = _weights(path, fault) if path.is_file() else {}
+    sittings = list(zip(labels["subject"], labels["day"], labels["phase"].str.lower(), strict=True))
+    for sitting in dict.fromkeys(sitting for sitting in sittings if sitting not in weights):
+        fault(BadFile(f"no weight for subject, day, phase {', '.join(sitting)}", path))
+    labels["phase"] = labels["phase"].str.lower()
+    labels["kilograms"] = [weights.get(sitting, np.nan) for sitting in sittings]
+    labels = labels[labels["kilograms"].notna()].reset_index(drop=True)
+    return Listing(labels, counted(labels), lambda progress: images_of(entry, root, labels, progress))
+
+
+def _weights(path: Path, fault: OnFault) -> dict[tuple[str, ...], float]:
+    head, *rows = [(number, [field.strip() for field in text.split(",")]) for number, text in lines(path)]
+    if head[1] != ["subject", "day", "phase", "kilograms"]:
+        fault(BadFile("the columns subject,day,phase,kilograms were expected", path, "line 1"))
+        return {}
+    weights = {}
+    for number, fields in rows:
+        try:
+            *sitting, kilograms = fields
+            value = float(kilograms)
+            if len(sitting) != 3 or not 0 < value < 500:
+                raise ValueError
+        except ValueError:
+            fault(BadFile("subject,day,phase,kilograms (0 to 500) were expected", path, f"line {number}"))
+            continue
+        weights[tuple(sitting)] = value
+    return weights
+
+
+def listed(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
+    """Pictures that a list of MegaFace's test pack names, a path a line; ``noisy``: a second list calls it so."""
+    assert entry.listed is not None
+    folder, path = root / entry.listed.pictures, root / entry.listed.list
+    names = [inside(text.strip()) for _, text in lines(path)] if path.is_file() else []
+    noise = _noise(root / entry.listed.noisy)
+    for name in names:
+        if not (folder / name).is_file():
+            fault(BadFile(f"{path.name} lists this picture, and it is not there", folder / name))
+    labels = pd.DataFrame(
+        {
+            "record": [key(name) for name in names],
+            "subject": [name.rpartition("/")[0] for name in names],
+            "age": np.nan,
+            "noisy": [not noise.isdisjoint({_plain(name), _plain(Path(name).name)}) for name in names],
+            "path": [str(folder / name) for name in names],
+        }
+    )
+    labels["identity"] = numbered(labels["subject"])
+    counts = counted(labels) if "people" in entry.counts else {"pictures": len(labels)}
+    return Listing(labels, counts, lambda progress: images_of(entry, root, labels, progress))
+
+
+def _noise(path: Path) -> set[str]:
+    """The pictures of a list of noise; lines may begin with a number and a tab, or be remarks (#)."""
+    if not path.is_file():
+        return set()
+    return {_plain(text.strip().split("\t")[-1]) for _, text in lines(path) if not text.startswith("#")}
+
+
+def _plain(name: str) -> str:
+    return key(name).replace(" ", "_")
+
+
+def ijb_set(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
+    """IJB's loose crops, put on the template by the five points that come with them, in templates."""
+    media, pairs, points = (root / name for name in entry.wanted[:3])
+    if not (media.is_file() and pairs.is_file() and points.is_file()):
+        return Listing(pd.DataFrame(columns=["record", "path", "identity", "age"]), {}, partial(_none, entry, root))
+    table, pair_table = ijb.read_media(media), ijb.read_template_pairs(pairs)
+    names, places, score = ijb.read_landmarks(points)
+    ijb.check_templates(table, pair_table, pairs)
+    row_of = pd.Series(np.arange(len(names)), index=names)
+    for name in dict.fromkeys(table["record"][~table["record"].isin(row_of.index)]):
+        fault(BadFile(f"{name} stands in a template and has no points", points))
+    folder = root / "loose_crop"
+    labels = pd.DataFrame(
+        {"record": names, "identity": UNKNOWN, "age": np.nan, "score": score, "path": [str(folder / n) for n in names]}
+    )
+    for missing in labels["path"][~labels["path"].map(lambda one: Path(one).is_file())]:
+        fault(BadFile("the lists name this picture, and it is not there", missing))
+    known = table[table["record"].isin(row_of.index)]
+    templates = Templates(
+        entry.name,
+        row_of[known["record"]].to_numpy(np.int64),
+        known["template"].to_numpy(),
+        known["media"].to_numpy(),
+        *(pair_table[name].to_numpy() for name in ("a", "b", "same")),
+    )
+    counts = {"pictures": len(names), "templates": int(known["template"].nunique()), "pairs": len(pair_table)}
+
+    def images(progress: bool) -> Images:
+        pixels: Any = StoredPixels(Warped(labels["path"].tolist(), places))
+        return Images(entry.name, "insightface packing", pixels, labels.drop(columns="path"))
+
+    return Listing(labels, counts, images, templates=templates)
+
+
+class Warped:
+    """Pictures that are brought to the template by known points [N, 5, 2] when they are read (a ``stored.Source``)."""
+
+    def __init__(self, paths: list[str], points: np.ndarray):
+        self.paths, self.points = paths, points
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, row: int) -> np.ndarray:
+        try:
+            matrix = align.similarity(self.points[row], align.TEMPLATE)
+            return align.warp(read_picture(self.paths[row]), matrix)
+        except BadFile as error:
+            raise BadPicture(error.problem) from error
+
+    def where(self, row: int) -> tuple[Path, None]:
+        return Path(self.paths[row]), None
+
+
+def _none(entry: NamedSet, root: Path, progress: bool) -> Images:
+    raise BadFile(f"no pictures. Expected {entry.place}", root)

@@ -1,0 +1,205 @@
+"""What lies in the folder of a named set: labels, lists and counts, before a picture is decoded.
+
+Pictures are known by *record*: the path below the folder without its ending, in composed Unicode (NFC), or that part
+of it which the table's pattern calls ``record``. So ``.JPG`` and ``.jpg`` are one, and a name that a Mac wrote in
+decomposed letters is found. Every reader gives its faults to ``fault``, which raises the first or collects all.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from aifr_lib.data import sets
+from aifr_lib.data.aligned import aligned, labels_digest
+from aifr_lib.data.faults import BadFile
+from aifr_lib.data.folder import SUFFIXES, UNKNOWN
+from aifr_lib.data.images import Images, Pairs, Templates
+from aifr_lib.data.insightface_bin import load_bin
+from aifr_lib.data.lines import OnFault
+from aifr_lib.data.lists import Pair
+from aifr_lib.data.named_table import NamedSet, table
+from aifr_lib.data.pair_files import PAIR_FORMS
+from aifr_lib.data.stored import Files, StoredPixels
+from aifr_lib.faces.align import SIDE
+
+OLDEST = 120
+SAMPLE = 200  # pictures by which a folder is recognised
+MOST_ALIGNED = 50_000  # photographs whose crops are kept in the memory: 2 GB
+
+
+@dataclass(frozen=True)
+class Listing:
+    """labels: record, identity, age, path (where each picture has a file), and what else is known of each picture.
+
+    counts: what there is, by the names of the table. images: makes the Images; its argument is whether to show
+    progress. pairs: by record, or over the Images already. templates: over the rows of ``labels``.
+    """
+
+    labels: pd.DataFrame
+    counts: dict[str, int]
+    images: Callable[[bool], Images]
+    pairs: Sequence[Pair] | Pairs | None = None
+    templates: Templates | None = None
+
+
+def key(path: str) -> str:
+    """A path without the ending of a picture, in composed Unicode."""
+    pure = PurePosixPath(unicodedata.normalize("NFC", path))
+    return str(pure.with_suffix("")) if pure.suffix.lower() in SUFFIXES else str(pure)
+
+
+def below(root: Path, fault: OnFault, start: str = "") -> Iterator[str]:
+    """The pictures below ``root`` (those in its folder ``start``, if it has one), paths with forward slashes.
+
+    Symbolic links that leave ``root``, and links to folders, are faults and are not followed.
+    """
+    inside = root.resolve()
+    folders = [root / start if (root / start).is_dir() else root]
+    while folders:
+        with os.scandir(folders.pop()) as items:
+            for item in sorted(items, key=lambda item: item.name):
+                path = Path(item.path)
+                if item.is_symlink() and not path.resolve().is_relative_to(inside):
+                    fault(BadFile(f"a symbolic link out of the folder, to {path.resolve()}: put a copy here", path))
+                elif item.is_symlink() and item.is_dir():
+                    fault(BadFile("a symbolic link to a folder: its pictures would be there twice", path))
+                elif item.is_dir():
+                    folders.append(path)
+                elif path.suffix.lower() in SUFFIXES:
+                    yield path.relative_to(root).as_posix()
+
+
+def pictures(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
+    """Pictures whose names say who they show, or a ``.bin``; and the set's list of pairs."""
+    if packed := next((root / name for name in entry.bins if (root / name).is_file()), None):
+        images, pairs = load_bin(packed)
+        return Listing(images.labels, {"pairs": len(pairs)}, lambda _: images, pairs)
+    labels = named_pictures(entry, root, fault)
+    counts = counted(labels)
+    if entry.pairs is None:
+        return Listing(labels, counts, lambda progress: images_of(entry, root, labels, progress))
+    listed: list[Pair] = []
+    if (root / entry.pairs.file).exists():
+        listed = PAIR_FORMS[entry.pairs.form](root / entry.pairs.file, key, fault)
+        counts["pairs"] = len(listed)
+        there = set(labels["record"])
+        for record in dict.fromkeys(name for pair in listed for name in (pair.a, pair.b)):
+            if record not in there:
+                fault(BadFile(f"{record} stands in a pair, and there is no such picture", root / entry.pairs.file))
+    return Listing(labels, counts, lambda progress: images_of(entry, root, labels, progress), listed)
+
+
+def named_pictures(entry: NamedSet, root: Path, fault: OnFault) -> pd.DataFrame:
+    """Pictures by the table's pattern: record, identity, age, gender, subject, path, and its other groups.
+
+    gender: 1 male, 0 female, −1 unknown. Numbers stay numbers; other names are numbered in sorted order.
+    Faults: a name that the pattern does not fit, two files of one record, an age outside 0 … 120.
+    """
+    assert entry.regex is not None
+    rows: dict[str, dict[str, str | None]] = {}
+    for path in below(root, fault, entry.pictures):
+        match = entry.regex.fullmatch(key(path))
+        if match is None:
+            fault(BadFile(f"not named as a picture of {entry.title}. Expected {entry.layout}", root / path))
+            continue
+        row = {**match.groupdict(), "path": str(root / path)}
+        record = str(row["record"])
+        if record in rows:
+            fault(BadFile(f"the same picture as {rows[record]['path']}: remove one", root / path))
+        rows.setdefault(record, row)
+    found = pd.DataFrame(list(rows.values()), columns=["record", "path", *(entry.regex.groupindex.keys() - {"record"})])
+    subject = found.pop("person") if "person" in found else pd.Series("", found.index)
+    age = pd.to_numeric(found.pop("age")).astype(float) if "age" in found else pd.Series(np.nan, found.index)
+    gender = np.full(len(found), UNKNOWN)
+    if "gender" in found:
+        gender = (found.pop("gender").str.lower() == entry.male).astype(int).to_numpy()
+    labels = found.assign(identity=numbered(subject), subject=subject, age=age, gender=gender)
+    check_ages(labels, fault)
+    return labels.sort_values("record", ignore_index=True)
+
+
+def numbered(subjects: pd.Series) -> np.ndarray:
+    """int64: the subjects' numbers, or their places in sorted order; −1 for the empty name."""
+    if len(subjects) and subjects.str.fullmatch(r"[0-9]{1,18}").all():
+        return subjects.to_numpy(dtype=np.int64)
+    names = sorted(set(subjects) - {""})
+    return subjects.map({name: place for place, name in enumerate(names)} | {"": UNKNOWN}).to_numpy(dtype=np.int64)
+
+
+def check_ages(labels: pd.DataFrame, fault: OnFault) -> None:
+    """Faults: ages below 0 or above 120 years."""
+    wrong = labels[(labels["age"] < 0) | (labels["age"] > OLDEST)]
+    where = wrong["path"] if "path" in wrong else wrong["record"]
+    for place, age in zip(where, wrong["age"], strict=True):
+        fault(BadFile(f"an age of {age:g} years: 0 to {OLDEST} was expected", place))
+
+
+def counted(labels: pd.DataFrame) -> dict[str, int]:
+    """How many pictures there are, and how many people where anybody is named."""
+    people = labels["identity"][labels["identity"] >= 0].nunique()
+    return {"pictures": len(labels), **({"people": int(people)} if people else {})}
+
+
+def images_of(entry: NamedSet, root: Path, labels: pd.DataFrame, progress: bool) -> Images:
+    """The pictures at ``path``: decoded when asked for where they are crops of the template, else aligned first.
+
+    Errors: ValueError for more photographs than the memory holds as crops.
+    """
+    if labels.empty:
+        raise BadFile(f"no pictures. Expected {entry.place}", root)
+    version = labels_digest(labels)
+    places = [Path(path).relative_to(root).as_posix() for path in labels["path"]]
+    pixels = StoredPixels(Files(root, pa.chunked_array([places])))
+    if pixels.size == (SIDE, SIDE):
+        # It reads as an array does; Images and their users index it, and nothing else.
+        return Images(entry.name, version, pixels, labels.drop(columns="path"))  # type: ignore[arg-type]
+    if len(labels) > MOST_ALIGNED:
+        raise ValueError(
+            f"{root} holds {len(labels):,} photographs that are no 112×112 crops: run 'aifr align {root} CROPS' once "
+            f"and put CROPS in its place, with the lists beside it"
+        )
+    return aligned(entry.name, version, labels, progress=progress)[0]
+
+
+def training(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
+    """A ``.rec``, or a folder with a sub-folder for each person."""
+    images = sets.load(root)
+    check_ages(images.labels, fault)
+    return Listing(images.labels, counted(images.labels), lambda _: images)
+
+
+def looks_like(root: Path) -> NamedSet | None:
+    """The set of the table whose layout a folder fits best (None: it fits none)."""
+    sample = _sample(root)
+    scores = {entry.name: _likeness(entry, root, sample) for entry in table().values()}
+    best = max(scores, key=lambda name: scores[name])
+    return table()[best] if scores[best][0] > 0 else None
+
+
+def fits(entry: NamedSet, root: Path) -> bool:
+    """Whether at least half of a folder's first pictures, or of the wanted files, are named as the set's are."""
+    return _likeness(entry, root, _sample(root))[0] >= 0.5
+
+
+def _sample(root: Path) -> list[str]:
+    return [key(path) for path in islice(below(root, lambda _: None), SAMPLE)]
+
+
+def _likeness(entry: NamedSet, root: Path, sample: list[str]) -> tuple[float, int, int]:
+    """How well a folder fits a set: share of names, files that are there, and how much its pattern asks of a name."""
+    if any((root / name).is_file() for name in entry.bins):
+        return 1.0, len(entry.bins), 0
+    there = sum((root / name).exists() for name in entry.wanted)
+    if entry.regex is None:
+        return (there / len(entry.wanted) if entry.wanted else 0.0), there, 0
+    named = sum(bool(entry.regex.fullmatch(name)) for name in sample) / max(1, len(sample))
+    return named, there, len(entry.pattern or "")

@@ -1,0 +1,85 @@
+"""The lists of pairs as the makers of each set wrote them, by record (``listings.key`` of the picture's path)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from aifr_lib.data.faults import BadFile
+from aifr_lib.data.lines import OnFault, parsed, whole
+from aifr_lib.data.lists import Pair, folds, inside, read_pairs
+
+Key = Callable[[str], str]
+
+
+def lfw(path: Path, key: Key, fault: OnFault) -> list[Pair]:
+    """LFW's ``pairs.txt``, or a ``.csv`` of pairs."""
+    return [pair._replace(a=key(pair.a), b=key(pair.b)) for pair in read_pairs(path, on_fault=fault)]
+
+
+def two_lines(path: Path, key: Key, fault: OnFault) -> list[Pair]:
+    """CALFW and CPLFW: two lines ``picture label`` a pair, label 0 for two people.
+
+    CALFW numbers the folds of the pairs of one person 1 … 10. Where no fold is given, each kind of pair is cut into
+    ten runs in the order of the file (inferred).
+    """
+
+    def parse(text: str) -> tuple[str, int]:
+        name, _, label = text.rpartition("\t" if "\t" in text else " ")
+        return key(inside(name.strip())), whole(label.strip(), "the label")
+
+    lines = list(parsed(path, parse, fault))
+    if len(lines) % 2 or not lines:
+        fault(BadFile(f"two lines a pair were expected, found {len(lines)} lines", path))
+    pairs = []
+    for number, ((a, first), (b, second)) in enumerate(zip(lines[::2], lines[1::2], strict=False)):
+        if first != second:
+            fault(BadFile(f"one label a pair was expected, found {first} and {second}", path, f"pair {number}"))
+        pairs.append(Pair(a, b, first > 0, first - 1))
+    given = {pair.fold for pair in pairs if pair.same} == set(range(10))
+    for same in (True, False):
+        places = [place for place, pair in enumerate(pairs) if pair.same == same]
+        if not (same and given):
+            for place, fold in zip(places, folds(len(places)), strict=True):
+                pairs[place] = pairs[place]._replace(fold=int(fold))
+    return pairs
+
+
+def cfp(path: Path, key: Key, fault: OnFault) -> list[Pair]:
+    """CFP's frontal–profile split: ``01/same.txt`` and ``diff.txt`` hold ``i,j``, numbers in the lists of pictures."""
+    frontal, profile = (_numbered(path.parents[1] / f"Pair_list_{view}.txt", key, fault) for view in "FP")
+
+    def parse(text: str) -> tuple[str, str]:
+        i, _, j = text.partition(",")
+        try:
+            return frontal[whole(i.strip(), "the frontal picture")], profile[whole(j.strip(), "the picture in profile")]
+        except KeyError as error:
+            raise BadFile(f"picture {error.args[0]} does not stand in the lists Pair_list_F and Pair_list_P") from None
+
+    pairs = []
+    for fold in range(10):
+        for same, name in ((True, "same.txt"), (False, "diff.txt")):
+            file = path / f"{fold + 1:02d}" / name
+            if not file.is_file():
+                fault(BadFile("this file is missing", file))
+                continue
+            pairs += [Pair(a, b, same, fold) for a, b in parsed(file, parse, fault)]
+    return pairs
+
+
+def _numbered(path: Path, key: Key, fault: OnFault) -> dict[int, str]:
+    """``12 ../Data/Images/002/frontal/02.jpg`` → {12: "Data/Images/002/frontal/02"}."""
+
+    def parse(text: str) -> tuple[int, str]:
+        number, _, name = text.strip().partition(" ")
+        return whole(number, "the number"), key(inside(name.strip().removeprefix("../")))
+
+    return dict(parsed(path, parse, fault)) if path.is_file() else {}
+
+
+PAIR_FORMS: dict[str, Callable[[Path, Key, OnFault], list[Pair]]] = {
+    "lfw": lfw,
+    "csv": lfw,
+    "two-lines": two_lines,
+    "cfp": cfp,
+}
