@@ -1,7 +1,8 @@
 """The book's own Sphinx extension: pages that read results, so that no number is typed by hand.
 
 ``{artefact} ID`` shows a table or figure, ``{paper-contents} TML`` lists those of a paper, ``{scoreboard}``
-has all claims, ``{run-ledger}`` the runs behind them and their minutes. What has no result yet is said in a
+has all claims, ``{run-ledger}`` the runs behind them and their minutes, ``{data-cards} training`` the cards of a
+family of data sets. What has no result yet is said in a
 sentence, beside the numbers that the paper prints.
 """
 
@@ -104,6 +105,40 @@ class RunLedgerDirective(SphinxDirective):
             table(("Table or figure", "Runs", "Stored", "Minutes a run"), rows),
             nodes.paragraph("", total + " Tables and figures share runs."),
         ]
+
+
+class DataCardsDirective(SphinxDirective):
+    """``{data-cards} training``: the cards of a family of data sets, out of the table that the loaders read."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        # Imported here so that the other directives need no torch.
+        from aifr_lib.data import named_table
+
+        entries = [one for one in named_table.table().values() if one.family == self.arguments[0]]
+        if not entries:
+            raise self.error(f"no family '{self.arguments[0]}': {', '.join(named_table.FAMILIES)} are families")
+        return [node for entry in entries for node in data_card(entry, self)]
+
+
+def data_card(entry: Any, directive: SphinxDirective) -> list[nodes.Node]:
+    """What a set is, how it is obtained, its terms and flaws, who uses it, what stands in."""
+    counts = ", ".join(f"{count:,} {what}" for what, count in entry.counts.items()) or "none published"
+    sources = {one.id: f"{one.paper} {one.source}" for one in papers.index()}
+    tables = ", ".join(sources[id] for id in entry.tables) or "none of the four papers' tables"
+    title, _ = directive.parse_inline(f"{entry.title} {{cite:p}}`{','.join(entry.cite)}`", lineno=directive.lineno)
+    rows: list[list[Cell]] = [
+        ["What it is", entry.about],
+        ["Published counts", counts],
+        ["How it is obtained", entry.obtained],
+        ["Terms", entry.terms],
+        ["Known flaws", entry.flaws],
+        ["Used by", tables],
+        ["Where to put it", nodes.literal("", entry.place)],
+        ["Stands in for it here", nodes.literal("", entry.stand_in)],
+    ]
+    return [nodes.rubric("", "", *title), table(("Name", entry.name), rows)]
 
 
 def ledger_row(id: str, items: Sequence[Any]) -> list[Cell]:
@@ -248,6 +283,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("paper-contents", PaperContentsDirective)
     app.add_directive("scoreboard", ScoreboardDirective)
     app.add_directive("run-ledger", RunLedgerDirective)
+    app.add_directive("data-cards", DataCardsDirective)
     app.connect("env-get-outdated", reread_when_results_change)
     app.connect("html-page-context", clean_scripts, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

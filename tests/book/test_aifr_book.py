@@ -13,6 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
 from aifr_lib.config import load_preset
+from aifr_lib.data import named_table
 from aifr_lib.reporting import artefacts, claims, contents, papers
 from aifr_lib.reporting.artefacts import Artefact, Measured, Row
 from aifr_lib.reporting.runs import DataId, Git
@@ -182,3 +183,16 @@ def test_run_ledger_counts_the_runs_of_each_experiment(book):
     runs = len(sweep.main) * len(sweep.main_seeds) + (len(sweep.alphas) - len(sweep.main)) * len(sweep.seeds)
     assert cells[at + 1 : at + 4] == [str(runs), "0", "not known yet"]
     assert re.search(r"0 of \d+ runs are stored", page)
+
+
+@pytest.mark.parametrize("family", ["training", "verification", "ages", "lists", "change"])
+def test_data_cards_show_every_set_of_a_family(book, family):
+    page, _ = book(f"```{{data-cards}} {family}\n```\n")
+    for entry in named_table.table().values():
+        assert (f"<p>{entry.name}</p></th>" in page) == (entry.family == family)
+    if family == "training":
+        assert "5,822,653 pictures" in page and "AAD Table II" in page
+
+
+def test_a_family_that_is_none_is_an_error(book):
+    assert "no family 'trainign'" in book("```{data-cards} trainign\n```\n")[1]
