@@ -363,7 +363,7 @@ def train(
 
 @app.command()
 def evaluate(
-    data: Annotated[str, typer.Option(help="orl, fgnet, relief, or a folder, .rec, .bin or image list.")],
+    data: Annotated[str, typer.Option(help="relief, a name of 'aifr data list', a folder, .rec, .bin or image list.")],
     weights: Annotated[Path | None, typer.Option(help="A network: state dict, ONNX or TorchScript.")] = None,
     backbone: Annotated[str | None, typer.Option(help="Without a file: sface, pixels or tour.")] = None,
     protocol: Annotated[str, typer.Option(help="verification, loo, distractors, templates.")] = "verification",
@@ -400,7 +400,7 @@ def evaluate(
       aifr evaluate --weights runs/first/weights.safetensors --data relief
       aifr evaluate --weights r50.pth --data agedb_30.bin
       aifr evaluate --weights net.onnx --colour bgr --std 127.5 --data orl
-      aifr evaluate --weights r50.pth --data lfw --pairs pairs.txt
+      aifr evaluate --weights r50.pth --data ./lfw --pairs pairs.txt
       aifr evaluate --weights r50.pth --data fgnet --protocol distractors \\
         --distractors megaface.npy
       aifr evaluate --weights r50.pth --data crops --protocol templates \\

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from aifr_lib.config import ConfigError, Preset, choose, nearest
-from aifr_lib.data import fgnet, ijb, orl, sets
+from aifr_lib.data import ijb, named, named_table, sets
 from aifr_lib.data.aligned import load_folder
 from aifr_lib.data.images import Images, Pairs, Templates
 from aifr_lib.data.insightface_bin import load_bin
@@ -26,7 +26,7 @@ from aifr_lib.faces.align import SIDE
 from aifr_lib.reporting.artefacts import Key, Row
 from aifr_lib.training.engine import accelerator_for
 
-DATA = ("orl", "fgnet", "relief")
+DATA = ("relief", *named_table.table())
 # What each protocol needs beside the pictures, by the names of the options.
 PROTOCOLS: dict[str, tuple[str, ...]] = {
     "verification": (),
@@ -40,8 +40,9 @@ PROTOCOLS: dict[str, tuple[str, ...]] = {
 class Question:
     """Which pictures, by which protocol, against what.
 
-    data: orl, fgnet, relief, or the path of a folder, ``.rec``, ``.bin`` or image list; for ``templates`` the folder
-    of aligned crops that ``media`` names. pairs: a list of pairs of pictures (``pairs.txt``, ``.csv``) or of templates.
+    data: relief, a name of ``aifr data list`` (verified on its own pairs, where it has any), or the path of a folder,
+    ``.rec``, ``.bin`` or image list; for ``templates`` the folder of aligned crops that ``media`` names.
+    pairs: a list of pairs of pictures (``pairs.txt``, ``.csv``) or of templates.
     distractors: a folder, ``.rec`` or image list of strangers, or their embeddings in a ``.npy`` file.
     Errors: ConfigError for an unknown protocol, and for a list that the protocol needs and lacks, or has no use for.
     """
@@ -136,9 +137,10 @@ def _pictures(question: Question, preset: Preset, progress: bool) -> tuple[Image
         own = question.protocol == "verification" and question.pairs is None
         lists = [recognise.face_pairs(settings, name) for name in recognise.lists_of(settings)] if own else []
         return images, lists + _named(question, images), []
-    if data in ("orl", "fgnet"):
-        images = orl.load(progress=progress) if data == "orl" else fgnet.load(progress=progress)
-        return images, _named(question, images), []
+    if data in named_table.table():
+        found = named.load(str(data), progress=progress)
+        own = question.protocol == "verification" and question.pairs is None and found.pairs is not None
+        return found.images, [found.pairs] if own and found.pairs else _named(question, found.images), []
     path = Path(data)
     if not path.exists():
         known = nearest(str(data), DATA)
