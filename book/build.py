@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import yaml
+from filelock import FileLock
 
 from aifr_lib.experiments.relief_pictures import contact_sheet
 from aifr_lib.reporting.notebooks import Task, run_all
@@ -55,7 +56,10 @@ def render() -> None:
 
 
 if __name__ == "__main__":
-    execute()
-    draw_sheet()
-    render()
+    (ROOT / "_build").mkdir(exist_ok=True)
+    # Two builds at once would write the same files: the second waits, and then finds all done.
+    with FileLock(ROOT / "_build" / "book.lock"):
+        execute()
+        draw_sheet()
+        render()
     print(f"the book: {INDEX}")
