@@ -128,6 +128,8 @@ def data_card(entry: Any, directive: SphinxDirective) -> list[nodes.Node]:
     sources = {one.id: f"{one.paper} {one.source}" for one in papers.index()}
     tables = ", ".join(sources[id] for id in entry.tables) or "none of the four papers' tables"
     title, _ = directive.parse_inline(f"{entry.title} {{cite:p}}`{','.join(entry.cite)}`", lineno=directive.lineno)
+    # The files are plain text: as code they would not wrap, and stretch the column beyond the page.
+    folder, _, files = entry.place.partition(": ")
     rows: list[list[Cell]] = [
         ["What it is", entry.about],
         ["Published counts", counts],
@@ -135,7 +137,7 @@ def data_card(entry: Any, directive: SphinxDirective) -> list[nodes.Node]:
         ["Terms", entry.terms],
         ["Known flaws", entry.flaws],
         ["Used by", tables],
-        ["Where to put it", nodes.literal("", entry.place)],
+        ["Where to put it", nodes.inline("", "", nodes.literal("", folder), nodes.Text(f": {files}"))],
         ["Stands in for it here", nodes.literal("", entry.stand_in)],
     ]
     return [nodes.rubric("", "", *title), table(("Name", entry.name), rows)]
