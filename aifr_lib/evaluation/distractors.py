@@ -12,7 +12,7 @@ from aifr_lib.evaluation.checks import known, listed, matrix, same_length
 from aifr_lib.evaluation.embeddings import BAR_AFTER, normalise
 from aifr_lib.evaluation.features import Features, checked, open_features
 
-BLOCK = 2048  # distractors read at once
+BLOCK = 16384  # distractors read at once
 TILE = 512  # probes compared with them at once: 4 MB of similarities, which a cache holds
 
 
