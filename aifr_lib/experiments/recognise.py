@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from aifr_lib.config import Recognition, Relief
+from aifr_lib.config import PairList, Recognition, Relief
 from aifr_lib.data import relief
 from aifr_lib.data.images import Images, Pairs
 from aifr_lib.data.loader import crop_columns
@@ -36,9 +36,19 @@ def face_pairs(settings: Relief, name: str, split: str = "test") -> Pairs:
     return relief.pairs(faces(settings, split, relief.PAIR_LISTS[name].view), name, count=settings.pairs)
 
 
-def lists_of(settings: Relief, view: str = "everyday") -> list[str]:
-    """The pair lists of ``settings`` that are drawn from the pictures of a view."""
-    return [name for name in settings.pair_lists if relief.PAIR_LISTS[name].view == view]
+def lists_of(settings: Relief, split: str = "test") -> dict[str, list[PairList]]:
+    """The pair lists of ``settings`` by the view that their pictures show.
+
+    On validation people those of turned heads are left out: no setting is chosen by them.
+    """
+    views = relief.VIEWS if split == "test" else ("everyday",)
+    named = {view: [name for name in settings.pair_lists if relief.PAIR_LISTS[name].view == view] for view in views}
+    return {view: names for view, names in named.items() if names}
+
+
+def everyday_pairs(settings: Relief) -> list[Pairs]:
+    """The lists over ``faces(settings)``: those of ``settings`` that are drawn from everyday pictures."""
+    return [face_pairs(settings, name) for name in lists_of(settings).get("everyday", [])]
 
 
 def _counts(settings: Relief) -> dict[str, Any]:
@@ -49,8 +59,13 @@ def _counts(settings: Relief) -> dict[str, Any]:
     }
 
 
-def spec(config: Recognition) -> RunSpec:
-    """What names the run of ``config``: every value but the seed, which stands apart, and the data."""
+def spec(
+    config: Recognition, *, recipe: str = RECIPE, recipe_version: int | None = None, split: str = "test"
+) -> RunSpec:
+    """What names the run of ``config``: every value but the seed, which stands apart, and the data.
+
+    split: whose people are scored; ``recipe`` names what is done with them (None: version of the training).
+    """
     settings = config.relief
     trained = relief.digest(
         "train",
@@ -59,14 +74,13 @@ def spec(config: Recognition) -> RunSpec:
         per_identity=settings.train_per_identity,
         span=settings.span,
     )
-    views = [view for view in relief.VIEWS if lists_of(settings, view)]
-    digests = [trained, *(relief.digest("test", **_counts(settings), view=view) for view in views)]
+    scored = (relief.digest(split, **_counts(settings), view=view) for view in lists_of(settings, split))
     return RunSpec(
-        recipe=RECIPE,
-        recipe_version=RECIPE_VERSION,
+        recipe=recipe,
+        recipe_version=RECIPE_VERSION if recipe_version is None else recipe_version,
         seed=config.seed,
         values=config.model_dump(mode="json", exclude={"seed"}),
-        data=DataId(name="relief faces", version=relief.VERSION, hash="-".join(digests)),
+        data=DataId(name="relief faces", version=relief.VERSION, hash="-".join((trained, *scored))),
     )
 
 
@@ -106,18 +120,10 @@ def compute(config: Recognition, folder: Path, device: str | None = None) -> Res
 def score(
     network: nn.Module, config: Recognition, device: str, split: str = "test"
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Protocol P1 of one network on each pair list of ``config``: cosines by list, and the summary of ``compute``.
-
-    On validation people the lists of turned heads are left out: no setting is chosen by them.
-    """
-    views = {view: lists_of(config.relief, view) for view in relief.VIEWS}
-    if split == "validation":
-        views.pop("pose")
+    """Protocol P1 of one network on each pair list of a split: cosines by list, and the summary of ``compute``."""
     scores: dict[str, np.ndarray] = {}
     accuracy, interval = {}, {}
-    for view, names in views.items():
-        if not names:
-            continue
+    for view, names in lists_of(config.relief, split).items():
         images = faces(config.relief, split, view)
         identities = images.labels["identity"].to_numpy()
         embeddings = embed(network, crop_columns(images.pixels, config.input_hw), device=device, progress=True)

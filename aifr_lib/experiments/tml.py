@@ -63,9 +63,10 @@ def tuning(
     The same grid for every α is what makes their comparison fair. Artefact ``tml_tuning``.
     """
     sweep = preset.alpha_sweep
+    lists = recognise.lists_of(sweep.train.relief, "validation").get("everyday", [])
 
     def rows(runs: Mapping[tuple[float, float], Run]) -> Iterator[Row]:
-        for alpha, lr, name in product(sweep.main, sweep.lrs, recognise.lists_of(sweep.train.relief)):
+        for alpha, lr, name in product(sweep.main, sweep.lrs, lists):
             measured = None
             if run := runs.get((alpha, lr)):
                 found = run.summary["validation"]

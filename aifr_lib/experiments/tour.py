@@ -36,8 +36,8 @@ def network(preset: Preset, device: str | None = None) -> tuple[nn.Module, Recog
     return recognition.train(config, folder, device=device).backbone, config
 
 
-def jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> list[Job]:
-    """The one run of the tour: its network on the pair lists. The network has one seed, whatever ``seeds`` says."""
+def jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[int, Job]:
+    """The one run of the tour, by seed: its network on the pair lists. It has one seed, whatever ``seeds`` says."""
     config = preset.tour.train
     spec = recognise.spec(config)
     if preset.tour.committed:
@@ -54,7 +54,7 @@ def jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None 
         scores, summary = recognise.score(net, trained, target)
         return Result(scores, summary, target, time.perf_counter() - started)
 
-    return [Job(spec, compute)]
+    return {config.seed: Job(spec, compute)}
 
 
 def tour(
@@ -72,12 +72,12 @@ def tour(
     def rows(runs: Mapping[int, Run]) -> Iterator[Row]:
         for name in config.relief.pair_lists:
             measured = None
-            if run := runs.get(0):
+            if run := runs.get(config.seed):
                 measured = Measured(
                     mean=run.summary["accuracy"][name], ci95=tuple(run.summary["interval"][name]), interval="identities"
                 )
             yield Row(keys={"set": name}, metric="accuracy", measured=measured)
 
     data = recognise.spec(config).data
-    named = dict(enumerate(jobs(preset, seeds, device)))
+    named = jobs(preset, seeds, device)
     return reproduce("tour", preset, named, rows, data=data, compute=compute, fresh=fresh, out=out)

@@ -7,6 +7,7 @@ from aifr_lib.data.images import ChangePairs, Images, Pairs, Templates
 from aifr_lib.data.photograph_pairs import GAP_NAMES, verification_list
 from aifr_lib.evaluation.verification import roc, ten_fold
 from aifr_lib.experiments import photographs, protocol_figure, protocol_rows, protocol_scores, protocols, real
+from aifr_lib.experiments.jobs import stored
 from aifr_lib.reporting import artefacts
 
 
@@ -168,7 +169,7 @@ def shown(tmp_path_factory):
         patch.setattr(protocols, "_images", lambda preset, place: images)
         patch.setattr(protocols, "_crowd", lambda preset, device: root / "crowd.npy")
         patch.setattr(protocols, "embeddings_of", lambda name, pictures, preset, device=None: embeddings)
-        patch.setattr(protocols.recognise, "face_pairs", lambda settings, name: lists)
+        patch.setattr(protocols.recognise, "everyday_pairs", lambda settings: [lists])
         patch.setattr(protocols.relief, "templates", lambda images, **_: templates)
         patch.setattr(protocols.relief, "pre_post", lambda images: change)
         nothing = protocols.protocols(preset, compute=False, out=root / "out")
@@ -191,7 +192,7 @@ def test_every_protocol_with_intervals_and_age_gaps(shown):
 def test_computed_once_then_shown_from_the_runs(shown, monkeypatch):
     preset, out, artefact = shown
     monkeypatch.setattr(protocols, "compute_run", None)
-    runs = protocols.protocol_runs(preset, compute=False, out=out)
+    runs = stored(preset, protocols.protocol_jobs(preset), out)
     assert tuple(run.key for run in runs.values()) == artefact.runs
     rows = protocols.rows_of(preset, protocols.TEMPLATES, runs[protocols.TEMPLATES])
     assert rows == [row for row in artefact.rows if row.keys["data"] == protocols.TEMPLATES]
@@ -203,7 +204,7 @@ def test_computed_once_then_shown_from_the_runs(shown, monkeypatch):
 
 def test_figures_have_a_curve_for_each_list(shown):
     preset, out, artefact = shown
-    runs = protocols.protocol_runs(preset, compute=False, out=out)
+    runs = stored(preset, protocols.protocol_jobs(preset), out)
     figure = protocol_figure.protocol_figure(artefact, runs)
     labels = [axis.get_legend_handles_labels()[1] for axis in figure.axes]
     assert labels[0] == ["fgnet", "relief-lfw"]

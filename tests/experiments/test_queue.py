@@ -30,7 +30,7 @@ def result(minutes: float = 1.0) -> Result:
 
 
 def experiment(*jobs: Job) -> Experiment:
-    return Experiment(run=lambda: None, jobs=lambda preset, seeds, device: list(jobs))
+    return Experiment(run=lambda: None, jobs=lambda preset, seeds, device: dict(enumerate(jobs)))
 
 
 @pytest.fixture

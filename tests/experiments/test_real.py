@@ -11,6 +11,7 @@ from aifr_lib.data.photograph_pairs import GAP_NAMES, gap_bins
 from aifr_lib.evaluation.verification import tar_at_far
 from aifr_lib.experiments import embedders, evaluate, photographs, real
 from aifr_lib.experiments.evaluate import Question
+from aifr_lib.experiments.jobs import stored
 from aifr_lib.models import cards, judges
 from aifr_lib.reporting import artefacts
 
@@ -199,7 +200,7 @@ def test_computed_once_then_shown_without_the_photographs(preset, reader, tmp_pa
     assert rank1.measured.interval == "identities"
     assert (tmp_path / real.ID / f"{real.ID}.svg").is_file()
     assert artefacts.load(real.ID, "smoke", tmp_path) == first
-    (run,) = real.photograph_runs(preset, compute=False, out=tmp_path).values()
+    (run,) = stored(preset, real.photograph_jobs(preset), tmp_path).values()
     assert run.summary == {"pictures": 60, "people": 12, "missed": ["001-3"]}
 
     reader.here = False
