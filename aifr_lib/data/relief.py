@@ -77,7 +77,7 @@ def load(
 ) -> Images:  # fmt: skip
     """The pictures of the first ``identities`` people of a split, rendered once and then memory-mapped.
 
-    split: train, validation or test. size: side in pixels, ≥ 16.
+    split: train, validation or test. size: side in pixels, 16 … 1024.
     span: "narrow" (training ages have SD 5 years around a centre, centres even over 4 … 80 years) or "wide" (training
     ages as in validation and test: one in each of ``per_identity`` equal parts of 4 … 80 years).
     view: "everyday" (``relief_parameters.POSE_SD``) or "pose": in turn a frontal picture (|yaw| ≤ 10°), a profile

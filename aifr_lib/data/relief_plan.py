@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from aifr_lib.config import choose
-from aifr_lib.faces.relief import MIN_SIZE, Faces
+from aifr_lib.faces.relief import Faces, check_size
 from aifr_lib.faces.relief_parameters import uniform
 
 RELEASE = 1  # the one number that freezing the data set raises: new pictures, new people, new caches
@@ -77,8 +77,7 @@ class Plan:
 
         Errors: ValueError for a size that cannot be rendered.
         """
-        if size < MIN_SIZE:
-            raise ValueError(f"size {size}: a relief face needs a side of at least {MIN_SIZE} pixels")
+        check_size(size)
         return {"version": VERSION, "name": self.name, "size": size, "frame": self.frame, **self.spec}
 
     def digest(self, size: int) -> str:

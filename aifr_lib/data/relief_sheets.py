@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from aifr_lib.config import atomic_write
 from aifr_lib.data.relief_plan import MAX_PER_IDENTITY, PEOPLE, Plan, checked, decades, pictures_of
-from aifr_lib.faces.relief import Faces, render
+from aifr_lib.faces.relief import Faces, check_size, render
 
 # Beyond the people of every split and set, of this release and those to come.
 OWN_IDENTITIES = 1_000_000_000
@@ -39,11 +39,11 @@ def write_folder(out: str | Path, identities: int, per_identity: int, size: int,
     Returns the labels. Errors: ValueError for counts or size out of range, FileExistsError for a folder that
     holds other pictures.
     """
+    check_size(size)
     numbers = _own_identities(seed, checked("identities", identities, 1, PEOPLE))
     counts = torch.full_like(numbers, checked("per_identity", per_identity, 1, MAX_PER_IDENTITY))
     whose, place, picture = pictures_of(numbers, counts)
     plan = Plan("relief faces", {}, numbers[whose], decades(numbers, per_identity).flatten(), picture, "portrait")
-    plan.about(size)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     files = [f"{n:05d}_{k:04d}.png" for n, k in zip(whose.tolist(), place.tolist(), strict=True)]

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 
 from aifr_lib.config import choose
-from aifr_lib.faces import relief_pose
-from aifr_lib.faces.relief_anatomy import anatomy, blend
+from aifr_lib.faces.relief_anatomy import anatomy
 from aifr_lib.faces.relief_camera import develop, expose
+from aifr_lib.faces.relief_colours import blend
 from aifr_lib.faces.relief_hair import bun, hair
 from aifr_lib.faces.relief_light import direction, shade, side_normal, slopes
 from aifr_lib.faces.relief_parameters import RANGES, Faces
@@ -43,7 +43,7 @@ from aifr_lib.faces.relief_scene import Layer, backdrop, body, ears, over
 from aifr_lib.faces.relief_skin import head_layer
 from aifr_lib.faces.relief_surface import edge, lattice, skull, step
 
-__all__ = ["MIN_SIZE", "Faces", "landmarks", "render", "sensitivity"]
+__all__ = ["Faces", "check_size", "landmarks", "render", "sensitivity"]
 
 MIN_SIZE, MAX_SIZE = 16, 1024
 STEP = 0.01  # of a parameter's range, for a central difference
@@ -103,9 +103,14 @@ def sensitivity(
     return torch.cat(parts) / (ends[1] - ends[0]).reshape(-1, 1, 1)
 
 
-def _pixel(size: int, frame: str) -> float:
+def check_size(size: int) -> None:
+    """Errors: ValueError for a side in pixels that cannot be drawn."""
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise ValueError(f"size {size}: a relief face needs a side of {MIN_SIZE} … {MAX_SIZE} pixels")
+
+
+def _pixel(size: int, frame: str) -> float:
+    check_size(size)
     return 2 / size * choose("frame", frame, FRAMES)
 
 
@@ -151,7 +156,7 @@ def _measures(faces: Faces, frame: str) -> dict[str, Tensor]:
         measures |= whole(measures["yaw"])
     else:
         points = portrait_landmarks(SimpleNamespace(**measures))
-        measures |= crop(points, faces.picture_seed.cpu(), relief_pose.JITTER)
+        measures |= crop(points, faces.picture_seed.cpu())
     # From the picture's axes to the plane's: the turn of the crop and the roll of the head.
     turn = torch.atan2(measures["view_b"], measures["view_a"]) - measures["roll"]
     measures |= {"turn_cos": turn.cos(), "turn_sin": turn.sin()}
@@ -222,11 +227,9 @@ def _behind(
     layer = (wall, none, none, none + WALL, none)
     knot, knot_x, knot_y, knot_depth = bun(m, u, v, px)
     layer = over(layer, knot, (locks.colour, knot_x, knot_y, knot_depth, 0.05))
-    far_depth = project(m, locks.far_x, locks.far_y, locks.far_z)[2]
-    layer = over(layer, locks.far_mask, (locks.far_colour, none, none, far_depth, 0.0))
+    layer = over(layer, locks.far_mask, (locks.far_colour, none, none, locks.far_depth, 0.0))
     layer = body(m, picture, layer, u, v, px)
-    hair_depth = project(m, locks.x, locks.y, locks.z)[2]
-    layer = over(layer, locks.bare, (m.skin, *locks.normal[:2], hair_depth, 0.08))
+    layer = over(layer, locks.bare, (m.skin, *locks.normal[:2], locks.depth, 0.08))
     return over(layer, ear, lobes)
 
 
@@ -248,11 +251,10 @@ def _before(
     face = edge(torch.where(filled < 0, filled, torch.minimum(rim, m.chin_y - y + 0.5 * z.clamp(min=0))), px)
     layer = over(layer, face * edge(depth - layer[3] + 0.04, 0.02), (colour, nx, ny, depth, shine))
 
-    hair_depth = project(m, locks.x, locks.y, locks.z)[2]
-    front = locks.mask * step(-0.16, -0.12, hair_depth - layer[3])
+    front = locks.mask * step(-0.16, -0.12, locks.depth - layer[3])
     # Short hair goes round the ear, long hair over it.
-    front = front * (1 - ear * (1 - locks.fallen) * step(0.14, 0.08, hair_depth - lobes[3]))
-    layer = over(layer, front, (locks.colour, *locks.normal[:2], hair_depth, 0.0))
+    front = front * (1 - ear * (1 - locks.fallen) * step(0.14, 0.08, locks.depth - lobes[3]))
+    layer = over(layer, front, (locks.colour, *locks.normal[:2], locks.depth, 0.0))
     return layer, glint * face * (1 - front), locks.gleam * front
 
 

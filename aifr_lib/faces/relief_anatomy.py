@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from aifr_lib.faces.relief_colours import blend, colours
+from aifr_lib.faces.relief_colours import colours
 from aifr_lib.faces.relief_groom import surroundings
 from aifr_lib.faces.relief_growth import grown
 from aifr_lib.faces.relief_parameters import (
@@ -24,8 +24,6 @@ from aifr_lib.faces.relief_parameters import (
     uniform,
 )
 
-__all__ = ["anatomy", "blend"]
-
 # A grown head of 232 mm is this long; what is smaller is drawn larger, but for a quarter of the difference.
 HEAD_LENGTH, HEAD_MM, HEAD_KEPT = 1.66, 232.0, 0.25
 HEAD_MIDDLE = -0.035
@@ -34,7 +32,7 @@ SPREAD = dict.fromkeys(IDENTITY[: IDENTITY.index("masculinity")], 1.85)
 
 
 def anatomy(faces: Faces) -> dict[str, Tensor]:
-    """Measures of each face: float32 [B, 1, 1] each; colours [3, B, 1, 1] in linear light."""
+    """Measures of each face: [B, 1, 1] each, colours [3, B, 1, 1] in linear light, of the parameters' float type."""
 
     def column(group: str, name: str) -> Tensor:
         return getattr(faces, group)[:, GROUPS[group].index(name)].reshape(-1, 1, 1)

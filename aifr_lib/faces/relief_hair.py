@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from aifr_lib.faces.relief_anatomy import blend
+from aifr_lib.faces.relief_colours import blend
 from aifr_lib.faces.relief_pose import Ray, project, turned
 from aifr_lib.faces.relief_surface import edge, hill, noise, step
 
@@ -74,6 +74,7 @@ def strands(
 ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
     """(lock, strand, tangent): broad and fine unevenness in −1 … 1, and the way the hair lies."""
     p = pole(m)
+    # Angles about the pole are counted from a little below straight ahead.
     rx, ry, rz = 0.0, 0.287, 0.958
     cast = ry * p[1] + rz * p[2]
     ex, ey, ez = rx - p[0] * cast, ry - p[1] * cast, rz - p[2] * cast
@@ -125,7 +126,7 @@ def border(m: SimpleNamespace, x: Tensor, turn: Tensor, lock: Tensor) -> Tensor:
 def hair(
     m: SimpleNamespace, picture: Tensor, ray: Ray, light: tuple[Tensor, Tensor, Tensor], px: float
 ) -> SimpleNamespace:
-    """Layers of hair: near (mask, colour, normal, z, gleam), far (mask, colour, z), and the bare skull behind."""
+    """Layers of hair: near (mask, colour, normal, depth, gleam), far (mask, colour, depth); the bare skull behind."""
     shell = Shell(m, ray, m.hair_volume)
     z = shell.near
     x, y = shell.place(z)
@@ -153,17 +154,17 @@ def hair(
     low = (y - m.eye_y - 0.06).clamp(min=0)
     bare = edge((1 - shell.away) * shell.wide - m.hair_volume - 2.5 * low * low, px) * (z < 0.06) * (low < 0.36)
     far = shell.far
-    _, far_y = shell.place(far)
-    far_x = ray.x + ray.dx * far
+    far_x, far_y = shell.place(far)
     far_turn = torch.atan2(far_x.abs() / shell.wide, (far - BACK) / shell.deep)
     behind = inside * edge(border(m, far_x, far_turn, lock) + 0.03 * strand - far_y, 2 * px)
     tone = 1 + 0.30 * strand + 0.10 * lock
     depth_of_border = step(0.0, 0.10, reach)
     colour = hair_colour(m, strand) * tone * (0.72 + 0.28 * depth_of_border)
     return SimpleNamespace(
-        mask=mask * inside, fallen=fallen, colour=colour, normal=normal, z=z + 0.02 * lock, x=x, y=y,
+        mask=mask * inside, fallen=fallen, colour=colour, normal=normal,
+        depth=project(m, x, y, z + 0.02 * lock)[2],
         gleam=_gleam(m, tangent, normal, light, strand) * m.gloss, bare=bare,
-        far_mask=behind * (1 - m.bald), far_z=far, far_x=far_x, far_y=far_y,
+        far_mask=behind * (1 - m.bald), far_depth=project(m, far_x, far_y, far)[2],
         far_colour=0.34 * hair_colour(m, strand) * tone,
     )  # fmt: skip
 
@@ -202,7 +203,6 @@ def hair_colour(m: SimpleNamespace, strand: Tensor) -> Tensor:
 def bun(m: SimpleNamespace, u: Tensor, v: Tensor, px: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Tied hair behind the head: (mask, nx, ny, depth) of a ball seen from the front."""
     zero = torch.zeros_like(m.tied)
-
     cu, cv, cd = project(m, zero, blend(zero + 0.1, m.top_y + 0.03, m.tied), zero - 0.56)
     r = 0.10 + 0.12 * m.tied
     dx, dy = (u - cu) / r, (v - cv) / r

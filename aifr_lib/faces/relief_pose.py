@@ -63,16 +63,16 @@ def portrait_landmarks(m: SimpleNamespace) -> Tensor:
     return torch.stack([u[:, 0], v[:, 0]], -1)
 
 
-def crop(points: Tensor, seeds: Tensor, jitter: float) -> dict[str, Tensor]:
+def crop(points: Tensor, seeds: Tensor) -> dict[str, Tensor]:
     """The aligned crop as a map of its coordinates to the portrait's: p = (a + ib)(q) + (x + iy), [B, 1, 1] each.
 
     points: [B, 5, 2] true landmarks in portrait coordinates, which a detector sees with an error of SD
-    ``jitter`` × the distance between the eyes. In the plane the least-squares similarity without mirroring
+    ``JITTER`` × the distance between the eyes. In the plane the least-squares similarity without mirroring
     (Umeyama, 1991) is a division of complex numbers.
     """
     eyes = (points[:, 1] - points[:, 0]).square().sum(-1).sqrt().reshape(-1, 1, 1)
     error = normal(seeds, STREAM, 10).to(points.dtype).reshape(-1, 5, 2)
-    seen = torch.view_as_complex((points + jitter * eyes * error).contiguous())
+    seen = torch.view_as_complex((points + JITTER * eyes * error).contiguous())
     template = torch.as_tensor(TEMPLATE / SIDE * 2 - 1, dtype=points.dtype, device=points.device)
     wanted = torch.view_as_complex(template.contiguous())
     centre, wanted_centre = seen.mean(-1, keepdim=True), wanted.mean()

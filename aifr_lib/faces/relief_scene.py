@@ -1,4 +1,4 @@
-"""What surrounds a relief face: wall, neck, clothes and ears, and the order in which all layers lie."""
+"""What surrounds a relief face: wall, neck, clothes and ears, each a layer, and how one layer lies over another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from aifr_lib.faces.relief_anatomy import blend
+from aifr_lib.faces.relief_colours import blend
 from aifr_lib.faces.relief_parameters import uniform
 from aifr_lib.faces.relief_pose import PIVOT, Ray, project, turned
 from aifr_lib.faces.relief_surface import bump, edge, hill, noise, sample, skull, step, valley

@@ -146,7 +146,7 @@ def test_unknown_names_and_bad_counts() -> None:
         relief.load("test", **TINY, view="poes")
     with pytest.raises(ConfigError, match=r"unknown frame 'alinged'; did you mean 'aligned'"):
         relief.load("test", **TINY, frame="alinged")
-    with pytest.raises(ValueError, match=r"size 8: a relief face needs a side of at least 16"):
+    with pytest.raises(ValueError, match=r"size 8: a relief face needs a side of 16 … 1024 pixels"):
         relief.load("train", **{**TINY, "size": 8})
     with pytest.raises(ValueError, match=r"identities 0: must lie in 1"):
         relief.load("train", **{**TINY, "identities": 0})
