@@ -51,6 +51,7 @@ class Pairs:
     """A verification list over one Images.
 
     a, b: int64 [P], rows of the Images. same: bool [P]. fold: int64 [P], the fold of each pair (0 … 9).
+    Errors: ValueError where lengths differ.
     """
 
     name: str

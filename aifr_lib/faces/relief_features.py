@@ -11,7 +11,12 @@ from aifr_lib.faces.relief_surface import FAINT, bump, edge, hill, noise, step, 
 
 
 def eyes(m: SimpleNamespace, x: Tensor, y: Tensor, px: float) -> dict[str, Tensor]:
-    """Masks: white (opening), side and lid (their shades), iris, rim, fleck, pupil, glint, lash, crease, liner …"""
+    """Masks in 0 … 1, [B, S, S] each.
+
+    white: the opening, with its sides (side), the upper lid's shade and the inner corner; iris, with its rim, a ring
+    and the lower half (low); pupil; glint. Of the lids: lashes (lash, and wing past the outer corner), crease, plate
+    (the upper lid under it), rose (the lower lid's edge) and liner (the line below that).
+    """
     u = m.unit
     side = torch.sign(x)
     ax = (x * (1 + m.asymmetry * side)).abs()
@@ -51,7 +56,11 @@ def eyes(m: SimpleNamespace, x: Tensor, y: Tensor, px: float) -> dict[str, Tenso
 
 
 def mouth(m: SimpleNamespace, x: Tensor, y: Tensor, px: float) -> dict[str, Tensor]:
-    """Masks: lips (both), upper, line (where they meet), inside (the open mouth), teeth, glow, border."""
+    """Masks in 0 … 1, [B, S, S] each; ``far`` is the distance from the middle, 1 at the corner.
+
+    lips (both), upper, line (where they meet), pit (of the corner), glow (of the lower); inside (the open mouth),
+    teeth, gaps (between teeth).
+    """
     u = m.unit
     ax = x.abs()
     s = (ax / m.mouth_w).clamp(max=1.3)

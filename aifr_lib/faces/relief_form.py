@@ -20,16 +20,17 @@ def height(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, rough: Tensor, w
     rough: fine noise of the skin; wander: smooth noise that bends the folds, both the person's own.
     """
     u = m.unit
-    ax = (x * (1 + m.asymmetry * torch.sign(x))).abs()
+    ax = (x * (1 + m.asymmetry * torch.sign(x))).abs() / u
     _, z = skull(m, x, y)
-    z = z + u * (_upper(m, ax / u, y, u) + _nose(m, ax / u, (y - m.nose_y) / u, y) + _lower(m, ax / u, y, u))
-    depth, raised = folds(m, ax / u, y, px / u, wander)
+    z = z + u * (_upper(m, ax, y) + _nose(m, ax, y) + _lower(m, ax, y))
+    depth, raised = folds(m, ax, y, px / u, wander)
     fine = 0.18 + 0.50 * m.worn
     return z + u * (raised - 1.9 * depth + fine * rough), depth.clamp(0, 1)
 
 
-def _upper(m: SimpleNamespace, ax: Tensor, y: Tensor, u: Tensor) -> Tensor:
+def _upper(m: SimpleNamespace, ax: Tensor, y: Tensor) -> Tensor:
     """Forehead, brow ridge, orbits, eyeballs under their lids, cheekbones; mm."""
+    u = m.unit
     ex, ey, by = ax - m.eye_x / u, (y - m.eye_y) / u, (y - m.brow_y) / u
     z = 1.6 * bump(ax - 27, by + 30, 22, 20) * (1 - 0.4 * m.male)
     z = z + (m.brow_ridge / u) * (bump(ax - 22, by - 3, 20, 7.5) + 0.5 * bump(ax, by - 2, 11, 9))
@@ -43,9 +44,10 @@ def _upper(m: SimpleNamespace, ax: Tensor, y: Tensor, u: Tensor) -> Tensor:
     return z + cheek + 1.8 * m.cheek_raise * bump(ax - 33, ey - 26, 15, 9)
 
 
-def _nose(m: SimpleNamespace, ax: Tensor, ny: Tensor, y: Tensor) -> Tensor:
+def _nose(m: SimpleNamespace, ax: Tensor, y: Tensor) -> Tensor:
     """A ridge that rises and widens to the tip, the ball of the tip, the wings, the drop beneath; mm."""
     u = m.unit
+    ny = (y - m.nose_y) / u
     down = ((y - m.root_y - 3 * u) / (m.nose_y - m.tip_up - m.root_y - 3 * u)).clamp(-0.6, 1.2)
     along = down.clamp(0, 1)
     rise = (
@@ -63,8 +65,9 @@ def _nose(m: SimpleNamespace, ax: Tensor, ny: Tensor, y: Tensor) -> Tensor:
     return z + 3.0 * bump(ax, ny + 1.5, 3.2, 4.0) - 2.5 * bump(ax - 0.52 * m.nose_w / u, ny - 0.3, 3.8, 2.2)
 
 
-def _lower(m: SimpleNamespace, ax: Tensor, y: Tensor, u: Tensor) -> Tensor:
+def _lower(m: SimpleNamespace, ax: Tensor, y: Tensor) -> Tensor:
     """Cheeks, the arch of the teeth, philtrum, two rolls of lip, chin, jowls; mm."""
+    u = m.unit
     ny, my, cy = (y - m.nose_y) / u, (y - m.mouth_y) / u, (y - m.chin_y) / u
     width, up, low, gap = m.mouth_w / u, m.lip_up / u, m.lip_low / u, m.gap / u
     soft = m.fullness.clamp(-1.6, 3)

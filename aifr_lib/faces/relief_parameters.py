@@ -65,10 +65,8 @@ RANGES: dict[str, tuple[float, float]] = (
     | {"tan": (-2.0, 2.0), "gaze_x": (-1.0, 1.0), "gaze_y": (-1.0, 1.0), "parting": (-1.0, 1.0)}
     | {"background_tilt": (-1.0, 1.0)}
 )
-# How much pictures of one person differ, set in these places alone: the standard deviation of yaw, pitch and roll in
-# degrees, and a factor on light, colour balance and camera.
+# How much pictures of one person differ in pose: standard deviations of yaw, pitch and roll in degrees.
 POSE_SD = (12.0, 6.0, 3.0)
-NUISANCE = 1.0
 _MASK = 0xFFFFFFFF
 
 
@@ -101,7 +99,7 @@ class Faces:
 
     age [B] years; gender [B], 0 female … 1 male; weight [B] standard score; the other fields are [B, n] with
     the columns that ``GROUPS`` names. ``identity_seed`` fixes the person's own texture (moles, course of the
-    folds), ``picture_seed`` the picture's (hair strands, camera noise).
+    folds), ``picture_seed`` the picture's (hair strands, drape, background, camera noise, the detector's error).
     Errors: ValueError for a parameter outside ``RANGES`` (named, with its row), a wrong shape or an empty
     batch.
     """
@@ -237,7 +235,7 @@ def _draw(who: Tensor, age: Tensor, when: Tensor) -> dict[str, Tensor]:
         "au12": smile, "au17": 0.6 * mood * (u[:, 7] < 0.4), "au20": 0.5 * mood * (u[:, 7] > 0.7),
         "au25": ((u[:, 8] < 0.45) * (0.25 + 0.75 * u[:, 9]) * (0.35 + 0.65 * smile)),
     }  # fmt: skip
-    lit = torch.stack([NUISANCE * 30 * n[:, 3], 22 + NUISANCE * 14 * n[:, 4], 0.86 + 0.22 * n[:, 5].clamp(-2, 2),
+    lit = torch.stack([30 * n[:, 3], 22 + 14 * n[:, 4], 0.86 + 0.22 * n[:, 5].clamp(-2, 2),
                        0.04 + 0.18 * u[:, 21], 0.13 + 0.22 * u[:, 18], 0.5 * n[:, 6].clamp(-2, 2)], -1)  # fmt: skip
     lit[:, 0].clamp_(-85, 85)
     lit[:, 1].clamp_(-25, 75)
@@ -245,15 +243,15 @@ def _draw(who: Tensor, age: Tensor, when: Tensor) -> dict[str, Tensor]:
     limits = torch.tensor([RANGES[name][1] for name in POSE])
     style = _style(who, age, when, gender)
     # A camera exposes for the face: longer for dark skin, though not by as much as it is darker.
-    exposure = NUISANCE * 0.18 * n[:, 15] + 0.15 * column["skin_tone"].clamp(min=0)
+    exposure = 0.18 * n[:, 15] + 0.15 * column["skin_tone"].clamp(min=0)
     return {
         "age": age, "gender": gender, "weight": weight.clamp(-3, 3), "identity": identity,
         "action_units": torch.stack([units[name] for name in ACTION_UNITS], -1),
         "pose": pose.clamp(-limits, limits),
         "framing": torch.stack([0.014 * n[:, 10], 0.014 * n[:, 11], 0.02 * n[:, 12]], -1),
         "light": lit,
-        "white_balance": NUISANCE * torch.stack([0.15 * n[:, 13], 0.18 * n[:, 14]], -1),
-        "camera": torch.stack([exposure, NUISANCE * 0.12 * n[:, 16], 0.10 + 0.55 * u[:, 19] ** 2,
+        "white_balance": torch.stack([0.15 * n[:, 13], 0.18 * n[:, 14]], -1),
+        "camera": torch.stack([exposure, 0.12 * n[:, 16], 0.10 + 0.55 * u[:, 19] ** 2,
                                0.004 + 0.016 * u[:, 20] ** 2, 98 - 60 * u[:, 22] ** 2], -1),
         "style": torch.stack([style[name] for name in STYLE], -1),
         "scene": torch.cat([u[:, 23:26], 2 * u[:, 26:27] - 1, u[:, 27:33]], -1),

@@ -52,7 +52,7 @@ def valley(distance: Tensor, width: float | Tensor, px: float | Tensor) -> Tenso
 
 
 def lattice(seeds: Tensor, stream: int, channels: int) -> Tensor:
-    """Random values in −1 … 1, float32 [B, channels, GRID, GRID], from each picture's own seed."""
+    """Random values in −1 … 1, float32 [B, channels, GRID, GRID], from each seed."""
     cells = torch.arange(channels * GRID * GRID, device=seeds.device).reshape(channels, GRID, GRID)
     return (hash32(seeds, stream, cells) >> 8).float() / 2**23 - 1
 
