@@ -18,7 +18,6 @@ from aifr_lib.data.relief_plan import (
     pictures_of,
     sitting,
 )
-from aifr_lib.faces.relief import Faces
 from aifr_lib.faces.relief_parameters import ACTION_UNITS, normal, uniform
 
 # Action units that come together and their share of the strongest (FACS' prototypes of the emotions; inferred).
@@ -113,7 +112,7 @@ def edema(subjects: int = 39, days: int = 4, frames: int = 4) -> Plan:
     shared = sitting(numbers[whose], ages, picture - place % frames, (*SURROUNDINGS, "camera", "action_units"))
     calm = {
         "action_units": 0.3 * shared["action_units"],
-        "pose": 0.3 * Faces.sample(numbers[whose], ages, picture).pose,
+        "pose": 0.3 * sitting(numbers[whose], ages, picture, ("pose",))["pose"],
     }
     labels = {
         "day": day.numpy(),

@@ -6,7 +6,17 @@ import numpy as np
 import torch
 
 from aifr_lib.data.images import Images, Templates
-from aifr_lib.data.relief_plan import AGES, MAX_PER_IDENTITY, SURROUNDINGS, Plan, between, checked, people, sitting
+from aifr_lib.data.relief_plan import (
+    AGES,
+    MAX_PER_IDENTITY,
+    SURROUNDINGS,
+    Plan,
+    between,
+    checked,
+    people,
+    pictures_of,
+    sitting,
+)
 from aifr_lib.faces.relief_parameters import normal, uniform
 
 VIDEOS = 0.4  # share of the media that are videos
@@ -33,9 +43,7 @@ def ijb(identities: int = 300, per_identity: int = 4, media: int = 3, frames: in
     template_of = torch.repeat_interleave(torch.arange(len(seeds)), there.sum(1))
     medium = torch.repeat_interleave(torch.arange(len(length)), length)
     template = template_of[medium]
-    whose = template // per_identity
-    pictures = torch.bincount(whose)
-    picture = numbers[whose] * MAX_PER_IDENTITY + torch.arange(len(whose)) - (pictures.cumsum(0) - pictures)[whose]
+    whose, _, picture = pictures_of(numbers, torch.bincount(template // per_identity))
     # The seed of a medium's first picture stands for the medium.
     shot = picture[(length.cumsum(0) - length)[medium]]
 
