@@ -1,4 +1,4 @@
-"""Verification lists of relief faces: balance, folds, matched negatives, no shortcut, errors with numbers."""
+"""Verification lists of relief faces: balance, folds, matched negatives, background, errors with numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def many() -> dict[str, Images]:
 
 @pytest.fixture(scope="module")
 def drawn() -> dict[str, Images]:
-    """24 pixels are enough for shortcuts."""
+    """24 pixels are enough for the colours of corners."""
     plans = {view: relief.split_plan("validation", 100, 6, view=view) for view in relief.VIEWS}
     return {
         view: Images(view, relief.VERSION, draw(plan, slice(None), 24).numpy(), plan.table())
@@ -152,17 +152,9 @@ def accuracy(features: np.ndarray, images: Images, name: str) -> float:
 
 
 @pytest.mark.parametrize("name", relief.PAIR_LISTS)
-def test_there_is_no_shortcut(drawn: dict[str, Images], name: str) -> None:
+def test_the_background_is_no_shortcut(drawn: dict[str, Images], name: str) -> None:
     images = suited(drawn, name)
     pixels = images.pixels.astype(np.float64)
-    mean = pixels.mean((1, 2))
-    blocks = pixels.reshape(len(pixels), 8, 3, 8, 3, 3).mean((2, 4)).reshape(len(pixels), -1)
     corners = np.concatenate([pixels[:, :4, :4].mean((1, 2)), pixels[:, :4, -4:].mean((1, 2))], 1)
-    shortcuts = {
-        "chromaticity": mean / mean.sum(1, keepdims=True),
-        "8×8 pixels": blocks,
-        "background": corners,
-    }
-    for what, features in shortcuts.items():
-        # 600 pairs have a standard error of 2 points; the values lie near 52.
-        assert accuracy(features, images, name) <= 60, what
+    # 600 pairs have a standard error of 2 points; the values lie near 52.
+    assert accuracy(corners, images, name) <= 60

@@ -172,7 +172,7 @@ def test_build_and_the_middle_years_set_the_weight() -> None:
     assert np.corrcoef(old.weight - young.weight, pace)[0, 1] > 0.9
 
 
-def test_turning_the_head_moves_the_nose_more_than_the_ears() -> None:
+def test_turning_left_is_nearly_the_mirror_of_turning_right() -> None:
     faces = calm([30] * 2, yaw=[-25.0, 25.0])
     left, right = render(faces, 96).numpy().astype(float).mean(-1)
     assert np.abs(left - right[:, ::-1]).mean() < np.abs(left - right).mean()
