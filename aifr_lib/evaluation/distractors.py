@@ -13,7 +13,7 @@ from aifr_lib.evaluation.embeddings import BAR_AFTER, normalise
 from aifr_lib.evaluation.features import Features, checked, open_features
 
 BLOCK = 16384  # distractors read at once
-TILE = 512  # probes compared with them at once: 4 MB of similarities, which a cache holds
+TILE = 512  # probes compared with them at once: 32 MB of similarities
 
 
 @dataclass(frozen=True)
@@ -140,17 +140,17 @@ def nearest_distractor(
     nearest = np.empty((len(counts), len(unit)), dtype=np.float32)
     room = np.empty(min(TILE, len(unit)) * BLOCK, dtype=np.float32)
     for values, crowd, stop in _blocks(distractors, name, counts, keep, progress):
-        top = np.full(len(unit), -np.inf, dtype=np.float32)
         for start in range(0, len(unit) if len(crowd) else 0, TILE):
-            probed = rough[start : start + TILE]
+            probed, so_far = rough[start : start + TILE], best[start : start + TILE]
             similarity = room[: len(probed) * len(crowd)].reshape(len(probed), len(crowd))
             np.matmul(probed, crowd.T, out=similarity)
-            similarity.max(axis=1, out=top[start : start + TILE])
-        rivals = np.flatnonzero(top + slack > best)
-        if len(rivals):
-            close = rough[rivals] @ crowd.T >= np.maximum(top, best)[rivals, None] - 2 * slack
-            exact = unit[rivals] @ normalise(values[close.any(axis=0)].astype(np.float64)).T
-            best[rivals] = np.maximum(best[rivals], exact.max(axis=1))
+            top = similarity.max(axis=1)
+            rivals = np.flatnonzero(top + slack > so_far)
+            if len(rivals):
+                least = np.maximum(top, so_far)[rivals, None] - 2 * slack
+                close = (similarity[rivals] >= least.astype(np.float32)).any(axis=0)
+                exact = unit[start + rivals] @ normalise(values[close].astype(np.float64)).T
+                so_far[rivals] = np.maximum(so_far[rivals], exact.max(axis=1))
         nearest[counts == stop] = best
     return nearest
 
@@ -160,7 +160,7 @@ def _blocks(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
     """[≤ BLOCK, D] distractors kept, as they are and as unit vectors float32; where in the list the block ends."""
     with tqdm(total=int(counts[-1]), desc="distractors", unit="face", delay=BAR_AFTER, disable=not progress) as bar:
-        start = 0
+        start, room = 0, np.empty((BLOCK, open_features(distractors).shape[1]), dtype=np.float32)
         for count in counts.tolist():
             while start < count:
                 stop = min(start + BLOCK, count)
@@ -169,13 +169,12 @@ def _blocks(
                 rows = np.arange(start, stop)
                 if keep is not None:
                     values, rows = values[keep[start:stop]], rows[keep[start:stop]]
-                crowd = values.astype(np.float32)
+                crowd = values.astype(np.float32, copy=False)
                 length = np.sqrt(np.einsum("nd,nd->n", crowd, crowd))
                 bad = rows[~(np.isfinite(length) & (length > 0))]
                 if len(bad):
                     raise ValueError(f"{name}: {len(bad)} rows are zero or hold NaN or infinity (rows {listed(bad)})")
-                crowd /= length[:, None]
-                yield values, crowd, stop
+                yield values, np.divide(crowd, length[:, None], out=room[: len(crowd)]), stop
                 bar.update(stop - start)
                 start = stop
 
