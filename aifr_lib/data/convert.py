@@ -75,7 +75,8 @@ def convert(
         raise ValueError(f"{source} holds no files that a list could name: convert it to a folder, then that to a list")
     stored = _open(source, kind, progress)
     if pairs is not None:
-        return _to_bin(stored, read_pairs(pairs), target, jpeg)
+        suffix = Path(stored.labels["name"].iloc[0]).suffix or ".jpg"
+        return _to_bin(stored, read_pairs(pairs, suffix=suffix), target, jpeg)
     if (nobody := stored.labels["identity"].to_numpy() < 0).any():
         where = stored.source.where(int(nobody.argmax()))
         raise BadFile("it has no identity: put it in a sub-folder, or write a labels.csv", *where)

@@ -87,6 +87,17 @@ def test_pairs_become_a_bin_and_a_folder_again(tmp_path):
         run(tmp_path / "set", tmp_path / "set.bin", pairs=tmp_path / "pairs.csv")
 
 
+def test_pairs_txt_names_crops_that_are_png(tmp_path):
+    for number, row in ((1, 0), (2, 1)):
+        for person in ("Ann", "Bob"):
+            file = tmp_path / "crops" / person / f"{person}_{number:04d}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(encoded("RGB", "PNG", faces()[row]))
+    (tmp_path / "pairs.txt").write_text("1\nAnn\t1\t2\nAnn\t1\tBob\t2\n")
+    assert run(tmp_path / "crops", tmp_path / "crops.bin", pairs=tmp_path / "pairs.txt").pictures == 4
+    assert read_bin(tmp_path / "crops.bin")[1].tolist() == [True, False]
+
+
 def test_arrays_of_a_bin_become_png(tmp_path):
     write_bin(tmp_path / "a.bin", [faces()[0], faces()[1]], [True])
     run(tmp_path / "a.bin", tmp_path / "a")
