@@ -104,12 +104,16 @@ def read_mat(path: Path, part: str) -> pd.DataFrame:
         raise BadFile(f"not a table '{part}' with {', '.join(MAT_COLUMNS)} in MATLAB 5 format: {error}", path) from None
     if len({len(column) for column in columns.values()}) != 1:
         raise BadFile("its columns differ in length", path)
+    try:
+        files = [f"{part}_crop/{inside(str(name))}" for name in columns["full_path"]]
+    except BadFile as error:
+        raise BadFile(error.problem, path) from None
     born = np.array(columns["dob"], dtype=np.float64)
     taken = np.array(columns["photo_taken"], dtype=np.int64)
     summer = (np.char.add(taken.astype("U4"), "-07-01")).astype("datetime64[D]").astype(np.int64) + EPOCH
     return pd.DataFrame(
         {
-            "file": [f"{part}_crop/{inside(str(name))}" for name in columns["full_path"]],
+            "file": files,
             "name": [str(name) if isinstance(name, str) else "" for name in columns["name"]],
             "age": np.floor((summer - born) / 365.25),
             "gender": columns["gender"].astype(np.float64),
@@ -165,8 +169,8 @@ def edema(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
 
 
 def _weights(path: Path, fault: OnFault) -> dict[tuple[str, ...], float]:
-    head, *rows = [(number, [field.strip() for field in text.split(",")]) for number, text in lines(path)]
-    if head[1] != ["subject", "day", "phase", "kilograms"]:
+    rows = ((number, [field.strip() for field in text.split(",")]) for number, text in lines(path))
+    if next(rows, (0, []))[1] != ["subject", "day", "phase", "kilograms"]:
         fault(BadFile("the columns subject,day,phase,kilograms were expected", path, "line 1"))
         return {}
     weights = {}
@@ -187,7 +191,7 @@ def listed(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
     """Pictures that a list of MegaFace's test pack names, a path a line; ``noisy``: a second list calls it so."""
     assert entry.listed is not None
     folder, path = root / entry.listed.pictures, root / entry.listed.list
-    names = [inside(text.strip()) for _, text in lines(path)] if path.is_file() else []
+    names = list(parsed(path, lambda text: inside(text.strip()), fault)) if path.is_file() else []
     noise = _noise(root / entry.listed.noisy)
     for name in names:
         if not (folder / name).is_file():
@@ -202,8 +206,7 @@ def listed(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
         }
     )
     labels["identity"] = numbered(labels["subject"])
-    counts = counted(labels) if "people" in entry.counts else {"pictures": len(labels)}
-    return Listing(labels, counts, lambda progress: images_of(entry, root, labels, progress))
+    return Listing(labels, {"pictures": len(labels)}, lambda progress: images_of(entry, root, labels, progress))
 
 
 def _noise(path: Path) -> set[str]:

@@ -164,14 +164,21 @@ def images_of(entry: NamedSet, root: Path, labels: pd.DataFrame, progress: bool)
         return Images(entry.name, version, pixels, labels.drop(columns="path"))  # type: ignore[arg-type]
     if len(labels) > MOST_ALIGNED:
         raise ValueError(
-            f"{root} holds {len(labels):,} photographs that are no 112×112 crops: run 'aifr align {root} CROPS' once "
-            f"and put CROPS in its place, with the lists beside it"
+            f"{root} holds {len(labels):,} photographs that are no 112×112 crops: run 'aifr align {root} --out CROPS' "
+            "once and put CROPS in its place, with the lists beside it"
         )
     return aligned(entry.name, version, labels, progress=progress)[0]
 
 
 def training(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
     """A ``.rec``, or a folder with a sub-folder for each person."""
+    if sets.kind_of(root) == "folder":
+        # To load photographs that are no crops would align them: here they are listed only.
+        labels = sets.scanned(root, "folder").to_pandas()
+        for record in labels["record"][labels["identity"] < 0]:
+            fault(BadFile("it has no identity: put it in a sub-folder", root / record))
+        check_ages(labels, fault)
+        return Listing(labels, counted(labels), lambda progress: sets.load(root, progress=progress))
     images = sets.load(root)
     check_ages(images.labels, fault)
     return Listing(images.labels, counted(images.labels), lambda _: images)

