@@ -20,8 +20,8 @@ from aifr_lib.data.folder import LABELS
 from aifr_lib.data.image_records import UNKNOWN, Labelled
 from aifr_lib.data.lists import Listed, Pair, folds, read_pairs, write_image_list, write_pairs
 from aifr_lib.data.pictures import JPEG, BadPicture, decode, encode_jpeg, size_of
-from aifr_lib.data.sets import kind_of, rec_of, scanned
-from aifr_lib.data.stored import Files, Records, Source
+from aifr_lib.data.sets import kind_of, opened, rec_of
+from aifr_lib.data.stored import Files, Source
 
 MAGICS = ((JPEG, ".jpg"), (b"\x89PNG", ".png"), (b"BM", ".bmp"), (b"P5", ".pgm"), (b"P6", ".pgm"))
 PAIRS = "pairs.csv"
@@ -87,13 +87,10 @@ def convert(
 
 def _open(path: Path, kind: str, progress: bool) -> Stored:
     path = rec_of(path) if kind == "rec" else path
-    table = scanned(path, kind, progress=progress)
-    source: Source
+    table, source = opened(path, kind, progress=progress)
     if kind == "rec":
-        source = Records.of(path, table)
         names = [f"{key:08d}" for key in table.column("key").to_pylist()]
     else:
-        source = Files(path if kind == "folder" else path.parent, table.column("record"))
         names = table.column("record").to_pylist()
     columns = {
         name: table.column(name).to_numpy() for name in ("identity", "age", "gender") if name in table.column_names

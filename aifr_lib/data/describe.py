@@ -14,8 +14,8 @@ from aifr_lib.data import ijb, image_records, index
 from aifr_lib.data.insightface_bin import read_bin
 from aifr_lib.data.lists import Pair, read_pairs
 from aifr_lib.data.megaface import read_features
-from aifr_lib.data.sets import kind_of, rec_of, scanned
-from aifr_lib.data.stored import Files, Records, Source, pixels_of
+from aifr_lib.data.sets import kind_of, opened, rec_of
+from aifr_lib.data.stored import pixels_of
 
 Rows = list[dict[str, Any]]
 
@@ -42,13 +42,10 @@ def describe(path: str | Path, *, first: int = 5, progress: bool = True) -> Desc
 def _pictures(path: Path, first: int, progress: bool) -> tuple[dict[str, Any], Rows]:
     kind = kind_of(path)
     path = rec_of(path) if kind == "rec" else path
-    table = scanned(path, kind, progress=progress)
-    source: Source
+    table, source = opened(path, kind, progress=progress)
     if kind == "rec":
-        source = Records.of(path, table)
         names = [f"record {key}" for key in table.column("key")[:first].to_pylist()]
     else:
-        source = Files(path if kind == "folder" else path.parent, table.column("record"))
         names = table.column("record")[:first].to_pylist()
     identity = table.column("identity").to_numpy()
     people, counts = np.unique(identity[identity >= 0], return_counts=True)

@@ -97,8 +97,7 @@ def load(path: str | Path, *, progress: bool = True) -> Images:
     if kind == "folder":
         return _load_folder(path, progress)
     path = rec_of(path) if kind == "rec" else path
-    table = scanned(path, kind, progress=progress)
-    source = Records.of(path, table) if kind == "rec" else Files(path.parent, table.column("record"))
+    table, source = opened(path, kind, progress=progress)
     return _images(path.stem if path.stem != "train" else path.resolve().parent.name, table, StoredPixels(source))
 
 
@@ -108,6 +107,14 @@ def scanned(path: Path, kind: str, *, progress: bool = True) -> pa.Table:
     return index.cached(
         kind, path, lambda: _with_version(make(path, progress)), None if watched is None else partial(watched, path)
     )
+
+
+def opened(path: Path, kind: str, *, progress: bool = True) -> tuple[pa.Table, Records | Files]:
+    """The table of a ``.rec`` file, list or folder, and where the pictures of its rows lie."""
+    table = scanned(path, kind, progress=progress)
+    if kind == "rec":
+        return table, Records.of(path, table)
+    return table, Files(path if kind == "folder" else path.parent, table.column("record"))
 
 
 def rec_of(path: Path) -> Path:
@@ -136,8 +143,8 @@ SCANS: dict[str, Scan] = {
 
 
 def _load_folder(path: Path, progress: bool) -> Images:
-    table = scanned(path, "folder", progress=progress)
-    pixels = StoredPixels(Files(path, table.column("record")))
+    table, source = opened(path, "folder", progress=progress)
+    pixels = StoredPixels(source)
     if pixels.size != (SIDE, SIDE):
         return load_folder(path, progress=progress)[0]
     identity = table.column("identity").to_numpy()
