@@ -14,7 +14,7 @@ import scipy.io
 
 from aifr_lib.data import fgnet, ijb, orl
 from aifr_lib.data.faults import BadFile
-from aifr_lib.data.folder import UNKNOWN
+from aifr_lib.data.folder import UNKNOWN, numbered
 from aifr_lib.data.images import Images, Templates
 from aifr_lib.data.lines import OnFault, parsed, whole
 from aifr_lib.data.lines import numbered as lines
@@ -27,7 +27,6 @@ from aifr_lib.data.listings import (
     images_of,
     key,
     named_pictures,
-    numbered,
 )
 from aifr_lib.data.lists import inside
 from aifr_lib.data.named_table import NamedSet

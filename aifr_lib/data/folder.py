@@ -70,6 +70,14 @@ def read_each(
             yield row, picture
 
 
+def numbered(subjects: pd.Series) -> np.ndarray:
+    """int64: the subjects' numbers, or their places in sorted order; −1 for the empty name."""
+    if len(subjects) and subjects.str.fullmatch(r"-?[0-9]{1,18}").all():
+        return subjects.to_numpy(dtype=np.int64)
+    names = sorted(set(subjects) - {""})
+    return subjects.map({name: place for place, name in enumerate(names)} | {"": UNKNOWN}).to_numpy(dtype=np.int64)
+
+
 def _from_csv(folder: Path) -> pd.DataFrame:
     path = folder / LABELS
     table = pd.read_csv(path, dtype={"file": str, "identity": str}, keep_default_na=False, na_values={"age": [""]})
@@ -103,13 +111,13 @@ def _from_tree(folder: Path) -> pd.DataFrame:
 
 
 def _table(folder: Path, files: list[str], owners: list[str], age: np.ndarray) -> pd.DataFrame:
-    if all(owner.lstrip("-").isdigit() for owner in owners):
-        identity = np.array(owners, dtype=np.int64)
-    else:
-        # The empty name sorts first; it stands for "no identity".
-        number = {name: place for place, name in enumerate(sorted({"", *owners}), start=-1)}
-        identity = np.array([number[owner] for owner in owners], dtype=np.int64)
     paths = [str(folder / file) for file in files]
     return pd.DataFrame(
-        {"record": files, "identity": identity, "age": age, "subject": owners, "path": paths},
+        {
+            "record": files,
+            "identity": numbered(pd.Series(owners, dtype=str)),
+            "age": age,
+            "subject": owners,
+            "path": paths,
+        },
     )

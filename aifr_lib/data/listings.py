@@ -21,7 +21,7 @@ import pyarrow as pa
 from aifr_lib.data import sets
 from aifr_lib.data.aligned import aligned, labels_digest
 from aifr_lib.data.faults import BadFile
-from aifr_lib.data.folder import SUFFIXES, UNKNOWN
+from aifr_lib.data.folder import SUFFIXES, UNKNOWN, numbered
 from aifr_lib.data.images import Images, Pairs, Templates
 from aifr_lib.data.insightface_bin import load_bin
 from aifr_lib.data.lines import OnFault
@@ -125,14 +125,6 @@ def named_pictures(entry: NamedSet, root: Path, fault: OnFault) -> pd.DataFrame:
     labels = found.assign(identity=numbered(subject), subject=subject, age=age, gender=gender)
     check_ages(labels, fault)
     return labels.sort_values("record", ignore_index=True)
-
-
-def numbered(subjects: pd.Series) -> np.ndarray:
-    """int64: the subjects' numbers, or their places in sorted order; −1 for the empty name."""
-    if len(subjects) and subjects.str.fullmatch(r"[0-9]{1,18}").all():
-        return subjects.to_numpy(dtype=np.int64)
-    names = sorted(set(subjects) - {""})
-    return subjects.map({name: place for place, name in enumerate(names)} | {"": UNKNOWN}).to_numpy(dtype=np.int64)
 
 
 def check_ages(labels: pd.DataFrame, fault: OnFault) -> None:

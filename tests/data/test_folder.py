@@ -54,6 +54,8 @@ def test_names_become_numbers_in_sorted_order(tree):
     (tree / "labels.csv").write_text("file,identity\nada/1.png,zoe\nada/2.BMP,ann\nbob/old.JPG,\n")
     table = folder.list_pictures(tree)
     assert list(table["identity"]) == [1, 0, folder.UNKNOWN]
+    (tree / "labels.csv").write_text("file,identity\nada/1.png,²\nada/2.BMP,1\n", encoding="utf-8")
+    assert list(folder.list_pictures(tree)["identity"]) == [1, 0]
 
 
 @pytest.mark.parametrize(
