@@ -14,7 +14,7 @@ book: $(STAMP)   ## set up, run the opening notebook, render the others from com
 	$(BIN)/python book/build.py
 
 test: $(STAMP)   ## the whole suite, the built book in a browser included
-	$(BIN)/python -m pytest tests -n 2 --dist loadgroup
+	$(BIN)/python -m pytest tests -n 2 --dist loadfile
 
 smoke: $(STAMP)  ## every notebook from scratch at smoke size
 	$(BIN)/aifr reproduce --preset smoke --fresh

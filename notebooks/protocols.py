@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Five ways to ask how good a network is
 #
-# The four papers of this book print numbers between 60 and 99.8 %, and most of them cannot be compared with one
-# another, for they answer different questions. This page takes *one* network through all five protocols behind
-# those numbers. Nothing is trained for it, except the small regression of the last protocol.
+# The four papers of this book print percentages, and most of them cannot be compared with one another, for they answer
+# different questions. This page takes *one* network through all five protocols behind those numbers. Nothing is
+# trained for it, except the small regression of the last protocol.
 #
 # | | the question | what is compared | in the papers |
 # |---|---|---|---|
@@ -175,7 +175,6 @@ if any("_fold" in key for run in runs.values() for key in run.scores):
 
 # %% [markdown]
 # ## What it means
-#
 
 # %% tags=["hide-input"]
 overall = [row for row in artefact.rows if row.measured and row.keys["gap"] == "all"]
@@ -193,13 +192,13 @@ def told(data, protocol, metric, which=None, digits=0):
 
 data = next((name for name in ("fgnet", "orl") if name in runs), "orl")
 sizes = sorted(row.keys["distractors"] for row in overall if row.keys["data"] == data and "distractors" in row.keys)
-least, most = (sizes[0], sizes[-1]) if sizes else (None, None)
+least, most = (sizes[0], sizes[-1]) if sizes else (0, 0)
 sentences = [
     f"**One network, one set of photographs ({data}), five numbers.** Accuracy {told(data, 'P1', 'accuracy')}, "
     f"accepted at 1 % false accepts {told(data, 'P1', 'TAR@FAR=1e-2')}, rank-1 {told(data, 'P2', 'rank-1')}, "
-    f"rank-10 {told(data, 'P2', 'rank-10')}, rank-1 among {most} strangers "
+    f"rank-10 {told(data, 'P2', 'rank-10')}, rank-1 among {most:,} strangers "
     f"{told(data, 'P3', 'rank-1', most)}. None of them is *the* accuracy of the network.",
-    f"**A crowd costs.** From {least} strangers to {most}, rank-1 goes from "
+    f"**A crowd costs.** From {least:,} strangers to {most:,}, rank-1 goes from "
     f"{told(data, 'P3', 'rank-1', least)} to {told(data, 'P3', 'rank-1', most)}.",
     f"**Pictures add up.** With one picture of each template of `relief-ijb`, P4 accepts "
     f"{told('relief-ijb', 'P4', 'TAR@FAR=1e-1', 'one')} of the genuine pairs at 10 % false accepts; with all of them, "

@@ -31,7 +31,7 @@ widgets = True  # False on a page without a kernel
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import HTML
+from IPython.display import HTML, Markdown, display
 
 from aifr_lib.config import load_preset
 from aifr_lib.data import relief
@@ -178,13 +178,14 @@ plt.show()
 # %% tags=["hide-input"]
 best = max((row for row in shortcuts.rows if row.measured), key=lambda row: row.measured.mean, default=None)
 if best is None:
-    print("Not run yet at this size.")
+    display(Markdown("*Not run yet at this size.*"))
 else:
     held = "so none passes" if best.measured.mean <= relief_shortcuts.LIMIT else "which passes"
-    print(
-        f"The best shortcut, {best.keys['shortcut']} on {best.keys['set']}, is right in {best.measured.mean:.1f} % of "
-        f"pairs, {held} the limit of {relief_shortcuts.LIMIT:.0f} %. Chance is {relief_shortcuts.CHANCE:.0f} %."
+    sentence = (
+        f"The best shortcut, {best.keys['shortcut']} on `{best.keys['set']}`, is right in {best.measured.mean:.1f} % "
+        f"of pairs, {held} the limit of {relief_shortcuts.LIMIT:.0f} %. Chance is {relief_shortcuts.CHANCE:.0f} %."
     )
+    display(Markdown(sentence))
 HTML(pages.artefact_table(shortcuts) + pages.stamp(shortcuts))
 
 # %% [markdown]
@@ -234,7 +235,7 @@ for row in judged.rows:
     place = (row.keys["judge"], row.keys["over"], row.metric)
     if place in WANTED or row.metric == "AUC" or place[1:] in {("all", "mae"), ("all", "pictures")}:
         found = row.measured
-        text = "" if found is None else f"{found.mean:.3g}"
+        text = "" if found is None else f"{found.mean:,.0f}" if row.metric == "pictures" else f"{found.mean:.3g}"
         interval = f" [{found.ci95[0]:.3g}, {found.ci95[1]:.3g}]" if found and found.ci95 else ""
         columns.setdefault(row.keys["data"], {})[place] = text + interval
 table = pd.DataFrame(columns).fillna("–")
@@ -332,5 +333,6 @@ cut = np.unique(np.concatenate([mine, others]))
 print(f"{100 * max(((mine <= c).mean() + (others > c).mean()) / 2 for c in cut):.0f} % at the best threshold")
 
 # %% [markdown]
-# **3.** The detector was asked for 99 % of faces. Which would it miss first: the old, the turned or the dark pictures?
-# *Predict, then look with `aifr faces --identities 40 --per-identity 6 --size 224 --out faces/` and `aifr align`.*
+# **3.** The detector was asked for nearly all faces. Which would it miss first: the old, the turned or the dark
+# pictures? *Predict, then look with `aifr faces --identities 40 --per-identity 6 --size 224 --out faces/` and
+# `aifr align`.*

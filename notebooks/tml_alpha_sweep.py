@@ -54,9 +54,9 @@ Markdown(
 #
 # $$
 # \begin{aligned}
-# O_f &\to O_\varepsilon = L_1(O_f) \to O_{N_c} && \text{the usual branch} \\
-# O_f &\to T_S = \mathrm{Encoder}(O_f) \to T_\varepsilon = \tfrac{1}{S_f}\textstyle\sum_{i=1}^{S_f} T_i
-#      \to T_{N_c} = L_2(T_\varepsilon) && \text{the new one}
+# \text{usual: } O_f &\to O_\varepsilon = L_1(O_f) \to O_{N_c} \\
+# \text{new: } O_f &\to T_S = \mathrm{Encoder}(O_f) \to T_\varepsilon = \tfrac{1}{S_f}\textstyle\sum_{i=1}^{S_f} T_i
+#      \to T_{N_c} = L_2(T_\varepsilon)
 # \end{aligned}
 # $$
 #
@@ -114,6 +114,8 @@ if tuning.runs:
     display(
         Markdown(f"Taken: {', '.join(f'{lr:g} at α = {alpha:g}' for alpha, lr in settings.alpha_sweep.lr.items())}.")
     )
+elif settings.alpha_sweep.lrs:
+    display(Markdown(f"*No runs of this experiment at {preset} size are stored yet.*"))
 else:
     display(Markdown(f"*At {preset} size one rate, {train.lr:g}, serves all α.*"))
 

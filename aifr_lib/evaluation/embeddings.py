@@ -41,15 +41,10 @@ def embed(
         output is not [B, D] or holds NaN or infinity.
     Source: sum over the mirrored picture: 10-fold protocol of insightface ``verification.py``.
     """
-    pixels = pictures.pixels if isinstance(pictures, Images) else pictures
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
-        raise TypeError(f"pictures must be uint8 [N, H, W, 3], got {pixels.dtype} {tuple(pixels.shape)}")
-    if not len(pixels):
-        raise ValueError("no pictures to embed")
+    pixels, names = opened(pictures)
     if batch_size < 1:
         raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
-    names = pictures.labels["record"].to_numpy() if isinstance(pictures, Images) else np.arange(len(pixels))
-    where = _place(model, device)
+    where = place(model, device)
     share, others = _shares(len(pixels), batch_size)
     out: Tensor | None = None
     with torch.inference_mode(), evaluating(model):
@@ -80,6 +75,19 @@ def embed(
     if len(bad):
         raise ValueError(f"the model gave NaN or infinity for {len(bad)} of {len(names)} records: {listed(names[bad])}")
     return embeddings
+
+
+def opened(pictures: Images | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels uint8 [N, H, W, 3] and the names of their records (of an array: the rows) [N].
+
+    Errors: TypeError for pixels of another type or shape; ValueError for no pictures.
+    """
+    pixels = pictures.pixels if isinstance(pictures, Images) else pictures
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
+        raise TypeError(f"pictures must be uint8 [N, H, W, 3], got {pixels.dtype} {tuple(pixels.shape)}")
+    if not len(pixels):
+        raise ValueError("no pictures, of which at least one is needed")
+    return pixels, pictures.labels["record"].to_numpy() if isinstance(pictures, Images) else np.arange(len(pixels))
 
 
 def normalise(embeddings: np.ndarray) -> np.ndarray:
@@ -122,7 +130,8 @@ def _gathered(own: Tensor | None, counts: list[int]) -> Tensor:
     return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
 
 
-def _place(model: nn.Module | Callable, device: torch.device | str | None) -> torch.device:
+def place(model: nn.Module | Callable, device: torch.device | str | None) -> torch.device:
+    """Where ``model`` runs: a module is moved to ``device``, or left where its parameters lie."""
     if not isinstance(model, nn.Module):
         return torch.device(device or "cpu")
     if device is not None:

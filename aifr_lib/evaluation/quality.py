@@ -13,7 +13,7 @@ from tqdm import tqdm
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import to_input
 from aifr_lib.evaluation.checks import listed
-from aifr_lib.evaluation.embeddings import BAR_AFTER, evaluating
+from aifr_lib.evaluation.embeddings import BAR_AFTER, evaluating, opened, place
 
 PASSES = 100
 SLOPE, CENTRE = 130.0, 0.88  # of the rescaled score
@@ -78,18 +78,12 @@ def ser_fiq(
     rate = _rate(model)
     if passes < 2 or batch_size < 1:
         raise ValueError(f"passes {passes}, batch_size {batch_size}: at least 2 passes and a batch of 1 are needed")
-    pixels = pictures.pixels if isinstance(pictures, Images) else pictures
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
-        raise TypeError(f"pictures must be uint8 [N, H, W, 3], got {pixels.dtype} {tuple(pixels.shape)}")
-    if not len(pixels):
-        raise ValueError("no pictures to judge")
+    pixels, names = opened(pictures)
     wanted = tuple(getattr(model, "input_hw", pixels.shape[1:3]))
     if pixels.shape[1:3] != wanted:
         raise ValueError(f"the network takes {wanted} pixels, the pictures have {pixels.shape[1:3]}: resize them")
-    names = pictures.labels["record"].to_numpy() if isinstance(pictures, Images) else np.arange(len(pixels))
     head = cast(Headed, model)
-    where = torch.device(device) if device is not None else next(model.parameters()).device
-    model.to(where)
+    where = place(model, device)
     distances = np.empty(len(pixels))
     masks: Tensor | None = None
     with torch.inference_mode(), evaluating(model):

@@ -24,13 +24,13 @@ Runs = Mapping[str, Run]
 
 def protocol_figure(artefact: Artefact, runs: Runs) -> Figure:
     """Six panels: P1 ROC, P2 CMC, P3 against the crowd, P4 ROC, P5 predicted against true, and by age gap."""
-    figure, axes = plt.subplots(2, 3, figsize=(13, 7.6), layout="constrained")
+    figure, axes = plt.subplots(3, 2, figsize=(8.5, 10.5), layout="constrained")
     roc_panel(axes[0, 0], artefact, runs)
     cmc_panel(axes[0, 1], runs)
-    crowd_panel(axes[0, 2], artefact)
-    template_panel(axes[1, 0], artefact, runs)
-    change_panel(axes[1, 1], runs)
-    gap_panel(axes[1, 2], artefact)
+    crowd_panel(axes[1, 0], artefact)
+    template_panel(axes[1, 1], artefact, runs)
+    change_panel(axes[2, 0], runs)
+    gap_panel(axes[2, 1], artefact)
     for axis in axes.ravel():
         if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize=8.5)

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from aifr_lib.config import choose
+from aifr_lib.models.onnx_network import INSTALL, session
 
 Judge = Callable[[np.ndarray], np.ndarray]
 
@@ -26,7 +26,6 @@ SFACE_SHA256 = "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee
 AGE_FILE = "age-v1.onnx"
 AGE_SHA256 = "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c"
 PIXELS_SIDE = 64
-INSTALL = "pip install 'aifr_lib[real]'"
 
 
 def sface() -> Judge:
@@ -136,7 +135,7 @@ def _content(what: str, path: Path, sha256: str) -> bytes:
 
 @cache
 def _age_session() -> Any:
-    return _session("the age judge", _content("the age judge", age_file(), AGE_SHA256))
+    return session(_content("the age judge", age_file(), AGE_SHA256), "the age judge")
 
 
 @cache
@@ -153,20 +152,7 @@ def _sface_session() -> Any:
     model.graph.input.append(data)
     for node in (model.graph.input[0], model.graph.output[0]):
         node.type.tensor_type.shape.dim[0].dim_param = "batch"
-    return _session("SFace", model.SerializeToString())
-
-
-def _session(what: str, model: bytes) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ImportError(f"{what} needs {error.name}: {INSTALL}") from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    # Threads that spin while they wait starve whatever else the machine is doing.
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return session(model.SerializeToString(), "SFace")
 
 
 def _check(pixels: np.ndarray) -> None:

@@ -29,16 +29,9 @@ class OnnxNetwork(nn.Module):
     def __init__(self, path: str | Path, output: str | None = None) -> None:
         super().__init__()
         try:
-            import onnxruntime
-        except ImportError as error:
-            raise ImportError(f"running {path} needs onnxruntime: {INSTALL}") from error
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        # Threads that spin while they wait starve whatever else the machine is doing.
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self.session = session(str(path), str(path))
+        except ImportError:
+            raise
         except Exception as error:  # onnxruntime's own errors share no base class
             raise WeightsError(f"{path} is no ONNX file that runs: {' '.join(str(error).split())[:200]}") from error
         self.path = path
@@ -90,6 +83,23 @@ class OnnxNetwork(nn.Module):
             asked = f"and no '{wanted}'" if wanted else "of which one is the embedding"
             raise WeightsError(f"{self.path} has the outputs {', '.join(names)} {asked}: say output: NAME in its card")
         return chosen
+
+
+def session(model: str | bytes, what: str) -> Any:
+    """onnxruntime's session on the CPU for a file, or for its content.
+
+    Errors: ImportError, with the command, saying that ``what`` needs it; onnxruntime's own for a damaged model.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError(f"{what} needs {error.name}: {INSTALL}") from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # Threads that spin while they wait starve whatever else the machine is doing.
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _whole(length: Any) -> bool:

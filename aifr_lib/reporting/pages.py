@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import compress
 
 from aifr_lib.reporting.artefacts import INTERVALS, METRICS, Artefact, Row
 from aifr_lib.reporting.claims import Verdict
@@ -48,16 +49,21 @@ def claim_box(verdict: Verdict) -> str:
 
 
 def artefact_table(artefact: Artefact) -> str:
-    """Every row: keys, our mean with its 95 % interval and number of seeds, the paper's number and source."""
+    """Every row: keys, our mean with its 95 % interval and number of seeds, the paper's number and source.
+
+    A column that no row fills is left out.
+    """
     rows = artefact.rows
     names = list(dict.fromkeys(name for row in rows for name in row.keys))
     head = [*names, "measure", "ours [95 % interval]", "seeds", "the paper, on its own data"]
-    body = "".join(_tr("td", [*(_cell(row.keys.get(name)) for name in names), *_values(row)]) for row in rows)
+    lines = [[*(_cell(row.keys.get(name)) for name in names), *_values(row)] for row in rows]
+    filled = [not lines or any(line[at] for line in lines) for at in range(len(head))]
+    body = "".join(_tr("td", list(compress(line, filled))) for line in lines)
     kinds = dict.fromkeys(row.measured.interval for row in rows if row.measured and row.measured.interval)
     note = f"Intervals: {'; '.join(INTERVALS[kind] for kind in kinds)}." if kinds else ""
     return (
         '<div class="aifr-table" style="overflow-x:auto"><table>'
-        f"<thead>{_tr('th', head)}</thead><tbody>{body}</tbody></table>"
+        f"<thead>{_tr('th', list(compress(head, filled)))}</thead><tbody>{body}</tbody></table>"
         f'<p style="{_SMALL}">{escape(note)}</p></div>'
     )
 

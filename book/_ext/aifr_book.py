@@ -2,8 +2,7 @@
 
 ``{artefact} ID`` shows a table or figure, ``{paper-contents} TML`` lists those of a paper, ``{scoreboard}``
 has all claims, ``{run-ledger}`` the runs behind them and their minutes, ``{data-cards} training`` the cards of a
-family of data sets. What has no result yet is said in a
-sentence, beside the numbers that the paper prints.
+family of data sets. What has no result yet is said in a sentence, beside the numbers that the paper prints.
 """
 
 from __future__ import annotations
@@ -96,11 +95,11 @@ class RunLedgerDirective(SphinxDirective):
 
         items = queue.ledger(EXPERIMENTS, load_preset(PRESET), RunStore(figures(self.env)))
         rows = [ledger_row(id, [item for item in items if id in item.ids]) for id in EXPERIMENTS]
-        known = sum(item.minutes for item in items if item.minutes is not None)
+        known = [item.minutes for item in items if item.minutes is not None]
         stored = sum(item.stored for item in items)
-        total = f"{stored} of {len(items)} runs are stored; all of them take about {known / 60:.1f} hours on two cores."
-        if unknown := sum(item.minutes is None for item in items):
-            total += f" Of {unknown} the time is not known yet."
+        total = f"{stored} of {len(items)} runs are stored."
+        if known:
+            total += f" The {len(known)} whose time is known take about {sum(known) / 60:.1f} hours, as measured."
         return [
             table(("Table or figure", "Runs", "Stored", "Minutes a run"), rows),
             nodes.paragraph("", total + " Tables and figures share runs."),

@@ -19,7 +19,7 @@ SITE = ROOT / "_build" / "html"
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 800}
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("book")]
+pytestmark = pytest.mark.browser
 
 
 def toc_pages() -> list[str]:
@@ -32,7 +32,7 @@ PAGES = toc_pages()
 
 @pytest.fixture(scope="session")
 def address():
-    """The book, built if anything changed, behind a local server."""
+    """The book, built if anything changed, behind a local server; once, where a file goes to one process (loadfile)."""
     command = [sys.executable, "book/build.py"]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr

@@ -1,3 +1,4 @@
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -122,6 +123,19 @@ def test_table_sets_ours_beside_the_papers_and_escapes():
     ):
         assert part in table
     assert html.count("<tr>") == 3
+
+
+def test_a_column_that_no_row_fills_is_left_out():
+    alone = Row(keys={"set": "relief-lfw"}, metric="accuracy", measured=Measured(mean=91.2, ci95=None))
+    beside = Row(keys={"set": "relief-agedb"}, metric="accuracy", paper=99.38, paper_source="Table I")
+    assert re.findall("<th>(.*?)</th>", pages.artefact_table(artefact([alone]))) == [
+        "set",
+        "measure",
+        "ours [95 % interval]",
+    ]
+    html = pages.artefact_table(artefact([alone, beside]))
+    assert "the paper, on its own data" in html and "<th>seeds</th>" not in html
+    assert html.count("<td>") == 2 * html.count("<th>") == 8
 
 
 def test_empty_table_is_still_a_table():
