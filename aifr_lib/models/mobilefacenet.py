@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from aifr_lib.models.blocks import cells, channels, initialise
+from aifr_lib.models.blocks import PReLU, cells, channels, initialise
 
 
 def conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
@@ -12,7 +12,7 @@ def conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
-        nn.PReLU(outputs),
+        PReLU(outputs),
     )
 
 

@@ -4,7 +4,7 @@ from torch import nn
 
 from aifr_lib import models
 from aifr_lib.config import ConfigError
-from aifr_lib.models.blocks import channels
+from aifr_lib.models.blocks import PReLU, channels
 from aifr_lib.models.mobilefacenet import MobileFaceNet
 
 
@@ -130,6 +130,38 @@ def test_the_dropout_of_iresnet_is_idle_in_evaluation():
     assert not torch.equal(model.embed(features), model.embed(features))
     model.eval()
     assert torch.equal(model.embed(features), model.embed(features))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_quick_prelu_is_torchs(dtype, layout):
+    """Values, and both gradients, zeros among the inputs; the weight stays in single precision under autocast."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(3, 5, 4, 6, generator=generator).to(dtype).to(memory_format=layout)
+    x[0, :, :2] = 0
+    grad = torch.randn(3, 5, 4, 6, generator=generator).to(dtype).to(memory_format=layout)
+    ours, reference = PReLU(5).to(dtype), nn.PReLU(5).to(dtype)
+    found = []
+    for layer in (ours, reference):
+        layer.weight.data = torch.tensor([-0.3, 0.0, 0.25, 1.0, 2.0], dtype=dtype)
+        own = x.clone().requires_grad_()
+        out = layer(own)
+        out.backward(grad)
+        found.append((out.detach(), own.grad, layer.weight.grad))
+    (out, of_x, of_weight), (wanted, wanted_x, wanted_weight) = found
+    torch.testing.assert_close(out, wanted, rtol=0, atol=0)
+    torch.testing.assert_close(of_x, wanted_x)
+    torch.testing.assert_close(of_weight, wanted_weight, rtol=1e-2 if dtype == torch.bfloat16 else 1e-5, atol=1e-4)
+    assert of_x.is_contiguous(memory_format=layout)
+
+
+def test_the_quick_prelu_keeps_names_and_follows_autocast():
+    layer = PReLU(4)
+    assert list(layer.state_dict()) == list(nn.PReLU(4).state_dict())
+    x = torch.randn(2, 4, 3, requires_grad=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        layer(x.bfloat16()).float().sum().backward()
+    assert layer.weight.grad.dtype == torch.float32 and x.grad.dtype == torch.float32
 
 
 @pytest.mark.parametrize("input_hw", [(112, 100), (0, 112), (-16, 16), (8, 8)])
