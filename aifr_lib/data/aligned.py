@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from aifr_lib.config import atomic_write, cache_dir
-from aifr_lib.data.folder import UNKNOWN, list_pictures, read_each
-from aifr_lib.data.images import COLUMNS, Images
+from aifr_lib.data.faults import BadFile
+from aifr_lib.data.folder import NOBODY, list_pictures, read_each
+from aifr_lib.data.images import COLUMNS, UNKNOWN, Images
 from aifr_lib.faces import align
 
 LOG = logging.getLogger(__name__)
@@ -56,8 +57,7 @@ def load_folder(folder: str | Path, *, skip_bad: bool = False, progress: bool = 
     """
     table = list_pictures(folder)
     if (nobody := table["identity"] == UNKNOWN).any():
-        record = table["record"][nobody].iloc[0]
-        raise ValueError(f"{folder}: {record} has no identity; put it in a sub-folder or write a labels.csv")
+        raise BadFile(NOBODY, table["path"][nobody].iloc[0])
     name = Path(folder).resolve().name
     version = labels_digest(table)
     whole = (align.SIDE, align.SIDE, 3)

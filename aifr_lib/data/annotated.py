@@ -14,18 +14,16 @@ import scipy.io
 
 from aifr_lib.data import fgnet, ijb, orl
 from aifr_lib.data.faults import BadFile
-from aifr_lib.data.folder import UNKNOWN, numbered
-from aifr_lib.data.images import Images, Templates
+from aifr_lib.data.folder import key, numbered
+from aifr_lib.data.images import OLDEST, UNKNOWN, Images, Templates
 from aifr_lib.data.lines import OnFault, parsed, whole
 from aifr_lib.data.lines import numbered as lines
 from aifr_lib.data.listings import (
-    OLDEST,
     Listing,
     below,
     check_ages,
     counted,
     images_of,
-    key,
     named_pictures,
 )
 from aifr_lib.data.lists import inside

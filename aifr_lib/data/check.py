@@ -11,11 +11,13 @@ from tqdm import tqdm
 
 from aifr_lib.data import ijb, image_records, recordio
 from aifr_lib.data.faults import BadFile
-from aifr_lib.data.folder import LABELS, SUFFIXES, list_pictures
+from aifr_lib.data.folder import LABELS, SUFFIXES, key, list_pictures
 from aifr_lib.data.insightface_bin import read_bin
 from aifr_lib.data.lines import parsed
-from aifr_lib.data.lists import missing_files, read_image_list, read_pairs
+from aifr_lib.data.listings import below
+from aifr_lib.data.lists import read_image_list
 from aifr_lib.data.megaface import read_features
+from aifr_lib.data.pairs import read_pairs
 from aifr_lib.data.pictures import BadPicture
 from aifr_lib.data.recordio import RecordFile
 from aifr_lib.data.sets import kind_of, rec_of
@@ -226,8 +228,12 @@ def _pairs(path: Path, pictures: str | Path | None) -> Faults:
             yield BadFile(f"the same pictures as pair {seen[a, b]}: {a}, {b}", path, f"pair {number}")
         seen.setdefault((a, b), number)
     if pictures is not None:
-        for record in missing_files(Path(pictures), sorted({name for pair in pairs for name in (pair.a, pair.b)})):
-            yield BadFile("no such picture", Path(pictures) / record)
+        links: list[BadFile] = []
+        there = {key(record) for record in below(Path(pictures), links.append)}
+        yield from links
+        for record in dict.fromkeys(name for pair in pairs for name in (pair.a, pair.b)):
+            if key(record) not in there:
+                yield BadFile("no such picture, with any ending", Path(pictures) / record)
 
 
 def _features(path: Path, progress: bool) -> Faults:

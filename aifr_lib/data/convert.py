@@ -16,9 +16,11 @@ from tqdm import tqdm
 from aifr_lib.config import atomic_write
 from aifr_lib.data import image_records, insightface_bin
 from aifr_lib.data.faults import BadFile
-from aifr_lib.data.folder import LABELS
-from aifr_lib.data.image_records import UNKNOWN, Labelled
-from aifr_lib.data.lists import Listed, Pair, folds, read_pairs, write_image_list, write_pairs
+from aifr_lib.data.folder import LABELS, NOBODY
+from aifr_lib.data.image_records import Labelled
+from aifr_lib.data.images import UNKNOWN
+from aifr_lib.data.lists import Listed, write_image_list
+from aifr_lib.data.pairs import Pair, folds, read_pairs, rows_of, write_pairs
 from aifr_lib.data.pictures import JPEG, BadPicture, decode, encode_jpeg, size_of
 from aifr_lib.data.sets import kind_of, opened, rec_of
 from aifr_lib.data.stored import Files, Source
@@ -75,11 +77,10 @@ def convert(
         raise ValueError(f"{source} holds no files that a list could name: convert it to a folder, then that to a list")
     stored = _open(source, kind, progress)
     if pairs is not None:
-        suffix = Path(stored.labels["name"].iloc[0]).suffix or ".jpg"
-        return _to_bin(stored, read_pairs(pairs, suffix=suffix), target, jpeg)
+        return _to_bin(stored, read_pairs(pairs), target, jpeg)
     if (nobody := stored.labels["identity"].to_numpy() < 0).any():
         where = stored.source.where(int(nobody.argmax()))
-        raise BadFile("it has no identity: put it in a sub-folder, or write a labels.csv", *where)
+        raise BadFile(NOBODY, *where)
     if wanted == "list":
         return _to_list(stored, source, target)
     return _to_rec(stored, target, jpeg, progress) if wanted == "rec" else _to_folder(stored, target, progress)
@@ -173,13 +174,10 @@ def _to_list(stored: Stored, source: Path, target: Path) -> Converted:
 
 
 def _to_bin(stored: Stored, pairs: list[Pair], target: Path, jpeg: int | None) -> Converted:
-    row_of = {name: row for row, name in enumerate(stored.labels["name"])}
-    absent = sorted({name for pair in pairs for name in (pair.a, pair.b)} - row_of.keys())
-    if absent:
-        raise BadFile(f"{len(absent)} pictures of the pairs are not there: {', '.join(absent[:5])}", target)
     # A .bin has contiguous folds: the pairs go in by fold, and stay in their order within each.
     ordered = sorted(pairs, key=lambda pair: pair.fold)
-    pictures = [_encoded(stored.source, row_of[name], jpeg) for pair in ordered for name in (pair.a, pair.b)]
+    rows = rows_of(stored.labels["name"], [name for pair in ordered for name in (pair.a, pair.b)], str(target))
+    pictures = [_encoded(stored.source, row, jpeg) for row in rows]
     insightface_bin.write_bin(target, pictures, [pair.same for pair in ordered])
     return Converted(target, len(pictures))
 

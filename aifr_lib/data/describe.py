@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from aifr_lib.data import ijb, image_records, index
 from aifr_lib.data.insightface_bin import read_bin
-from aifr_lib.data.lists import Pair, read_pairs
 from aifr_lib.data.megaface import read_features
+from aifr_lib.data.pairs import Pair, read_pairs
 from aifr_lib.data.sets import kind_of, opened, rec_of
 from aifr_lib.data.stored import pixels_of
 

@@ -14,19 +14,21 @@ from __future__ import annotations
 
 import logging
 import os
+import unicodedata
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from aifr_lib.data.images import OLDEST, UNKNOWN
 from aifr_lib.data.pictures import BadPicture, read_picture
 
 LOG = logging.getLogger(__name__)
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".pgm", ".bmp"})
 LABELS = "labels.csv"
-UNKNOWN = -1
+NOBODY = f"it has no identity: put it in a sub-folder, or write a {LABELS}"
 
 
 def list_pictures(folder: str | Path) -> pd.DataFrame:
@@ -70,6 +72,12 @@ def read_each(
             yield row, picture
 
 
+def key(path: str) -> str:
+    """A path without the ending of a picture, in composed Unicode (NFC): ``a.JPG`` and ``a.png`` are one picture."""
+    pure = PurePosixPath(unicodedata.normalize("NFC", path))
+    return str(pure.with_suffix("")) if pure.suffix.lower() in SUFFIXES else str(pure)
+
+
 def numbered(subjects: pd.Series) -> np.ndarray:
     """int64: the subjects' numbers, or their places in sorted order; −1 for the empty name."""
     if len(subjects) and subjects.str.fullmatch(r"-?[0-9]{1,18}").all():
@@ -90,9 +98,9 @@ def _from_csv(folder: Path) -> pd.DataFrame:
         if not inside or not (folder / file).is_file():
             raise FileNotFoundError(f"{path} line {number}: no file {file} in {folder}")
     age = pd.to_numeric(table["age"], errors="coerce") if "age" in table else pd.Series(np.nan, table.index)
-    if "age" in table and (wrong := age.isna() & table["age"].notna()).any():
+    if "age" in table and (wrong := ~age.between(0, OLDEST) & table["age"].notna()).any():
         number = int(np.flatnonzero(wrong)[0])
-        raise ValueError(f"{path} line {number + 2}: the age is {table['age'][number]!r}, not a number of years")
+        raise ValueError(f"{path} line {number + 2}: the age is {table['age'][number]!r}, not 0 to {OLDEST} years")
     listed = _table(folder, list(table["file"]), list(table["identity"]), age.to_numpy(dtype=np.float64))
     further = table.drop(columns=[column for column in ("file", *listed) if column in table])
     return pd.concat([listed, further], axis=1)

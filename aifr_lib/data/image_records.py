@@ -6,7 +6,8 @@ range of keys as labels. Others write pictures only. So: a record with bytes beh
 without but with two labels is a label record; where key 0 is one, its count is checked.
 
 The first label of a picture is its identity. Three labels are identity, age in years and gender (1 male, 0 female),
-as this library writes them where they are known; further labels of other writers (boxes, landmarks) are not read.
+as this library writes them where they are known (an age that cannot be is unknown: others put other things there);
+further labels of other writers (boxes, landmarks) are not read.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from tqdm import tqdm
 from aifr_lib.config import atomic_write
 from aifr_lib.data import recordio
 from aifr_lib.data.faults import BadFile
+from aifr_lib.data.images import OLDEST, UNKNOWN
 from aifr_lib.data.recordio import RecordFile
 
 SPLIT = -1  # size of a picture whose record is cut into parts: it is read through RecordFile.read
-UNKNOWN = -1
 EXACT = 1 << 24  # from here on float32 labels skip numbers
 CHUNK = 1 << 18
 
@@ -127,7 +128,7 @@ def _examine(file: RecordFile, offsets: np.ndarray) -> tuple[dict[str, np.ndarra
     for row in np.flatnonzero(wrong).tolist():
         problems[row] = f"the label must be a whole number from 0, found {identity[row]}"
     known = picture & (count == 3)
-    aged = known & (age >= 0) & (age < 200)
+    aged = known & (age >= 0) & (age <= OLDEST)
     columns["identity"] = np.where(picture & ~wrong, identity, UNKNOWN).astype(np.int64)
     columns["size"] = columns["size"].astype(np.int32)
     columns["age"] = np.where(aged, age, np.nan).astype(np.float32)

@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 
 COLUMNS = ("record", "identity", "age")
+UNKNOWN = -1  # identity or gender
+OLDEST = 120  # years
+FOLDS = 10  # of a verification list
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,11 @@ from typing import cast
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from aifr_lib.config import atomic_write
 from aifr_lib.data.faults import BadFile
 from aifr_lib.data.images import Images, Pairs
-from aifr_lib.data.lists import folds
+from aifr_lib.data.pairs import folds, joined
 from aifr_lib.data.safe_pickle import Forbidden, loads
 from aifr_lib.data.stored import Members, StoredPixels
 
@@ -94,9 +92,7 @@ def load_bin(path: str | Path) -> tuple[Images, Pairs]:
 
 def _people(content: list[bytes], same: np.ndarray) -> np.ndarray:
     _, picture = np.unique(np.array(content, dtype="S32"), return_inverse=True)
-    a, b = picture[::2][same], picture[1::2][same]
-    links = coo_array((np.ones(len(a)), (a, b)), shape=(picture.max() + 1,) * 2)
-    return connected_components(links, directed=False)[1][picture].astype(np.int64)
+    return joined(picture.max() + 1, picture[::2][same], picture[1::2][same])[picture]
 
 
 def write_bin(path: str | Path, pictures: Sequence[Picture], same: Sequence[bool] | np.ndarray) -> None:

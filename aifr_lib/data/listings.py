@@ -8,11 +8,10 @@ decomposed letters is found. Every reader gives its faults to ``fault``, which r
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,17 +20,16 @@ import pyarrow as pa
 from aifr_lib.data import sets
 from aifr_lib.data.aligned import aligned, labels_digest
 from aifr_lib.data.faults import BadFile
-from aifr_lib.data.folder import SUFFIXES, UNKNOWN, numbered
-from aifr_lib.data.images import Images, Pairs, Templates
+from aifr_lib.data.folder import NOBODY, SUFFIXES, key, numbered
+from aifr_lib.data.images import OLDEST, UNKNOWN, Images, Pairs, Templates
 from aifr_lib.data.insightface_bin import load_bin
 from aifr_lib.data.lines import OnFault
-from aifr_lib.data.lists import Pair
 from aifr_lib.data.named_table import NamedSet, table
 from aifr_lib.data.pair_files import PAIR_FORMS
+from aifr_lib.data.pairs import Pair
 from aifr_lib.data.stored import Files, StoredPixels
 from aifr_lib.faces.align import SIDE
 
-OLDEST = 120
 SAMPLE = 200  # pictures by which a folder is recognised
 MOST_ALIGNED = 50_000  # photographs whose crops are kept in the memory: 2 GB
 
@@ -49,12 +47,6 @@ class Listing:
     images: Callable[[bool], Images]
     pairs: Sequence[Pair] | Pairs | None = None
     templates: Templates | None = None
-
-
-def key(path: str) -> str:
-    """A path without the ending of a picture, in composed Unicode."""
-    pure = PurePosixPath(unicodedata.normalize("NFC", path))
-    return str(pure.with_suffix("")) if pure.suffix.lower() in SUFFIXES else str(pure)
 
 
 def below(root: Path, fault: OnFault, start: str = "") -> Iterator[str]:
@@ -168,7 +160,7 @@ def training(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
         # To load photographs that are no crops would align them: here they are listed only.
         labels = sets.scanned(root, "folder").to_pandas()
         for record in labels["record"][labels["identity"] < 0]:
-            fault(BadFile("it has no identity: put it in a sub-folder", root / record))
+            fault(BadFile(NOBODY, root / record))
         check_ages(labels, fault)
         return Listing(labels, counted(labels), lambda progress: sets.load(root, progress=progress))
     images = sets.load(root)

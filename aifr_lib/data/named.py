@@ -18,8 +18,8 @@ from aifr_lib.data.faults import BadFile, Doubt
 from aifr_lib.data.images import Images, Pairs, Templates
 from aifr_lib.data.lines import OnFault
 from aifr_lib.data.listings import Listing
-from aifr_lib.data.lists import pairs_over
 from aifr_lib.data.named_table import NamedSet, find, folder_of
+from aifr_lib.data.pairs import pairs_over
 from aifr_lib.data.photograph_pairs import far_apart
 from aifr_lib.data.stored import Files
 

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aifr_lib.data.faults import BadFile
+from aifr_lib.data.images import FOLDS
 from aifr_lib.data.lines import OnFault, parsed, whole
-from aifr_lib.data.lists import Pair, folds, inside, read_pairs
+from aifr_lib.data.lists import inside
+from aifr_lib.data.pairs import Pair, folds, read_pairs
 
 Key = Callable[[str], str]
 
@@ -36,7 +38,7 @@ def two_lines(path: Path, key: Key, fault: OnFault) -> list[Pair]:
         if first != second:
             fault(BadFile(f"one label a pair was expected, found {first} and {second}", path, f"pair {number}"))
         pairs.append(Pair(a, b, first > 0, first - 1))
-    given = {pair.fold for pair in pairs if pair.same} == set(range(10))
+    given = {pair.fold for pair in pairs if pair.same} == set(range(FOLDS))
     for same in (True, False):
         places = [place for place, pair in enumerate(pairs) if pair.same == same]
         if not (same and given):
@@ -57,7 +59,7 @@ def cfp(path: Path, key: Key, fault: OnFault) -> list[Pair]:
             raise BadFile(f"picture {error.args[0]} does not stand in the lists Pair_list_F and Pair_list_P") from None
 
     pairs = []
-    for fold in range(10):
+    for fold in range(FOLDS):
         for same, name in ((True, "same.txt"), (False, "diff.txt")):
             file = path / f"{fold + 1:02d}" / name
             if not file.is_file():

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from aifr_lib.data.images import Images, Pairs
+from aifr_lib.data.images import FOLDS, Images, Pairs
 
-FOLDS = 10
 # Years between two photographs: 0–4, 5–9, 10–19, 20–29, 30 and more.
 GAP_EDGES = (0, 5, 10, 20, 30, np.inf)
 GAP_NAMES = ("0–4", "5–9", "10–19", "20–29", "30+")

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aifr_lib.config import choose
-from aifr_lib.data.images import Images, Pairs
+from aifr_lib.data.images import FOLDS, Images, Pairs
 
-FOLDS = 10
 LABELS = ("identity", "age", "gender", "skin_tone", "yaw")
 # What a mismatch costs when a negative is matched: per year of age, per standard score of tone, per degree of yaw.
 COSTS = {"age": 1.0, "skin_tone": 10.0, "yaw": 0.2}

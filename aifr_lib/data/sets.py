@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 from aifr_lib.data import image_records, index
 from aifr_lib.data.aligned import load_folder
 from aifr_lib.data.faults import BadFile
-from aifr_lib.data.folder import LABELS, list_pictures
+from aifr_lib.data.folder import LABELS, NOBODY, list_pictures
 from aifr_lib.data.images import Images
 from aifr_lib.data.insightface_bin import load_bin
 from aifr_lib.data.lists import read_image_list
@@ -149,8 +149,7 @@ def _load_folder(path: Path, progress: bool) -> Images:
         return load_folder(path, progress=progress)[0]
     identity = table.column("identity").to_numpy()
     if (nobody := identity < 0).any():
-        record = table.column("record")[int(nobody.argmax())]
-        raise ValueError(f"{path}: {record} has no identity; put it in a sub-folder or write a {LABELS}")
+        raise BadFile(NOBODY, path / table.column("record")[int(nobody.argmax())].as_py())
     return _images(path.resolve().name, table, pixels)
 
 

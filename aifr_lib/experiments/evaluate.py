@@ -16,7 +16,7 @@ from aifr_lib.data import ijb, named, named_table, sets
 from aifr_lib.data.aligned import load_folder
 from aifr_lib.data.images import Images, Pairs, Templates
 from aifr_lib.data.insightface_bin import load_bin
-from aifr_lib.data.lists import pairs_over, read_pairs
+from aifr_lib.data.pairs import pairs_over, read_pairs
 from aifr_lib.data.stored import Files, StoredPixels
 from aifr_lib.evaluation.features import Features
 from aifr_lib.experiments import protocol_rows, protocol_scores, recognise
@@ -162,8 +162,7 @@ def _named(question: Question, images: Images) -> list[Pairs]:
     """The list of pairs that ``--pairs`` names, over ``images``."""
     if question.pairs is None:
         return []
-    suffix = Path(str(images.labels["record"].iloc[0])).suffix or ".jpg"
-    return [pairs_over(images, read_pairs(question.pairs, suffix=suffix), question.pairs.stem)]
+    return [pairs_over(images, read_pairs(question.pairs), question.pairs.stem)]
 
 
 def _strangers(question: Question, progress: bool) -> Images | Features | None:

@@ -105,7 +105,7 @@ Reader = Callable[[Path], Any]
 
 def readers() -> dict[str, tuple[Callable[[Path], Path], Reader]]:
     """By format: how to write a valid file into a folder, and how to read all of a file."""
-    from aifr_lib.data import check, ijb, insightface_bin, lists, pictures, recordio, sets
+    from aifr_lib.data import check, ijb, insightface_bin, lists, pairs, pictures, recordio, sets
     from aifr_lib.data.stored import pixels_of
 
     def from_examples(name: str) -> Callable[[Path], Path]:
@@ -132,8 +132,8 @@ def readers() -> dict[str, tuple[Callable[[Path], Path], Reader]]:
         return [str(fault) for fault in check.check(rec, progress=False)]
 
     read = {
-        "pairs.txt": lists.read_pairs,
-        "pairs.csv": lists.read_pairs,
+        "pairs.txt": pairs.read_pairs,
+        "pairs.csv": pairs.read_pairs,
         "list.txt": lists.read_image_list,
         "media.txt": ijb.read_media,
         "template_pairs.txt": ijb.read_template_pairs,

@@ -7,7 +7,7 @@ from aifr_lib.data import image_records, sets
 from aifr_lib.data.convert import convert
 from aifr_lib.data.faults import BadFile
 from aifr_lib.data.insightface_bin import read_bin, write_bin
-from aifr_lib.data.lists import Pair, read_pairs, write_pairs
+from aifr_lib.data.pairs import Pair, read_pairs, write_pairs
 from aifr_lib.data.pictures import decode
 
 
@@ -83,7 +83,7 @@ def test_pairs_become_a_bin_and_a_folder_again(tmp_path):
     run(tmp_path / "again", tmp_path / "again.bin", pairs=tmp_path / "again" / "pairs.csv")
     assert (tmp_path / "again.bin").read_bytes() == (tmp_path / "set.bin").read_bytes()
     write_pairs(tmp_path / "pairs.csv", [*pairs, Pair("a.jpg", "gone.jpg", True, 0)])
-    with pytest.raises(BadFile, match=r"1 pictures of the pairs are not there: gone\.jpg"):
+    with pytest.raises(BadFile, match=r"not there \(1\): gone\.jpg"):
         run(tmp_path / "set", tmp_path / "set.bin", pairs=tmp_path / "pairs.csv")
 
 

@@ -135,7 +135,7 @@ def test_crops_already_aligned_are_taken_as_they_are(tmp_path):
 
 def test_a_folder_without_identities_cannot_be_evaluated(tmp_path):
     write(tmp_path / "lone.png", noise(0, 112, 112))
-    with pytest.raises(ValueError, match=r"lone\.png has no identity"):
+    with pytest.raises(ValueError, match=r"lone\.png: it has no identity"):
         aligned.load_folder(tmp_path, progress=False)
 
 

@@ -132,7 +132,7 @@ def test_folders_without_people_and_files_of_other_kinds(places, tmp_path):
         (tmp_path / name).write_bytes(content)
     (tmp_path / "lone").mkdir()
     (tmp_path / "lone" / "a.jpg").write_bytes(jpegs()[0])
-    with pytest.raises(ValueError, match=r"a\.jpg has no identity"):
+    with pytest.raises(ValueError, match=r"a\.jpg: it has no identity"):
         sets.load(tmp_path / "lone")
     with pytest.raises(ValueError, match="of kind 'pairs' and holds no pictures"):
         sets.load(tmp_path / "pairs.txt")
