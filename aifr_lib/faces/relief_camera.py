@@ -11,6 +11,7 @@ from torch import Tensor
 
 from aifr_lib.faces.relief_light import beside
 from aifr_lib.faces.relief_parameters import hash32
+from aifr_lib.faces.relief_surface import power
 
 # Quantisation tables of ITU-T T.81 (JPEG), annex K.1, for luminance and chrominance.
 LUMINANCE = (
@@ -49,7 +50,7 @@ def develop(m: SimpleNamespace, lit: Tensor, size: int) -> Tensor:
         variance = variance - 2 * by * by * side
         for axis in (2, 3):
             lit = lit * (1 - 2 * side) + side * (beside(lit, axis, by) + beside(lit, axis, -by))
-    return lit.clamp(min=1e-4) ** (torch.exp(m.contrast) / 2.2)
+    return power(lit.clamp(min=1e-4), torch.exp(m.contrast) / 2.2)
 
 
 def expose(m: SimpleNamespace, grey: Tensor, seeds: Tensor) -> Tensor:

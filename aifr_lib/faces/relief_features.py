@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from aifr_lib.faces.relief_surface import FAINT, bump, edge, hill, noise, step, valley
+from aifr_lib.faces.relief_surface import LOG2E, bump, edge, falling, hill, noise, power, step, valley
 
 
 def eyes(m: SimpleNamespace, x: Tensor, y: Tensor, px: float) -> dict[str, Tensor]:
@@ -24,7 +24,7 @@ def eyes(m: SimpleNamespace, x: Tensor, y: Tensor, px: float) -> dict[str, Tenso
     ey = ey + ex * m.eye_tilt
     s = ex / m.eye_w
     # The upper lid is highest over the iris, towards the nose; the lower is lowest towards the temple.
-    upper = -m.lid_up * (1 - ((s + 0.12).abs() / 1.06) ** 2.2).clamp(min=-0.6) + 0.9 * u * m.sag * (s - 0.1).clamp(
+    upper = -m.lid_up * (1 - power((s + 0.12).abs() / 1.06, 2.2)).clamp(min=-0.6) + 0.9 * u * m.sag * (s - 0.1).clamp(
         min=0
     )
     lower = m.lid_low * (1 - (s - 0.14) ** 2)
@@ -38,7 +38,7 @@ def eyes(m: SimpleNamespace, x: Tensor, y: Tensor, px: float) -> dict[str, Tenso
     return {
         "white": white,
         "side": step(0.35, 1.0, s.abs()),
-        "shade": torch.exp(-(over / (3.2 * u)).clamp(0, FAINT)),
+        "shade": falling((over * (-LOG2E / (3.2 * u))).clamp(max=0)),
         "iris": edge(m.iris_r - r, px) * white,
         "rim": step(0.70, 1.02, r / m.iris_r),
         "ring": hill(r / m.iris_r - 0.52, 0.14),
@@ -69,8 +69,8 @@ def mouth(m: SimpleNamespace, x: Tensor, y: Tensor, px: float) -> dict[str, Tens
     curve = y - m.mouth_y - m.corner * s * s - 0.5 * u * (hill(s, 0.16) - 0.7 * hill(s - 0.42, 0.25))
     half_gap = m.gap * inside * 0.5
     bow = 1 - m.bow * hill(ax, 3.0 * u) + 0.6 * m.bow * hill(ax - 5.2 * u, 4.0 * u)
-    top = -(m.lip_up * bow * inside**0.85) - half_gap
-    bottom = m.lip_low * (inside**0.62) * (1 - 0.12 * step(0.25, 0.9, s)) + half_gap
+    top = -(m.lip_up * bow * power(inside, 0.85)) - half_gap
+    bottom = m.lip_low * power(inside, 0.62) * (1 - 0.12 * step(0.25, 0.9, s)) + half_gap
     soft = 1.1 * u + 0.6 * px
     body = step(-0.7, 0.8, (curve - top) / soft) * step(-0.7, 0.8, (bottom - curve) / soft) * step(1.04, 0.92, s)
     opened = edge(half_gap - curve.abs() - 0.3 * px, px) * step(0.5, 2.5, m.gap * inside / u)
@@ -98,11 +98,12 @@ def brows(m: SimpleNamespace, person: Tensor, x: Tensor, y: Tensor, px: float) -
     ax = (x * (1 + m.asymmetry * torch.sign(x))).abs()
     t = (ax - m.brow_gap) / (m.eye_x + m.eye_w + 5 * u - m.brow_gap)
     within = t.clamp(0, 1)
-    line = m.brow_y + m.brow_inner * (1 - within) ** 1.4 + m.brow_outer * within**2.2
-    line = line - m.brow_arch * torch.sin(2.1 * within**1.25) + 3.4 * u * (t - 0.55).clamp(min=0) ** 1.5 * 2.2
-    half = 0.5 * m.brow_h * (1.55 - 1.05 * within**1.5) + 0.25 * px
+    line = m.brow_y + m.brow_inner * power(1 - within, 1.4) + m.brow_outer * power(within, 2.2)
+    line = line - m.brow_arch * torch.sin(2.1 * power(within, 1.25))
+    line = line + 7.48 * u * power((t - 0.55).clamp(min=0), 1.5)
+    half = 0.5 * m.brow_h * (1.55 - 1.05 * power(within, 1.5)) + 0.25 * px
     across = (y - line) / half
-    body = torch.exp(-(0.5 * across.abs() ** 2.6).clamp(max=FAINT)) * step(-0.10, 0.20, t) * (1 - step(0.82, 1.06, t))
+    body = falling(-0.5 * LOG2E * power(across.abs(), 2.6)) * step(-0.10, 0.20, t) * (1 - step(0.82, 1.06, t))
     strands = noise(person[:, 1:2], (ax + (1.1 - 1.5 * t) * y) * 5.0, (y - 0.6 * ax) * 1.4)
     return (body * (0.84 + 0.34 * strands) * m.brow_dark).clamp(0, 1)
 
@@ -112,7 +113,7 @@ def beard(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, width: Tensor, fi
     u = m.unit
     ax = x.abs()
     far = (ax / width).clamp(0, 1)
-    below = y - (m.nose_y + 16 * u + 30 * u * (1 - far**1.5)) + 40 * u * (far - 0.8).clamp(min=0)
+    below = y - (m.nose_y + 16 * u + 30 * u * (1 - power(far, 1.5))) + 40 * u * (far - 0.8).clamp(min=0)
     open_lips = bump(ax, y - m.mouth_y - 0.5 * u, 0.85 * m.mouth_w, 9 * u)
     jaw = step(-6 * u, 12 * u, below + 4 * u * fine) * (1 - 0.95 * open_lips)
     lip = bump(ax, y - m.mouth_y + m.lip_up + 5.0 * u, 0.85 * m.mouth_w, 5 * u) * (1 - 0.5 * hill(ax, 3 * u))

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from aifr_lib.faces.relief_surface import bump, hill, step, valley
+from aifr_lib.faces.relief_surface import bump, hill, power, step, valley
 
 
 def folds(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, wander: Tensor) -> tuple[Tensor, Tensor]:
@@ -37,7 +37,8 @@ def _cheeks(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, bent: Tensor)
     ny, my, ey = (y - m.nose_y) / u, (y - m.mouth_y) / u, (y - m.eye_y) / u
     wing, corner = m.nose_w / u, m.mouth_w / u
     t = ((ny + 6) / ((m.mouth_y - m.nose_y) / u + 12)).clamp(0, 1)
-    path = wing + 2.0 + (corner - wing + 7.0 - 3.0 * (1 - m.smile)) * t**0.8 + (2.5 + 2.0 * m.smile) * t * (1 - t)
+    path = wing + 2.0 + (corner - wing + 7.0 - 3.0 * (1 - m.smile)) * power(t, 0.8)
+    path = path + (2.5 + 2.0 * m.smile) * t * (1 - t)
     along = step(-9, 3, ny) * (1 - step(-6, 10, my))
     strength = 0.06 + 1.1 * m.laugh_lines + 0.75 * m.smile * (1 - 0.5 * m.child) + 0.35 * m.wrinkle_nose
     side = ax - path + 0.35 * bent

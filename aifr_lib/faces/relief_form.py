@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from aifr_lib.faces.relief_folds import folds
-from aifr_lib.faces.relief_surface import FAINT, bump, hill, skull, step
+from aifr_lib.faces.relief_surface import LOG2E, bump, falling, hill, power, skull, step
 
 
 def height(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, rough: Tensor, wander: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,14 +50,13 @@ def _nose(m: SimpleNamespace, ax: Tensor, y: Tensor) -> Tensor:
     ny = (y - m.nose_y) / u
     down = ((y - m.root_y - 3 * u) / (m.nose_y - m.tip_up - m.root_y - 3 * u)).clamp(-0.6, 1.2)
     along = down.clamp(0, 1)
-    rise = (
-        m.bridge_h * step(-0.55, 0.15, down) + (m.nose_h - m.bridge_h) * along**1.5 + m.hump * hill(down - 0.36, 0.2)
-    ) / u
+    bridge = m.bridge_h * step(-0.55, 0.15, down) + m.hump * hill(down - 0.36, 0.2)
+    rise = (bridge + (m.nose_h - m.bridge_h) * power(along, 1.5)) / u
     # The wings end a little higher than the septum.
     beneath = 1 - step(-m.tip_up / u, 2.5, ny + 0.014 * ax * ax)
     side = (m.bridge_w + (m.tip_w - m.bridge_w) * along**2) / u
-    across = ((ax / side) ** 2).clamp(max=FAINT)
-    z = rise * beneath * (0.70 * torch.exp(-across) + 0.30 * torch.exp(-0.28 * across))
+    across = -LOG2E * (ax / side) ** 2
+    z = rise * beneath * (0.70 * falling(across) + 0.30 * falling(0.28 * across))
     z = z + 2.6 * bump(ax, ny + m.tip_up / u, 0.85 * m.tip_w / u, 6.5)
     wing = m.nose_w / u - 5.0
     z = z + 6.5 * bump(ax - wing, ny + 4.6, 5.4, 5.4)
@@ -81,7 +80,7 @@ def _lower(m: SimpleNamespace, ax: Tensor, y: Tensor) -> Tensor:
     s = ax / width
     inside = (1 - s * s).clamp(min=0)
     curve = my - (m.corner / u) * s.clamp(max=1.3) ** 2
-    roll = inside**0.55
+    roll = power(inside, 0.55)
     z = z + roll * 3.0 * hill(curve + 0.55 * up + 0.5 * gap, 0.62 * up + 0.8)
     z = z + roll * 3.9 * hill(curve - 0.55 * low - 0.5 * gap, 0.62 * low + 0.8)
     z = z - 2.0 * bump(ax - width - 1.5, curve, 4.0, 4.0)

@@ -10,7 +10,7 @@ from torch import Tensor
 from aifr_lib.faces.relief_colours import blend
 from aifr_lib.faces.relief_parameters import uniform
 from aifr_lib.faces.relief_pose import PIVOT, Ray, project, turned
-from aifr_lib.faces.relief_surface import bump, edge, hill, noise, sample, skull, step, valley
+from aifr_lib.faces.relief_surface import bump, edge, hill, noise, power, sample, skull, step, valley
 
 # colour [3, B, S, S] in linear light; slopes x and y of the surface's normal, depth to the viewer, gloss [B, S, S]
 Layer = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -31,7 +31,7 @@ def backdrop(m: SimpleNamespace, picture: Tensor, seeds: Tensor, u: Tensor, v: T
     x, y = side.reshape(1, 1, -1), side.reshape(1, -1, 1)
     paint = torch.stack([m.background_red, m.background_green, m.background_blue])
     grey = paint.mean(0, keepdim=True)
-    wall = (0.06 + 0.86 * blend(grey, paint, 0 * grey + 0.32)) ** 2.2
+    wall = power(0.06 + 0.86 * blend(grey, paint, 0 * grey + 0.32), 2.2)
     wall = wall * (1 + 0.45 * m.background_tilt * (0.7 * x + 0.5 * y))
     flat_x, flat_y = x + 0 * y + 0 * m.yaw, y + 0 * x + 0 * m.yaw
     clouds = torch.stack([
@@ -80,11 +80,11 @@ def body(m: SimpleNamespace, picture: Tensor, below: Layer, u: Tensor, v: Tensor
     below = over(below, mask, (m.skin * under, nx, ny, depth, 0.04))
 
     dye = torch.stack([m.cloth_red, m.cloth_green, m.cloth_blue])
-    cloth = (0.05 + 0.80 * blend(dye.mean(0, keepdim=True), dye, 0 * dye + 0.6)) ** 2.2
+    cloth = power(0.05 + 0.80 * blend(dye.mean(0, keepdim=True), dye, 0 * dye + 0.6), 2.2)
     out = (au - 0.85 * m.neck_w).clamp(min=0)
     slope = m.chin_low + 0.30 * out + 0.06 * (1 - hill(out, 0.12))
     slope = slope + 0.55 * (au - m.shoulder_w).clamp(min=0) ** 2 * 2
-    cut = 1 - (au / (1.08 * m.neck_w)).clamp(0, 1) ** blend(zero + 2.2, zero + 1.0, step(0.45, 0.55, m.collar))
+    cut = 1 - power((au / (1.08 * m.neck_w)).clamp(0, 1), blend(zero + 2.2, zero + 1.0, step(0.45, 0.55, m.collar)))
     collar = m.chin_low - 0.02 + (0.05 + 0.34 * m.collar) * cut
     top = torch.maximum(slope, collar)
     beyond = v - top

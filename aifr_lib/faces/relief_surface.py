@@ -7,6 +7,7 @@ picture.
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 import torch
@@ -16,8 +17,9 @@ from torch import Tensor
 from aifr_lib.faces.relief_parameters import hash32
 
 GRID = 32
-# Exponents beyond this vanish in a float of light, and underflow makes exp ten times slower.
-FAINT = 40.0
+# Exponents of two beyond this vanish in a float of light, and underflow makes exp2 ten times slower.
+FAINT = 57.0
+LOG2E = math.log2(math.e)
 
 
 def edge(distance: Tensor, px: float | Tensor) -> Tensor:
@@ -33,15 +35,25 @@ def step(a: float | Tensor, b: float | Tensor, t: Tensor) -> Tensor:
 
 def hill(distance: Tensor, size: float | Tensor) -> Tensor:
     """A Gaussian ridge of height 1 along distance = 0."""
-    return (distance * distance * (-1 / (size * size))).clamp(min=-FAINT).exp()
+    return falling(distance * distance * (-LOG2E / (size * size)))
 
 
 def bump(dx: Tensor, dy: Tensor, sx: float | Tensor, sy: float | Tensor) -> Tensor:
     """A Gaussian hill of height 1."""
-    across, along = -1 / (sx * sx), -1 / (sy * sy)
+    across, along = -LOG2E / (sx * sx), -LOG2E / (sy * sy)
     both = dx * dx * across
     both = both + dy * dy * along if isinstance(along, Tensor) else torch.addcmul(both, dy, dy, value=along)
-    return both.clamp(min=-FAINT).exp()
+    return falling(both)
+
+
+def falling(exponent: Tensor) -> Tensor:
+    """2 to the power of an exponent that is not positive: a third of the time that powers of e take."""
+    return torch.exp2(exponent.clamp(min=-FAINT))
+
+
+def power(base: Tensor, exponent: float | Tensor) -> Tensor:
+    """base ** exponent of a base that is not negative, in half the time."""
+    return torch.exp2(torch.log2(base) * exponent)
 
 
 def valley(distance: Tensor, width: float | Tensor, px: float | Tensor) -> Tensor:
@@ -96,10 +108,11 @@ def skull(m: SimpleNamespace, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     narrowing = step(temple, cheek, y)
     t = ((y - cheek) / (jaw - cheek)).clamp(0, 2)
     below = ((y - jaw + 12 * u) / (m.chin_y - jaw + 12 * u)).clamp(0, 1)
-    width = m.skull_w + (m.cheek_w - m.skull_w) * narrowing - (m.cheek_w - m.jaw_w) * t**1.7 * 0.92
-    width = width * (1 - up**2.3).clamp(min=1e-6).sqrt() * (1 - below**m.jaw_p).clamp(min=1e-6) ** m.jaw_q
+    width = m.skull_w + (m.cheek_w - m.skull_w) * narrowing - (m.cheek_w - m.jaw_w) * power(t, 1.7) * 0.92
+    width = width * (1 - power(up, 2.3)).clamp(min=1e-6).sqrt()
+    width = width * power((1 - power(below, m.jaw_p)).clamp(min=1e-6), m.jaw_q)
     width = width + 0.6 * m.jowl * hill(below - 0.62, 0.2)
     low = ((y - temple) / (m.chin_y - temple)).clamp(0, 1)
-    profile = (1 - up**2.6).clamp(min=1e-6).sqrt() * (1 - low**7).clamp(min=1e-6).sqrt()
-    across = (1 - (x.abs() / width).clamp(0, 1) ** 2.1).clamp(min=0) ** 0.52
+    profile = (1 - power(up, 2.6)).clamp(min=1e-6).sqrt() * (1 - low**7).clamp(min=1e-6).sqrt()
+    across = power((1 - power((x.abs() / width).clamp(0, 1), 2.1)).clamp(min=0), 0.52)
     return width, 0.56 * profile * across
