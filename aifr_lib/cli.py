@@ -366,9 +366,9 @@ def evaluate(
     data: Annotated[str, typer.Option(help="relief, a name of 'aifr data list', a folder, .rec, .bin or image list.")],
     weights: Annotated[Path | None, typer.Option(help="A network: state dict, ONNX or TorchScript.")] = None,
     backbone: Annotated[str | None, typer.Option(help="Without a file: sface, pixels or tour.")] = None,
-    protocol: Annotated[str, typer.Option(help="verification, loo, distractors, templates.")] = "verification",
+    protocol: Annotated[str | None, typer.Option(help="One of those below (default: the first that fits).")] = None,
     pairs: Annotated[Path | None, typer.Option(help="pairs.txt or .csv; template pairs of IJB.")] = None,
-    distractors: Annotated[Path | None, typer.Option(help="Strangers: pictures, or features .npy.")] = None,
+    distractors: Annotated[Path | None, typer.Option(help="Strangers: megaface, pictures, or features .npy.")] = None,
     media: Annotated[Path | None, typer.Option(help="IJB's list of picture, template, media.")] = None,
     layout: Annotated[str | None, typer.Option(help="Names of the state dict's keys (default: found).")] = None,
     size: Annotated[str | None, typer.Option(help="The network's input, such as 112x96.")] = None,
@@ -387,12 +387,16 @@ def evaluate(
     weights may have a card beside it, FILE.yaml, that says what --size,
     --colour, --mean, --std and --flip say here; known layouts need none.
 
+    A named set brings its own pairs, templates, detector scores, distractors
+    and lists of noise. Where ages are known, numbers come by age gap too.
+
     \b
     [bold]Protocols[/bold]
-      verification  10 folds on --pairs, on a .bin's own, or on all pairs
+      verification  10 folds on --pairs, on the data's own, or on all pairs
       loo           leave-one-out rank-1
       distractors   rank-1 among --distractors
-      templates     IJB 1:1 from --media and --pairs
+      templates     IJB 1:1, from --media and --pairs for crops of your own
+      change        error of a regressed change: years, action units, kg
 
     \b
     [bold]Examples[/bold]
@@ -401,8 +405,9 @@ def evaluate(
       aifr evaluate --weights r50.pth --data agedb_30.bin
       aifr evaluate --weights net.onnx --colour bgr --std 127.5 --data orl
       aifr evaluate --weights r50.pth --data ./lfw --pairs pairs.txt
+      aifr evaluate --weights r50.pth --data ijbc
       aifr evaluate --weights r50.pth --data fgnet --protocol distractors \\
-        --distractors megaface.npy
+        --distractors megaface
       aifr evaluate --weights r50.pth --data crops --protocol templates \\
         --media ijbc_face_tid_mid.txt --pairs ijbc_template_pair_label.txt
       torchrun --nproc-per-node 2 -m aifr_lib.cli evaluate --weights r50.pth \\
@@ -414,8 +419,8 @@ def evaluate(
     given: dict[str, Any] = {"layout": layout, "input_hw": _size(size), "colour": colour, "flip": flip}
     given |= {"mean": _levels("--mean", mean), "std": _levels("--std", std)}
 
-    from aifr_lib.experiments.evaluate import Question
     from aifr_lib.experiments.evaluate import evaluate as measure
+    from aifr_lib.experiments.questions import Question
 
     question = Question(data, protocol, pairs, distractors, media, skip_bad)
     card = {name: value for name, value in given.items() if value is not None}

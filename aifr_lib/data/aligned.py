@@ -21,6 +21,7 @@ from aifr_lib.data.images import COLUMNS, UNKNOWN, Images
 from aifr_lib.faces import align
 
 LOG = logging.getLogger(__name__)
+MOST = 50_000  # photographs whose crops are kept in the memory: 2 GB
 
 
 def labels_digest(labels: pd.DataFrame) -> str:
@@ -36,8 +37,13 @@ def aligned(
 
     The labels gain ``found``: False where the detector saw no face and the crop is the centre of the picture.
     Crops are cached under ``cache_dir()/aligned``; a damaged cache is made again, with a warning.
-    Errors: BadPicture for a file that cannot be read, unless ``skip_bad``.
+    Errors: BadPicture for a file that cannot be read, unless ``skip_bad``; ValueError for more than ``MOST``.
     """
+    if len(table) > MOST:
+        raise ValueError(
+            f"{name}: {len(table):,} photographs that are no 112×112 crops, more than the memory holds: run "
+            "'aifr align FOLDER --out CROPS' once and put CROPS in its place, with the set's lists beside it"
+        )
     path = cache_dir() / "aligned" / f"{name}-{_content(table)}.npz"
     stored = _read(path, len(table))
     if stored is None or not (skip_bad or stored["good"].all()):

@@ -1,21 +1,19 @@
-"""Named sets whose labels stand in files beside the pictures: IMDB-WIKI, DISFA, Edema, MegaFace, IJB."""
+"""Named sets whose labels stand in files beside the pictures: IMDB-WIKI, DISFA, Edema, MegaFace."""
 
 from __future__ import annotations
 
 import logging
 import zlib
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.io
 
-from aifr_lib.data import fgnet, ijb, orl
+from aifr_lib.data import fgnet, orl
 from aifr_lib.data.faults import BadFile
 from aifr_lib.data.folder import key, numbered
-from aifr_lib.data.images import OLDEST, UNKNOWN, Images, Templates
+from aifr_lib.data.images import OLDEST, UNKNOWN, Images
 from aifr_lib.data.lines import OnFault, parsed, whole
 from aifr_lib.data.lines import numbered as lines
 from aifr_lib.data.listings import (
@@ -28,9 +26,6 @@ from aifr_lib.data.listings import (
 )
 from aifr_lib.data.lists import inside
 from aifr_lib.data.named_table import NamedSet
-from aifr_lib.data.pictures import BadPicture, read_picture
-from aifr_lib.data.stored import StoredPixels
-from aifr_lib.faces import align
 
 LOG = logging.getLogger(__name__)
 EPOCH = 719_529  # MATLAB's number of 1 January 1970
@@ -59,15 +54,17 @@ def imdb_wiki(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
         if (root / f"{part}_crop" / f"{part}.mat").is_file()
     ]
     if not parts:
-        return Listing(pd.DataFrame(columns=["record", "path", "identity", "age"]), {}, partial(_none, entry, root))
+        return nothing(entry, root)
     rows = pd.concat(parts, ignore_index=True)
     good = usable(rows)
     LOG.info(
         "%s: %d of %d rows are left out (no or several faces, an age that cannot be)", root, (~good).sum(), len(rows)
     )
     kept = rows[good].drop_duplicates("file", ignore_index=True)
-    there = set(below(root, fault))
-    for file in kept["file"][~kept["file"].isin(there) & ~kept["file"].map(lambda name: (root / name).is_file())]:
+    # By their keys: crops that were aligned ahead are PNG files.
+    there = {key(name): name for name in below(root, fault)}
+    kept["file"] = kept["file"].map(lambda name: there.get(key(name), name))
+    for file in kept["file"][~kept["file"].isin(there.values())]:
         fault(BadFile("the .mat lists this picture, and it is not there", root / file))
     labels = pd.DataFrame(
         {
@@ -170,7 +167,7 @@ def _weights(path: Path, fault: OnFault) -> dict[tuple[str, ...], float]:
     if next(rows, (0, []))[1] != ["subject", "day", "phase", "kilograms"]:
         fault(BadFile("the columns subject,day,phase,kilograms were expected", path, "line 1"))
         return {}
-    weights = {}
+    weights: dict[tuple[str, ...], float] = {}
     for number, fields in rows:
         try:
             *sitting, kilograms = fields
@@ -180,7 +177,9 @@ def _weights(path: Path, fault: OnFault) -> dict[tuple[str, ...], float]:
         except ValueError:
             fault(BadFile("subject,day,phase,kilograms (0 to 500) were expected", path, f"line {number}"))
             continue
-        weights[tuple(sitting)] = value
+        if tuple(sitting) in weights:
+            fault(BadFile(f"{', '.join(sitting)} stands more than once", path, f"line {number}"))
+        weights.setdefault(tuple(sitting), value)
     return weights
 
 
@@ -217,59 +216,10 @@ def _plain(name: str) -> str:
     return key(name).replace(" ", "_")
 
 
-def ijb_set(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
-    """IJB's loose crops, put on the template by the five points that come with them, in templates."""
-    media, pairs, points = (root / name for name in entry.wanted[:3])
-    if not (media.is_file() and pairs.is_file() and points.is_file()):
-        return Listing(pd.DataFrame(columns=["record", "path", "identity", "age"]), {}, partial(_none, entry, root))
-    table, pair_table = ijb.read_media(media), ijb.read_template_pairs(pairs)
-    names, places, score = ijb.read_landmarks(points)
-    ijb.check_templates(table, pair_table, pairs)
-    row_of = pd.Series(np.arange(len(names)), index=names)
-    for name in dict.fromkeys(table["record"][~table["record"].isin(row_of.index)]):
-        fault(BadFile(f"{name} stands in a template and has no points", points))
-    folder = root / "loose_crop"
-    labels = pd.DataFrame(
-        {"record": names, "identity": UNKNOWN, "age": np.nan, "score": score, "path": [str(folder / n) for n in names]}
-    )
-    for missing in labels["path"][~labels["path"].map(lambda one: Path(one).is_file())]:
-        fault(BadFile("the lists name this picture, and it is not there", missing))
-    known = table[table["record"].isin(row_of.index)]
-    templates = Templates(
-        entry.name,
-        row_of[known["record"]].to_numpy(np.int64),
-        known["template"].to_numpy(),
-        known["media"].to_numpy(),
-        *(pair_table[name].to_numpy() for name in ("a", "b", "same")),
-    )
-    counts = {"pictures": len(names), "templates": int(known["template"].nunique()), "pairs": len(pair_table)}
+def nothing(entry: NamedSet, root: Path) -> Listing:
+    """Of a set whose annotation is missing, which is a fault already."""
 
     def images(progress: bool) -> Images:
-        pixels: Any = StoredPixels(Warped(labels["path"].tolist(), places))
-        return Images(entry.name, "insightface packing", pixels, labels.drop(columns="path"))
+        raise BadFile(f"no pictures. Expected {entry.place}", root)
 
-    return Listing(labels, counts, images, templates=templates)
-
-
-class Warped:
-    """Pictures that are brought to the template by known points [N, 5, 2] when they are read (a ``stored.Source``)."""
-
-    def __init__(self, paths: list[str], points: np.ndarray):
-        self.paths, self.points = paths, points
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def read(self, row: int) -> np.ndarray:
-        try:
-            matrix = align.similarity(self.points[row], align.TEMPLATE)
-            return align.warp(read_picture(self.paths[row]), matrix)
-        except BadFile as error:
-            raise BadPicture(error.problem) from error
-
-    def where(self, row: int) -> tuple[Path, None]:
-        return Path(self.paths[row]), None
-
-
-def _none(entry: NamedSet, root: Path, progress: bool) -> Images:
-    raise BadFile(f"no pictures. Expected {entry.place}", root)
+    return Listing(pd.DataFrame(columns=["record", "path", "identity", "age"]), {}, images)

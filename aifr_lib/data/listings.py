@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from aifr_lib.data import sets
+from aifr_lib.data import pair_files, sets
 from aifr_lib.data.aligned import aligned, labels_digest
 from aifr_lib.data.faults import BadFile
 from aifr_lib.data.folder import NOBODY, SUFFIXES, key, numbered
@@ -25,13 +25,11 @@ from aifr_lib.data.images import OLDEST, UNKNOWN, Images, Pairs, Templates
 from aifr_lib.data.insightface_bin import load_bin
 from aifr_lib.data.lines import OnFault
 from aifr_lib.data.named_table import NamedSet, table
-from aifr_lib.data.pair_files import PAIR_FORMS
-from aifr_lib.data.pairs import Pair
+from aifr_lib.data.pairs import Pair, joined, rows_of
 from aifr_lib.data.stored import Files, StoredPixels
 from aifr_lib.faces.align import SIDE
 
 SAMPLE = 200  # pictures by which a folder is recognised
-MOST_ALIGNED = 50_000  # photographs whose crops are kept in the memory: 2 GB
 
 
 @dataclass(frozen=True)
@@ -72,22 +70,38 @@ def below(root: Path, fault: OnFault, start: str = "") -> Iterator[str]:
 
 def pictures(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
     """Pictures whose names say who they show, or a ``.bin``; and the set's list of pairs."""
-    if packed := next((root / name for name in entry.bins if (root / name).is_file()), None):
-        images, pairs = load_bin(packed)
+    if found := packed(entry, root):
+        images, pairs = load_bin(found)
         return Listing(images.labels, {"pairs": len(pairs)}, lambda _: images, pairs)
     labels = named_pictures(entry, root, fault)
     counts = counted(labels)
     if entry.pairs is None:
         return Listing(labels, counts, lambda progress: images_of(entry, root, labels, progress))
     listed: list[Pair] = []
-    if (root / entry.pairs.file).exists():
-        listed = PAIR_FORMS[entry.pairs.form](root / entry.pairs.file, key, fault)
+    if entry.pairs.form == "numbered":
+        listed = pair_files.numbered(labels["record"], root, fault)
+        counts["pairs"] = len(listed)
+        labels["identity"] = _people(labels["record"], listed)
+    elif (root / entry.pairs.file).exists():
+        listed = pair_files.FORMS[entry.pairs.form](root / entry.pairs.file, fault)
         counts["pairs"] = len(listed)
         there = set(labels["record"])
         for record in dict.fromkeys(name for pair in listed for name in (pair.a, pair.b)):
             if record not in there:
                 fault(BadFile(f"{record} stands in a pair, and there is no such picture", root / entry.pairs.file))
     return Listing(labels, counts, lambda progress: images_of(entry, root, labels, progress), listed)
+
+
+def _people(records: pd.Series, pairs: Sequence[Pair]) -> np.ndarray:
+    """The people of pictures that name nobody: genuine pairs join them (inferred), as in a ``.bin``."""
+    same = [pair for pair in pairs if pair.same]
+    rows = rows_of(records, [pair.a for pair in same] + [pair.b for pair in same], "pairs")
+    return joined(len(records), *np.split(rows, 2))
+
+
+def packed(entry: NamedSet, root: Path) -> Path | None:
+    """The ``.bin`` of a set, where it lies in its folder."""
+    return next((root / name for name in entry.bins if (root / name).is_file()), None)
 
 
 def named_pictures(entry: NamedSet, root: Path, fault: OnFault) -> pd.DataFrame:
@@ -111,9 +125,10 @@ def named_pictures(entry: NamedSet, root: Path, fault: OnFault) -> pd.DataFrame:
     found = pd.DataFrame(list(rows.values()), columns=["record", "path", *(entry.regex.groupindex.keys() - {"record"})])
     subject = found.pop("person") if "person" in found else pd.Series("", found.index)
     age = pd.to_numeric(found.pop("age")).astype(float) if "age" in found else pd.Series(np.nan, found.index)
-    gender = np.full(len(found), UNKNOWN)
+    gender = pd.Series(UNKNOWN, found.index)
     if "gender" in found:
-        gender = (found.pop("gender").str.lower() == entry.male).astype(int).to_numpy()
+        male, female = tuple(entry.genders)
+        gender = found.pop("gender").str.lower().map({male: 1, female: 0}).fillna(UNKNOWN).astype(int)
     labels = found.assign(identity=numbered(subject), subject=subject, age=age, gender=gender)
     check_ages(labels, fault)
     return labels.sort_values("record", ignore_index=True)
@@ -136,7 +151,7 @@ def counted(labels: pd.DataFrame) -> dict[str, int]:
 def images_of(entry: NamedSet, root: Path, labels: pd.DataFrame, progress: bool) -> Images:
     """The pictures at ``path``: decoded when asked for where they are crops of the template, else aligned first.
 
-    Errors: ValueError for more photographs than the memory holds as crops.
+    Errors: BadFile for no pictures; those of ``aligned``.
     """
     if labels.empty:
         raise BadFile(f"no pictures. Expected {entry.place}", root)
@@ -146,11 +161,6 @@ def images_of(entry: NamedSet, root: Path, labels: pd.DataFrame, progress: bool)
     if pixels.size == (SIDE, SIDE):
         # It reads as an array does; Images and their users index it, and nothing else.
         return Images(entry.name, version, pixels, labels.drop(columns="path"))  # type: ignore[arg-type]
-    if len(labels) > MOST_ALIGNED:
-        raise ValueError(
-            f"{root} holds {len(labels):,} photographs that are no 112×112 crops: run 'aifr align {root} --out CROPS' "
-            "once and put CROPS in its place, with the lists beside it"
-        )
     return aligned(entry.name, version, labels, progress=progress)[0]
 
 
@@ -185,12 +195,12 @@ def _sample(root: Path) -> list[str]:
     return [key(path) for path in islice(below(root, lambda _: None), SAMPLE)]
 
 
-def _likeness(entry: NamedSet, root: Path, sample: list[str]) -> tuple[float, int, int]:
-    """How well a folder fits a set: share of names, files that are there, and how much its pattern asks of a name."""
-    if any((root / name).is_file() for name in entry.bins):
-        return 1.0, len(entry.bins), 0
+def _likeness(entry: NamedSet, root: Path, sample: list[str]) -> tuple[float, int, int, int]:
+    """How well a folder fits a set: share of names, files missing (less is more) and there, what its pattern asks."""
+    if packed(entry, root):
+        return 1.0, 0, len(entry.bins), 0
     there = sum((root / name).exists() for name in entry.wanted)
     if entry.regex is None:
-        return (there / len(entry.wanted) if entry.wanted else 0.0), there, 0
+        return (there / len(entry.wanted) if entry.wanted else 0.0), there - len(entry.wanted), there, 0
     named = sum(bool(entry.regex.fullmatch(name)) for name in sample) / max(1, len(sample))
-    return named, there, len(entry.pattern or "")
+    return named, there - len(entry.wanted), there, len(entry.pattern or "")

@@ -13,7 +13,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from aifr_lib.data import annotated, check, listings
+from aifr_lib.data import annotated, check, ijb_set, listings
 from aifr_lib.data.faults import BadFile, Doubt
 from aifr_lib.data.images import Images, Pairs, Templates
 from aifr_lib.data.lines import OnFault
@@ -29,7 +29,7 @@ READERS: dict[str, Callable[[NamedSet, Path, OnFault], Listing]] = {
     "own": annotated.own,
     "imdb-wiki": annotated.imdb_wiki,
     "listed": annotated.listed,
-    "ijb": annotated.ijb_set,
+    "ijb": ijb_set.ijb_set,
     "disfa": annotated.disfa,
     "edema": annotated.edema,
 }
@@ -73,10 +73,9 @@ def read(entry: NamedSet, fault: OnFault) -> Listing:
     """
     root = folder_of(entry)
     missing = [name for name in entry.wanted if not (root / name).exists()]
-    packed = any((root / name).is_file() for name in entry.bins)
     if entry.folder and len(missing) == len(entry.wanted):
         raise FileNotFoundError(f"'{entry.name}' is not here: {root} holds no {missing[0]}. Expected {entry.place}")
-    if not packed:
+    if not listings.packed(entry, root):
         _recognise(entry, root)
         for name in missing:
             fault(BadFile(f"this file is missing. Expected {entry.layout}", root / name))
@@ -112,14 +111,14 @@ def faults(name: str, *, progress: bool = True) -> Iterator[BadFile]:
             raise
         yield from [*found, error if isinstance(error, BadFile) else BadFile(str(error))]
         return
-    packed = [root / name for name in entry.bins if (root / name).is_file()]
+    packed = listings.packed(entry, root)
     if entry.reader == "training" and not any(root.glob("*.rec")):
         found += links(root)
     yield from found
     if entry.reader == "training":
         yield from check.check(root, progress=progress)
     elif packed:
-        yield from check.check(packed[0], progress=progress)
+        yield from check.check(packed, progress=progress)
     elif len(listing.labels):
         there = [path for path in listing.labels["path"] if Path(path).is_file()]
         places = pa.chunked_array([[Path(path).relative_to(root).as_posix() for path in there]])

@@ -14,6 +14,7 @@ from aifr_lib.config import Strict, choose, data_dir, validate
 from aifr_lib.data import orl
 
 Family = Literal["training", "verification", "ages", "lists", "change"]
+Protocol = Literal["verification", "loo", "distractors", "templates", "change"]
 FAMILIES: dict[Family, str] = {
     "training": "Training sets",
     "verification": "Lists of pairs",
@@ -24,10 +25,10 @@ FAMILIES: dict[Family, str] = {
 
 
 class PairFile(Strict):
-    """Where a set's pairs stand, below its folder, and in which form."""
+    """Where a set's pairs stand, below its folder, and in which form (``pair_files``; "numbered" needs no file)."""
 
-    file: str
-    form: Literal["lfw", "two-lines", "cfp", "csv"]
+    file: str = ""
+    form: Literal["lfw", "two-lines", "cfp", "numbered"]
 
 
 class ListedFiles(Strict):
@@ -53,7 +54,7 @@ class NamedSet(Strict):
     listed: ListedFiles | None = None
     wanted: tuple[str, ...] = ()
     pattern: str | None = None
-    male: str = ""
+    genders: str = ""
     pictures: str = ""
     layout: str
     counts: dict[Literal["pictures", "people", "pairs", "templates"], int] = Field(description="as published")
@@ -62,6 +63,8 @@ class NamedSet(Strict):
     terms: str
     flaws: str
     tables: tuple[str, ...]
+    protocols: tuple[Protocol, ...]
+    distractors: str | None = None
     stand_in: str
 
     @cached_property

@@ -1,25 +1,24 @@
-"""The lists of pairs as the makers of each set wrote them, by record (``listings.key`` of the picture's path)."""
+"""The lists of pairs as the makers of each set wrote them, by record (``folder.key`` of the picture's path)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from aifr_lib.data.faults import BadFile
+from aifr_lib.data.folder import key
 from aifr_lib.data.images import FOLDS
 from aifr_lib.data.lines import OnFault, parsed, whole
 from aifr_lib.data.lists import inside
 from aifr_lib.data.pairs import Pair, folds, read_pairs
 
-Key = Callable[[str], str]
 
-
-def lfw(path: Path, key: Key, fault: OnFault) -> list[Pair]:
-    """LFW's ``pairs.txt``, or a ``.csv`` of pairs."""
+def lfw(path: Path, fault: OnFault) -> list[Pair]:
+    """LFW's ``pairs.txt``."""
     return [pair._replace(a=key(pair.a), b=key(pair.b)) for pair in read_pairs(path, on_fault=fault)]
 
 
-def two_lines(path: Path, key: Key, fault: OnFault) -> list[Pair]:
+def two_lines(path: Path, fault: OnFault) -> list[Pair]:
     """CALFW and CPLFW: two lines ``picture label`` a pair, label 0 for two people.
 
     CALFW numbers the folds of the pairs of one person 1 … 10. Where no fold is given, each kind of pair is cut into
@@ -47,9 +46,9 @@ def two_lines(path: Path, key: Key, fault: OnFault) -> list[Pair]:
     return pairs
 
 
-def cfp(path: Path, key: Key, fault: OnFault) -> list[Pair]:
+def cfp(path: Path, fault: OnFault) -> list[Pair]:
     """CFP's frontal–profile split: ``01/same.txt`` and ``diff.txt`` hold ``i,j``, numbers in the lists of pictures."""
-    frontal, profile = (_numbered(path.parents[1] / f"Pair_list_{view}.txt", key, fault) for view in "FP")
+    frontal, profile = (_listed(path.parents[1] / f"Pair_list_{view}.txt", fault) for view in "FP")
 
     def parse(text: str) -> tuple[str, str]:
         i, _, j = text.partition(",")
@@ -69,7 +68,25 @@ def cfp(path: Path, key: Key, fault: OnFault) -> list[Pair]:
     return pairs
 
 
-def _numbered(path: Path, key: Key, fault: OnFault) -> dict[int, str]:
+def numbered(pictures: Iterable[str], root: Path, fault: OnFault) -> list[Pair]:
+    """CACD-VS: its pictures ``0000_0``, ``0000_1`` … are the pairs; of each 400 the first 200 are of one person.
+
+    Source: the makers' description: ten folds of 400 pairs, in order.
+    """
+    sides: dict[int, set[str]] = {}
+    for name in pictures:
+        sides.setdefault(int(name[:4]), set()).add(name)
+    pairs = []
+    for number, names in sorted(sides.items()):
+        if len(names) == 2:
+            a, b = sorted(names)
+            pairs.append(Pair(a, b, number % 400 < 200, number // 400))
+        else:
+            fault(BadFile(f"two pictures of pair {number:04d} were expected, found {', '.join(names)} alone", root))
+    return pairs
+
+
+def _listed(path: Path, fault: OnFault) -> dict[int, str]:
     """``12 ../Data/Images/002/frontal/02.jpg`` → {12: "Data/Images/002/frontal/02"}."""
 
     def parse(text: str) -> tuple[int, str]:
@@ -79,9 +96,8 @@ def _numbered(path: Path, key: Key, fault: OnFault) -> dict[int, str]:
     return dict(parsed(path, parse, fault)) if path.is_file() else {}
 
 
-PAIR_FORMS: dict[str, Callable[[Path, Key, OnFault], list[Pair]]] = {
+FORMS: dict[str, Callable[[Path, OnFault], list[Pair]]] = {
     "lfw": lfw,
-    "csv": lfw,
     "two-lines": two_lines,
     "cfp": cfp,
 }

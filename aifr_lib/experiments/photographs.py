@@ -23,6 +23,7 @@ FARS = {"TAR@FAR=1e-2": 1e-2, "TAR@FAR=1e-3": 1e-3}
 # A false accept rate is told where it is at least ten of the impostor pairs at hand.
 LEAST_ACCEPTS = 10
 IMPOSTORS = 20_000
+BLOCK = 1 << 16  # pairs at once
 UNKNOWN_AGE = -1.0
 Scores = Mapping[str, np.ndarray]
 
@@ -121,15 +122,17 @@ def identification_rows(scores: Scores, keys: Mapping[str, Key]) -> list[Row]:
 
 
 def list_rows(embeddings: np.ndarray, images: Images, pairs: Pairs, keys: Mapping[str, Key]) -> list[Row]:
-    """Accuracy (P1) in % on one pair list of its own, under the list's name; interval over people."""
-    identity = images.labels["identity"].to_numpy()
+    """Accuracy (P1) in % on one pair list of its own, under the list's name, and by age gap; intervals over people."""
+    identity, age = images.labels["identity"].to_numpy(), images.labels["age"].to_numpy(dtype=np.float64)
     unit = normalise(embeddings.astype(np.float64))
     folds = ten_fold(_cosines(unit, pairs.a, pairs.b), pairs.same, pairs.fold, convention="cosine")
     interval = mean_interval(folds.correct, identity[pairs.a], identity[pairs.b])
     named = {**keys, "data": pairs.name}
+    gap = np.nan_to_num(np.abs(age[pairs.a] - age[pairs.b]), nan=UNKNOWN_AGE)
     return [
         row(named, "all", "accuracy", folds.accuracy, (100 * interval.low, 100 * interval.high)),
         row(named, "all", "pairs", len(pairs)),
+        *gap_rows(named, "accuracy", folds.correct, gap, identity[pairs.a], identity[pairs.b]),
     ]
 
 
@@ -168,4 +171,7 @@ def row(keys: Mapping[str, Key], gap: str, metric: str, value: float, ends: tupl
 
 
 def _cosines(unit: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.clip(np.einsum("pd,pd->p", unit[a], unit[b]), -1, 1).astype(np.float32)
+    # In blocks: two copies of the embeddings of millions of pairs would not fit.
+    blocks = (slice(start, start + BLOCK) for start in range(0, len(a), BLOCK))
+    found = [np.einsum("pd,pd->p", unit[a[block]], unit[b[block]]) for block in blocks]
+    return np.clip(np.concatenate(found), -1, 1).astype(np.float32)

@@ -98,7 +98,10 @@ def template_rows(scores: Scores, keys: Keys) -> list[Row]:
 
 
 def change_rows(scores: Scores, keys: Keys, unit: str, by_age: bool) -> list[Row]:
-    """P5: mean absolute error, correlation, direction in %; averaged over folds. The error by age gap if asked."""
+    """P5: mean absolute error, correlation, direction in %; averaged over folds. The error by age gap if asked.
+
+    Correlation and direction are left out where a fold has nothing to tell them by.
+    """
     predicted, true, subject, fold = (scores[f"change_{part}"] for part in ("predicted", "true", "subject", "fold"))
     # Where nothing changed there is no direction to be right about.
     found = change(predicted, true, subject, fold=fold, directed=true != 0)
@@ -106,8 +109,9 @@ def change_rows(scores: Scores, keys: Keys, unit: str, by_age: bool) -> list[Row
     rows = [
         row(keys, "all", f"MAE, {unit}", found.mae, found.mae_interval),
         row(keys, "all", f"MAE of predicting no change, {unit}", always_none.mae, always_none.mae_interval),
-        row(keys, "all", "direction", found.accuracy, found.accuracy_interval),
     ]
+    if np.isfinite(found.accuracy):
+        rows.append(row(keys, "all", "direction", found.accuracy, found.accuracy_interval))
     if np.isfinite(found.corr):
         rows.insert(1, row(keys, "all", "correlation", found.corr, found.corr_interval))
     if by_age:

@@ -49,13 +49,25 @@ def rank_scores(images: Images, embeddings: np.ndarray) -> Scores:
     return {"probe_rank": found.rank.astype(np.int32)}
 
 
-def crowd_scores(images: Images, embeddings: np.ndarray, crowd: Features) -> Scores:
-    """P3: ``crowd_hit`` [K, Q] by size of the crowd, ``crowd_size`` [K], identity and gap (−1 unknown) [Q]."""
-    labels = images.labels
+def crowd_scores(
+    images: Images,
+    embeddings: np.ndarray,
+    crowd: Features,
+    *,
+    probes: np.ndarray | None = None,
+    keep: np.ndarray | None = None,
+) -> Scores:
+    """P3: ``crowd_hit`` [K, Q] by size of the crowd, ``crowd_size`` [K], identity and gap (−1 unknown) [Q].
+
+    probes: bool [N], the pictures that take part. keep: bool [M], False for distractors that are passed over.
+    """
+    rows = slice(None) if probes is None else np.flatnonzero(probes)
+    labels, embeddings = images.labels.iloc[rows], embeddings[rows]
     identity = labels["identity"].to_numpy()
-    found = among_distractors(
-        embeddings, identity, crowd, crowd_sizes(len(open_features(crowd))), ages=labels["age"].to_numpy()
-    )
+    sizes = crowd_sizes(len(open_features(crowd)))
+    if keep is not None:
+        sizes = [size for size in sizes if keep[:size].any()]
+    found = among_distractors(embeddings, identity, crowd, sizes, ages=labels["age"].to_numpy(), keep=keep)
     return {
         "crowd_hit": found.hit,
         "crowd_size": found.counts,
@@ -64,12 +76,16 @@ def crowd_scores(images: Images, embeddings: np.ndarray, crowd: Features) -> Sco
     }
 
 
-def template_scores(images: Images, embeddings: np.ndarray, lists: Templates) -> Scores:
+def template_scores(
+    images: Images, embeddings: np.ndarray, lists: Templates, *, weights: np.ndarray | None = None
+) -> Scores:
     """P4 over the listed pairs of templates, [P] each: ``score`` pooled, ``single_score`` by one picture each.
 
+    weights: [N], the detector's score of each picture, by which its embedding is multiplied (None: 1).
     same; people (of a genuine pair, −1 elsewhere); gap between the templates' mean ages in years.
     """
-    pooled = pool(embeddings[lists.row], lists.template, lists.media)
+    scores = None if weights is None else weights[lists.row]
+    pooled = pool(embeddings[lists.row], lists.template, lists.media, scores=scores)
     found = verify_templates(pooled, lists.a, lists.b, lists.same)
     ids, first, place = np.unique(lists.template, return_index=True, return_inverse=True)
     one = lists.row[first]

@@ -82,9 +82,9 @@ def cfp(root: Path) -> None:
 
 
 def cacd_vs(root: Path) -> None:
-    for number in range(4):
-        picture(root / f"{number}.jpg", number)
-    text(root / "pairs.csv", "a,b,same,fold", *[f"0.jpg,1.jpg,1,{k}" for k in range(10)], "2.jpg,3.jpg,0,0")
+    for pair in (0, 1, 200, 399, 400, 3999):
+        for side in (0, 1):
+            picture(root / f"{pair:04d}_{side}.jpg", pair + side)
 
 
 def imdb_wiki(root: Path) -> None:

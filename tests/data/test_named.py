@@ -12,7 +12,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from named_examples import MAKERS, PEOPLE, text, write
+from named_examples import MAKERS, PEOPLE, picture, text, write
 
 from aifr_lib.config import ConfigError
 from aifr_lib.data import listings, named
@@ -64,6 +64,7 @@ def test_a_whole_set_opens_and_only_its_counts_are_doubted(data, name):
     assert state == ("other counts" if counts else "present") and detail
     if entry.family == "ages":
         assert images.labels["age"].between(0, 120).all()
+    assert entry.protocols or name in ("utkface", "megaface")
     if entry.pairs or entry.bins or entry.build:
         assert loaded.pairs is not None and 0 < loaded.pairs.same.sum() < len(loaded.pairs)
         assert set(loaded.pairs.fold) <= set(range(10))
@@ -90,7 +91,7 @@ def test_one_half_of_the_megaface_pack_is_absent_not_damaged(data):
     assert named.state(table()["megaface"])[0] == "other counts"
 
 
-@pytest.mark.parametrize("name", [name for name in PICTURED if name != "cacd-vs"])
+@pytest.mark.parametrize("name", PICTURED)
 def test_a_wrong_folder_is_named_after_the_nearest_layout(data, name):
     other = "morph" if name != "morph" else "utkface"
     entry = table()[name]
@@ -277,6 +278,8 @@ def test_disfa_and_edema_give_pairs_that_say_what_changed(data):
     assert len(changes(images, "kilograms")) == 2 * 28
     text(root / "weights.csv", "subject,day,phase,kilograms", "p1,d1,pre,heavy")
     assert any("line 2" in fault for fault in faults("edema-a")[0])
+    text(root / "weights.csv", "subject,day,phase,kilograms", "p1,d1,pre,70", "p1,d1,pre,71")
+    assert any("weights.csv, line 3: p1, d1, pre stands more than once" in fault for fault in faults("edema-a")[0])
     text(root / "weights.csv")
     assert any("weights.csv, line 1: the columns" in fault for fault in faults("edema-a")[0])
 
@@ -287,3 +290,65 @@ def test_the_longitudinal_layout_has_an_age_for_each_picture(data):
     assert sorted(set(labels["age"])) == [20, 30, 50]
     assert labels.groupby("subject").size().to_dict() == dict.fromkeys(PEOPLE, 3)
     assert len(changes(named.load("longitudinal", progress=False).images, "age")) == 4 * 3
+
+
+def test_cacd_vs_says_its_pairs_by_its_names(data):
+    root = write("cacd-vs", data)
+    loaded = named.load("cacd-vs", progress=False)
+    pairs, record = loaded.pairs, loaded.images.labels["record"].to_numpy()
+    assert list(zip(record[pairs.a], pairs.same, pairs.fold, strict=True)) == [
+        ("0000_0", True, 0),
+        ("0001_0", True, 0),
+        ("0200_0", False, 0),
+        ("0399_0", False, 0),
+        ("0400_0", True, 1),
+        ("3999_0", False, 9),
+    ]
+    assert loaded.images.labels["identity"].nunique() == 12 - 3
+    (root / "0399_1.jpg").unlink()
+    assert "two pictures of pair 0399 were expected, found 0399_0 alone" in faults("cacd-vs")[0][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("utkface", ["61_3_20170109150557335", "53__0_20170116184028385", "39_1_20170116174525125.jpg.chip"]),
+        (
+            "cplfw",
+            [f"aligned images/{n}" for n in ("Landon_Donovan_3jpg", "Leni_Bjorklund-2", "Mike_Montgomery_3.jip")],
+        ),
+    ],
+)
+def test_names_that_their_makers_misspelt_are_taken(data, name, files):
+    root = write(name, data)
+    for file in files:
+        picture(root / f"{file}.jpg")
+    assert faults(name)[0] == []
+    labels = named.load(name, progress=False).images.labels.set_index("record")
+    if name == "utkface":
+        assert [labels.loc[file, "gender"] for file in files] == [-1, -1, 0]
+        assert [labels.loc[file, "age"] for file in files] == [61, 53, 39]
+    else:
+        assert {"Landon_Donovan", "Leni_Bjorklund", "Mike_Montgomery"} < set(labels["subject"])
+
+
+@pytest.mark.parametrize("name", ["morph", "casia-webface"])
+def test_more_photographs_than_the_memory_holds_are_to_be_aligned_ahead(data, monkeypatch, name):
+    for number in range(4):
+        path = data / name / (f"00000{number}_1M30.png" if name == "morph" else f"{number}/1.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 50)).save(path)
+    monkeypatch.setattr("aifr_lib.data.aligned.MOST", 3)
+    with pytest.raises(ValueError, match=f"{name}: 4 photographs that are no 112×112 crops.*aifr align FOLDER"):
+        named.load(name, progress=False)
+    assert named.state(table()[name])[0] == "other counts"
+
+
+def test_crops_that_were_aligned_ahead_take_the_place_of_photographs(data):
+    root = write("imdb-wiki", data)
+    for path in list(root.rglob("*.jpg")):
+        with Image.open(path) as crop:
+            crop.save(path.with_suffix(".png"))
+        path.unlink()
+    assert faults("imdb-wiki")[0] == []
+    assert len(named.load("imdb-wiki", progress=False).images) == 4

@@ -82,3 +82,24 @@ def test_impostors_are_of_two_people_and_never_twice():
     a, b = lists.impostors(images, count=10**9)
     everybody = sum(identity[i] != identity[j] for i in range(len(images)) for j in range(i))
     assert len(a) == everybody
+
+
+def test_large_sets_get_the_same_genuine_pairs_and_impostors_that_match(monkeypatch):
+    images = album(people=150)
+    every = lists.verification_list(images)
+    monkeypatch.setattr(lists, "LISTED", 100)
+    pairs = lists.verification_list(images)
+    assert {*zip(pairs.a[pairs.same], pairs.b[pairs.same], strict=True)} == {
+        *zip(every.a[every.same], every.b[every.same], strict=True)
+    }
+    identity, age = images.labels["identity"].to_numpy(), images.labels["age"].to_numpy()
+    assert ((identity[pairs.a] == identity[pairs.b]) == pairs.same).all()
+    assert len({*zip(pairs.a, pairs.b, strict=True)}) == len(pairs)
+    bins = lists.gap_bins(abs(age[pairs.a] - age[pairs.b]))
+    for fold in range(10):
+        for gap in range(5):
+            here = (pairs.fold == fold) & (bins == gap)
+            assert (here & pairs.same).sum() == (here & ~pairs.same).sum()
+    a, b = lists.impostors(images, count=500)
+    assert len({*zip(a, b, strict=True)}) == 500
+    assert (identity[a] != identity[b]).all()

@@ -10,7 +10,8 @@ from aifr_lib import models
 from aifr_lib.config import ConfigError, load_preset
 from aifr_lib.data.insightface_bin import load_bin, write_bin
 from aifr_lib.evaluation.verification import verify
-from aifr_lib.experiments.evaluate import Question, evaluate
+from aifr_lib.experiments.evaluate import evaluate
+from aifr_lib.experiments.questions import Question
 from aifr_lib.models.foreign import load
 from aifr_lib.models.weights import WeightsError, save_weights
 

@@ -10,8 +10,8 @@ from aifr_lib.data.images import Images
 from aifr_lib.data.photograph_pairs import GAP_NAMES, gap_bins
 from aifr_lib.evaluation.verification import tar_at_far
 from aifr_lib.experiments import embedders, evaluate, photographs, real
-from aifr_lib.experiments.evaluate import Question
 from aifr_lib.experiments.jobs import stored
+from aifr_lib.experiments.questions import Question
 from aifr_lib.models import cards, judges
 from aifr_lib.reporting import artefacts
 
