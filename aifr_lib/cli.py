@@ -438,6 +438,35 @@ def evaluate(
 
 
 @app.command()
+def embed(
+    data: Annotated[str, typer.Option(help="A name of 'aifr data list', a folder, .rec, .bin or image list.")],
+    out: Annotated[Path, typer.Option(help="The .npy file to write.")],
+    weights: Annotated[Path | None, typer.Option(help="A network: state dict, ONNX or TorchScript.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Without a file: sface, pixels or tour.")] = None,
+    preset: PresetName = "smoke",
+    device: Device = None,
+) -> None:
+    """Write the embeddings of pictures to a .npy file, a row a picture.
+
+    Done once for a million strangers, it serves 'aifr evaluate --distractors'
+    each time after. A network is fed as its card, FILE.yaml, says.
+
+    \b
+    [bold]Examples[/bold]
+      aifr embed --weights r50.pth --data megaface --out megaface.npy
+      aifr embed --backbone sface --data ./crops --out crops.npy
+    """
+    if (weights is None) == (backbone is None):
+        raise ConfigError("say either --weights FILE or --backbone NAME")
+
+    from aifr_lib.experiments.evaluate import write_embeddings
+
+    count, width = write_embeddings(weights or str(backbone), data, out, preset=load_preset(preset), device=device)
+    if _first_process():
+        typer.echo(f"{count} embeddings of {width} numbers in {out}")
+
+
+@app.command()
 def export(
     weights: Annotated[Path, typer.Argument(help="A network that aifr train wrote, or a state dict.")],
     out: Annotated[Path, typer.Argument(help="The .onnx file to write.")],

@@ -191,6 +191,30 @@ def convert(
 
 
 @app.command()
+def features(
+    kit: Annotated[Path, typer.Argument(help="A list of MegaFace's development kit (JSON).")],
+    folder: Annotated[Path, typer.Argument(help="Where the feature files lie that it names.")],
+    out: Annotated[Path, typer.Argument(help="The .npy file to write.")],
+    suffix: Annotated[str, typer.Option(help="What a feature file's name has behind the picture's.")] = "",
+) -> None:
+    """Put MegaFace's feature files, one a picture, into one .npy file.
+
+    'aifr evaluate --distractors' takes it. The order is that of the list. All
+    files must be there and of one dimension.
+
+    \b
+    [bold]Examples[/bold]
+      aifr data features megaface_features_list.json_1000000_1 features \\
+        megaface.npy --suffix _r50.bin
+    """
+    from aifr_lib.data.megaface import read_list, stack_features
+
+    paths, _ = read_list(kit)
+    array = stack_features(folder, paths, out, suffix=suffix)
+    typer.echo(f"{array.shape[0]} features of {array.shape[1]} numbers in {out}")
+
+
+@app.command()
 def index(path: DataPath) -> None:
     """Scan a .rec, a list or a folder once, so that it opens at once later.
 

@@ -2,6 +2,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -9,7 +10,7 @@ from aifr_lib.cli import app
 
 sys.path.insert(0, str(Path(__file__).parent / "data"))
 
-from stored_examples import examples, jpegs, write_rec
+from stored_examples import examples, feature_file, jpegs, write_rec
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def rec(tmp_path):
     return write_rec(tmp_path / "set" / "train.rec")
 
 
-@pytest.mark.parametrize("command", [(), ("list",), ("inspect",), ("check",), ("convert",), ("index",)])
+@pytest.mark.parametrize("command", [(), ("list",), ("inspect",), ("check",), ("convert",), ("features",), ("index",)])
 def test_help_shows_examples(run, command):
     shown = run(*command, "--help")
     assert shown.exit_code == 0
@@ -92,3 +93,15 @@ def test_list_and_check_know_the_papers_sets_by_name(run, tmp_path, monkeypatch)
     (root / "pairs.txt").unlink()
     found = run("check", "lfw", "longitudinal")
     assert found.exit_code == 1 and "pairs.txt: this file is missing" in found.output
+
+
+def test_feature_files_become_one_array(run, tmp_path):
+    vectors = np.arange(12, dtype=np.float32).reshape(3, 4)
+    for row, vector in enumerate(vectors):
+        feature_file(tmp_path / "features" / f"7/{row}.jpg_r50.bin", vector)
+    (tmp_path / "list.json").write_text(json.dumps({"path": [f"7/{row}.jpg" for row in range(3)]}))
+    said = run("features", tmp_path / "list.json", tmp_path / "features", tmp_path / "all.npy", "--suffix", "_r50.bin")
+    assert said.output.startswith("3 features of 4 numbers in ")
+    assert (np.load(tmp_path / "all.npy") == vectors).all()
+    missing = run("features", tmp_path / "list.json", tmp_path, tmp_path / "all.npy")
+    assert missing.exit_code == 2 and "cannot read the features" in missing.output

@@ -46,14 +46,6 @@ def read_features(path: str | Path, dimension: int | None = None) -> np.ndarray:
     return values
 
 
-def write_features(path: str | Path, embedding: np.ndarray) -> None:
-    """Write one embedding [D] as a feature file. Errors: ValueError for another shape, NaN or infinity."""
-    if embedding.ndim != 1 or not 0 < len(embedding) <= LARGEST or not np.isfinite(embedding).all():
-        raise ValueError(f"a finite embedding [D] was expected, got shape {embedding.shape}")
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(HEAD.pack(len(embedding), 1, 4, 5) + embedding.astype("<f4").tobytes())
-
-
 def read_list(path: str | Path) -> tuple[list[str], list[str]]:
     """The paths and the identities of a development-kit list (identities empty where it has none).
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from aifr_lib.config import Preset
+from aifr_lib.config import ConfigError, Preset, atomic_write
 from aifr_lib.data.images import Images
 from aifr_lib.evaluation.features import Features
 from aifr_lib.experiments import protocol_rows, protocol_scores, questions
@@ -78,6 +78,34 @@ def evaluate(
     missed = () if found is None else tuple(images.labels["record"][~found.astype(bool)])
     people = None if asked.unnamed else int(images.labels["identity"].nunique())
     return Evaluation(tuple(rows), len(images), people, embedder, missed, asked.bad)
+
+
+def write_embeddings(
+    backbone: str | Path,
+    data: str | Path,
+    out: Path,
+    *,
+    preset: Preset,
+    device: str | None = None,
+    progress: bool = True,
+) -> tuple[int, int]:
+    """Write the embeddings of all pictures of ``data`` (a name or a path) to a ``.npy`` file: its [N, D], float32.
+
+    Under several processes each embeds a share, and the first writes.
+    Errors: ConfigError for another ending of ``out``; as ``evaluate``.
+    """
+    if out.suffix != ".npy":
+        raise ConfigError(f"OUT must name a .npy file, got '{out}'")
+    check_backbone(backbone)
+    embedder = load(backbone, preset, device=device)
+    accelerator = accelerator_for(device, "no")
+    with accelerator.main_process_first():
+        images = questions.load(data, progress=progress)
+    embeddings = embed_with(embedder, images, device=device, progress=progress)
+    if accelerator.is_main_process:
+        with atomic_write(out) as temporary, temporary.open("wb") as file:
+            np.save(file, embeddings)
+    return embeddings.shape
 
 
 def _template_rows(asked: Asked, embeddings: np.ndarray, keys: Mapping[str, Key]) -> list[Row]:

@@ -166,9 +166,16 @@ def strangers(question: Question, progress: bool) -> Images | Features | None:
     path = question.strangers
     if path is None or path.suffix == ".npy":
         return path
-    if str(path) in named_table.table():
-        return named.load(str(path), progress=progress).images
-    return sets.load(path, progress=progress)
+    return load(path, progress=progress)
+
+
+def load(data: str | Path, *, progress: bool = True) -> Images:
+    """The pictures of a named set, or at a path. Errors: those of ``named.load`` and ``sets.load``."""
+    if str(data) in named_table.table():
+        return named.load(str(data), progress=progress).images
+    if not Path(data).exists():
+        raise ConfigError(f"unknown data '{data}'{nearest(str(data), named_table.table())}, or a path")
+    return sets.load(data, progress=progress)
 
 
 def changes_of(images: Images) -> dict[str, ChangePairs]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import struct
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -44,6 +45,12 @@ def write_rec(path: Path, *, idx: bool = True, label_record: bool = True) -> Pat
     if not idx:
         path.with_suffix(".idx").unlink()
     return path
+
+
+def feature_file(path: Path, values: Any) -> None:
+    """A feature file of MegaFace as its development kit writes it: dimension, 1, 4, 5, then the numbers."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(struct.pack(f"<4i{len(values)}f", len(values), 1, 4, 5, *values))
 
 
 def encoded(mode: str, kind: str, pixels: np.ndarray | None = None, **options: Any) -> bytes:

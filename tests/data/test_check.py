@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from stored_examples import encoded, examples, faces, jpegs, write_rec
+from stored_examples import encoded, examples, faces, feature_file, jpegs, write_rec
 
-from aifr_lib.data import megaface, recordio
+from aifr_lib.data import recordio
 from aifr_lib.data.check import check, check_splits, check_together
 from aifr_lib.data.insightface_bin import write_bin
 
@@ -151,7 +151,7 @@ def test_people_in_two_splits(tmp_path):
 
 def test_what_several_files_show_together(tmp_path):
     for name, size in (("a", 8), ("b", 8), ("c", 4)):
-        megaface.write_features(tmp_path / name, np.ones(size))
+        feature_file(tmp_path / name, np.ones(size))
     paths = [tmp_path / name for name in "abc"]
     assert ["c: features of dimension 8 were expected, found 4" in str(fault) for fault in check_together(paths)] == [
         True

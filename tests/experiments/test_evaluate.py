@@ -10,7 +10,7 @@ from aifr_lib import models
 from aifr_lib.config import ConfigError, load_preset
 from aifr_lib.data.insightface_bin import load_bin, write_bin
 from aifr_lib.evaluation.verification import verify
-from aifr_lib.experiments.evaluate import evaluate
+from aifr_lib.experiments.evaluate import evaluate, write_embeddings
 from aifr_lib.experiments.questions import Question
 from aifr_lib.models.foreign import load
 from aifr_lib.models.weights import WeightsError, save_weights
@@ -140,3 +140,20 @@ def test_weights_that_give_nan_and_a_card_for_a_judge_are_refused(folder, weight
 def test_a_question_that_makes_no_sense(options, message):
     with pytest.raises(ConfigError, match=message):
         Question("orl", **options)
+
+
+def test_embeddings_are_written_once_and_sought_among_again(folder, weights, tmp_path):
+    for row, pixels in enumerate(crops(people=12, each=1, seed=5)):
+        path = tmp_path / "strangers" / f"x{row}" / "a.png"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(pixels).save(path)
+    preset = load_preset("smoke")
+    shape = write_embeddings(weights, tmp_path / "strangers", tmp_path / "x.npy", preset=preset, progress=False)
+    assert shape == (12, 16)
+    _, from_file = rows(weights, Question(folder, "distractors", distractors=tmp_path / "x.npy"))
+    _, from_pictures = rows(weights, Question(folder, "distractors", distractors=tmp_path / "strangers"))
+    assert from_file == from_pictures
+    with pytest.raises(ConfigError, match=r"must name a \.npy file"):
+        write_embeddings(weights, folder, tmp_path / "x.bin", preset=preset)
+    with pytest.raises(ConfigError, match="did you mean 'megaface'"):
+        write_embeddings(weights, "megafase", tmp_path / "x.npy", preset=preset)
