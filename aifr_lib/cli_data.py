@@ -129,6 +129,7 @@ def check(
       aifr data check pairs.txt --pictures lfw
       aifr data check features/*.bin
     """
+    from aifr_lib.config import nearest
     from aifr_lib.data import named
     from aifr_lib.data.check import check as faults_of
     from aifr_lib.data.check import check_splits, check_together
@@ -136,6 +137,9 @@ def check(
     from aifr_lib.data.named_table import table
 
     known = table()
+    for one in paths:
+        if one not in known and not Path(one).exists():
+            raise FileNotFoundError(f"no data set at {one}{nearest(one, known)}")
     streams = [(one, named.faults(one) if one in known else faults_of(one, pictures=pictures)) for one in paths]
     files = [one for one in paths if one not in known]
     if len(files) > 1:

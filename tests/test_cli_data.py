@@ -93,6 +93,8 @@ def test_list_and_check_know_the_papers_sets_by_name(run, tmp_path, monkeypatch)
     (root / "pairs.txt").unlink()
     found = run("check", "lfw", "longitudinal")
     assert found.exit_code == 1 and "pairs.txt: this file is missing" in found.output
+    misspelt = run("check", "aegdb")
+    assert misspelt.exit_code == 2 and "did you mean 'agedb'" in misspelt.output
 
 
 def test_feature_files_become_one_array(run, tmp_path):

@@ -37,7 +37,7 @@ def own(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
     """FG-NET and ORL, which have readers of their own."""
     list(below(root, fault))  # its faults alone are wanted here
     module = OWN[entry.name]
-    labels = module.table()
+    labels = fgnet.table(fault) if module is fgnet else orl.table()
     check_ages(labels, fault)
     return Listing(labels, counted(labels), lambda progress: module.load(progress=progress))
 
@@ -48,11 +48,13 @@ def imdb_wiki(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
     The age is that on July 1st of the year in which the picture was taken, as the makers count. How many pictures are
     left out is logged; their files need not be there. People are those of one name.
     """
-    parts = [
-        read_mat(root / f"{part}_crop" / f"{part}.mat", part).assign(part=part)
-        for part in ("imdb", "wiki")
-        if (root / f"{part}_crop" / f"{part}.mat").is_file()
-    ]
+    parts = []
+    for part in ("imdb", "wiki"):
+        path = root / f"{part}_crop" / f"{part}.mat"
+        try:
+            parts += [read_mat(path, part)] if path.is_file() else []
+        except BadFile as error:
+            fault(error)
     if not parts:
         return nothing(entry, root)
     rows = pd.concat(parts, ignore_index=True)
@@ -94,7 +96,7 @@ def read_mat(path: Path, part: str) -> pd.DataFrame:
     try:
         table = scipy.io.loadmat(path, squeeze_me=True, variable_names=[part])[part]
         columns = {name: np.atleast_1d(table[name].item()) for name in MAT_COLUMNS}
-    except (ValueError, TypeError, KeyError, IndexError, OSError, NotImplementedError, EOFError, zlib.error) as error:
+    except MAT_ERRORS as error:
         raise BadFile(f"not a table '{part}' with {', '.join(MAT_COLUMNS)} in MATLAB 5 format: {error}", path) from None
     if len({len(column) for column in columns.values()}) != 1:
         raise BadFile("its columns differ in length", path)
@@ -117,6 +119,10 @@ def read_mat(path: Path, part: str) -> pd.DataFrame:
     )
 
 
+MAT_ERRORS = (
+    *(ValueError, TypeError, KeyError, IndexError, OSError, NotImplementedError, EOFError),
+    *(zlib.error, scipy.io.matlab.MatReadError),
+)
 MAT_COLUMNS = ("dob", "photo_taken", "full_path", "gender", "name", "face_score", "second_face_score")
 
 
@@ -188,17 +194,18 @@ def listed(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
     assert entry.listed is not None
     folder, path = root / entry.listed.pictures, root / entry.listed.list
     names = list(parsed(path, lambda text: inside(text.strip()), fault)) if path.is_file() else []
+    there = {key(name): root / name for name in below(root, fault, entry.listed.pictures)} if names else {}
     noise = _noise(root / entry.listed.noisy)
-    for name in names:
-        if not (folder / name).is_file():
-            fault(BadFile(f"{path.name} lists this picture, and it is not there", folder / name))
+    places = [there.get(key(f"{entry.listed.pictures}/{name}"), folder / name) for name in names]
+    for place in sorted(set(places) - set(there.values())):
+        fault(BadFile(f"{path.name} lists this picture, and it is not there", place))
     labels = pd.DataFrame(
         {
             "record": [key(name) for name in names],
             "subject": [name.rpartition("/")[0] for name in names],
             "age": np.nan,
             "noisy": [not noise.isdisjoint({_plain(name), _plain(Path(name).name)}) for name in names],
-            "path": [str(folder / name) for name in names],
+            "path": list(map(str, places)),
         }
     )
     labels["identity"] = numbered(labels["subject"])

@@ -18,8 +18,10 @@ import pandas as pd
 
 from aifr_lib.config import data_dir
 from aifr_lib.data.aligned import aligned
+from aifr_lib.data.faults import BadFile
 from aifr_lib.data.folder import SUFFIXES
 from aifr_lib.data.images import Images
+from aifr_lib.data.lines import OnFault, raised
 
 NAME, VERSION = "fgnet", "1002 photographs of 82 people"
 # labels_digest of the whole set: names it where the pictures are not there.
@@ -49,22 +51,26 @@ def available() -> bool:
         return False
 
 
-def table() -> pd.DataFrame:
+def table(on_fault: OnFault | None = None) -> pd.DataFrame:
     """The photographs in order of name: record (``001A02``), identity, age, path.
 
-    Warns where they are not 1,002 of 82 people.
-    Errors: FileNotFoundError without a folder or photographs; ValueError for a picture of another name, or
-    two files of one name.
+    Warns where they are not 1,002 of 82 people. on_fault: called with each fault, which is passed over (None: the
+    first is raised).
+    Errors: FileNotFoundError without a folder or photographs; BadFile for a picture of another name, or two files of
+    one name.
     """
+    fault = on_fault or raised
     root = folder()
     rows: dict[str, tuple[int, float, str]] = {}
     for path in sorted(path for path in root.iterdir() if path.suffix.lower() in SUFFIXES):
         match = FILE.fullmatch(path.stem)
         if match is None:
-            raise ValueError(f"{path} is not named as an FG-NET photograph. Expected {LAYOUT}")
+            fault(BadFile(f"not named as an FG-NET photograph. Expected {LAYOUT}", path))
+            continue
         record = f"{match['person']}A{int(match['age']):02d}{match['letter'].lower()}"
         if record in rows:
-            raise ValueError(f"{rows[record][2]} and {path} are both the photograph {record}: remove one")
+            fault(BadFile(f"the same photograph, {record}, as {rows[record][2]}: remove one", path))
+            continue
         rows[record] = (int(match["person"]), float(match["age"]), str(path))
     if not rows:
         raise FileNotFoundError(f"no photographs in {root}. Expected {LAYOUT}")

@@ -12,9 +12,10 @@ from aifr_lib.data import ijb
 from aifr_lib.data.aligned import labels_digest
 from aifr_lib.data.annotated import nothing
 from aifr_lib.data.faults import BadFile
+from aifr_lib.data.folder import key
 from aifr_lib.data.images import UNKNOWN, Images, Templates
 from aifr_lib.data.lines import OnFault
-from aifr_lib.data.listings import Listing
+from aifr_lib.data.listings import Listing, below
 from aifr_lib.data.named_table import NamedSet
 from aifr_lib.data.pictures import BadPicture, read_picture
 from aifr_lib.data.stored import StoredPixels
@@ -28,17 +29,20 @@ def ijb_set(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
         return nothing(entry, root)
     table, pair_table = ijb.read_media(media), ijb.read_template_pairs(pairs)
     names, places, score = ijb.read_landmarks(points)
-    ijb.check_templates(table, pair_table, pairs)
+    try:
+        ijb.check_templates(table, pair_table, pairs)
+    except BadFile as error:
+        fault(error)
+        pair_table = pair_table[pair_table[["a", "b"]].isin(set(table["template"])).all(axis=1)]
     row_of = pd.Series(np.arange(len(names)), index=names)
     for name in row_of.index[row_of.index.duplicated()]:
         raise BadFile(f"{name} stands more than once", points)
     for name in dict.fromkeys(table["record"][~table["record"].isin(row_of.index)]):
         fault(BadFile(f"{name} stands in a template and has no points", points))
-    folder = root / "loose_crop"
-    labels = pd.DataFrame(
-        {"record": names, "identity": UNKNOWN, "age": np.nan, "score": score, "path": [str(folder / n) for n in names]}
-    )
-    for missing in labels["path"][~labels["path"].map(lambda one: Path(one).is_file())]:
+    there = {key(name): str(root / name) for name in below(root, fault, "loose_crop")}
+    paths = [there.get(key(f"loose_crop/{name}"), str(root / "loose_crop" / name)) for name in names]
+    labels = pd.DataFrame({"record": names, "identity": UNKNOWN, "age": np.nan, "score": score, "path": paths})
+    for missing in labels["path"][~labels["path"].isin(there.values())]:
         fault(BadFile("the lists name this picture, and it is not there", missing))
     known = table[table["record"].isin(row_of.index)]
     templates = Templates(

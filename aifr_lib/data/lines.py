@@ -14,6 +14,11 @@ T = TypeVar("T")
 OnFault = Callable[[BadFile], None]
 
 
+def raised(fault: BadFile) -> None:
+    """An ``OnFault`` that stops at the first."""
+    raise fault
+
+
 def numbered(path: str | Path) -> Iterator[tuple[int, str]]:
     """(number, text) of each line of a UTF-8 file that is not blank. Errors: BadFile for other bytes, a long line."""
     with Path(path).open("rb") as file:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from aifr_lib.data import annotated, check, ijb_set, listings
 from aifr_lib.data.faults import BadFile, Doubt
 from aifr_lib.data.images import Images, Pairs, Templates
-from aifr_lib.data.lines import OnFault
+from aifr_lib.data.lines import OnFault, raised
 from aifr_lib.data.listings import Listing
 from aifr_lib.data.named_table import NamedSet, find, folder_of
 from aifr_lib.data.pairs import pairs_over
@@ -56,7 +56,7 @@ def load(name: str, *, progress: bool = True) -> Loaded:
     and ValueError at its first fault.
     """
     entry = find(name)
-    listing = read(entry, _raise)
+    listing = read(entry, raised)
     images, pairs = listing.images(progress), listing.pairs
     if entry.build == "age-gap":
         return Loaded(images, far_apart(images))
@@ -84,7 +84,8 @@ def read(entry: NamedSet, fault: OnFault) -> Listing:
 
 def _recognise(entry: NamedSet, root: Path) -> None:
     """Errors: BadFile where a folder looks more like another set than like this one."""
-    if entry.reader in ("training", "own"):
+    # A training set of one folder a person fits no pattern; pictures without such folders are another set.
+    if entry.reader == "training" and (any(root.glob("*.rec")) or any(path.is_dir() for path in root.iterdir())):
         return
     like = listings.looks_like(root)
     if like is None and not any((root / name).exists() for name in entry.wanted):
@@ -109,7 +110,9 @@ def faults(name: str, *, progress: bool = True) -> Iterator[BadFile]:
     except (ValueError, OSError) as error:
         if isinstance(error, FileNotFoundError) and not found and not isinstance(error, BadFile):
             raise
-        yield from [*found, error if isinstance(error, BadFile) else BadFile(str(error))]
+        # A training set is opened by its first fault; the check of its kind knows them all.
+        more = list(check.check(root, progress=progress)) if entry.reader == "training" else []
+        yield from [*found, *(more or [error if isinstance(error, BadFile) else BadFile(str(error))])]
         return
     packed = listings.packed(entry, root)
     if entry.reader == "training" and not any(root.glob("*.rec")):
@@ -146,7 +149,7 @@ def state(entry: NamedSet) -> tuple[State, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            counts = read(entry, _raise).counts
+            counts = read(entry, raised).counts
     except FileNotFoundError as error:
         return ("absent", "") if entry.folder else ("damaged", str(error))
     except (ValueError, OSError) as error:
@@ -162,7 +165,3 @@ def differences(entry: NamedSet, counts: dict[str, int]) -> Iterator[str]:
     for what, published in entry.counts.items():
         if what in counts and counts[what] != published:
             yield f"{counts[what]:,} {what} are there, {published:,} are published"
-
-
-def _raise(fault: BadFile) -> None:
-    raise fault

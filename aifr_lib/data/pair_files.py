@@ -27,6 +27,8 @@ def two_lines(path: Path, fault: OnFault) -> list[Pair]:
 
     def parse(text: str) -> tuple[str, int]:
         name, _, label = text.rpartition("\t" if "\t" in text else " ")
+        if not name.strip():
+            raise BadFile(f"'picture label' was expected, found '{text[:40]}'")
         return key(inside(name.strip())), whole(label.strip(), "the label")
 
     lines = list(parsed(path, parse, fault))

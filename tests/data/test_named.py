@@ -129,10 +129,43 @@ def test_ages_that_cannot_be_are_named_with_their_files(data, name, old, new):
         named.load(name)
 
 
-def test_fgnet_ages_are_checked_through_the_same_door(data):
+def test_fgnet_is_checked_through_the_same_door(data):
     root = write("fgnet", data) / "images"
     (root / "001A20.jpg").rename(root / "001A121.jpg")
-    assert "an age of 121 years" in faults("fgnet")[0][0]
+    (root / "002A20.JPG").write_bytes(b"")
+    shutil.copy(root / "001A121.jpg", root / "holiday.jpg")
+    found = "\n".join(faults("fgnet")[0])
+    for part in ("an age of 121 years", "holiday.jpg: not named as", "002A20.JPG: "):
+        assert part in found
+
+
+@pytest.mark.parametrize("name", ["fgnet", "casia-webface"])
+def test_a_set_with_a_reader_of_its_own_names_the_nearest_layout_too(data, name):
+    write("morph", data).rename(data / name)
+    found, _ = faults(name)
+    assert len(found) == 1 and "it looks like MORPH" in found[0]
+
+
+def test_all_faults_of_a_training_record_come_in_one_pass(data):
+    path = write("casia-webface", data) / "train.rec"
+    path.write_bytes(path.read_bytes()[:-2000])
+    found, _ = faults("casia-webface")
+    assert len(found) > 1 and not any("lists all faults" in fault for fault in found)
+    assert named.state(table()["casia-webface"])[0] == "damaged"
+
+
+def test_ijb_and_imdb_wiki_tell_more_than_their_first_fault(data):
+    root = write("ijbb", data)
+    media = root / "meta/ijbb_face_tid_mid.txt"
+    media.write_text("".join(media.read_text().splitlines(keepends=True)[:3]))
+    (root / "loose_crop" / "1.jpg").unlink()
+    found = "\n".join(faults("ijbb")[0])
+    assert "templates have no picture" in found and "1.jpg" in found
+    root = write("imdb-wiki", data)
+    (root / "imdb_crop/imdb.mat").write_bytes(b"none")
+    next((root / "wiki_crop").rglob("*.jpg")).unlink()
+    found = "\n".join(faults("imdb-wiki")[0])
+    assert "not a table 'imdb'" in found and "the .mat lists this picture" in found
 
 
 def test_all_faults_come_in_one_pass(data):
@@ -160,7 +193,7 @@ def test_decomposed_names_and_other_endings_are_the_same_pictures(data):
     assert images.pixels[:].shape == (8, 112, 112, 3)
 
 
-@pytest.mark.parametrize("name", ["morph", "casia-webface", "fgnet", "edema-a"])
+@pytest.mark.parametrize("name", ["morph", "casia-webface", "fgnet", "edema-a", "megaface", "ijbb"])
 def test_links_out_of_the_folder_are_refused(data, tmp_path_factory, name):
     outside = tmp_path_factory.mktemp("outside") / "000000_9M44.jpg"
     root = write(name, data)
