@@ -136,6 +136,7 @@ def data_card(entry: Any, directive: SphinxDirective) -> list[nodes.Node]:
         ["Terms", entry.terms],
         ["Known flaws", entry.flaws],
         ["Used by", tables],
+        ["Measured by", ", ".join(entry.protocols) or "no protocol of recognition"],
         ["Where to put it", nodes.inline("", "", nodes.literal("", folder), nodes.Text(f": {files}"))],
         ["Stands in for it here", nodes.literal("", entry.stand_in)],
     ]
@@ -166,7 +167,9 @@ def shown(env: BuildEnvironment, id: str) -> list[nodes.Node]:
     parts: list[nodes.Node] = [html(pages.claim_box(verdict)) for verdict in verdicts]
     if (root / id / f"{id}.svg").is_file():
         parts.append(nodes.image(uri=f"/figures/{PRESET}/{id}/{id}.svg", alt=content.title))
-    return [*parts, html(pages.artefact_table(artefact)), html(pages.stamp(artefact))]
+    if artefact.rows or artefact.kind != "gallery":
+        parts.append(html(pages.artefact_table(artefact)))
+    return [*parts, html(pages.stamp(artefact))]
 
 
 def without_result(content: contents.Content) -> list[nodes.Node]:
