@@ -132,7 +132,7 @@ def check(
     from aifr_lib.config import nearest
     from aifr_lib.data import named
     from aifr_lib.data.check import check as faults_of
-    from aifr_lib.data.check import check_splits, check_together
+    from aifr_lib.data.check_together import check_splits, check_together
     from aifr_lib.data.faults import Doubt
     from aifr_lib.data.named_table import table
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from aifr_lib.data import ijb, image_records, recordio
-from aifr_lib.data.faults import BadFile
+from aifr_lib.data.faults import BadFile, some
 from aifr_lib.data.folder import LABELS, SUFFIXES, key, list_pictures
 from aifr_lib.data.insightface_bin import read_bin
 from aifr_lib.data.lines import parsed
@@ -23,7 +23,6 @@ from aifr_lib.data.recordio import RecordFile
 from aifr_lib.data.sets import kind_of, rec_of
 from aifr_lib.data.stored import Files, Members, Records, Source, pixels_of
 
-SHOWN = 10
 Faults = Iterator[BadFile]
 
 
@@ -43,57 +42,6 @@ def check(path: str | Path, *, pictures: str | Path | None = None, progress: boo
         yield from _pairs(path, pictures)
     else:
         yield from CHECKS[kind](path, progress)
-
-
-def check_splits(paths: Sequence[str | Path]) -> Faults:
-    """The people who stand in more than one of these folders, lists or ``.rec`` files: splits must not share any.
-
-    People are compared by the names of their sub-folders where there are such, else by their numbers.
-    """
-    owner: dict[str, Path] = {}
-    for path in map(Path, paths):
-        mine = _people(path)
-        shared: dict[Path, list[str]] = {}
-        for person in mine:
-            if person in owner:
-                shared.setdefault(owner[person], []).append(person)
-        for other, people in shared.items():
-            yield BadFile(f"{len(people)} identities stand in {other} too: {_some(sorted(people))}", path)
-        owner.update(dict.fromkeys(mine - owner.keys(), path))
-
-
-def check_together(paths: Sequence[str | Path]) -> Faults:
-    """What only several files show: features of different dimension, template pairs without their pictures."""
-    kinds: dict[str, list[Path]] = {}
-    for path in map(Path, paths):
-        kinds.setdefault(kind_of(path), []).append(path)
-    dimension = None
-    for path in kinds.get("features", ()):
-        try:
-            dimension = dimension or len(read_features(path))
-            read_features(path, dimension)
-        except BadFile as fault:
-            if "dimension" in fault.problem:
-                yield fault
-    for pairs in kinds.get("ijb-pairs", ()):
-        for media in kinds.get("ijb-media", ()):
-            try:
-                ijb.check_templates(ijb.read_media(media), ijb.read_template_pairs(pairs), pairs)
-            except BadFile as fault:
-                yield fault
-
-
-def _people(path: Path) -> set[str]:
-    kind = kind_of(path)
-    if kind == "folder":
-        table = list_pictures(path)
-        return set(table["subject"].astype(str)) - {""}
-    if kind == "list":
-        return {str(identity) for identity in read_image_list(path).column("identity").unique().to_pylist()}
-    if kind == "rec":
-        table = image_records.read_table(rec_of(path))
-        return {str(identity) for identity in table.column("identity").unique().to_pylist()}
-    raise ValueError(f"{path} is of kind '{kind}', which names no people (folder, list and rec do)")
 
 
 def _rec(path: Path, progress: bool) -> Faults:
@@ -166,9 +114,7 @@ def _property(path: Path, identities: int, sizes: set[tuple[int, ...]]) -> Fault
     if count != identities:
         yield BadFile(f"it says {count} identities, the pictures have {identities}", path)
     if sizes and sizes != {(height, width, 3)}:
-        yield BadFile(
-            f"it says pictures of {height}×{width}, they are {_some([f'{h}×{w}' for h, w, _ in sizes])}", path
-        )
+        yield BadFile(f"it says pictures of {height}×{width}, they are {some([f'{h}×{w}' for h, w, _ in sizes])}", path)
 
 
 def _bin(path: Path, progress: bool) -> Faults:
@@ -265,7 +211,7 @@ def _gaps(path: Path, identity: np.ndarray) -> Faults:
     gaps = zip((present[before] + 1).tolist(), (present[before + 1] - 1).tolist(), strict=True)
     names = [str(low) if low == high else f"{low}–{high}" for low, high in gaps]
     yield BadFile(
-        f"label gaps: {count} identities between {present[0]} and {present[-1]} have no picture: {_some(names)}", path
+        f"label gaps: {count} identities between {present[0]} and {present[-1]} have no picture: {some(names)}", path
     )
 
 
@@ -282,10 +228,6 @@ def unreadable(source: Source, progress: bool, sizes: set[tuple[int, ...]] | Non
                     raise BadPicture(f"the picture is {shape[0]}×{shape[1]}, the first is {first[0]}×{first[1]}")
         except BadPicture as error:
             yield BadPicture(error.problem, *source.where(row))
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 CHECKS: dict[str, Callable[[Path, bool], Faults]] = {

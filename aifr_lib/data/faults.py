@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+SHOWN = 10
 
 
 class BadFile(ValueError):
@@ -23,3 +26,8 @@ class BadFile(ValueError):
 
 class Doubt(BadFile):
     """What is not as published, though it can be used: a warning."""
+
+
+def some(names: Sequence[str]) -> str:
+    """The first ten names, and how many more there are, for a message."""
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

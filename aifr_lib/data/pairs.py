@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from aifr_lib.data.faults import BadFile
+from aifr_lib.data.faults import BadFile, some
 from aifr_lib.data.folder import key
 from aifr_lib.data.images import FOLDS, Images, Pairs
 from aifr_lib.data.lines import OnFault, numbered, parsed, whole, write_lines
@@ -178,10 +178,7 @@ def rows_of(records: Iterable[str], names: Sequence[str], what: str) -> np.ndarr
     rows = [row_of.get(name, by_key.get(key(name), -1)) for name in names]
     absent = sorted({name for name, row in zip(names, rows, strict=True) if row < 0})
     if absent:
-        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
-        raise BadFile(
-            f"the pairs name pictures that are not there ({len(absent)}): {', '.join(absent[:5])}{more}", what
-        )
+        raise BadFile(f"the pairs name pictures that are not there ({len(absent)}): {some(absent)}", what)
     return np.array(rows, dtype=np.int64)
 
 

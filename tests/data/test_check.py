@@ -3,7 +3,8 @@ import pytest
 from stored_examples import encoded, examples, faces, feature_file, jpegs, write_rec
 
 from aifr_lib.data import recordio
-from aifr_lib.data.check import check, check_splits, check_together
+from aifr_lib.data.check import check
+from aifr_lib.data.check_together import check_splits, check_together
 from aifr_lib.data.insightface_bin import write_bin
 
 
