@@ -232,6 +232,35 @@ class Protocols(Strict):
     subjects: int = Field(ge=8, description="subjects of relief-edema")
 
 
+class ComfaceFaces(Strict):
+    """Edited faces for ComFace's Figs. A and B: the first people of each source, none of them chosen."""
+
+    sources: tuple[Literal["relief", "latent"], ...]
+    identities: int = Field(ge=1)
+    step: float = Field(gt=0, le=5, description="between the strengths −5 … 5, of which 0 is one")
+    side: int = Field(144, ge=32, le=512, description="of a stored picture, pixels")
+
+
+class ComfaceQuality(Strict):
+    """ComFace's Fig. D: a network trained with dropout on relief faces judges faces by SER-FIQ."""
+
+    train: Recognition
+    sets: tuple[Literal["relief", "latent"], ...]
+    identities: int = Field(ge=8, description="people of each set, one picture each")
+    passes: int = Field(100, ge=2, description="stochastic passes; the paper's 100")
+
+
+class LatentDirections(Strict):
+    """Directions of the offline generator: how many people they are found on, and on whom they are approved."""
+
+    samples: int = Field(ge=20, description="people read to find directions")
+    psi: float = Field(1.0, gt=0, le=1, description="truncation of their codes")
+    attributes: tuple[Literal["age", "smile", "weight", "yaw", "gender", "light"], ...]
+    identities: int = Field(ge=3, description="new people on whom a direction is approved")
+    age_alphas: tuple[float, ...] = (-5, -3, -1.5, 0, 1.5, 3, 5)
+    alphas: tuple[float, ...] = (-5, -3, 0, 3, 5)
+
+
 class Preset(Strict):
     """One size of every experiment (smoke, lesson, classroom, paper)."""
 
@@ -241,6 +270,9 @@ class Preset(Strict):
     real: Real
     relief_card: ReliefCard
     protocols: Protocols
+    latent_directions: LatentDirections
+    comface_faces: ComfaceFaces
+    comface_quality: ComfaceQuality
 
 
 def load_preset(name: str, overrides: Mapping[str, Any] | None = None) -> Preset:

@@ -74,7 +74,7 @@ def warp(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     A picture much larger than its crop is first shrunk by area averaging to within a factor of two: bilinear
     sampling alone would skip pixels, and the grain of a large scan would turn into noise.
     """
-    cv2 = _cv2()
+    cv2 = opencv()
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if scale < 0.5:
         height, width = (max(1, round(side * scale * 2)) for side in image.shape[:2])
@@ -160,7 +160,8 @@ def _check(image: np.ndarray) -> None:
         raise ValueError(f"a picture is uint8 [H, W, 3] RGB, got {image.dtype} {image.shape}")
 
 
-def _cv2() -> Any:
+def opencv() -> Any:
+    """The module cv2. Errors: ImportError, with the command, without it."""
     try:
         import cv2
     except ImportError as error:

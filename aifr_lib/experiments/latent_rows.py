@@ -1,0 +1,137 @@
+"""What the runs of ``latent_directions`` come to: rows of numbers, and the figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from scipy.stats import rankdata
+
+from aifr_lib.evaluation.intervals import Statistic, clustered_bootstrap, mean_interval
+from aifr_lib.experiments.relief_judge_rows import correlation_statistic
+from aifr_lib.faces.boundaries import Direction
+from aifr_lib.reporting import plots
+from aifr_lib.reporting.artefacts import Artefact, Measured, Row
+
+UNKNOWN = -100.0  # of a reading, in runs
+# direction → (what the second judge reads of it, in whose name, unit)
+SECOND = {
+    "age": ("second", "second age judge, years"),
+    "smile": ("smile", "YuNet: width of the mouth"),
+    "weight": ("width", "YuNet: width of the face"),
+    "yaw": ("yaw", "YuNet: yaw"),
+    "gender": ("gender", "gender judge, log odds"),
+    "light": ("told", "age judge, years"),
+}
+# What a direction should leave alone → how it is read.
+OTHERS = {"smile": "smile", "weight": "width", "yaw": "yaw", "age": "told", "gender": "gender"}
+EACH, POOLED = "rank correlation with α, each person", "rank correlation with α, pooled"
+SAME, LEVEL, ABOVE = "SFace similarity", "SFace similarity of other people", "above 99 % of other people, %"
+DRAGGED = "change from α = −3 to 3, standard deviations"
+FOUND = "correlation with the first judge, cross-validated"
+TOLD = "second judge, mean"
+Scores = Mapping[str, np.ndarray]
+
+
+def reading_rows(directions: Mapping[str, Direction]) -> Iterator[Row]:
+    """How well codes predict each attribute's reading."""
+    for name, direction in directions.items():
+        yield _row(name, "all", FOUND, float(direction.about["r"]))
+
+
+def direction_rows(name: str, scores: Scores) -> Iterator[Row]:
+    """The approval of one direction from its run."""
+    if "fgnet_age" in scores:
+        yield from _judge_rows(name, scores)
+    second, person = scores[SECOND[name][0]].astype(np.float64), scores["person"]
+    alpha = scores["alpha"].astype(np.float64)
+    seen = second > UNKNOWN
+    each = np.array([_spearman(alpha[rows], second[rows]) for rows in _by_person(person, seen)])
+    people = np.unique(person[seen])
+    yield _row(name, "all", EACH, each.mean(), mean_interval(each, people))
+    statistic = correlation_statistic(rankdata(alpha[seen]), rankdata(second[seen]))
+    yield _row(name, "all", POOLED, _whole(statistic, seen.sum()), clustered_bootstrap(statistic, person[seen]))
+    limit = float(np.quantile(scores["other"], 0.99))
+    yield _row(name, "other people", LEVEL + ", mean", float(scores["other"].mean()))
+    yield _row(name, "other people", LEVEL + ", 99 %", limit)
+    for step in np.unique(alpha):
+        at = seen & (alpha == step)
+        yield _row(name, float(step), TOLD, second[at].mean(), mean_interval(second[at], person[at]))
+        if step:
+            here = alpha == step
+            same, who = scores["same"][here].astype(np.float64), person[here]
+            yield _row(name, float(step), SAME, same.mean(), mean_interval(same, who))
+            hits = same > limit
+            ends = mean_interval(hits, who)
+            yield _row(name, float(step), ABOVE, 100 * hits.mean(), (100 * ends[0], 100 * ends[1]))
+    for other, reading in OTHERS.items():
+        values = scores[reading].astype(np.float64)
+        yield _row(name, f"moves {other} by", DRAGGED, _moved(values, alpha))
+
+
+def _moved(values: np.ndarray, alpha: np.ndarray) -> float:
+    """Change of the mean reading from α = −3 to 3, over the spread between people at α = 0."""
+    seen = values > UNKNOWN
+    low, middle, high = (values[seen & (alpha == at)] for at in (-3, 0, 3))
+    return float((high.mean() - low.mean()) / (middle.std() or 1.0))
+
+
+def _judge_rows(name: str, scores: Scores) -> Iterator[Row]:
+    age, told, people = (scores[f"fgnet_{key}"] for key in ("age", "told", "identity"))
+    statistic = correlation_statistic(age.astype(np.float64), told.astype(np.float64))
+    yield _row(name, "FG-NET", "corr", _whole(statistic, len(age)), clustered_bootstrap(statistic, people))
+    error = np.abs(age - told)
+    yield _row(name, "FG-NET", "mae", error.mean(), mean_interval(error, people))
+
+
+def _by_person(person: np.ndarray, seen: np.ndarray) -> Iterator[np.ndarray]:
+    for who in np.unique(person[seen]):
+        yield np.flatnonzero(seen & (person == who))
+
+
+def _spearman(x: np.ndarray, y: np.ndarray) -> float:
+    """0 where nothing varies, so that a judge that sees no change speaks against the direction."""
+    ranks_x, ranks_y = rankdata(x) - (len(x) + 1) / 2, rankdata(y) - (len(y) + 1) / 2
+    size = np.sqrt((ranks_x**2).sum() * (ranks_y**2).sum())
+    return float((ranks_x * ranks_y).sum() / size) if size else 0.0
+
+
+def _whole(statistic: Statistic, count: int) -> float:
+    return float(statistic(np.ones((1, count)))[0])
+
+
+def _row(name: str, at: str | float, metric: str, mean: float, ends: tuple[float, float] | None = None) -> Row:
+    known = ends is not None and np.isfinite(ends).all()
+    interval = (float(ends[0]), float(ends[1])) if known and ends else None
+    measured = Measured(mean=float(mean), ci95=interval, interval="identities" if interval else None)
+    return Row(keys={"direction": name, "at": at}, metric=metric, measured=measured)
+
+
+def direction_figure(artefact: Artefact) -> Figure:
+    """Left: what the second age judge tells over α (else the first direction's second judge). Right: similarity of
+    SFace to the person at α = 0, and the level that one in a hundred pairs of different people reaches."""
+    names = list(dict.fromkeys(str(row.keys["direction"]) for row in artefact.rows if row.metric == TOLD))
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+    for number, name in enumerate(names):
+        style = {"color": plots.PALETTE[number], "marker": plots.MARKERS[number], "capsize": 3}
+        if number == 0:
+            axes[0].errorbar(*_curve(artefact, name, TOLD), **style)
+            axes[0].set(xlabel=f"strength α of {name}", ylabel=SECOND[name][1])
+        axes[1].errorbar(*_curve(artefact, name, SAME), label=name, **style)
+    limits = [r.measured.mean for r in artefact.rows if r.metric == LEVEL + ", 99 %" and r.measured]
+    if limits:
+        axes[1].axhline(max(limits), color="0.5", linestyle=":", label="1 % of other people")
+    axes[1].set(xlabel="strength α", ylabel=f"{SAME} to α = 0", ylim=(0, 1.02))
+    if names:
+        axes[1].legend()
+    return figure
+
+
+def _curve(artefact: Artefact, name: str, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """α, mean, and the interval's two arms."""
+    rows = [r for r in artefact.rows if r.metric == metric and r.keys["direction"] == name and r.measured]
+    points = np.array([(r.keys["at"], r.measured.mean, *(r.measured.ci95 or (r.measured.mean,) * 2)) for r in rows])  # type: ignore[union-attr]
+    x, y, low, high = points.T
+    return x, y, np.stack([y - low, high - y])

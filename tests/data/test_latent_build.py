@@ -1,0 +1,195 @@
+"""Building edited faces on the disk: what is drawn, how often, and what stops it. No generator is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aifr_lib.config import ConfigError
+from aifr_lib.data import latent
+from aifr_lib.data.pictures import BadPicture
+from aifr_lib.faces import align
+from aifr_lib.faces.sources import ReliefSource
+
+
+class Counting:
+    """A source of flat pictures whose colour says who and how much; it remembers what it drew."""
+
+    name, version = "flat", "1"
+    attributes = ("age", "smile", "yaw", "light")
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.drawn: list[tuple[int, dict[str, float]]] = []
+        self.stop_after = stop_after
+
+    def combined(self, identity: int, alphas: Mapping[str, float], *, beyond: bool = False) -> np.ndarray:
+        if len(self.drawn) == self.stop_after:
+            raise KeyboardInterrupt
+        self.drawn.append((identity, dict(alphas)))
+        level = 100 + 10 * identity + round(sum(alphas.values()))
+        return np.full((64, 64, 3), level, dtype=np.uint8)
+
+    def render(self, identity: int, attribute: str, alpha: float, *, beyond: bool = False) -> np.ndarray:
+        return self.combined(identity, {attribute: alpha}, beyond=beyond)
+
+
+@pytest.fixture(autouse=True)
+def no_detector(monkeypatch):
+    """The face of a flat picture is where it is: eyes left and right of the middle."""
+    points = np.array([[24, 24], [40, 24], [32, 34], [26, 44], [38, 44]], dtype=float)
+    matrix = align.similarity(points, align.TEMPLATE)
+
+    def find(picture):
+        return align.Aligned(align.warp(picture, matrix), points, matrix, 1.0, 1)
+
+    monkeypatch.setattr(align, "align", find)
+
+
+def plan(identities=(3, 5)) -> latent.Plan:
+    return latent.edited(identities, ("age", "smile"), (-2, 0, 2))
+
+
+def test_zero_is_one_picture_for_all_attributes() -> None:
+    # 2 people × (1 + 2 attributes × 2 strengths), ComFace's footnote 1.
+    labels = plan().labels
+    assert len(labels) == 2 * 5
+    assert (labels.query("identity == 3")["alpha"] == 0).sum() == 1
+    assert list(labels["record"][:5]) == [
+        "000003/original",
+        "000003/age-2.00",
+        "000003/age+2.00",
+        "000003/smile-2.00",
+        "000003/smile+2.00",
+    ]
+
+
+def test_a_built_set_is_read_as_images(tmp_path) -> None:
+    images = latent.build(tmp_path / "set", plan(), Counting(), progress=False)
+    assert images.pixels.shape == (10, 112, 112, 3) and images.name == "edited faces"
+    assert np.isnan(images.labels["age"]).all() and images.labels["found"].all()
+    row = int(np.flatnonzero(images.labels["record"] == "000005/age+2.00")[0])
+    assert images.pixels[row][56, 56, 0] == pytest.approx(152, abs=2)
+    table = pd.read_parquet(tmp_path / "set" / "labels.parquet")
+    file = tmp_path / "set" / table["file"][row]
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == table["sha256"][row]
+
+
+def test_a_build_that_was_stopped_draws_nothing_twice(tmp_path) -> None:
+    first = Counting(stop_after=7)
+    with pytest.raises(KeyboardInterrupt):
+        latent.build(tmp_path / "set", plan(), first, progress=False)
+    kept = {path.relative_to(tmp_path / "set/images") for path in tmp_path.rglob("*.jpg")}
+    assert kept and not (tmp_path / "set/labels.parquet").exists()
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.jpg")}
+    second = Counting()
+    images = latent.build(tmp_path / "set", plan(), second, progress=False)
+    assert len(second.drawn) == 10 - len(kept)
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+    whole = latent.build(tmp_path / "whole", plan(), Counting(), progress=False)
+    assert list(images.labels["sha256"]) == list(whole.labels["sha256"])
+    third = Counting()
+    latent.build(tmp_path / "set", plan(), third, progress=False)
+    assert third.drawn == []
+
+
+def test_all_edits_of_a_person_share_one_similarity(tmp_path, monkeypatch) -> None:
+    calls = []
+    find = align.align
+    monkeypatch.setattr(align, "align", lambda picture: calls.append(1) or find(picture))
+    latent.build(tmp_path / "edits", plan(), Counting(), progress=False)
+    assert len(calls) == 2
+    latent.build(tmp_path / "ages", latent.longitudinal((1,), 4), Counting(), progress=False)
+    assert len(calls) == 2 + 4
+
+
+def test_a_face_that_is_not_found_is_marked(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(align, "align", lambda picture: None)
+    images = latent.build(tmp_path / "set", plan(), Counting(), progress=False)
+    assert not images.labels["found"].any()
+    assert images.pixels[0][0, 0, 0] == pytest.approx(130, abs=2)
+
+
+def test_ages_are_told_from_the_stored_crops(tmp_path) -> None:
+    def tell(crops: np.ndarray) -> np.ndarray:
+        assert crops.dtype == np.uint8 and crops.shape[1:] == (112, 112, 3)
+        return crops[:, 56, 56, 0] / 10
+
+    images = latent.build(tmp_path / "set", plan(), Counting(), tell_age=tell, progress=False)
+    np.testing.assert_allclose(images.labels["age"], images.pixels[:][:, 56, 56, 0] / 10)
+
+
+def test_a_changed_or_missing_picture_is_named(tmp_path) -> None:
+    folder = tmp_path / "set"
+    latent.build(folder, plan(), Counting(), progress=False)
+    victim = folder / "images/000003/age+2.00.jpg"
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:-9] + b"\0" * 9)
+    with pytest.raises(BadPicture, match=r"age\+2\.00\.jpg"):
+        latent.load(folder)
+    victim.unlink()
+    with pytest.raises(BadPicture, match=r"age\+2\.00\.jpg"):
+        latent.load(folder)
+
+
+def test_a_folder_of_another_set_is_left_alone(tmp_path) -> None:
+    folder = tmp_path / "set"
+    latent.build(folder, plan(), Counting(), progress=False)
+    with pytest.raises(FileExistsError, match="another set"):
+        latent.build(folder, plan((3, 6)), Counting(), progress=False)
+    other = tmp_path / "photographs"
+    other.mkdir()
+    (other / "mine.jpg").write_bytes(b"x")
+    with pytest.raises(FileExistsError, match="empty folder"):
+        latent.build(other, plan(), Counting(), progress=False)
+    with pytest.raises(FileNotFoundError, match=r"labels\.parquet"):
+        latent.load(other)
+
+
+def test_the_cache_is_keyed_by_source_and_plan(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("AIFR_CACHE", str(tmp_path))
+    source = Counting()
+    latent.cached(plan(), source, progress=False)
+    latent.cached(plan(), source, progress=False)
+    assert len(source.drawn) == 10
+    other = Counting()
+    other.version = "2"
+    latent.cached(plan(), other, progress=False)
+    assert len(other.drawn) == 10
+    about = [json.loads(path.read_text())["source"] for path in tmp_path.rglob("about.json")]
+    assert sorted(about) == [["flat", "1"], ["flat", "2"]]
+
+
+def test_people_across_ages_differ_in_pose_smile_and_light_too() -> None:
+    made = latent.longitudinal(range(40), 8)
+    labels = made.labels
+    assert len(labels) == 320 and not made.shared
+    assert list(labels["alpha_age"][:8]) == pytest.approx(np.linspace(-4, 4, 8))
+    for name, sd, top in latent.BETWEEN:
+        values = labels[f"alpha_{name}"]
+        assert values.std() == pytest.approx(sd, rel=0.2) and values.abs().max() <= top
+        assert abs(np.corrcoef(values, labels["alpha_age"])[0, 1]) < 0.2
+    # Whom a set holds besides does not change a person's pictures.
+    assert latent.longitudinal([7], 8).alphas == made.alphas[7 * 8 : 8 * 8]
+
+
+def test_wrong_plans_are_refused() -> None:
+    with pytest.raises(ConfigError, match="strength"):
+        latent.edited((1,), ("age",), (-6,))
+    with pytest.raises(ValueError, match="at least one"):
+        latent.edited((), ("age",), (1,))
+    with pytest.raises(ValueError, match="more than once"):
+        latent.edited((1, 1), ("age",), (1,))
+    with pytest.raises(ValueError, match="0 or more"):
+        latent.edited((-1,), ("age",), (1,))
+
+
+def test_relief_faces_can_be_built_too(tmp_path) -> None:
+    images = latent.build(
+        tmp_path / "relief", latent.edited((1,), ("smile",), (5,)), ReliefSource(size=64), progress=False
+    )
+    assert len(images) == 2 and (images.pixels[0] != images.pixels[1]).any()
