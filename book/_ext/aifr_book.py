@@ -244,7 +244,9 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> nodes.table:
 
     group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in header), cols=len(header))
     group += [nodes.thead("", line(header)), nodes.tbody("", *map(line, rows))]
-    return nodes.table("", group, classes=["colwidths-auto", "aifr-wide"])
+    # On a phone two columns still fit; more scroll in their own box.
+    wide = ["aifr-wide"] if len(header) > 2 else []
+    return nodes.table("", group, classes=["colwidths-auto", *wide])
 
 
 def html(text: str) -> nodes.raw:
