@@ -34,8 +34,9 @@ notebooks: $(STAMP) ## derive each notebooks/NAME.ipynb from its script
 clean:           ## remove what was built; results, caches and the environment stay
 	rm -rf _build build book/_executed
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock requirements-alone.txt pyproject.toml
 	test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		-r requirements-alone.txt -e .
 	touch $@
