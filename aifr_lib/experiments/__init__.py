@@ -3,10 +3,31 @@
 ``EXPERIMENTS`` lists them by the id of the table or figure.
 """
 
-from aifr_lib.experiments import protocols, real, relief_convergence, relief_judges, relief_shortcuts, tml, tour
+from functools import partial
+
+from aifr_lib.experiments import (
+    comface_directions,
+    comface_faces,
+    comface_quality,
+    latent_directions,
+    protocols,
+    real,
+    relief_convergence,
+    relief_judges,
+    relief_shortcuts,
+    tml,
+    tour,
+)
 from aifr_lib.experiments.jobs import Experiment
 
 EXPERIMENTS: dict[str, Experiment] = {
+    **{
+        figure: Experiment(partial(comface_faces.gallery, figure), partial(comface_faces.gallery_jobs, figure))
+        for figure in comface_faces.ATTRIBUTES
+    },
+    "comface_figD": Experiment(comface_quality.figure_d, comface_quality.quality_jobs),
+    "comface_tableA": Experiment(comface_directions.table_a, latent_directions.direction_jobs),
+    "latent_directions": Experiment(latent_directions.latent_directions, latent_directions.direction_jobs),
     "protocols": Experiment(protocols.protocols, protocols.protocol_jobs),
     "real_photographs": Experiment(real.real_photographs, real.photograph_jobs),
     "relief_convergence": Experiment(relief_convergence.relief_convergence, relief_convergence.convergence_jobs),

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from aifr_lib.config import Preset
 from aifr_lib.reporting import artefacts
-from aifr_lib.reporting.artefacts import Artefact, Outcome, Row
+from aifr_lib.reporting.artefacts import Artefact, Kind, Outcome, Row
 from aifr_lib.reporting.claims import outcome
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec, RunStore, git, total_wall, versions
 
@@ -86,11 +86,12 @@ def assemble(
     seeds: Iterable[int],
     data: DataId,
     verdict: Outcome,
+    kind: Kind = "experiment",
 ) -> Artefact:
     """The artefact of an experiment: its rows, and where and with what the runs behind them were computed."""
     return Artefact(
         id=id,
-        kind="experiment",
+        kind=kind,
         preset=preset.name,
         seeds=tuple(seeds),
         data=data,
@@ -111,6 +112,7 @@ def reproduce(
     rows: Callable[[Mapping[Place, Run]], Iterable[Row]],
     *,
     data: DataId,
+    kind: Kind = "experiment",
     figure: Callable[[Artefact], Figure] | None = None,
     compute: bool = True,
     fresh: bool = False,
@@ -125,7 +127,7 @@ def reproduce(
     made = tuple(rows(runs))
     seeds = sorted({run.spec.seed for run in runs.values()})
     verdict = outcome(id, preset.name, made)
-    artefact = assemble(id, preset, runs.values(), made, seeds=seeds, data=data, verdict=verdict)
+    artefact = assemble(id, preset, runs.values(), made, seeds=seeds, data=data, verdict=verdict, kind=kind)
     if compute and runs:
         drawn = figure and figure(artefact)
         artefacts.save(artefact, root, drawn)

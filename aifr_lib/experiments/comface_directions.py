@@ -1,0 +1,92 @@
+"""ComFace's Table A: where each direction of editing comes from, the paper's beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from aifr_lib.config import Preset
+from aifr_lib.experiments.jobs import reproduce, together
+from aifr_lib.experiments.latent_directions import direction_jobs
+from aifr_lib.experiments.latent_rows import EACH, FOUND, SECOND, direction_rows
+from aifr_lib.faces.boundaries import found_directions
+from aifr_lib.reporting import papers
+from aifr_lib.reporting.artefacts import Artefact, Measured, Row
+from aifr_lib.reporting.runs import Run
+
+ID = "comface_tableA"
+# Ours → the row of the paper's table, and the name among CelebA's forty attributes; other directions have neither.
+COUNTERPARTS = {
+    "weight": ("Weight (StyleGAN)", "Chubby"),
+    "age": ("Age (StyleGAN)", "Young"),
+    "smile": ("Smile (StyleGAN)", "Smiling"),
+    "gender": ("40 attributes in CelebA (StyleGAN3)", "Male"),
+}
+# The reading that found a direction, in words.
+READINGS = {
+    "age": "age judge",
+    "gender": "gender judge",
+    "smile": "MTCNN: width of the mouth",
+    "width": "MTCNN and skin: width of the face",
+    "yaw": "MTCNN: nose against eyes",
+    "light": "light on the face, left against right",
+}
+
+
+def table_a(
+    preset: Preset,
+    *,
+    seeds: Sequence[int] | None = None,
+    device: str | None = None,
+    compute: bool = True,
+    fresh: bool = False,
+    out: str | Path | None = None,
+) -> Artefact:
+    """Each direction: the paper's source, the reading that found ours and how well, the judge that certified it.
+
+    A function of the runs of ``latent_directions``; a direction that no second judge has looked at has no value.
+    """
+    jobs = direction_jobs(preset)
+
+    def rows(runs: Mapping[str, Run]) -> Iterator[Row]:
+        for name in found_directions():
+            yield from source_rows(name, runs.get(name))
+
+    data = together([job.spec.data for job in jobs.values()])
+    return reproduce(ID, preset, jobs, rows, data=data, kind="settings", compute=compute, fresh=fresh, out=out)
+
+
+def source_rows(name: str, run: Run | None) -> Iterator[Row]:
+    """The two numbers of one direction, under the words of both tables."""
+    printed = {row["attribute"]: row for row in papers.load(ID).rows}
+    theirs, _ = COUNTERPARTS.get(name, ("", ""))
+    entry = printed.get(theirs, {"reference": "", "boundary": ""})
+    direction = found_directions()[name]
+    keys = {
+        "in the paper": theirs,
+        "reference": entry["reference"],
+        "boundary": entry["boundary"],
+        "here": name,
+        "found with": READINGS[direction.about["reading"]],
+    }
+    yield Row(keys=keys, metric=FOUND, measured=Measured(mean=float(direction.about["r"])))
+    certified = {row.metric: row.measured for row in direction_rows(name, run.scores)} if run else {}
+    yield Row(keys={**keys, "certified with": SECOND[name][1]}, metric=EACH, measured=certified.get(EACH))
+
+
+def table_frame(artefact: Artefact) -> pd.DataFrame:
+    """The table as a page shows it: one line for each direction."""
+    lines: dict[str, dict[str, str]] = {}
+    for row in artefact.rows:
+        line = lines.setdefault(str(row.keys["here"]), {key: str(value) or "–" for key, value in row.keys.items()})
+        if row.metric == FOUND and row.measured:
+            line["r, cross-validated"] = f"{row.measured.mean:.2f}"
+        elif row.metric == EACH:
+            line["certified with"] = str(row.keys["certified with"]) if row.measured else "not certified"
+            line["rank correlation with α"] = "–"
+            if row.measured:
+                low, high = row.measured.ci95 or (row.measured.mean,) * 2
+                line["rank correlation with α"] = f"{row.measured.mean:.2f} [{low:.2f}, {high:.2f}]"
+    return pd.DataFrame(lines.values())

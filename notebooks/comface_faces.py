@@ -1,0 +1,258 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # One person, more or less of something: ComFace's Figs. A and B, Table A
+#
+# ComFace wants to learn what *changes* in a face. For that it needs one person at many strengths of an attribute:
+# heavier, older, smiling more, with all else the same. No camera gives that. A generator does: every face it draws has
+# a code, and there are directions in which codes can be moved so that one thing changes. The paper moves 250,000 people
+# who do not exist, each to a hundred strengths $\alpha$ from −5 to 5.
+#
+# Its generators are StyleGAN {cite:p}`stylegan` and StyleGAN3, with directions that others published. Neither can be
+# had by everyone. Here a smaller generator that comes inside a Python package takes their place, its directions are
+# **found** from what outside networks read off its faces, and **certified by another reading** than the one they were
+# found by.
+
+# %% tags=["parameters"]
+preset = "smoke"  # smoke: one person; lesson: two; classroom: four people at 21 strengths, some minutes of drawing
+seeds = None  # nothing here is trained: a person is a seed
+device = None  # the generator runs on the CPU
+out = None  # where results go; None is figures/<preset>
+compute = True  # False shows only what was computed before
+fresh = False  # True forgets stored runs
+widgets = True  # False on a page without a kernel
+
+# %% tags=["hide-input"]
+import inspect
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import HTML, Markdown, display
+
+from aifr_lib.config import load_preset
+from aifr_lib.experiments import comface_directions, comface_faces, latent_directions, latent_rows
+from aifr_lib.experiments.jobs import stored
+from aifr_lib.faces import boundaries, sources
+from aifr_lib.reporting import pages, plots, slider
+
+plots.style()
+settings = load_preset(preset)
+where = {"device": device, "out": out, "compute": compute, "fresh": fresh}
+galleries, runs = {}, {}
+for figure in comface_faces.ATTRIBUTES:
+    galleries[figure] = comface_faces.gallery(figure, settings, **where)
+    jobs = comface_faces.gallery_jobs(figure, settings)
+    runs[figure] = stored(settings, jobs, out)
+lacking = {name: job.lacking() for name, job in jobs.items() if name not in runs[figure]}
+for name, reason in lacking.items():
+    display(Markdown(f"*No pictures from the {comface_faces.NAMES[name]}: {reason or 'not run yet at this size'}.*"))
+
+
+def player(figure, source):
+    """A slider over α: a row for each attribute, a column for each person."""
+    run = runs[figure].get(source)
+    if run is None:
+        return display(Markdown(f"*No pictures from the {comface_faces.NAMES[source]} here.*"))
+    frames, labels, start = comface_faces.player_frames(run)
+    title = f"From above: {', '.join(run.spec.values['attributes'])} ({comface_faces.NAMES[source]})"
+    return display(slider.show(frames, labels, title=title, alt="edited faces", start=start))
+
+
+# %% [markdown]
+# ## Fig. A: weight, age, smile
+#
+# Move α. Each column is a person, the first ones of the generator, chosen by nobody. In the middle all three rows are
+# the same pictures.
+
+# %% tags=["hide-input"]
+player("comface_figA", "latent")
+
+# %% [markdown]
+# As the paper prints it:
+
+# %% tags=["hide-input"]
+if runs["comface_figA"]:
+    comface_faces.gallery_figure("comface_figA", runs["comface_figA"])
+    plt.show()
+HTML(pages.stamp(galleries["comface_figA"]))
+
+# %% [markdown]
+# ## The rule
+#
+# A generator turns noise $z$ into a code $w_0$ (512 numbers), and the code into a picture. A direction is a vector $n$
+# of length 1, with a scale $s$ of its own:
+#
+# $$ w(\alpha) = w_0 + \alpha\, s\, n, \qquad \alpha \in [-5, 5]. $$
+#
+# With the paper's boundaries $s = 1$; ours are scaled so that ±5 moves a reading by two or three standard deviations of
+# people. That is all:
+
+# %% tags=["hide-input"]
+Markdown("```python\n" + inspect.getsource(boundaries.edit) + "```")
+
+# %% [markdown]
+# Two published tools disagree here. InterFaceGAN's script moves a code *to* a distance from the boundary,
+# stylegan3-editing moves it *by* a strength. With the first, α = 0 would be another picture for each attribute; the
+# paper says that it is the same (footnote 1), so it must be the second. `faces.stylegan.alpha_at` translates.
+#
+# ## Table A: where the directions come from
+
+# %% tags=["hide-input"]
+table = comface_directions.table_a(settings, **where)
+display(comface_directions.table_frame(table).style.hide())
+HTML(pages.stamp(table))
+
+# %% [markdown]
+# How a direction is found: some hundred faces are drawn, an outside reading (an age, the width of a mouth …) is taken
+# of each, and a ridge regression says how the reading depends on the code. Readings go together in the generator's
+# world: the old wear glasses, women smile more. So of all steps that change one reading *and none of the others*, the
+# one is taken that leads least far from where faces are.
+#
+# ## Is it what it says it is?
+#
+# A direction found with a judge will please that judge. So another one is asked, which shares no network with the
+# first. Left: what the second reading says of people who had no part in the finding, against α. Right: whether it is
+# still the same person to SFace {cite:p}`sface`, and how alike two different people are to it.
+
+# %% tags=["hide-input"]
+certified = latent_directions.latent_directions(settings, **where)
+similar = [row for row in certified.rows if row.metric == latent_rows.SAME and row.measured]
+if similar:
+    latent_rows.direction_figure(certified)
+    plt.show()
+else:
+    display(Markdown("*Not run yet at this size, or its packages are not here.*"))
+HTML(pages.stamp(certified))
+
+# %% [markdown]
+# ## Fig. B: the other attributes
+#
+# For StyleGAN3 there are directions for the forty attributes of CelebA, from `5_o_Clock_Shadow` to `Young`, found with
+# a classifier of those forty. No such classifier is at hand here, so there is a direction only for what our readings
+# can tell:
+
+# %% tags=["hide-input"]
+rows = [
+    {
+        "here": name,
+        "of CelebA's forty": comface_directions.COUNTERPARTS.get(name, ("", "none: it is not among them"))[1],
+        "shown in": f"Fig. {figure[-1]}",
+    }
+    for figure, names in comface_faces.ATTRIBUTES.items()
+    for name in names
+]
+display(pd.DataFrame(rows).style.hide())
+counted = len(comface_directions.COUNTERPARTS)
+text = (
+    f"So **{counted} of the forty** have a counterpart here and {40 - counted} have none: hair and its colour, "
+    "glasses, hats, make-up, beards, the shape of brows, lips and nose. In their place stands what else can be read: "
+    "where the head turns, and the light, which are no attributes of CelebA."
+)
+Markdown(text)
+
+# %% tags=["hide-input"]
+player("comface_figB", "latent")
+HTML(pages.stamp(galleries["comface_figB"]))
+
+# %% [markdown]
+# ## The same rule, drawn faces
+#
+# Behind one small interface, `render(identity, attribute, alpha)`, stands any source of faces. Relief faces are one:
+# there the attribute is a parameter, and nothing else *can* move.
+
+# %% tags=["hide-input"]
+player("comface_figA", "relief")
+
+# %% [markdown]
+# A StyleGAN network of your own is another. NVIDIA's files are pickles: opening one runs NVIDIA's code, so that is left
+# to you, once.
+#
+# ```python
+# network = legacy.load_network_pkl(file)["G_ema"]      # in NVIDIA's checkout
+# stylegan.export(network, "ffhq.torchscript")          # then, anywhere:
+#
+# generator = stylegan.open_generator("ffhq.torchscript")
+# age = boundaries.read_boundary("stylegan_ffhq_age_w_boundary.npy")
+# source = sources.EditedSource(generator, {"age": age})
+# source.render(identity=7, attribute="age", alpha=2.5)
+# ```
+#
+# This was tested with a small stand-in of the same interface, not with NVIDIA's networks, which are not here.
+#
+# In a running notebook, anybody at any strength:
+
+# %% tags=["hide-input"]
+if widgets and compute:
+    from ipywidgets import Dropdown, FloatSlider, IntText, interact
+
+    ready = [name for name in sources.SOURCES if comface_faces.missing(name) is None]
+    opened = {name: sources.open_source(name) for name in ready}
+
+    @interact(
+        source=Dropdown(options=ready, value=ready[-1]),
+        person=IntText(value=10),
+        attribute=Dropdown(options=list(comface_faces.ATTRIBUTES["comface_figA"])),
+        alpha=FloatSlider(value=0.0, min=-5, max=5, step=0.5, continuous_update=False),
+    )
+    def _(source, person, attribute, alpha):
+        _, axis = plt.subplots(figsize=(3.5, 3.5))
+        axis.imshow(opened[source].render(person, attribute, alpha))
+        axis.axis("off")
+        plt.show()
+
+
+# %% [markdown]
+# ## What these pictures may be used for
+#
+# The package that holds the generator states the Apache-2.0 licence. Its network was distilled from StyleGAN2 trained
+# on FFHQ, whose weights NVIDIA licenses for **non-commercial** use, from photographs under Creative Commons licences,
+# part of them non-commercial too. Whether that passes on to a distilled network and to its pictures is not settled. So
+# we treat them as for research and teaching only, keep few and small ones here, and sell none. More in the
+# [data card](../data/latent.md).
+#
+# ## What to conclude
+#
+# - The experiment of Figs. A and B can be had without StyleGAN: one rule, directions found in minutes.
+# - Not every direction moves one thing. What a reading cannot tell, its direction cannot avoid: look at hair, glasses
+#   and background in the sliders.
+# - A direction is as good as the judge that certifies it. The paper shows pictures, and certifies none.
+#
+# ## Predict, then reveal
+#
+# **1.** At α = ±5, which edit takes a person furthest from themselves, to SFace: weight, age or smile? *Predict an
+# order.*
+
+# %% tags=["solution", "hide-input"]
+for name in comface_faces.ATTRIBUTES["comface_figA"]:
+    ends = [row.measured.mean for row in similar if row.keys["direction"] == name and abs(row.keys["at"]) == 5]
+    print(f"{name}: {np.mean(ends):.2f}" if ends else f"{name}: not run")
+
+# %% [markdown]
+# **2.** Two directions at right angles do not touch one another. Are those of age and gender nearer to 90° or to 60°?
+# *Predict the angles between all six, then reveal.*
+
+# %% tags=["solution", "hide-input"]
+directions = boundaries.found_directions()
+normals = np.stack([one.normal for one in directions.values()])
+angles = np.degrees(np.arccos(np.clip(normals @ normals.T, -1, 1))).round()
+print(pd.DataFrame(angles, directions, directions).to_string(float_format="{:.0f}°".format))
+
+# %% [markdown]
+# **3.** The paper draws 35 million pictures. How long would this generator take for them on one core? *Predict: days,
+# months or years?*
+
+# %% tags=["solution", "hide-input"]
+if run := runs["comface_figA"].get("latent"):
+    each = run.wall_s / run.summary["pictures"]
+    print(f"{each:.2f} s a picture: {35e6 * each / 86400 / 365.25:.1f} years")

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from aifr_lib.experiments import comface_directions
+from aifr_lib.experiments.latent_rows import EACH, FOUND
+from aifr_lib.faces.boundaries import Direction, found_directions
+from aifr_lib.reporting import papers
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.runs import Git, Run
+
+
+@pytest.fixture(autouse=True)
+def directions(monkeypatch):
+    made = {name: Direction(name, np.eye(2)[0], 1.0, {"r": 0.5, "reading": name}) for name in ("age", "yaw")}
+    monkeypatch.setattr(comface_directions, "found_directions", lambda: made)
+    return made
+
+
+@pytest.fixture
+def run():
+    """Three people, two of whom grow older along α to the second judge; the third not at all."""
+    alpha = np.tile([-5.0, -3.0, 0.0, 3.0, 5.0], 3)
+    person = np.repeat([1, 2, 3], 5)
+    second = np.where(person < 3, 40 + 3 * alpha, 40.0)
+    rest = {name: np.zeros(15) for name in ("told", "smile", "width", "yaw", "gender")}
+    scores = {"alpha": alpha, "person": person, "second": second, "same": np.ones(15), "other": np.zeros(3), **rest}
+    return Run("k", None, scores, {}, "cpu", {}, Git(), 1.0)
+
+
+def artefact(rows):
+    nothing = {"data": None, "device": None, "versions": {}, "git": Git(), "wall_s": 0, "runs": (), "seeds": ()}
+    return Artefact(id="comface_tableA", kind="settings", preset="smoke", rows=rows, verdict="none", **nothing)
+
+
+def test_each_of_the_papers_rows_has_a_counterpart_that_it_prints(directions):
+    printed = {row["attribute"] for row in papers.load("comface_tableA").rows}
+    assert {theirs for theirs, _ in comface_directions.COUNTERPARTS.values()} == printed
+    assert {one.about["reading"] for one in found_directions().values()} <= set(comface_directions.READINGS)
+
+
+def test_a_line_holds_the_papers_words_and_our_numbers(run):
+    rows = [*comface_directions.source_rows("age", run), *comface_directions.source_rows("yaw", None)]
+    by_metric = {row.metric: row for row in rows if row.keys["here"] == "age"}
+    assert by_metric[FOUND].keys["boundary"] == "stylegan_ffhq_age_w_boundary.npy"
+    assert by_metric[FOUND].measured.mean == 0.5
+    assert by_metric[EACH].measured.mean == pytest.approx(2 / 3)
+    frame = comface_directions.table_frame(artefact(rows)).set_index("here")
+    assert frame.loc["age", "r, cross-validated"] == "0.50"
+    assert frame.loc["age", "rank correlation with α"].startswith("0.67 [")
+    assert frame.loc["yaw", "in the paper"] == "–"
+    assert frame.loc["yaw", "certified with"] == "not certified"

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.stats import spearmanr
+
+from aifr_lib.config import load_preset
+from aifr_lib.evaluation.quality import quality_of
+from aifr_lib.experiments import comface_faces, comface_quality, comface_quality_figure
+from aifr_lib.experiments.comface_quality import NETWORK, OUTSIDE, SER_FIQ
+from aifr_lib.faces import latent
+from aifr_lib.models import quality_judge
+from aifr_lib.reporting.runs import Run, RunStore
+
+
+@pytest.fixture
+def preset():
+    changes = {"comface_quality.sets": ["relief"], "comface_quality.train.relief.train_identities": 8}
+    return load_preset("smoke", changes)
+
+
+@pytest.fixture
+def run():
+    """Twenty faces, the n-th a little less sure than the one before, each of its own grey."""
+    distance = np.linspace(0.20, 0.30, 20)
+    faces = np.broadcast_to(np.arange(0, 200, 10, dtype=np.uint8)[:, None, None, None], (20, 8, 8, 3))
+    pictures = [comface_faces.plots.picture(np.ascontiguousarray(one)) for one in faces]
+    scores = {"distance": distance, "score": quality_of(distance).score, "blurred_distance": distance + 0.01}
+    return Run("k", None, {**scores, **comface_faces.packed(pictures)}, {"faces": 20}, "cpu", {}, None, 1.0)
+
+
+def test_training_and_scores_are_runs_and_nothing_is_trained_twice(preset, tmp_path, monkeypatch):
+    monkeypatch.setattr(comface_quality, "missing", lambda name, score: "no judge" if score == OUTSIDE else None)
+    result = comface_quality.figure_d(preset, out=tmp_path)
+    jobs = comface_quality.quality_jobs(preset)
+    assert set(jobs) == {(NETWORK, NETWORK), ("relief", SER_FIQ), ("relief", OUTSIDE)}
+    assert set(result.runs) == {jobs[NETWORK, NETWORK].spec.key, jobs["relief", SER_FIQ].spec.key}
+    measured = {(row.keys["score"], row.metric): row.measured for row in result.rows}
+    assert measured[SER_FIQ, "faces scored"].mean == 8
+    assert measured[OUTSIDE, "lower when blurred, %"] is None
+    assert 0 <= measured[SER_FIQ, "v ≥ 0.6, %"].mean <= 100
+    weights = next(row for row in result.rows if row.paper_source)
+    assert "majority" in weights.paper_source
+    again = comface_quality.figure_d(preset, out=tmp_path, compute=False)
+    assert again.rows == result.rows
+    work = RunStore(tmp_path).work_folder(jobs["relief", SER_FIQ].spec.key)
+    log = work.parent / jobs[NETWORK, NETWORK].spec.key / "log.jsonl"
+    lines = log.read_text()
+    jobs["relief", SER_FIQ].compute(work)
+    assert log.read_text() == lines, "the network was trained once more"
+
+
+def test_a_missing_package_is_said_and_the_rest_goes_on(preset, monkeypatch):
+    monkeypatch.setattr(latent, "missing", lambda: "the photo-real generator needs openvino: pip install")
+    assert "openvino" in comface_quality.missing("latent", SER_FIQ)
+    assert comface_quality.missing("relief", SER_FIQ) is None
+
+
+def test_another_network_another_judge_or_other_faces_are_other_runs(preset, monkeypatch):
+    before = {place: job.spec.key for place, job in comface_quality.quality_jobs(preset).items()}
+    quality = preset.comface_quality
+    longer = quality.model_copy(update={"train": quality.train.model_copy(update={"epochs": 2.0})})
+    changed = comface_quality.quality_jobs(preset.model_copy(update={"comface_quality": longer}))
+    assert changed["relief", SER_FIQ].spec.key != before["relief", SER_FIQ]
+    assert changed["relief", OUTSIDE].spec.key == before["relief", OUTSIDE]
+    monkeypatch.setattr(quality_judge, "SHA256", "another")
+    assert comface_quality.quality_jobs(preset)["relief", OUTSIDE].spec.key != before["relief", OUTSIDE]
+
+
+def test_shares_means_and_agreement_by_hand(run):
+    v = run.scores["score"]
+    one = comface_quality.share(v >= 0.6)
+    assert one.mean == pytest.approx(100 * sum(value >= 0.6 for value in v) / 20)
+    assert one.ci95[0] < one.mean < one.ci95[1]
+    assert comface_quality.falls(run.scores).all()
+    assert comface_quality.falls({"score": np.array([1.0, 2.0]), "blurred_score": np.array([0.5, 2.5])}).tolist() == [
+        True,
+        False,
+    ]
+    outside = {"score": np.random.default_rng(0).normal(size=20) - 10 * run.scores["distance"]}
+    found = comface_quality.agreement(run.scores, outside)
+    assert found.mean == pytest.approx(spearmanr(-run.scores["distance"], outside["score"]).statistic)
+    assert found.ci95[0] < found.mean < found.ci95[1]
+
+
+def test_frames_fade_what_a_threshold_drops(run):
+    frames, labels = comface_quality_figure.threshold_frames(run, np.array([0.0, 0.6, 1.01]))
+    stay = int((run.scores["score"] >= 0.6).sum())
+    assert labels[0].endswith("20 of 20 identities stay (100 %)")
+    assert f"{stay} of 20" in labels[1]
+    assert "0 of 20" in labels[2]
+    whole, some, none = (np.asarray(Image.open(comface_faces.io.BytesIO(one))).astype(int) for one in frames)
+    first, last = np.s_[:8, :8], np.s_[8:16, 72:80]
+    assert abs(some[first] - whole[first]).max() <= 2, "the best face stays as it is"
+    assert (some[last] > whole[last]).all(), "the worst is fainter"
+    assert (none[first] > whole[first]).all()
+    _, ranked = comface_quality_figure.keep_frames(run, np.array([0.5, 1.0]))
+    assert ranked[0].startswith("the best 50 %: d̄ ≤ 0.250")
