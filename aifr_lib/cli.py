@@ -584,24 +584,43 @@ def faces(
     per_identity: Annotated[int | None, typer.Option(min=1, help="A folder: pictures of each person.")] = None,
     size: Annotated[int, typer.Option(min=16, max=512, help="Side of a picture in pixels.")] = 112,
     seed: Annotated[int, typer.Option(min=0, help="Which people, and under which light.")] = 0,
+    source: Annotated[str, typer.Option(help="relief, or latent: the photo-real generator.")] = "relief",
+    attribute: Annotated[str | None, typer.Option(help="What to edit: age, smile, weight, … (with commas).")] = None,
+    alpha: Annotated[str, typer.Option(help="Strengths: FROM:TO:STEP, or numbers with commas.")] = "-5:5:2.5",
+    beyond: Annotated[bool, typer.Option("--beyond", help="A sheet may leave −5 … 5, where faces fall apart.")] = False,
 ) -> None:
-    """Draw relief faces: people who do not exist, at any age.
+    """Draw people who do not exist, at any age or edited.
 
     A sheet has a row for each person and a column for each age. A folder
     holds one PNG a picture and labels.csv with every parameter. A .pdf has
     ten people at six ages on two pages of A4, to be cut into cards.
+
+    [bold]Edited faces[/bold], as ComFace makes them: --attribute moves one attribute by
+    strengths α from −5 to 5; 0 is the person. relief edits age, smile, weight,
+    yaw and gender; latent, which looks like photographs, light too. A folder
+    of edited faces holds aligned crops of 112 pixels (JPEG) and labels.parquet;
+    with --per-identity and latent its people are seen across ages, with pose,
+    smile and light changing too. latent takes about half a second a picture;
+    what was stopped goes on when the same command is given again.
 
     \b
     [bold]Examples[/bold]
       aifr faces --identities 8 --ages 3,10,20,40,60,80 --out grid.png
       aifr faces --identities 40 --per-identity 6 --size 224 --seed 11 --out DIR
       aifr faces --seed 7 --out cards.pdf
+      aifr faces --source latent --attribute age --alpha -5:5:2.5 \\
+                 --identities 6 --out sheet.png
+      aifr faces --source latent --attribute age,smile,weight --alpha -5:5:1 \\
+                 --identities 300 --out DIR
+      aifr faces --source latent --identities 300 --per-identity 8 --out DIR
     """
     from PIL import Image
 
     from aifr_lib.data import relief
 
-    if out.suffix.lower() == ".pdf" and ages is None and per_identity is None:
+    if attribute is not None or source != "relief":
+        _edited_faces(out, source, attribute, alpha, identities, ages, per_identity, size, seed, beyond)
+    elif out.suffix.lower() == ".pdf" and ages is None and per_identity is None:
         from aifr_lib.experiments.relief_pictures import contact_sheet
 
         contact_sheet(out, seed=seed)
@@ -617,6 +636,42 @@ def faces(
     else:
         raise ConfigError("say either --ages (a sheet) or --per-identity (a folder of pictures), or name a .pdf")
     typer.echo(out)
+
+
+def _edited_faces(
+    out: Path,
+    source: str,
+    attribute: str | None,
+    alpha: str,
+    identities: int,
+    ages: str | None,
+    per_identity: int | None,
+    size: int,
+    seed: int,
+    beyond: bool,
+) -> None:
+    from aifr_lib.experiments import edited_pictures
+    from aifr_lib.faces.sources import SOURCES
+
+    choose("source", source, dict.fromkeys(SOURCES, source))
+    if ages is not None:
+        raise ConfigError("--ages is for relief faces without --attribute; edited faces have --alpha")
+    if attribute is None:
+        if per_identity is None:
+            raise ConfigError("say --attribute (what to edit), or --per-identity (a folder of people across ages)")
+        edited_pictures.check_side(size)
+        edited_pictures.across_ages(out, source, per_identity, identities, seed)
+        return
+    if per_identity is not None:
+        raise ConfigError("--per-identity spreads people over ages; with --attribute, --alpha says how many pictures")
+    alphas, names = edited_pictures.strengths(alpha), attribute.split(",")
+    if out.suffix.lower() == ".png":
+        if len(names) > 1:
+            raise ConfigError(f"a sheet shows one attribute, got '{attribute}'")
+        edited_pictures.sheet(out, source, names[0], alphas, identities, seed, size, beyond)
+    else:
+        edited_pictures.check_side(size)
+        edited_pictures.folder(out, source, names, alphas, identities, seed)
 
 
 def _years(text: str) -> list[float]:

@@ -141,7 +141,7 @@ def _person(identity: int) -> Faces:
     seed = [RELIEF_IDENTITIES + identity]
     age = 40 + float(np.random.default_rng(identity).uniform(-5, 5))
     drawn = Faces.sample(seed, [age], seed, au12=0.5, au25=0.0, weight=0.0, yaw=0.0)
-    return drawn.replaced("gender", 0.3 + 0.4 * drawn.gender)
+    return drawn.replaced("gender", 0.32 + 0.36 * drawn.gender)
 
 
 SOURCES = ("relief", "latent")

@@ -1,0 +1,62 @@
+"""Edited faces for a user: a sheet to look at, or a folder to train on (``aifr faces --source … --attribute …``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+from aifr_lib.config import ConfigError, atomic_write, choose
+from aifr_lib.data import latent
+from aifr_lib.data.images import Images
+from aifr_lib.faces import align, sources
+from aifr_lib.models import judges
+
+MOST = 1001  # strengths: ComFace has 101
+
+
+def strengths(text: str) -> list[float]:
+    """ "-5:5:2.5" (from, to, step; both ends count) or "-3,0,3" → strengths. Errors: ConfigError for anything else."""
+    try:
+        if ":" not in text:
+            return [float(part) for part in text.split(",")]
+        first, last, step = map(float, text.split(":"))
+    except ValueError:
+        raise ConfigError(f"--alpha takes FROM:TO:STEP or numbers with commas between them, got '{text}'") from None
+    count = round((last - first) / step, 6) if step else -1.0
+    if not 0 <= count < MOST:
+        raise ConfigError(f"--alpha '{text}': STEP must lead from FROM to TO in fewer than {MOST} steps")
+    return [round(first + number * step, 6) for number in range(int(count) + 1)]
+
+
+def sheet(
+    out: Path, source: str, attribute: str, alphas: list[float], identities: int, seed: int, size: int, beyond: bool
+) -> None:
+    """A .png: a row for each person, a column for each strength. Errors: those of ``sources.sheet``."""
+    people = range(seed, seed + identities)
+    pixels = sources.sheet(sources.open_source(source), attribute, alphas, people, size, beyond=beyond)
+    with atomic_write(out) as path:
+        Image.fromarray(pixels).save(path)
+
+
+def folder(out: Path, source: str, attributes: list[str], alphas: list[float], identities: int, seed: int) -> Images:
+    """A set of ``data.latent``: each person with each attribute at each strength, and once unedited.
+
+    Ages are told by the age judge. Errors: those of ``latent.build``.
+    """
+    chosen = sources.open_source(source)
+    names = [choose("attribute", name, dict.fromkeys(chosen.attributes, name)) for name in attributes]
+    plan = latent.edited(range(seed, seed + identities), names, alphas)
+    return latent.build(out, plan, chosen, tell_age=judges.AgeJudge())
+
+
+def across_ages(out: Path, source: str, per_identity: int, identities: int, seed: int) -> Images:
+    """A set of ``data.latent``: people across ages, as ``latent.longitudinal`` plans them. Errors: as ``folder``."""
+    plan = latent.longitudinal(range(seed, seed + identities), per_identity)
+    return latent.build(out, plan, sources.open_source(source), tell_age=judges.AgeJudge())
+
+
+def check_side(size: int) -> None:
+    """Errors: ConfigError for a size other than that of aligned crops."""
+    if size != align.SIDE:
+        raise ConfigError(f"--size {size}: a folder of edited faces holds aligned crops of {align.SIDE} pixels")
