@@ -96,8 +96,8 @@ def compute(config: Recognition, folder: Path, device: str | None = None) -> Res
     interval from a bootstrap clustered by identity, the same under ``validation`` for people of the validation split
     (what may be tuned on), ``variance``, the checksum of the weights, images per second.
     """
-    started = time.perf_counter()
     trained = train(config, folder, device=device)
+    started = time.perf_counter()
     target = accelerator_for(device, "no").device
     scores, summary = score(trained.backbone, config, str(target))
     _, validation = score(trained.backbone, config, str(target), split="validation")
@@ -112,7 +112,7 @@ def compute(config: Recognition, folder: Path, device: str | None = None) -> Res
             "images_per_s": trained.scalars["images_per_s"],
         },
         device=str(target),
-        wall_s=time.perf_counter() - started,
+        wall_s=trained.scalars["seconds"] + time.perf_counter() - started,
         log_tail=(folder / LOG).read_text(encoding="utf-8").splitlines(),
     )
 

@@ -106,13 +106,14 @@ def job(config: Recognition, device: str | None = None) -> Job:
 
 def compute_run(config: Recognition, folder: Path, device: str | None = None) -> Result:
     """Train, then protocol P1 on validation pairs; scores and summary as ``recognise.score`` gives them."""
-    started = time.perf_counter()
     trained = train(config, folder, device=device)
+    started = time.perf_counter()
     target = str(accelerator_for(device, "no").device)
     scores, summary = recognise.score(trained.backbone, config, target, split="validation")
     summary |= {"loss": trained.scalars.get("loss"), "images_per_s": trained.scalars["images_per_s"]}
     log = (folder / LOG).read_text(encoding="utf-8").splitlines()
-    return Result(scores, summary, target, time.perf_counter() - started, log)
+    wall_s = trained.scalars["seconds"] + time.perf_counter() - started
+    return Result(scores, summary, target, wall_s, log)
 
 
 def accuracy(runs: Mapping[Place, Run], training: str, name: str) -> Measured | None:

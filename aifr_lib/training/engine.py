@@ -89,14 +89,14 @@ def fit(
     """Train ``objective`` in place for ``plan.steps`` steps; continue from ``out/checkpoint.pt`` where there is one.
 
     rate(step): the factor on each group's initial learning rate. rows: the pictures; records: their names.
-    Returns the last logged scalars, the seconds spent here and the images per second.
+    Returns the last logged scalars, the seconds of all sittings and the images per second.
     Errors: NonFiniteLoss, Stopped; ValueError for a checkpoint of other settings or another architecture.
     """
     out.mkdir(parents=True, exist_ok=True)
     accelerator = accelerator_for(device, plan.precision, plan.accumulate)
     objective.to(memory_format=torch.channels_last)
     prepared, stepper = accelerator.prepare(objective, optimiser)
-    step = resume(out, objective, stepper, accelerator, plan)
+    step, before = resume(out, objective, stepper, accelerator, plan)
 
     micro = plan.batch // plan.accumulate
     batches = ShuffledBatches(
@@ -162,16 +162,16 @@ def fit(
                 with (out / LOG).open("a", encoding="utf-8") as log:
                     log.write(json.dumps(line) + "\n")
             if saving:
-                save(out, objective, stepper, accelerator, plan, step)
                 saved = time.perf_counter()
+                save(out, objective, stepper, accelerator, plan, step, before + saved - started)
             if stopping:
                 raise Stopped(f"stopped at step {step} of {plan.steps}; run the same command again to go on")
     if accelerator.num_processes > 1:
         # Running statistics are those of the process that wrote the checkpoint: one network comes out, not several.
         for buffer in objective.buffers():
             distributed.broadcast(buffer, src=0)
-    seconds = time.perf_counter() - started
-    return {**scalars, "seconds": seconds, "images_per_s": (step - first) * plan.batch / max(seconds, 1e-9)}
+    seconds = before + time.perf_counter() - started
+    return {**scalars, "seconds": seconds, "images_per_s": step * plan.batch / max(seconds, 1e-9)}
 
 
 def seed_step(seed: int, number: int, process: int) -> None:
@@ -228,7 +228,9 @@ def asked_anywhere(asked: bool, accelerator: Accelerator) -> bool:
     return bool(accelerator.gather(torch.tensor([asked], device=accelerator.device)).any())
 
 
-def save(out: Path, objective: nn.Module, optimiser: Any, accelerator: Accelerator, plan: Plan, step: int) -> None:
+def save(
+    out: Path, objective: nn.Module, optimiser: Any, accelerator: Accelerator, plan: Plan, step: int, seconds: float
+) -> None:
     """Write ``out/checkpoint.pt`` whole or not at all; refuse to replace a good one by weights that are not finite."""
     state = objective.state_dict()
     for name, value in state.items():
@@ -241,6 +243,7 @@ def save(out: Path, objective: nn.Module, optimiser: Any, accelerator: Accelerat
         torch.save(
             {
                 "step": step,
+                "seconds": seconds,
                 "settings": dict(plan.settings or {}),
                 "objective": state,
                 "optimiser": optimiser.state_dict(),
@@ -250,13 +253,13 @@ def save(out: Path, objective: nn.Module, optimiser: Any, accelerator: Accelerat
         )
 
 
-def resume(out: Path, objective: nn.Module, optimiser: Any, accelerator: Accelerator, plan: Plan) -> int:
-    """Load ``out/checkpoint.pt`` where there is one; return the step to go on from (0 without)."""
+def resume(out: Path, objective: nn.Module, optimiser: Any, accelerator: Accelerator, plan: Plan) -> tuple[int, float]:
+    """Load ``out/checkpoint.pt`` where there is one; (step to go on from, seconds spent so far), both 0 without."""
     path = out / CHECKPOINT
     if not path.exists():
         if accelerator.is_main_process:
             (out / LOG).unlink(missing_ok=True)
-        return 0
+        return 0, 0.0
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -272,7 +275,7 @@ def resume(out: Path, objective: nn.Module, optimiser: Any, accelerator: Acceler
         accelerator.scaler.load_state_dict(state["scaler"])
     if accelerator.is_main_process:
         truncate_log(out / LOG, state["step"])
-    return int(state["step"])
+    return int(state["step"]), float(state["seconds"])
 
 
 def truncate_log(path: Path, step: int) -> None:

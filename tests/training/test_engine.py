@@ -93,10 +93,23 @@ def test_ctrl_c_saves_and_a_resume_is_bit_equal(tmp_path, at):
 
 
 def test_a_finished_training_returns_at_once(tmp_path):
-    whole, _ = run(tmp_path)
-    again, _ = run(tmp_path)
+    whole, first = run(tmp_path)
+    again, scalars = run(tmp_path)
     assert again.calls == 0
     assert equal(whole, again)
+    assert 0 < scalars["seconds"] < 2 * first["seconds"] and scalars["images_per_s"] > 0
+
+
+def test_the_seconds_are_those_of_all_sittings(tmp_path):
+    def slow():
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Stopped):
+        run(tmp_path, toy=new_toy(calls={6: slow}))
+    _, scalars = run(tmp_path)
+    assert scalars["seconds"] > 0.5
+    assert scalars["images_per_s"] == pytest.approx(12 * 8 / scalars["seconds"])
 
 
 def test_kill_9_then_resume_is_bit_equal(tmp_path):
