@@ -56,8 +56,7 @@ def latent_directions(
 
     def rows(runs: Mapping[str, Run]) -> Iterator[Row]:
         if READING in runs:
-            codes = read_codes(preset.latent_directions)
-            yield from reading_rows(latent_finding.fit(codes, runs[READING].scores)) if codes is not None else ()
+            yield from reading_rows(runs[READING].summary)
         for name in preset.latent_directions.attributes:
             if name in runs:
                 yield from direction_rows(name, runs[name].scores)
@@ -111,19 +110,20 @@ def missing(second_age: bool = False) -> str | None:
     return lacking or (real.missing_set("fgnet") if second_age else None)
 
 
-def read_codes(settings: LatentDirections) -> np.ndarray | None:
-    """Codes [samples, 512] of the people who are read; None without the generator."""
-    if latent.missing():
-        return None
+def read_codes(settings: LatentDirections) -> np.ndarray:
+    """Codes [samples, 512] of the people who are read."""
     first = latent_finding.FIRST_SEED
     return latent.open_generator().codes(range(first, first + settings.samples), settings.psi)
 
 
 def compute_reading(settings: LatentDirections, work: Path) -> Result:
-    """Read the people. scores: what ``latent_finding.read_people`` gives."""
+    """Read the people. scores: what ``latent_finding.read_people`` gives. summary: ``found``, and for each attribute
+    the correlation of its reading with what codes predict of it, cross-validated.
+    """
     started = time.perf_counter()
     scores = latent_finding.read_people(latent.open_generator(), settings.samples, settings.psi, work)
-    summary = {"found": int(scores["found"].sum())}
+    directions = latent_finding.fit(read_codes(settings), scores)
+    summary = {"found": int(scores["found"].sum()), **{name: one.about["r"] for name, one in directions.items()}}
     return Result(scores=scores, summary=summary, device="cpu", wall_s=time.perf_counter() - started)
 
 

@@ -11,7 +11,6 @@ from scipy.stats import rankdata
 
 from aifr_lib.evaluation.intervals import Statistic, clustered_bootstrap, mean_interval
 from aifr_lib.experiments.relief_judge_rows import correlation_statistic
-from aifr_lib.faces.boundaries import Direction
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact, Measured, Row
 
@@ -28,6 +27,7 @@ SECOND = {
 # What a direction should leave alone → how it is read.
 OTHERS = {"smile": "smile", "weight": "width", "yaw": "yaw", "age": "told", "gender": "gender"}
 EACH, POOLED = "rank correlation with α, each person", "rank correlation with α, pooled"
+CHANGED = "rank correlation with α, pooled, change from the person at α = 0"
 SAME, LEVEL, ABOVE = "SFace similarity", "SFace similarity of other people", "above 99 % of other people, %"
 DRAGGED = "change from α = −3 to 3, standard deviations"
 FOUND = "correlation with the first judge, cross-validated"
@@ -35,10 +35,10 @@ TOLD = "second judge, mean"
 Scores = Mapping[str, np.ndarray]
 
 
-def reading_rows(directions: Mapping[str, Direction]) -> Iterator[Row]:
+def reading_rows(summary: Mapping[str, float]) -> Iterator[Row]:
     """How well codes predict each attribute's reading."""
-    for name, direction in directions.items():
-        yield _row(name, "all", FOUND, float(direction.about["r"]))
+    for name in SECOND:
+        yield _row(name, "all", FOUND, float(summary[name]))
 
 
 def direction_rows(name: str, scores: Scores) -> Iterator[Row]:
@@ -51,8 +51,10 @@ def direction_rows(name: str, scores: Scores) -> Iterator[Row]:
     each = np.array([_spearman(alpha[rows], second[rows]) for rows in _by_person(person, seen)])
     people = np.unique(person[seen])
     yield _row(name, "all", EACH, each.mean(), mean_interval(each, people))
-    statistic = correlation_statistic(rankdata(alpha[seen]), rankdata(second[seen]))
-    yield _row(name, "all", POOLED, _whole(statistic, seen.sum()), clustered_bootstrap(statistic, person[seen]))
+    zero = _at_zero(second, alpha, person)
+    for metric, values, known in ((POOLED, second, seen), (CHANGED, second - zero, seen & (zero > UNKNOWN))):
+        statistic = correlation_statistic(rankdata(alpha[known]), rankdata(values[known]))
+        yield _row(name, "all", metric, _whole(statistic, known.sum()), clustered_bootstrap(statistic, person[known]))
     limit = float(np.quantile(scores["other"], 0.99))
     yield _row(name, "other people", LEVEL + ", mean", float(scores["other"].mean()))
     yield _row(name, "other people", LEVEL + ", 99 %", limit)
@@ -69,6 +71,12 @@ def direction_rows(name: str, scores: Scores) -> Iterator[Row]:
     for other, reading in OTHERS.items():
         values = scores[reading].astype(np.float64)
         yield _row(name, f"moves {other} by", DRAGGED, _moved(values, alpha))
+
+
+def _at_zero(values: np.ndarray, alpha: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Each row's value of the same person at α = 0."""
+    original = dict(zip(person[alpha == 0].tolist(), values[alpha == 0], strict=True))
+    return np.array([original[who] for who in person.tolist()])
 
 
 def _moved(values: np.ndarray, alpha: np.ndarray) -> float:

@@ -83,6 +83,9 @@ def test_rows_are_what_scipy_and_a_loop_say() -> None:
     assert value["all", latent_rows.EACH] == pytest.approx(np.mean(each))
     pooled = spearmanr(made["alpha"][seen], made["smile"][seen])[0]
     assert value["all", latent_rows.POOLED] == pytest.approx(pooled)
+    zero = np.repeat(made["smile"][made["alpha"] == 0], 5)
+    changed = spearmanr(made["alpha"][seen], (made["smile"] - zero)[seen])[0]
+    assert value["all", latent_rows.CHANGED] == pytest.approx(changed)
     at = made["alpha"] == 3
     assert value[3.0, latent_rows.SAME] == pytest.approx(made["same"][at].mean())
     limit = np.quantile(made["other"], 0.99)
