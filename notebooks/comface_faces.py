@@ -79,7 +79,7 @@ def player(figure, source):
 player("comface_figA", "latent")
 
 # %% [markdown]
-# As the paper prints it:
+# As the paper prints it, the first two of them:
 
 # %% tags=["hide-input"]
 if runs["comface_figA"]:
@@ -134,6 +134,39 @@ if similar:
 else:
     display(Markdown("*Not run yet at this size, or its packages are not here.*"))
 HTML(pages.stamp(certified))
+
+# %% [markdown]
+# All judges on one page. *Above others* is the share of people who look more like themselves than one in a hundred
+# pairs of two different people does.
+
+# %% tags=["hide-input"]
+found = {(row.keys["direction"], row.keys["at"], row.metric): row.measured for row in certified.rows if row.measured}
+
+
+def cell(direction, at, metric, form="{:.2f}"):
+    """A number of the table with its interval."""
+    one = found.get((direction, at, metric))
+    ends = "" if one is None or one.ci95 is None else " [" + ", ".join(form.format(end) for end in one.ci95) + "]"
+    return "–" if one is None else form.format(one.mean) + ends
+
+
+lines = {}
+for name in dict.fromkeys(row.keys["direction"] for row in certified.rows):
+    lines[name] = {
+        "second judge": latent_rows.SECOND[name][1],
+        "rank correlation with α": cell(name, "all", latent_rows.EACH),
+        **{f"SFace, α = {at:+g}": cell(name, float(at), latent_rows.SAME) for at in (-5, -3, 3, 5)},
+        **{f"above others, α = {at:+g}, %": cell(name, float(at), latent_rows.ABOVE, "{:.0f}") for at in (-3, 3)},
+    }
+display(pd.DataFrame(lines).T if lines else Markdown("*Not run yet at this size, or its packages are not here.*"))
+sentences = []
+if reading := stored(settings, latent_directions.direction_jobs(settings), out).get(latent_directions.READING):
+    read, seen = reading.spec.values["samples"], reading.summary["found"]
+    sentences.append(f"MTCNN found a face in {seen} of the {read} pictures that directions were found on.")
+if ("age", "FG-NET", "corr") in found:
+    judged = f"{cell('age', 'FG-NET', 'corr')}, mean error {cell('age', 'FG-NET', 'mae', '{:.1f}')} years"
+    sentences.append(f"The second age judge on people of FG-NET who had no part in its training: correlation {judged}.")
+Markdown(" ".join(sentences))
 
 # %% [markdown]
 # ## Fig. B: the other attributes
@@ -249,8 +282,8 @@ angles = np.degrees(np.arccos(np.clip(normals @ normals.T, -1, 1))).round()
 print(pd.DataFrame(angles, directions, directions).to_string(float_format="{:.0f}°".format))
 
 # %% [markdown]
-# **3.** The paper draws 35 million pictures. How long would this generator take for them on one core? *Predict: days,
-# months or years?*
+# **3.** The paper draws 35 million pictures. How long would this generator take for them on one core, a busy one, as it
+# was when these were drawn? *Predict: days, months or years?*
 
 # %% tags=["solution", "hide-input"]
 if run := runs["comface_figA"].get("latent"):

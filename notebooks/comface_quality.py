@@ -74,7 +74,8 @@ Markdown("```python\n" + inspect.getsource(quality.quality_of) + "```")
 # how well a picture fits what *it* knows of faces. It cannot say how well a photo-real picture would serve a network
 # trained on photographs, unless the two happen to agree. So that is measured:
 #
-# - each picture is blurred and scored again: a score of quality must fall;
+# - each picture is blurred (by two pixels of 112) and scored again: a score of quality must fall. To a network of small
+#   inputs that is under a pixel, and relief faces are blurred in training: it may well not care;
 # - a network that others trained on photographs to score quality (package `qualityface`) scores the same pictures.
 
 # %% tags=["hide-input"]

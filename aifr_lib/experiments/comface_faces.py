@@ -30,7 +30,7 @@ from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 
 RECIPE, RECIPE_VERSION = "gallery", 1
 ATTRIBUTES = {"comface_figA": ("weight", "age", "smile"), "comface_figB": ("gender", "yaw", "light")}
-SHOWN = (-5.0, -2.5, 0.0, 2.5, 5.0)  # in the figures
+SHOWN, PEOPLE = (-5.0, -2.5, 0.0, 2.5, 5.0), 2  # strengths and people in the figures
 NAMES = {"relief": "relief faces", "latent": "generator"}
 
 
@@ -154,14 +154,14 @@ def pictures_of(run: Run) -> dict[str, np.ndarray]:
 
 
 def gallery_figure(id: str, runs: Mapping[str, Run]) -> Figure:
-    """A panel for each attribute, a row for each person, a column for each strength of ``SHOWN`` that was drawn.
+    """A panel for each attribute, a row for each of the first people, a column for each strength of ``SHOWN``.
 
     The generator where it was run, else relief faces.
     """
     source = "latent" if "latent" in runs else next(iter(runs))
     alphas = runs[source].spec.values["alphas"]
     chosen = [place for place, alpha in enumerate(alphas) if alpha in SHOWN]
-    pictures = pictures_of(runs[source])
+    pictures = {name: faces[:PEOPLE] for name, faces in pictures_of(runs[source]).items()}
     people = len(next(iter(pictures.values())))
     size = (7.0, 7.0 * people * len(pictures) / len(chosen) + 0.5)
     figure, axes = plt.subplots(len(pictures), 1, figsize=size, layout="constrained", squeeze=False)
