@@ -32,7 +32,7 @@ Place = tuple[str, int]
 
 @dataclass(frozen=True)
 class Condition:
-    """What must hold on cross-age pairs before the data set is frozen: a number of the table between two others."""
+    """What is wanted on cross-age pairs: a number of the table between two others."""
 
     what: str
     training: str
