@@ -120,7 +120,18 @@ rows = [
 ]
 pd.DataFrame(rows).style.hide()
 
+# %% tags=["hide-input"]
+for name in (NAMES[one] for one in settings.comface_quality.sets):
+    one = found.get((name, SER_FIQ, "lower when blurred, %"))
+    if one is not None:
+        low, high = one.ci95
+        word = "falls for most" if low > 50 else "*rises* for most" if high < 50 else "rises as often as it falls"
+        display(Markdown(f"On *{name}*, when pictures are blurred, our network's score {word}."))
+
 # %% [markdown]
+# A score that does not fall with blur does not measure sharpness, whatever else it measures: then the histogram above
+# says how sure this network is, and nothing about how good the pictures are.
+#
 # ## Which faces stay?
 #
 # Move the threshold. Faces are in order of their score, best first; those under the threshold fade. Look for what the
