@@ -95,8 +95,8 @@ HTML(pages.stamp(galleries["comface_figA"]))
 #
 # $$ w(\alpha) = w_0 + \alpha\, s\, n, \qquad \alpha \in [-5, 5]. $$
 #
-# With the paper's boundaries $s = 1$; ours are scaled so that ±5 moves a reading by two or three standard deviations of
-# people. That is all:
+# With the paper's boundaries $s = 1$; ours are scaled so that ±5 moves a reading by two standard deviations of
+# people, or a little more. That is all:
 
 # %% tags=["hide-input"]
 Markdown("```python\n" + inspect.getsource(boundaries.edit) + "```")
@@ -123,7 +123,8 @@ HTML(pages.stamp(table))
 #
 # A direction found with a judge will please that judge. So another one is asked, which shares no network with the
 # first. Left: what the second reading says of people who had no part in the finding, against α. Right: whether it is
-# still the same person to SFace {cite:p}`sface`, and how alike two different people are to it.
+# still the same person to SFace {cite:p}`sface`; where the curve falls under the dotted line, one in a hundred pairs of
+# different people is more alike than the picture is to its own person.
 
 # %% tags=["hide-input"]
 certified = latent_directions.latent_directions(settings, **where)
@@ -151,14 +152,14 @@ def cell(direction, at, metric, form="{:.2f}"):
 
 
 lines = {}
-for name in dict.fromkeys(row.keys["direction"] for row in certified.rows):
+for name in (name for name, at, metric in found if (at, metric) == ("all", latent_rows.EACH)):
     lines[name] = {
         "second judge": latent_rows.SECOND[name][1],
         "rank correlation with α": cell(name, "all", latent_rows.EACH),
         **{f"SFace, α = {at:+g}": cell(name, float(at), latent_rows.SAME) for at in (-5, -3, 3, 5)},
         **{f"above others, α = {at:+g}, %": cell(name, float(at), latent_rows.ABOVE, "{:.0f}") for at in (-3, 3)},
     }
-display(pd.DataFrame(lines).T if lines else Markdown("*Not run yet at this size, or its packages are not here.*"))
+display(pd.DataFrame(lines) if lines else Markdown("*Not run yet at this size, or its packages are not here.*"))
 sentences = []
 if reading := stored(settings, latent_directions.direction_jobs(settings), out).get(latent_directions.READING):
     read, seen = reading.spec.values["samples"], reading.summary["found"]
@@ -212,9 +213,11 @@ player("comface_figA", "relief")
 # to you, once.
 #
 # ```python
-# network = legacy.load_network_pkl(file)["G_ema"]      # in NVIDIA's checkout
-# stylegan.export(network, "ffhq.torchscript")          # then, anywhere:
+# # once, in NVIDIA's checkout
+# network = legacy.load_network_pkl(file)["G_ema"]
+# stylegan.export(network, "ffhq.torchscript")
 #
+# # from then on, anywhere
 # generator = stylegan.open_generator("ffhq.torchscript")
 # age = boundaries.read_boundary("stylegan_ffhq_age_w_boundary.npy")
 # source = sources.EditedSource(generator, {"age": age})

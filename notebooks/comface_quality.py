@@ -70,7 +70,7 @@ Markdown("```python\n" + inspect.getsource(quality.quality_of) + "```")
 # ## Whose dropout?
 #
 # The paper does not say which network it asked; the usual one is an ArcFace network of millions of photographs, which
-# cannot be had here. Ours is an IResNet with dropout, trained for a quarter of an hour on **relief faces**. It can say
+# cannot be had here. Ours is a small IResNet with dropout, trained on **relief faces** alone. It can say
 # how well a picture fits what *it* knows of faces. It cannot say how well a photo-real picture would serve a network
 # trained on photographs, unless the two happen to agree. So that is measured:
 #
@@ -126,7 +126,7 @@ for name in (NAMES[one] for one in settings.comface_quality.sets):
     if one is not None:
         low, high = one.ci95
         word = "falls for most" if low > 50 else "*rises* for most" if high < 50 else "rises as often as it falls"
-        display(Markdown(f"On *{name}*, when pictures are blurred, our network's score {word}."))
+        display(Markdown(f"*{name.capitalize()}*: when pictures are blurred, our network's score {word}."))
 
 # %% [markdown]
 # A score that does not fall with blur does not measure sharpness, whatever else it measures: then the histogram above
@@ -165,7 +165,7 @@ for name in (NAMES[one] for one in settings.comface_quality.sets):
         continue
     word = "they agree" if both.ci95[0] > 0 else "they contradict" if both.ci95[1] < 0 else "no agreement is seen"
     interval = f"[{both.ci95[0]:+.2f}, {both.ci95[1]:+.2f}]"
-    display(Markdown(f"On *{name}* the ranks of the two scores correlate by {both.mean:+.2f} {interval}: {word}."))
+    display(Markdown(f"*{name.capitalize()}*: the two scores' ranks correlate by {both.mean:+.2f} {interval}, {word}."))
 
 # %% [markdown]
 # ## What to conclude

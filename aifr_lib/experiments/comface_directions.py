@@ -80,13 +80,21 @@ def table_frame(artefact: Artefact) -> pd.DataFrame:
     """The table as a page shows it: one line for each direction."""
     lines: dict[str, dict[str, str]] = {}
     for row in artefact.rows:
-        line = lines.setdefault(str(row.keys["here"]), {key: str(value) or "–" for key, value in row.keys.items()})
-        if row.metric == FOUND and row.measured:
-            line["r, cross-validated"] = f"{row.measured.mean:.2f}"
-        elif row.metric == EACH:
-            line["certified with"] = str(row.keys["certified with"]) if row.measured else "not certified"
-            line["rank correlation with α"] = "–"
-            if row.measured:
-                low, high = row.measured.ci95 or (row.measured.mean,) * 2
-                line["rank correlation with α"] = f"{row.measured.mean:.2f} [{low:.2f}, {high:.2f}]"
+        keys = {key: str(value) for key, value in row.keys.items()}
+        line = lines.setdefault(keys["here"], {"direction": keys["here"], "in the paper": _printed(keys)})
+        value = "" if row.measured is None else f"{row.measured.mean:.2f}"
+        if row.metric == FOUND:
+            line["found with: r, cross-validated"] = f"{keys['found with']}: {value}"
+        else:
+            ends = row.measured.ci95 if row.measured else None
+            interval = f" [{ends[0]:.2f}, {ends[1]:.2f}]" if ends else ""
+            certified = f"{keys['certified with']}: {value}{interval}" if value else "not certified"
+            line["certified with: rank correlation with α"] = certified
     return pd.DataFrame(lines.values())
+
+
+def _printed(keys: Mapping[str, str]) -> str:
+    """The paper's cells in one; a file's name may break after each underscore."""
+    if not keys["in the paper"]:
+        return "–"
+    return f"{keys['in the paper']}, {keys['reference']}: {keys['boundary']}".replace("_", "_\u200b")

@@ -71,7 +71,7 @@ def stored(preset: Preset, jobs: Mapping[Place, Job], out: str | Path | None = N
 def together(ids: Sequence[DataId]) -> DataId:
     """Several data sets as one."""
     return DataId(
-        name=", ".join(one.name for one in ids),
+        name=", ".join(dict.fromkeys(one.name for one in ids)),
         version=", ".join(dict.fromkeys(one.version for one in ids)),
         hash="-".join(one.hash for one in ids),
     )

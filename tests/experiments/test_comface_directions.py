@@ -44,8 +44,10 @@ def test_a_line_holds_the_papers_words_and_our_numbers(run):
     assert by_metric[FOUND].keys["boundary"] == "stylegan_ffhq_age_w_boundary.npy"
     assert by_metric[FOUND].measured.mean == 0.5
     assert by_metric[EACH].measured.mean == pytest.approx(2 / 3)
-    frame = comface_directions.table_frame(artefact(rows)).set_index("here")
-    assert frame.loc["age", "r, cross-validated"] == "0.50"
-    assert frame.loc["age", "rank correlation with α"].startswith("0.67 [")
+    frame = comface_directions.table_frame(artefact(rows)).set_index("direction")
+    assert frame.loc["age", "found with: r, cross-validated"] == "age judge: 0.50"
+    certified = frame["certified with: rank correlation with α"]
+    assert certified["age"].startswith("second age judge, years: 0.67 [")
+    assert certified["yaw"] == "not certified"
+    assert frame.loc["age", "in the paper"].replace("\u200b", "").endswith(": stylegan_ffhq_age_w_boundary.npy")
     assert frame.loc["yaw", "in the paper"] == "–"
-    assert frame.loc["yaw", "certified with"] == "not certified"
