@@ -1,7 +1,7 @@
 """The training loop against a bare hand-written loop of the same network on the same batches; PReLU against torch's.
 
-Both loops do the same arithmetic: gather, scale, mirror, forward, backward, SGD. They take turns in short rounds, so that a
-machine whose speed drifts slows both alike; the ratio is the median over rounds.
+Both loops do the same arithmetic: gather, scale, mirror, forward, backward, SGD. They take turns in short rounds, so
+that a machine whose speed drifts slows both alike; the ratio is the median over rounds.
 """
 
 from __future__ import annotations
