@@ -223,8 +223,8 @@ failed = {one.training: value.mean for one, value, holds in decided if holds is 
 told = []
 if relief_convergence.LONGER in failed:
     told.append(
-        f"**Not converged.** Twice the epochs still gain {failed[relief_convergence.LONGER]:.1f} points. Training until "
-        "more of it changes nothing would cost several times what this book's experiments have, so methods are "
+        f"**Not converged.** Twice the epochs still gain {failed[relief_convergence.LONGER]:.1f} points. Training "
+        "until more of it changes nothing would cost several times what this book's experiments have, so methods are "
         "compared at one equal budget, on which the small network is still learning: a difference between two of them "
         "can be one of speed."
     )
