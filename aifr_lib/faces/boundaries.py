@@ -72,7 +72,10 @@ def check_alpha(alpha: float, *, beyond: bool = False) -> float:
         raise ConfigError(f"strength α = {alpha}: a number is needed")
     if abs(alpha) > STRONGEST:
         if not beyond:
-            raise ConfigError(f"strength α = {alpha:g}: ComFace edits with −5 … 5, and beyond it faces fall apart")
+            raise ConfigError(
+                f"strength α = {alpha:g}: ComFace edits with −5 … 5, and beyond it faces fall apart; "
+                "--beyond (beyond=True) draws them all the same"
+            )
         LOG.warning("strength α = %g lies outside −5 … 5: the face may fall apart", alpha)
     return float(alpha)
 
