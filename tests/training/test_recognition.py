@@ -1,4 +1,6 @@
+import json
 import math
+import statistics
 
 import pytest
 import torch
@@ -7,6 +9,7 @@ from conftest import make_images
 from aifr_lib.config import Recognition
 from aifr_lib.models import weights
 from aifr_lib.training import recognition
+from aifr_lib.training.engine import LOG
 
 SMALL = Recognition(
     input_hw=(16, 16), width=0.25, embedding=16, layers=1, heads=4, feedforward=32, batch=8, epochs=2, drops=(), lr=0.02
@@ -47,9 +50,11 @@ def test_one_seed_starts_all_alphas_from_the_same_weights():
 def test_every_loss_learns_a_tiny_set(tmp_path, loss, alpha):
     images = make_images()
     trained = recognition.train(
-        small(loss=loss, alpha=alpha, epochs=30, s=16, lr=0.05), tmp_path, device="cpu", progress=False, images=images
+        small(loss=loss, alpha=alpha, epochs=30, s=16, lr=0.02), tmp_path, device="cpu", progress=False, images=images
     )
-    assert trained.scalars["loss_margin"] < {"softmax": 0.7}.get(loss, 6.0)
+    # Batches of a few pictures: the loss of a single one says little.
+    logged = [json.loads(line)["loss_margin"] for line in (tmp_path / LOG).read_text(encoding="utf-8").splitlines()]
+    assert statistics.median(logged) < {"softmax": 0.7}.get(loss, 3.0)
     assert not trained.backbone.training
 
 
