@@ -255,10 +255,20 @@ class LatentDirections(Strict):
 
     samples: int = Field(ge=20, description="people read to find directions")
     psi: float = Field(1.0, gt=0, le=1, description="truncation of their codes")
-    attributes: tuple[Literal["age", "smile", "weight", "yaw", "gender", "light"], ...]
+    attributes: tuple[Literal["age", "smile", "weight", "yaw", "light"], ...] = Field(description="those approved")
     identities: int = Field(ge=3, description="new people on whom a direction is approved")
     age_alphas: tuple[float, ...] = (-5, -3, -1.5, 0, 1.5, 3, 5)
     alphas: tuple[float, ...] = (-5, -3, 0, 3, 5)
+
+
+class LatentSets(Strict):
+    """The offline generator's two sets: people × attributes × strengths, and people across ages."""
+
+    identities: int = Field(ge=2, description="people who are edited")
+    attributes: tuple[Literal["age", "smile", "weight", "yaw", "gender", "light"], ...] = ("age", "smile", "weight")
+    step: float = Field(gt=0, le=5, description="between the strengths −5 … 5")
+    identities_across_ages: int = Field(ge=2)
+    per_identity: int = Field(8, ge=2, description="pictures of each person across ages")
 
 
 class Preset(Strict):
@@ -271,6 +281,7 @@ class Preset(Strict):
     relief_card: ReliefCard
     protocols: Protocols
     latent_directions: LatentDirections
+    latent_sets: LatentSets
     comface_faces: ComfaceFaces
     comface_quality: ComfaceQuality
 

@@ -41,7 +41,7 @@ import pandas as pd
 from IPython.display import HTML, Markdown, display
 
 from aifr_lib.config import load_preset
-from aifr_lib.experiments import comface_directions, comface_faces, latent_directions, latent_rows
+from aifr_lib.experiments import comface_directions, comface_faces, latent_directions, latent_rows, latent_sets
 from aifr_lib.experiments.jobs import stored
 from aifr_lib.faces import boundaries, sources
 from aifr_lib.reporting import pages, plots, slider
@@ -170,6 +170,37 @@ if ("age", "FG-NET", "corr") in found:
 Markdown(" ".join(sentences))
 
 # %% [markdown]
+# Light is measured, not judged: the second reading is the same ratio of brightness on a crop that other landmarks cut
+# out. For gender no second judge installs from a package, so its direction has been certified by nobody.
+#
+# ## The sets to learn from
+#
+# With certified directions a set of any size can be drawn. Two are made here, once, and kept in the cache: people at
+# every strength of every attribute, which is what ComFace learns from, and people across ages whose pose, smile and
+# light change from picture to picture too, which is what recognition learns from. Left: for how long an edited person
+# stays the same to SFace. Right: how well SFace tells people apart when years lie between two pictures, on the second
+# set and on relief faces and photographs beside it. The years are what an age judge tells: these people
+# have no birthday.
+
+# %% tags=["hide-input"]
+made = latent_sets.latent_sets(settings, **where)
+if made.runs:
+    latent_sets.sets_figure(made, latent_sets.other_sets(settings, out))
+    plt.show()
+    sizes = {name: run.summary for name, run in stored(settings, latent_sets.set_jobs(settings), out).items()}
+    display(pd.DataFrame(sizes).T.rename_axis("set").reset_index().style.hide())
+else:
+    display(Markdown("*Not built yet at this size, or the generator's packages are not here.*"))
+HTML(pages.stamp(made))
+
+# %% [markdown]
+# Both can be had in one line, drawn where they are missing:
+#
+# ```python
+# latent_sets.edited_faces(load_preset("classroom").latent_sets)
+# latent_sets.faces_across_ages(load_preset("classroom").latent_sets)
+# ```
+#
 # ## Fig. B: the other attributes
 #
 # For StyleGAN3 there are directions for the forty attributes of CelebA, from `5_o_Clock_Shadow` to `Young`, found with

@@ -17,6 +17,7 @@ from aifr_lib.reporting.artefacts import Artefact, Measured, Row
 from aifr_lib.reporting.runs import Run
 
 ID = "comface_tableA"
+NOBODY = "no second judge is at hand"
 # Ours → the row of the paper's table, and the name among CelebA's forty attributes; other directions have neither.
 COUNTERPARTS = {
     "weight": ("Weight (StyleGAN)", "Chubby"),
@@ -73,7 +74,8 @@ def source_rows(name: str, run: Run | None) -> Iterator[Row]:
     }
     yield Row(keys=keys, metric=FOUND, measured=Measured(mean=float(direction.about["r"])))
     certified = {row.metric: row.measured for row in direction_rows(name, run.scores)} if run else {}
-    yield Row(keys={**keys, "certified with": SECOND[name][1]}, metric=EACH, measured=certified.get(EACH))
+    judge = SECOND[name][1] if name in SECOND else NOBODY
+    yield Row(keys={**keys, "certified with": judge}, metric=EACH, measured=certified.get(EACH))
 
 
 def table_frame(artefact: Artefact) -> pd.DataFrame:
@@ -88,8 +90,9 @@ def table_frame(artefact: Artefact) -> pd.DataFrame:
         else:
             ends = row.measured.ci95 if row.measured else None
             interval = f" [{ends[0]:.2f}, {ends[1]:.2f}]" if ends else ""
-            certified = f"{keys['certified with']}: {value}{interval}" if value else "not certified"
-            line["certified with: rank correlation with α"] = certified
+            judge = keys["certified with"]
+            uncertified = NOBODY if judge == NOBODY else "not certified"
+            line["certified with: rank correlation with α"] = f"{judge}: {value}{interval}" if value else uncertified
     return pd.DataFrame(lines.values())
 
 

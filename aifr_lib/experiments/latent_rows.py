@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import rankdata
 
 from aifr_lib.evaluation.intervals import Statistic, clustered_bootstrap, mean_interval
+from aifr_lib.experiments.latent_finding import ATTRIBUTES
 from aifr_lib.experiments.relief_judge_rows import correlation_statistic
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact, Measured, Row
 
 UNKNOWN = -100.0  # of a reading, in runs
-# direction → (what the second judge reads of it, in whose name, unit)
+# direction → (what the second judge reads of it, in whose name, unit). For gender there is none here.
 SECOND = {
     "age": ("second", "second age judge, years"),
     "smile": ("smile", "YuNet: width of the mouth"),
     "weight": ("width", "YuNet: width of the face"),
     "yaw": ("yaw", "YuNet: yaw"),
-    "gender": ("gender", "gender judge, log odds"),
-    "light": ("told", "age judge, years"),
+    "light": ("light", "YuNet: light, left against right"),
 }
 # What a direction should leave alone → how it is read.
 OTHERS = {"smile": "smile", "weight": "width", "yaw": "yaw", "age": "told", "gender": "gender"}
@@ -37,7 +39,7 @@ Scores = Mapping[str, np.ndarray]
 
 def reading_rows(summary: Mapping[str, float]) -> Iterator[Row]:
     """How well codes predict each attribute's reading."""
-    for name in SECOND:
+    for name in ATTRIBUTES:
         yield _row(name, "all", FOUND, float(summary[name]))
 
 
@@ -55,22 +57,30 @@ def direction_rows(name: str, scores: Scores) -> Iterator[Row]:
     for metric, values, known in ((POOLED, second, seen), (CHANGED, second - zero, seen & (zero > UNKNOWN))):
         statistic = correlation_statistic(rankdata(alpha[known]), rankdata(values[known]))
         yield _row(name, "all", metric, _whole(statistic, known.sum()), clustered_bootstrap(statistic, person[known]))
-    limit = float(np.quantile(scores["other"], 0.99))
-    yield _row(name, "other people", LEVEL + ", mean", float(scores["other"].mean()))
-    yield _row(name, "other people", LEVEL + ", 99 %", limit)
     for step in np.unique(alpha):
         at = seen & (alpha == step)
         yield _row(name, float(step), TOLD, second[at].mean(), mean_interval(second[at], person[at]))
-        if step:
-            here = alpha == step
-            same, who = scores["same"][here].astype(np.float64), person[here]
-            yield _row(name, float(step), SAME, same.mean(), mean_interval(same, who))
-            hits = same > limit
-            ends = mean_interval(hits, who)
-            yield _row(name, float(step), ABOVE, 100 * hits.mean(), (100 * ends[0], 100 * ends[1]))
+    yield from similarity_rows(name, scores)
     for other, reading in OTHERS.items():
         values = scores[reading].astype(np.float64)
         yield _row(name, f"moves {other} by", DRAGGED, _moved(values, alpha))
+
+
+def similarity_rows(name: str, scores: Scores) -> Iterator[Row]:
+    """For how long it is the same person to SFace: its similarity to α = 0, and that of different people.
+
+    scores: alpha, person and same [P] over pictures, other over pairs of different people.
+    """
+    limit = float(np.quantile(scores["other"], 0.99))
+    yield _row(name, "other people", LEVEL + ", mean", float(scores["other"].mean()))
+    yield _row(name, "other people", LEVEL + ", 99 %", limit)
+    for step in np.unique(scores["alpha"][scores["alpha"] != 0]):
+        here = scores["alpha"] == step
+        same, who = scores["same"][here].astype(np.float64), scores["person"][here]
+        yield _row(name, float(step), SAME, same.mean(), mean_interval(same, who))
+        hits = same > limit
+        ends = mean_interval(hits, who)
+        yield _row(name, float(step), ABOVE, 100 * hits.mean(), (100 * ends[0], 100 * ends[1]))
 
 
 def _at_zero(values: np.ndarray, alpha: np.ndarray, person: np.ndarray) -> np.ndarray:
@@ -122,19 +132,31 @@ def direction_figure(artefact: Artefact) -> Figure:
     SFace to the person at α = 0, and the level that one in a hundred pairs of different people reaches."""
     names = list(dict.fromkeys(str(row.keys["direction"]) for row in artefact.rows if row.metric == TOLD))
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+    if names:
+        axes[0].errorbar(*_curve(artefact, names[0], TOLD), **_style(0))
+        axes[0].set(xlabel=f"strength α of {names[0]}", ylabel=SECOND[names[0]][1])
+    similarity_panel(axes[1], artefact)
+    return figure
+
+
+def similarity_panel(axis: Axes, artefact: Artefact) -> None:
+    """Similarity of SFace to the person at α = 0 for each direction, and the level of different people."""
+    names = list(dict.fromkeys(str(row.keys["direction"]) for row in artefact.rows if row.metric == SAME))
     for number, name in enumerate(names):
-        style = {"color": plots.PALETTE[number], "marker": plots.MARKERS[number], "capsize": 3}
-        if number == 0:
-            axes[0].errorbar(*_curve(artefact, name, TOLD), **style)
-            axes[0].set(xlabel=f"strength α of {name}", ylabel=SECOND[name][1])
-        axes[1].errorbar(*_curve(artefact, name, SAME), label=name, **style)
+        x, y, arms = _curve(artefact, name, SAME)
+        middle = int(np.searchsorted(x, 0))
+        x, y, arms = np.insert(x, middle, 0), np.insert(y, middle, 1), np.insert(arms, middle, 0, axis=1)
+        axis.errorbar(x, y, arms, label=name, **_style(number))
     limits = [r.measured.mean for r in artefact.rows if r.metric == LEVEL + ", 99 %" and r.measured]
     if limits:
-        axes[1].axhline(max(limits), color="0.5", linestyle=":", label="1 % of other people")
-    axes[1].set(xlabel="strength α", ylabel=f"{SAME} to α = 0", ylim=(0, 1.02))
+        axis.axhline(max(limits), color="0.5", linestyle=":", label="1 % of other people")
+    axis.set(xlabel="strength α", ylabel=f"{SAME} to α = 0", ylim=(0, 1.02))
     if names:
-        axes[1].legend()
-    return figure
+        axis.legend()
+
+
+def _style(number: int) -> dict[str, Any]:
+    return {"color": plots.PALETTE[number], "marker": plots.MARKERS[number], "capsize": 3}
 
 
 def _curve(artefact: Artefact, name: str, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

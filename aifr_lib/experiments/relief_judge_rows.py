@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from aifr_lib.evaluation.intervals import Interval, Statistic, clustered_bootstrap, mean_interval
@@ -25,7 +26,7 @@ WANTED = {
     ("SFace", FAR, FALL): 0.03,
     ("age judge", "all", "corr"): 0.6,
 }
-NAMES = {"relief": "relief faces", "orl": "ORL", "fgnet": "FG-NET"}
+NAMES = {"relief": "relief faces", "orl": "ORL", "fgnet": "FG-NET", "across ages": "generator, across ages"}
 Scores = Mapping[str, np.ndarray]
 
 
@@ -121,24 +122,29 @@ def judge_figure(artefact: Artefact) -> Figure:
         ("SFace", AUC, list(GAPS), "years between the pictures"),
         ("age judge", TOLD, list(DECADES), "true age, years"),
     )
-    names = list(dict.fromkeys(str(row.keys["data"]) for row in artefact.rows))
     for axis, (judge, metric, bins, label) in zip(axes, panels, strict=True):
-        for number, name in enumerate(names):
-            wanted = {"data": name, "judge": judge}
-            rows = [row for row in artefact.rows if row.metric == metric and wanted.items() <= row.keys.items()]
-            points = [(bins.index(str(r.keys["over"])), r.measured) for r in rows if r.keys["over"] in bins]
-            there = [(place, one.mean, *(one.ci95 or (one.mean, one.mean))) for place, one in points if one]
-            if there:
-                x, y, low, high = np.array(there).T
-                style = {"color": plots.PALETTE[number], "marker": plots.MARKERS[number], "capsize": 3}
-                axis.errorbar(x + 0.06 * number, y, (y - low, high - y), label=name, **style)
-        axis.set(xlabel=label, ylabel=f"{judge}: {metric}")
-        short = [name.replace(" years", "").replace("30 and more", "30+") for name in bins]
-        axis.set_xticks(range(len(bins)), short, fontsize=10, rotation=30 if len(bins) > 4 else 0)
-        if axis.has_data():
-            axis.legend()
+        bin_panel(axis, artefact.rows, judge, metric, bins)
+        axis.set(xlabel=label)
     axes[1].plot(range(len(DECADES)), [10 * k + 5 for k in range(len(DECADES))], color="0.6", linestyle=":", zorder=0)
     return figure
+
+
+def bin_panel(axis: Axes, rows: Sequence[Row], judge: str, metric: str, bins: Sequence[str]) -> None:
+    """One number of a judge over bins of years, a colour for each data set of ``rows``."""
+    for number, name in enumerate(dict.fromkeys(str(row.keys["data"]) for row in rows)):
+        wanted = {"data": name, "judge": judge}
+        chosen = [row for row in rows if row.metric == metric and wanted.items() <= row.keys.items()]
+        points = [(bins.index(str(r.keys["over"])), r.measured) for r in chosen if r.keys["over"] in bins]
+        there = [(place, one.mean, *(one.ci95 or (one.mean, one.mean))) for place, one in points if one]
+        if there:
+            x, y, low, high = np.array(there).T
+            style = {"color": plots.PALETTE[number], "marker": plots.MARKERS[number], "capsize": 3}
+            axis.errorbar(x + 0.06 * number, y, (y - low, high - y), label=name, **style)
+    axis.set(ylabel=f"{judge}: {metric}")
+    short = [name.replace(" years", "").replace("30 and more", "30+") for name in bins]
+    axis.set_xticks(range(len(bins)), short, fontsize=10, rotation=30 if len(bins) > 4 else 0)
+    if axis.has_data():
+        axis.legend()
 
 
 def _row(data: str, judge: str, over: str, metric: str, value: float, ends: Interval | None = None) -> Row:

@@ -99,9 +99,12 @@ def read_first(picture: np.ndarray) -> tuple[np.ndarray, dict[str, float]] | Non
 
 
 def read_second(picture: np.ndarray) -> dict[str, float] | None:
-    """``geometry`` and width as YuNet sees them; None where it sees no face."""
+    """``geometry``, width, and the light on the crop that its landmarks cut out, as YuNet sees them; None where it sees
+    no face.
+    """
     face = yunet(picture)
     if face is None:
         return None
     points, (_, _, width, height) = face
-    return {**geometry(points), "width": float(width / height)}
+    crop = align.warp(picture, align.similarity(points, align.TEMPLATE))
+    return {**geometry(points), "width": float(width / height), "light": surface(crop)["light"]}

@@ -11,7 +11,7 @@ from aifr_lib.reporting.runs import Git, Run
 
 @pytest.fixture(autouse=True)
 def directions(monkeypatch):
-    made = {name: Direction(name, np.eye(2)[0], 1.0, {"r": 0.5, "reading": name}) for name in ("age", "yaw")}
+    made = {name: Direction(name, np.eye(2)[0], 1.0, {"r": 0.5, "reading": name}) for name in ("age", "yaw", "gender")}
     monkeypatch.setattr(comface_directions, "found_directions", lambda: made)
     return made
 
@@ -39,7 +39,11 @@ def test_each_of_the_papers_rows_has_a_counterpart_that_it_prints(directions):
 
 
 def test_a_line_holds_the_papers_words_and_our_numbers(run):
-    rows = [*comface_directions.source_rows("age", run), *comface_directions.source_rows("yaw", None)]
+    rows = [
+        row
+        for name, found in (("age", run), ("yaw", None), ("gender", None))
+        for row in comface_directions.source_rows(name, found)
+    ]
     by_metric = {row.metric: row for row in rows if row.keys["here"] == "age"}
     assert by_metric[FOUND].keys["boundary"] == "stylegan_ffhq_age_w_boundary.npy"
     assert by_metric[FOUND].measured.mean == 0.5
@@ -49,5 +53,6 @@ def test_a_line_holds_the_papers_words_and_our_numbers(run):
     certified = frame["certified with: rank correlation with α"]
     assert certified["age"].startswith("second age judge, years: 0.67 [")
     assert certified["yaw"] == "not certified"
+    assert certified["gender"] == comface_directions.NOBODY
     assert frame.loc["age", "in the paper"].replace("\u200b", "").endswith(": stylegan_ffhq_age_w_boundary.npy")
     assert frame.loc["yaw", "in the paper"] == "–"

@@ -139,5 +139,31 @@ def test_wrong_strengths_are_explained(text) -> None:
 def test_jobs_are_named_without_package_or_picture(monkeypatch) -> None:
     monkeypatch.setattr(latent_directions.latent, "open_generator", lambda: pytest.fail("it was opened"))
     jobs = latent_directions.direction_jobs(load_preset("classroom"))
-    assert list(jobs) == ["reading", "age", "smile", "weight"]
-    assert len({job.spec.key for job in jobs.values()}) == 4
+    assert list(jobs) == ["reading", "age", "smile", "weight", "yaw", "light"]
+    assert len({job.spec.key for job in jobs.values()}) == len(jobs)
+
+
+def test_what_can_be_approved_is_what_a_second_judge_reads() -> None:
+    with pytest.raises(ConfigError, match="gender"):
+        load_preset("classroom", {"latent_directions.attributes": ["gender"]})
+    everything = list(latent_rows.SECOND)
+    assert list(load_preset("paper").latent_directions.attributes) == everything
+    readings = {reading for reading, _ in latent_rows.SECOND.values()}
+    assert readings <= set(latent_directions.MEASURED)
+    assert {
+        row.keys["direction"] for row in latent_rows.reading_rows(dict.fromkeys(latent_finding.ATTRIBUTES, 0.5))
+    } == {
+        *everything,
+        "gender",
+    }
+
+
+def test_the_second_reader_sees_light_where_its_own_landmarks_lie(monkeypatch) -> None:
+    pytest.importorskip("cv2")
+    picture = np.full((256, 256, 3), 199, dtype=np.uint8)
+    picture[:, 128:] = 99
+    points = np.array([[108, 110], [148, 110], [128, 132], [112, 156], [144, 156]], dtype=float)
+    monkeypatch.setattr(face_readings, "yunet", lambda _: (points, np.array([90, 70, 76, 100.0])))
+    read = face_readings.read_second(picture)
+    assert read["light"] == pytest.approx(np.log(2), abs=0.1) and read["width"] == pytest.approx(0.76)
+    assert face_readings.read_second(picture[:, ::-1])["light"] == pytest.approx(-read["light"], abs=0.1)
