@@ -1,7 +1,6 @@
 """The run ledger of a preset, and a queue that works through it: resumable, and shared by several processes.
 
-A run is had when it lies in the store. What a process computes it locks; the operating system drops the lock
-of a process that dies, however it dies, so a lock file that is left behind stops nobody.
+A run is had when it lies in the store, which lets one process compute it.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from aifr_lib.config import Preset
 from aifr_lib.experiments.jobs import Experiment, Job
@@ -90,17 +89,14 @@ def work(
         if max_minutes is not None and elapsed + (item.minutes or 0) >= max_minutes:
             tally.left.append(item.key)
             continue
-        folder = store.work_folder(item.key)
-        folder.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(folder / "lock", timeout=0):
-                if store.load(item.key) is not None:
-                    say(f"{line}: there already")
-                    tally.elsewhere.append(item.key)
-                    continue
-                say(f"{line}: {minutes_text(item.minutes)}")
-                began = time.monotonic()
-                store.load_or_compute(item.job.spec, item.job.compute)
+            if store.load(item.key) is not None:
+                say(f"{line}: there already")
+                tally.elsewhere.append(item.key)
+                continue
+            say(f"{line}: {minutes_text(item.minutes)}")
+            began = time.monotonic()
+            store.load_or_compute(item.job.spec, item.job.compute, wait=False)
         except Timeout:
             say(f"{line}: another process is at it")
             tally.elsewhere.append(item.key)

@@ -24,11 +24,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+from filelock import FileLock
 from pydantic import AfterValidator, Field
 
 from aifr_lib.config import ConfigError, Strict, cache_dir, validate
 
 LOG_LINES = 50
+LOCK = "lock"
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
@@ -188,26 +190,38 @@ class RunStore:
         return folder
 
     def load_or_compute(
-        self, spec: RunSpec, compute: Callable[[Path], Result] | None, *, fresh: bool = False
+        self, spec: RunSpec, compute: Callable[[Path], Result] | None, *, fresh: bool = False, wait: bool = True
     ) -> Run | None:
         """The stored run of ``spec``, else ``compute(work_folder)`` stored and read back.
 
         With ``compute`` None a run that is not there is None. ``fresh`` forgets the stored run and its
-        checkpoints.
+        checkpoints. One process at a time computes a run: another waits and loads it; the lock of a process that
+        dies is dropped by the operating system. Errors: filelock.Timeout instead of waiting, without ``wait``.
         """
         if compute is None:
             return self.load(spec.key)
         if not fresh and (run := self.load(spec.key)) is not None:
             return run
         work = self.work_folder(spec.key)
-        if fresh:
-            shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True, exist_ok=True)
-        result = compute(work)
-        made_by = (result.device, versions(), git(), result.wall_s)
-        self.save(Run(spec.key, spec, result.scores, result.summary, *made_by), result.log_tail)
+        with FileLock(work / LOCK, timeout=-1 if wait else 0):
+            if not fresh and (run := self.load(spec.key)) is not None:
+                return run
+            if fresh:
+                _empty(work)
+            result = compute(work)
+            made_by = (result.device, versions(), git(), result.wall_s)
+            self.save(Run(spec.key, spec, result.scores, result.summary, *made_by), result.log_tail)
         # Read back, so that a table is the same numbers on the day of the run and ever after.
         return self.load(spec.key)
+
+
+def _empty(work: Path) -> None:
+    for path in work.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
 
 
 def _compact(name: str, values: np.ndarray) -> np.ndarray:

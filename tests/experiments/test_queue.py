@@ -129,13 +129,15 @@ def compute(folder):
 
 store = RunStore({root!r})
 jobs = [t.Job(t.spec(seed), compute) for seed in range({count})]
-queue.work(t.ready(store, *jobs), store, say=lambda line: None)
+{work}
 """
+QUEUE = "queue.work(t.ready(store, *jobs), store, say=lambda line: None)"
+TABLE = "assert all(store.load_or_compute(job.spec, job.compute) for job in jobs)"
 
 
-def worker(store: RunStore, log: Path, seconds: float, count: int) -> subprocess.Popen[bytes]:
+def worker(store: RunStore, log: Path, seconds: float, count: int, work: str = QUEUE) -> subprocess.Popen[bytes]:
     code = WORKER.format(
-        folder=str(Path(__file__).parent), log=str(log), seconds=seconds, root=str(store.root), count=count
+        folder=str(Path(__file__).parent), log=str(log), seconds=seconds, root=str(store.root), count=count, work=work
     )
     return subprocess.Popen([sys.executable, "-c", code])
 
@@ -148,9 +150,10 @@ def wait_for(condition: Callable[[], bool]) -> None:
     raise AssertionError("waited a minute in vain")
 
 
-def test_two_processes_compute_each_run_once(store: RunStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kinds", [(QUEUE, QUEUE), (TABLE, TABLE), (QUEUE, TABLE)])
+def test_two_processes_compute_each_run_once(store: RunStore, tmp_path: Path, kinds: tuple[str, str]) -> None:
     log = tmp_path / "log"
-    workers = [worker(store, log, 0.3, 4) for _ in range(2)]
+    workers = [worker(store, log, 0.3, 4, work) for work in kinds]
     assert [process.wait(120) for process in workers] == [0, 0]
     assert log.read_text().count("computed") == 4
     assert all(store.load(spec(seed).key) is not None for seed in range(4))
