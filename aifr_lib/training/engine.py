@@ -30,6 +30,7 @@ from aifr_lib.data.loader import Rows, ShuffledBatches, loader, random_flip, to_
 from aifr_lib.models.weights import compare_states
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
+PARTS = {"step", "seconds", "settings", "objective", "optimiser", "scaler"}  # of a checkpoint
 
 
 class NonFiniteLoss(RuntimeError):
@@ -264,6 +265,9 @@ def resume(out: Path, objective: nn.Module, optimiser: Any, accelerator: Acceler
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(f"{path} cannot be read as a checkpoint ({error}); delete it to start afresh") from error
+    if lacking := PARTS - (state.keys() if isinstance(state, dict) else set()):
+        missing = ", ".join(sorted(lacking))
+        raise ValueError(f"{path} is no checkpoint of this version, it lacks {missing}; delete it to start afresh")
     wanted, found = dict(plan.settings or {}), state["settings"]
     if differing := sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)):
         changes = ", ".join(f"{key} {found.get(key)!r} → {wanted.get(key)!r}" for key in differing)

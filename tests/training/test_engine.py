@@ -183,6 +183,15 @@ def test_a_damaged_checkpoint_says_so(tmp_path):
         run(tmp_path)
 
 
+def test_a_checkpoint_of_an_older_version_says_what_it_lacks(tmp_path):
+    run(tmp_path, steps=4)
+    state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    for other in ({name: value for name, value in state.items() if name != "seconds"}, [state]):
+        torch.save(other, tmp_path / CHECKPOINT)
+        with pytest.raises(ValueError, match=r"checkpoint\.pt .* lacks .*seconds.* delete it to start afresh"):
+            run(tmp_path)
+
+
 def test_micro_batches_give_the_gradient_of_the_whole_batch(tmp_path):
     images = make_images()
     # Symmetric pictures, so that the random mirroring, drawn per micro-batch, changes nothing.
