@@ -155,6 +155,40 @@ def reproduce(
         raise typer.Exit(1)
 
 
+@app.command()
+def draw(
+    ids: Annotated[list[str] | None, typer.Argument(help="Tables or figures, as `aifr list` names them.")] = None,
+    preset: PresetName = "classroom",
+) -> None:
+    """Draw tables and figures from the runs that are stored; train nothing.
+
+    Without ids: all that have a stored run. One that lacks runs is drawn as far
+    as it goes: `aifr list` calls it partial, and its rows say what was not run.
+
+    \b
+    [bold]Examples[/bold]
+      aifr draw --preset classroom
+      aifr draw tml_fig6 tml_table4
+    """
+    settings = load_preset(preset)
+
+    from aifr_lib.experiments import EXPERIMENTS
+    from aifr_lib.experiments.jobs import stored_only
+    from aifr_lib.reporting.artefacts import figures_root
+    from aifr_lib.reporting.runs import RunStore
+
+    chosen = {id: choose("table or figure", id, EXPERIMENTS) for id in ids} if ids else EXPERIMENTS
+    store = RunStore(figures_root(preset))
+    for id, experiment in chosen.items():
+        keys = {spec.key for spec in experiment.specs(settings)}
+        there = sum(store.folder(key).is_dir() for key in keys)
+        if there:
+            with stored_only():
+                experiment.run(settings)
+        if there or ids:
+            typer.echo(f"{id}: {there} of {len(keys)} runs{'' if there else ', nothing to draw'}")
+
+
 @app.command("notebooks")
 def notebooks_(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if one differs.")] = False,
@@ -271,7 +305,7 @@ def run_queue(
 
     Prints the ledger (runs and minutes), then works through it. Start it again
     after any interruption; start it twice, and the two share the work. Draw
-    the tables and figures afterwards with aifr reproduce.
+    the tables and figures afterwards, or half way, with aifr draw.
 
     \b
     [bold]Examples[/bold]
@@ -286,7 +320,10 @@ def run_queue(
     from aifr_lib.reporting.artefacts import figures_root
     from aifr_lib.reporting.runs import RunStore
 
-    ids = {content.id for content in contents.load() if short in (None, content.paper)}
+    # With a paper comes what its notebooks show beside it, such as the rates that were tried.
+    listed = contents.load()
+    shown = {content.notebook for content in listed if short in (None, content.paper)}
+    ids = {content.id for content in listed if content.notebook in shown}
     chosen = {id: experiment for id, experiment in EXPERIMENTS.items() if id in ids}
     store = RunStore(figures_root(preset))
     count = None if seeds is None else range(seeds)
@@ -659,7 +696,9 @@ def _edited_faces(
     if attribute is None:
         if per_identity is None:
             raise ConfigError("say --attribute (what to edit), or --per-identity (a folder of people across ages)")
-        edited_pictures.check_side(size)
+        if per_identity < 2:
+            raise ConfigError(f"--per-identity {per_identity}: people across ages need two pictures each, or more")
+        edited_pictures.check_folder(out, size, beyond)
         edited_pictures.across_ages(out, source, per_identity, identities, seed)
         return
     if per_identity is not None:
@@ -670,7 +709,7 @@ def _edited_faces(
             raise ConfigError(f"a sheet shows one attribute, got '{attribute}'")
         edited_pictures.sheet(out, source, names[0], alphas, identities, seed, size, beyond)
     else:
-        edited_pictures.check_side(size)
+        edited_pictures.check_folder(out, size, beyond)
         edited_pictures.folder(out, source, names, alphas, identities, seed)
 
 

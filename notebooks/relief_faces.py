@@ -198,11 +198,19 @@ HTML(pages.artefact_table(shortcuts) + pages.stamp(shortcuts))
 calibrated = relief_convergence.relief_convergence(settings, seeds=chosen, **where)
 decided = relief_convergence.decision(calibrated)
 words = {True: "holds", False: "does not hold", None: "not run"}
+
+
+def told_of(value):
+    """A mean with its interval, where there is one."""
+    return f"{value.mean:.2f}" + (f" [{value.ci95[0]:.2f}, {value.ci95[1]:.2f}]" if value.ci95 else "")
+
+
 rows = [
     {
         "What is wanted": condition.what,
         "from … to": f"{condition.low:g} … {condition.high:g}" if condition.high < 100 else f"≥ {condition.low:g}",
-        "measured": "" if value is None else f"{value.mean:.2f}",
+        "measured [95 % interval]": "" if value is None else told_of(value),
+        "seeds": "" if value is None else str(len(value.per_seed)),
         "": words[verdict],
     }
     for condition, value, verdict in decided
@@ -223,16 +231,16 @@ failed = {one.training: value.mean for one, value, holds in decided if holds is 
 told = []
 if relief_convergence.LONGER in failed:
     told.append(
-        f"**Not converged.** Twice the epochs still gain {failed[relief_convergence.LONGER]:.1f} points. Training "
-        "until more of it changes nothing would cost several times what this book's experiments have, so methods are "
-        "compared at one equal budget, on which the small network is still learning: a difference between two of them "
+        f"**Not converged.** Twice the epochs still gain {failed[relief_convergence.LONGER]:.1f} points. Methods are "
+        "compared at one equal budget, at which the small network is still learning: a difference between two of them "
         "can be one of speed."
     )
 if relief_convergence.TEACHER in failed:
     told.append(
-        f"**Room above, but not for this teacher.** The larger network gains {failed[relief_convergence.TEACHER]:.1f} "
-        "points. It is small as well and learns from the same few pictures. That more can be had is seen from the "
-        "control, whose people are pictured across decades; a teacher that is worth learning from must be larger still."
+        f"**No room shown by this teacher.** The larger network gains {failed[relief_convergence.TEACHER]:.1f} points "
+        "with the rate and the pictures of the small one. That better scores can be had on these pairs is seen from "
+        "the control, whose people are pictured across decades; that a network can have them from a few years of each "
+        "person has not been shown here."
     )
 Markdown("\n\n".join(told))
 

@@ -69,6 +69,7 @@ def test_the_commands_are_those_that_the_book_names() -> None:
         "align",
         "faces",
         "run-queue",
+        "draw",
         "notebooks",
     }
 
@@ -88,6 +89,7 @@ def test_the_commands_are_those_that_the_book_names() -> None:
         (["train", "--out", "x", "-p", "relif.size=1"], "'relif' is no group of settings; did you mean"),
         (["train", "--out", "x", "-p", "lr=fast"], "'lr': Input should be a valid number"),
         (["run-queue", "--preset", "clasroom"], "unknown preset 'clasroom'; did you mean 'classroom'"),
+        (["draw", "tml_fig66"], "unknown table or figure 'tml_fig66'; did you mean 'tml_fig6'"),
         (["faces", "--out", "x.png"], "say either --ages (a sheet) or --per-identity"),
         (["faces", "--ages", "3", "--out", "x"], "--out must name a .png for a sheet, got 'x'"),
         (["faces", "--ages", "3;4", "--out", "x.png"], "--ages takes numbers with commas"),
@@ -98,6 +100,13 @@ def test_the_commands_are_those_that_the_book_names() -> None:
         (["faces", "--attribute", "age", "--alpha", "a:b", "--out", "x.png"], "--alpha takes FROM:TO:STEP"),
         (["faces", "--attribute", "age,smile", "--out", "x.png"], "a sheet shows one attribute"),
         (["faces", "--attribute", "age", "--size", "64", "--out", "x"], "aligned crops of 112 pixels"),
+        (["faces", "--attribute", "age", "--alpha", "-5:5:0.3", "--out", "x"], "fewer than 1001 whole steps"),
+        (["faces", "--attribute", "age", "--out", "x.webp"], "--out must name a folder here"),
+        (["faces", "--attribute", "age", "--out", "x.JPG"], "--out must name a folder here"),
+        (["faces", "--attribute", "age", "--beyond", "--out", "x"], "--beyond is for a sheet"),
+        (["faces", "--source", "latent", "--per-identity", "4", "--out", "x.png"], "--out must name a folder here"),
+        (["faces", "--source", "latent", "--per-identity", "4", "--beyond", "--out", "x"], "--beyond is for a sheet"),
+        (["faces", "--source", "latent", "--per-identity", "1", "--out", "x"], "need two pictures each"),
         (["align", "nowhere", "--out", "x"], "no folder of pictures at nowhere"),
         (["evaluate", "--backbone", "sface", "--data", "nowhere"], "nowhere"),
         (["evaluate", "--data", "orl"], "say either --weights FILE or --backbone NAME"),
@@ -233,3 +242,22 @@ def test_tables_are_aligned_and_dash_what_is_empty() -> None:
     rows = [{"id": "a", "results": ""}, {"id": "longer", "results": None}, {"id": "b", "results": 0.5}]
     assert cli._aligned(rows).splitlines() == ["id      results", "a       -", "longer  -", "b       0.5"]
     assert cli._aligned([]) == "nothing"
+
+
+def test_draw_makes_tables_of_what_is_stored_and_trains_nothing(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aifr_lib.config import load_preset
+    from aifr_lib.experiments import recognise, tml
+    from aifr_lib.reporting.runs import Result, RunStore
+
+    monkeypatch.setattr(recognise, "compute", lambda *_: pytest.fail("a run was computed"))
+    nothing = aifr("draw", "tml_fig6", "--preset", "smoke")
+    assert (nothing.code, nothing.out.strip()) == (0, "tml_fig6: 0 of 2 runs, nothing to draw")
+    job = next(iter(tml.alpha_sweep_jobs(load_preset("smoke")).values()))
+    lists = {"relief-lfw": 90.0, "relief-agedb": 80.0}
+    summary = {"accuracy": lists, "interval": {name: [70.0, 95.0] for name in lists}}
+    RunStore(checkout / "figures" / "smoke").load_or_compute(job.spec, lambda _: Result({}, summary, "cpu", 1.0))
+    drawn = aifr("draw", "tml_fig6", "--preset", "smoke")
+    assert (drawn.code, drawn.out.strip()) == (0, "tml_fig6: 1 of 2 runs")
+    assert "not run" not in drawn.err and (checkout / "figures/smoke/tml_fig6/tml_fig6.svg").is_file()

@@ -36,7 +36,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     "relief_judges": Experiment(relief_judges.relief_judges, relief_judges.judge_jobs),
     "relief_shortcuts": Experiment(relief_shortcuts.relief_shortcuts, relief_shortcuts.shortcut_jobs),
     "tour": Experiment(tour.tour, tour.jobs),
-    "tml_fig6": Experiment(tml.alpha_sweep, tml.alpha_sweep_jobs),
+    # Before the sweep, whose rates it finds.
     "tml_tuning": Experiment(tml.tuning, tml.tuning_jobs),
+    "tml_fig6": Experiment(tml.alpha_sweep, tml.alpha_sweep_jobs),
     "tml_table4": Experiment(tml.variance, tml.variance_jobs),
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +20,7 @@ from aifr_lib.reporting.claims import outcome
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec, RunStore, git, total_wall, versions
 
 LOG = logging.getLogger(__name__)
+_MAY_COMPUTE = ContextVar("may_compute", default=True)
 Place = TypeVar("Place", bound=Hashable)
 
 
@@ -45,11 +48,22 @@ class Experiment:
         return [job.spec for job in self.jobs(preset, seeds, None).values()]
 
 
+@contextmanager
+def stored_only() -> Iterator[None]:
+    """Inside, no run is computed: a table or figure is drawn, and written, from the runs that are there."""
+    before = _MAY_COMPUTE.set(False)
+    try:
+        yield
+    finally:
+        _MAY_COMPUTE.reset(before)
+
+
 def gather(store: RunStore, jobs: Mapping[Place, Job], *, compute: bool, fresh: bool) -> dict[Place, Run]:
     """The runs of ``jobs``: those stored, and with ``compute`` those that were missing; ``fresh`` computes all anew.
 
     A run that cannot be computed here is loaded where it is stored, else left out with a warning.
     """
+    compute = compute and _MAY_COMPUTE.get()
     runs = {}
     for place, job in jobs.items():
         lacking = job.lacking() if compute else None
@@ -88,7 +102,7 @@ def assemble(
     verdict: Outcome,
     kind: Kind = "experiment",
 ) -> Artefact:
-    """The artefact of an experiment: its rows, and where and with what the runs behind them were computed."""
+    """The artefact of an experiment: its rows, where the runs behind them were computed, and with what it was drawn."""
     return Artefact(
         id=id,
         kind=kind,
@@ -98,6 +112,7 @@ def assemble(
         device=", ".join(sorted({run.device for run in runs})) or None,
         versions=versions(),
         git=git(),
+        computed_at=tuple(sorted({run.git for run in runs}, key=str)),
         wall_s=total_wall(runs),
         runs=tuple(run.key for run in runs),
         rows=tuple(rows),
@@ -126,7 +141,7 @@ def reproduce(
     runs = gather(RunStore(root), jobs, compute=compute, fresh=fresh)
     made = tuple(rows(runs))
     seeds = sorted({run.spec.seed for run in runs.values()})
-    verdict = outcome(id, preset.name, made)
+    verdict = outcome(id, preset.name, made, root)
     artefact = assemble(id, preset, runs.values(), made, seeds=seeds, data=data, verdict=verdict, kind=kind)
     if compute and runs:
         drawn = figure and figure(artefact)

@@ -13,7 +13,7 @@ from torch import nn
 from aifr_lib.config import PairList, Recognition, Relief
 from aifr_lib.data import relief
 from aifr_lib.data.images import Images, Pairs
-from aifr_lib.data.loader import crop_columns
+from aifr_lib.data.loader import check_columns, crop_columns
 from aifr_lib.evaluation.embeddings import embed
 from aifr_lib.evaluation.intervals import mean_interval
 from aifr_lib.evaluation.variance import FORMS, class_variance
@@ -64,7 +64,8 @@ def spec(
 ) -> RunSpec:
     """What names the run of ``config``: every value but the seed, which stands apart, and the data.
 
-    split: whose people are scored; ``recipe`` names what is done with them (None: version of the training).
+    split: whose people are scored; ``recipe`` names what is done with them (None: version of the training). A set that
+    a user brings is named, not read: it may lie on another machine.
     """
     settings = config.relief
     trained = relief.digest(
@@ -74,13 +75,16 @@ def spec(
         per_identity=settings.train_per_identity,
         span=settings.span,
     )
+    name = "relief faces"
+    if config.data != "relief":
+        trained, name = config.data, f"{config.data}, scored on relief faces"
     scored = (relief.digest(split, **_counts(settings), view=view) for view in lists_of(settings, split))
     return RunSpec(
         recipe=recipe,
         recipe_version=RECIPE_VERSION if recipe_version is None else recipe_version,
         seed=config.seed,
         values=config.model_dump(mode="json", exclude={"seed"}),
-        data=DataId(name="relief faces", version=relief.VERSION, hash="-".join((trained, *scored))),
+        data=DataId(name=name, version=relief.VERSION, hash="-".join((trained, *scored))),
     )
 
 
@@ -95,7 +99,9 @@ def compute(config: Recognition, folder: Path, device: str | None = None) -> Res
     scores: ``LIST`` the cosine of each test pair (float16 [P]). summary: per list the accuracy in % and its 95 %
     interval from a bootstrap clustered by identity, the same under ``validation`` for people of the validation split
     (what may be tuned on), ``variance``, the checksum of the weights, images per second.
+    Errors: ValueError, before anything is trained, where the faces to be scored do not fit the network's input.
     """
+    check_columns((0, config.relief.size, config.relief.size, 3), config.input_hw)
     trained = train(config, folder, device=device)
     started = time.perf_counter()
     target = accelerator_for(device, "no").device

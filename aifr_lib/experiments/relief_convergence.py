@@ -144,5 +144,28 @@ def decision(artefact: Artefact) -> list[tuple[Condition, Measured | None, bool 
     return [(one, value, None if value is None else one.low <= value.mean <= one.high) for one, value in measured]
 
 
+def budget_note(preset: Preset, config: Recognition, out: str | Path | None = None) -> str:
+    """What the calibration says of the budget of ``config``, in Markdown; "" where nothing is stored, or of another.
+
+    It is the same budget where the plain network, its faces and the number of steps are those of the calibration.
+    """
+    plain = preset.relief_card.calibration.train
+    free = {"alpha", "combine", "classifier", "layers", "heads", "feedforward", "pos_encoding", "lr", "seed"}
+    if config.model_dump(exclude=free) != plain.model_dump(exclude=free):
+        return ""
+    measured = {one.training: value for one, value, _ in decision(relief_convergence(preset, compute=False, out=out))}
+    longer = measured.get(LONGER)
+    if longer is None:
+        return ""
+    seeds = f"{len(longer.per_seed)} seed{'s' if len(longer.per_seed) != 1 else ''}"
+    told = f"Twice the epochs move the plain network by {longer.mean:+.1f} points on {ACROSS_AGE} (validation, {seeds})"
+    if abs(longer.mean) < 1:
+        return f"**The budget.** {told}: it has converged."
+    return (
+        f"**The budget.** {told}: it has not converged. All α train for the same number of steps, so what is compared "
+        "is what they have learned by then: a difference can be one of speed."
+    )
+
+
 def _of(runs: Mapping[Place, Run], training: str) -> dict[int, Run]:
     return {seed: run for (which, seed), run in runs.items() if which == training}

@@ -9,6 +9,8 @@ from statistics import fmean
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from aifr_lib.config import AlphaSweep, Preset, Recognition
@@ -81,6 +83,16 @@ def tuning(
     return reproduce("tml_tuning", preset, jobs, rows, data=data, compute=compute, fresh=fresh, out=out)
 
 
+def tried(artefact: Artefact) -> pd.DataFrame:
+    """``tml_tuning`` as a page shows it: mean accuracy over the validation lists by α (rows) and rate (columns).
+
+    NaN where a run is missing.
+    """
+    rows = [{**row.keys, "mean": row.measured.mean if row.measured else np.nan} for row in artefact.rows]
+    table = pd.DataFrame(rows).groupby(["alpha", "lr"])["mean"].agg(lambda values: values.mean(skipna=False))
+    return table.unstack("lr")
+
+
 def best_rates(artefact: Artefact) -> dict[float, float]:
     """By main α, the rate of ``tml_tuning`` with the highest mean accuracy over the validation lists.
 
@@ -94,6 +106,20 @@ def best_rates(artefact: Artefact) -> dict[float, float]:
             rates.setdefault(float(row.keys["lr"]), []).append(row.measured.mean)
     means = {alpha: {lr: fmean(found) for lr, found in rates.items()} for alpha, rates in scores.items()}
     return {alpha: max(rates, key=rates.__getitem__) for alpha, rates in means.items()}
+
+
+def tuning_note(artefact: Artefact, taken: Mapping[float, float]) -> str:
+    """What a reader must know of ``tml_tuning``: the rates taken by main α, and what speaks against them."""
+    best, lrs = best_rates(artefact), sorted({float(row.keys["lr"]) for row in artefact.rows})
+    notes = [f"Taken: {', '.join(f'{lr:g} at α = {alpha:g}' for alpha, lr in taken.items())}."]
+    if edge := [f"{alpha:g}" for alpha, lr in best.items() if lr in (lrs[0], lrs[-1])]:
+        notes.append(f"At α = {', '.join(edge)} the best rate is the last one tried: a better one may lie beyond.")
+    if unknown := [f"{alpha:g}" for alpha in taken if alpha not in best]:
+        notes.append(f"At α = {', '.join(unknown)} not all rates were run: what is taken there is a guess.")
+    ends = [row.measured.ci95 for row in artefact.rows if row.measured and row.measured.ci95]
+    if widths := [high - low for low, high in ends]:
+        notes.append(f"Resampling people, a number on one list is known to ±{fmean(widths) / 2:.1f} points.")
+    return " ".join(notes)
 
 
 def alpha_sweep_jobs(
@@ -192,7 +218,7 @@ def printed_variance(loss: str, form: str, people: str, metric: str) -> dict[str
 
 def variance_figure(artefact: Artefact) -> Figure:
     """Table IV as a picture: the losses side by side, joined by seed, for training people and for test people."""
-    shown = (("intra", "normalised"), ("inter", "normalised"), ("ratio", "raw"))
+    shown = (("intra", "normalised"), ("inter", "raw"), ("ratio", "raw"))
     figure, axes = plt.subplots(2, 3, figsize=(9.5, 5.6))
     for line, people in zip(axes, ("training", "test"), strict=True):
         for axis, (metric, form) in zip(line, shown, strict=True):

@@ -100,7 +100,10 @@ class Row(Strict):
 
 
 class Artefact(Strict):
-    """A table or figure, and all that a reader needs to judge it. Pages render from this and nothing else."""
+    """A table or figure, and all that a reader needs to judge it. Pages render from this and nothing else.
+
+    versions, git: of what drew it. computed_at: the commits that its runs were computed at.
+    """
 
     id: str = Field(pattern=r"^[A-Za-z0-9_]+$")
     kind: Kind
@@ -110,6 +113,7 @@ class Artefact(Strict):
     device: str | None
     versions: dict[str, str]
     git: Git
+    computed_at: tuple[Git, ...] = ()
     wall_s: float = Field(ge=0)
     runs: tuple[str, ...]
     rows: tuple[Row, ...]

@@ -104,39 +104,48 @@ def judge(claim: Claim, results: Mapping[str, Results]) -> Verdict:
     return judge_together([claim], results)[0]
 
 
-def judge_artefact(artefact: Artefact) -> list[Verdict]:
-    """Verdicts on the claims that speak of one artefact, corrected among themselves."""
-    return judge_together([claim for claim in load() if claim.artefact == artefact.id], {artefact.id: artefact})
+def judge_artefact(artefact: Artefact, root: str | Path | None = None) -> list[Verdict]:
+    """Verdicts on the claims that speak of one artefact, as ``judge_all`` gives them, whether it is stored or not."""
+    results = {**_stored(artefact.preset, root, but=artefact.id), artefact.id: artefact}
+    return [verdict for verdict in judge_together(load(), results) if verdict.claim.artefact == artefact.id]
 
 
 def judge_all(preset: str, root: str | Path | None = None) -> list[Verdict]:
     """A verdict on every claim, from the artefacts of a preset that are there and whole."""
-    results = {}
-    for id in {claim.artefact for claim in load()}:
+    return judge_together(load(), _stored(preset, root))
+
+
+def _stored(preset: str, root: str | Path | None, but: str | None = None) -> dict[str, Results]:
+    results: dict[str, Results] = {}
+    for id in {claim.artefact for claim in load()} - {but}:
         try:
             results[id] = artefacts.load(id, preset, root)
         except FileNotFoundError:
             continue
-    return judge_together(load(), results)
+    return results
 
 
 def judge_together(claims: Sequence[Claim], results: Mapping[str, Results]) -> list[Verdict]:
-    """Verdicts in the order of ``claims``, with Holm's correction over a paper's claims that can be tested.
+    """Verdicts in the order of ``claims``, with Holm's correction over all of a paper's claims, tested yet or not.
 
     A claim of several comparisons is supported when the weakest of them is (that needs no correction), and
     contradicted when one of them is reversed (Bonferroni over the comparisons).
     """
     verdicts = [_measure(claim, results.get(claim.artefact)) for claim in claims]
     for paper in {claim.paper for claim in claims}:
-        family = [i for i, one in enumerate(verdicts) if one.claim.paper == paper and one.p is not None]
-        for i, p in zip(family, holm([verdicts[i].p or 0.0 for i in family]), strict=True):
-            verdicts[i] = _decide(verdicts[i], p, len(family))
+        family = sum(claim.paper == paper for claim in claims)
+        tested = [i for i, one in enumerate(verdicts) if one.claim.paper == paper and one.p is not None]
+        for i, p in zip(tested, holm([verdicts[i].p or 0.0 for i in tested], family), strict=True):
+            verdicts[i] = _decide(verdicts[i], p, family)
     return verdicts
 
 
 def overall(found: Iterable[Outcome]) -> Outcome:
-    """One word for several verdicts: theirs where they agree, else mixed; none where there is none."""
+    """One word for several verdicts: that of the claims that are tested where they agree, else mixed; none without
+    any.
+    """
     words = set(found)
+    words = words - {"untested"} or words
     return "none" if not words else words.pop() if len(words) == 1 else "mixed"
 
 
@@ -154,10 +163,12 @@ class _Unwritten:
     rows: Sequence[Row]
 
 
-def outcome(id: str, preset: str, rows: Sequence[Row]) -> Outcome:
-    """One word for an artefact about to be written, judged by its own rows: the field ``verdict``."""
-    chosen = [claim for claim in load() if claim.artefact == id]
-    return overall(verdict.outcome for verdict in judge_together(chosen, {id: _Unwritten(preset, rows)}))
+def outcome(id: str, preset: str, rows: Sequence[Row], root: str | Path | None = None) -> Outcome:
+    """One word for an artefact about to be written beside those that are there: the field ``verdict``."""
+    if all(claim.artefact != id for claim in load()):
+        return "none"
+    results = {**_stored(preset, root, but=id), id: _Unwritten(preset, rows)}
+    return overall(verdict.outcome for verdict in judge_together(load(), results) if verdict.claim.artefact == id)
 
 
 def _measure(claim: Claim, results: Results | None) -> Verdict:
@@ -192,7 +203,9 @@ def _decide(verdict: Verdict, p: float, family: int) -> Verdict:
         word = "supported" if for_it < against else "contradicted"
     one = verdict.weakest
     detectable = _detectable(verdict.comparisons, LEVEL / family)
-    reason = f"{one.label}: {_estimate(one.difference, verdict.claim.unit)}, p = {p:.2g} after Holm"
+    reason = (
+        f"{one.label}: {_estimate(one.difference, verdict.claim.unit)}, p = {p:.2g} after Holm over {family} claims"
+    )
     return replace(verdict, outcome=word, reason=reason, p=p, detectable=detectable)
 
 

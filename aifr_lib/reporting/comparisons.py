@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aifr_lib.config import ConfigError, Strict
+from aifr_lib.config import ConfigError
 from aifr_lib.reporting.artefacts import Key, Row
 from aifr_lib.reporting.seeds import Paired, one_sample
 
@@ -16,15 +16,8 @@ if TYPE_CHECKING:
     from aifr_lib.reporting.claims import Claim
 
 
-class Range(Strict):
-    """All rows whose key lies between the two, ends included."""
-
-    low: float
-    high: float
-
-
-# Which rows: an exact value, a list (each must be there) or a range. Several rows are averaged seed by seed.
-Selector = dict[str, Key | list[Key] | Range]
+# Which rows: an exact value or a list, of which each must be there. Several rows are averaged seed by seed.
+Selector = dict[str, Key | list[Key]]
 
 
 class Missing(Exception):
@@ -33,10 +26,10 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two ranks compared: ``difference`` is positive where the one named first is better.
+    """Two ranks compared: ``difference`` is the one named first minus the other, as the metric counts.
 
-    ``links`` are the numbers whose means the claim says are above 0: the difference, or its distances from
-    the bounds that the claim sets.
+    ``links`` are the numbers whose means the claim says are above 0: the difference (turned round where lower is
+    better), or its distances from the bounds that the claim sets.
     """
 
     label: str
@@ -56,9 +49,10 @@ def compare(claim: Claim, rows: Sequence[Row]) -> Iterator[Comparison]:
                     shared = sorted(a.keys() & b.keys())
                     if not shared:
                         raise Missing(f"{_name(first)} and {_name(second)} share no seed")
-                    values = {seed: sign * (a[seed] - b[seed]) for seed in shared}
+                    values = {seed: a[seed] - b[seed] for seed in shared}
+                    gained = {seed: sign * value for seed, value in values.items()}
                     label = f"{_name(first)} against {_name(second)} ({_name({**where, 'metric': metric})})"
-                    yield Comparison(label, one_sample(values), _links(claim, values))
+                    yield Comparison(label, one_sample(values), _links(claim, gained))
 
 
 def _links(claim: Claim, values: Mapping[int, float]) -> tuple[Paired, ...]:
@@ -83,7 +77,7 @@ def _select(claim: Claim, rows: Sequence[Row], selector: Selector, metric: str) 
         found = [row for row in rows if row.metric == metric and _fits(row, exact)]
         if not found:
             raise Missing(f"no row with {_name({**exact, 'metric': metric})}")
-        if len(found) > 1 and not any(isinstance(wanted, Range) for wanted in exact.values()):
+        if len(found) > 1:
             raise ConfigError(f"claim {claim.id}: {len(found)} rows of {claim.artefact} with {_name(exact)}")
         chosen += found
     by_seed = []
@@ -97,22 +91,14 @@ def _select(claim: Claim, rows: Sequence[Row], selector: Selector, metric: str) 
     return {seed: math.fsum(values[seed] for values in by_seed) / len(by_seed) for seed in seeds}
 
 
-def _fits(row: Row, selector: Mapping[str, Key | list[Key] | Range]) -> bool:
-    return all(key in row.keys and _matches(row.keys[key], wanted) for key, wanted in selector.items())
+def _fits(row: Row, selector: Mapping[str, Key | list[Key]]) -> bool:
+    return all(key in row.keys and row.keys[key] == wanted for key, wanted in selector.items())
 
 
-def _matches(found: Key, wanted: Key | list[Key] | Range) -> bool:
-    if isinstance(wanted, Range):
-        return isinstance(found, int | float) and wanted.low <= found <= wanted.high
-    return found == wanted
-
-
-def _name(selector: Mapping[str, Key | list[Key] | Range]) -> str:
+def _name(selector: Mapping[str, Key | list[Key]]) -> str:
     parts = []
     for key, wanted in selector.items():
-        if isinstance(wanted, Range):
-            wanted = f"{wanted.low:g} to {wanted.high:g}"
-        elif isinstance(wanted, list):
+        if isinstance(wanted, list):
             wanted = ", ".join(map(str, wanted))
         parts.append(f"{key} {wanted}")
     return ", ".join(parts)

@@ -7,6 +7,7 @@ from itertools import compress
 
 from aifr_lib.reporting.artefacts import INTERVALS, METRICS, Artefact, Row
 from aifr_lib.reporting.claims import Verdict
+from aifr_lib.reporting.runs import Git
 
 NOT_PEOPLE = "Relief faces are not people: this speaks of the method on drawn faces, not of the paper's numbers."
 # Colours come from the page, so that boxes look right in light and dark, in the book and in a notebook.
@@ -15,15 +16,16 @@ _SMALL = "font-size:.85em;opacity:.8"
 
 
 def stamp(artefact: Artefact) -> str:
-    """One small line: preset, data, seeds, device, commit, software, time."""
-    data, git = artefact.data, artefact.git
-    commit = "no commit known" if git.sha is None else f"commit {git.sha[:10]}"
+    """One small line: preset, data, seeds, device, commits of the runs and of the drawing, software, time."""
+    data = artefact.data
+    computed = ", ".join(map(_commit, artefact.computed_at))
     parts = [
         f"preset {artefact.preset}",
         "no data" if data is None else f"{data.name} {data.version} ({data.hash[:10]})",
         f"seeds {', '.join(map(str, artefact.seeds))}" if artefact.seeds else "no seeds",
         artefact.device or "no device",
-        commit + (" with uncommitted changes" if git.dirty else ""),
+        f"computed at {computed}" if computed else "",
+        f"drawn at {_commit(artefact.git)}",
         ", ".join(f"{name} {version}" for name, version in artefact.versions.items()),
         f"runs: {len(artefact.runs)}, {_duration(artefact.wall_s)} in all",
     ]
@@ -66,6 +68,11 @@ def artefact_table(artefact: Artefact) -> str:
         f"<thead>{_tr('th', list(compress(head, filled)))}</thead><tbody>{body}</tbody></table>"
         f'<p style="{_SMALL}">{escape(note)}</p></div>'
     )
+
+
+def _commit(git: Git) -> str:
+    name = "no known commit" if git.sha is None else f"commit {git.sha[:10]}"
+    return name + (" with uncommitted changes" if git.dirty else "")
 
 
 def _values(row: Row) -> list[str]:

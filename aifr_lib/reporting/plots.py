@@ -100,12 +100,14 @@ def roc(axis: Axes, far: np.ndarray, tar: np.ndarray, label: str | None = None) 
 
 
 def parameter_curve(axis: Axes, rows: Sequence[Row], x: str, label: str, number: int = 0) -> None:
-    """Mean against the key ``x`` for the rows that are measured: line, 95 % interval, a dot for each seed."""
-    measured = sorted(((float(row.keys[x]), row.measured) for row in rows if row.measured), key=lambda p: p[0])
+    """Mean against the key ``x``: line, 95 % interval, a dot for each seed. An unmeasured row breaks the line."""
+    places = sorted(((float(row.keys[x]), row.measured) for row in rows), key=lambda place: place[0])
     colour, marker = PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]
-    at, means = [place for place, _ in measured], [one.mean for _, one in measured]
-    axis.plot(at, means, color=colour, marker=marker, label=label)
-    for place, one in measured:
+    means = [one.mean if one else np.nan for _, one in places]
+    axis.plot([place for place, _ in places], means, color=colour, marker=marker, label=label)
+    for place, one in places:
+        if one is None:
+            continue
         if one.ci95 is not None:
             axis.vlines(place, *one.ci95, color=colour, linewidth=2, alpha=0.6)
         if len(one.per_seed) > 1:

@@ -52,7 +52,7 @@ class DataId(Strict):
     hash: str
 
 
-class Git(Strict):
+class Git(Strict, frozen=True):
     """The commit that the code came from; both None outside a checkout."""
 
     sha: str | None = None
@@ -209,9 +209,11 @@ class RunStore:
                 return run
             if fresh:
                 _empty(work)
+            made_with = (versions(), git())  # before it starts: what is edited meanwhile is not what computes
+            code_digest()
             result = compute(work)
-            made_by = (result.device, versions(), git(), result.wall_s)
-            self.save(Run(spec.key, spec, result.scores, result.summary, *made_by), result.log_tail)
+            run = Run(spec.key, spec, result.scores, result.summary, result.device, *made_with, result.wall_s)
+            self.save(run, result.log_tail)
         # Read back, so that a table is the same numbers on the day of the run and ever after.
         return self.load(spec.key)
 

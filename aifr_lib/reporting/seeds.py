@@ -81,12 +81,17 @@ def one_sample(values: Mapping[int, float]) -> Paired:
     )
 
 
-def holm(p: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment, in the order given; compared with .05, it bounds the family's error."""
+def holm(p: Sequence[float], family: int | None = None) -> list[float]:
+    """Holm's step-down adjustment, in the order given; compared with .05, it bounds the family's error.
+
+    family: how many tests are planned (None: these), of which the others count as p = 1 until they are done: a later
+    one can then make none of these weaker.
+    """
+    size = len(p) if family is None else family
     adjusted = [0.0] * len(p)
     running = 0.0
     for rank, index in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
-        running = max(running, min(1.0, (len(p) - rank) * p[index]))
+        running = max(running, min(1.0, (size - rank) * p[index]))
         adjusted[index] = running
     return adjusted
 

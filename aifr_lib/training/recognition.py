@@ -59,7 +59,7 @@ def objective(config: Recognition, classes: int) -> TransformerMetric:
     network = backbone(config)
     # Before the branch, so that with one seed all α start from the same backbone and head.
     head = margins.build(config.loss, config.embedding, classes, **options)
-    if config.alpha == 0:
+    if config.alpha == 0 and config.combine == "weighted":  # a sum (eq. 12) has no α: its branch is always there
         return TransformerMetric(network, head)
     height, width = network.feature_hw
     branch = TransformerBranch(

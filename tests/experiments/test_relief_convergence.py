@@ -78,3 +78,23 @@ def test_no_test_picture_is_looked_at(tmp_path, monkeypatch) -> None:
     assert seen <= {"train", "validation"} and "validation" in seen
     assert all(row.measured for row in artefact.rows)
     assert [verdict for *_, verdict in relief_convergence.decision(artefact)].count(None) == 0
+
+
+def test_the_budget_is_told_of_the_trainings_that_have_it(runs, monkeypatch) -> None:
+    monkeypatch.setattr("aifr_lib.experiments.jobs.gather", lambda *_, **__: runs)
+    preset = load_preset("classroom", {"relief_card.calibration.train.relief.pair_lists": ["relief-agedb"]})
+    plain = preset.relief_card.calibration.train
+    branch = plain.model_copy(update={"alpha": 0.4, "layers": 1, "lr": 0.4, "seed": 3})
+    note = relief_convergence.budget_note(preset, branch)
+    assert "by +0.5 points on relief-agedb (validation, 3 seeds): it has converged." in note
+    for (training, seed), run in list(runs.items()):
+        if training == LONGER:
+            runs[training, seed] = run_of(run, 88.0 + seed)
+    assert "+2.0 points" in relief_convergence.budget_note(preset, branch)
+    assert "not converged" in relief_convergence.budget_note(preset, branch)
+    assert relief_convergence.budget_note(preset, plain.model_copy(update={"epochs": 64})) == ""
+    # The sweep of the book has the budget of its calibration.
+    classroom = load_preset("classroom")
+    free = {"alpha", "layers", "heads", "feedforward", "lr", "seed"}
+    same = (classroom.alpha_sweep.train, classroom.relief_card.calibration.train)
+    assert same[0].model_dump(exclude=free) == same[1].model_dump(exclude=free)

@@ -1,8 +1,12 @@
+import numpy as np
 import pytest
 
 from aifr_lib.config import load_preset
+from aifr_lib.evaluation.variance import FORMS
 from aifr_lib.experiments import EXPERIMENTS, recognise, tml, tour
+from aifr_lib.experiments.jobs import stored_only
 from aifr_lib.reporting import artefacts
+from aifr_lib.reporting.runs import Result, RunStore
 
 TINY = {
     "relief": {
@@ -157,3 +161,86 @@ def test_committed_results_are_not_stale():
         assert artefact.preset == "classroom"
         expected = {spec.key for spec in experiment.specs(preset)}
         assert set(artefact.runs) <= expected, f"{name} is stale: aifr reproduce {name} --preset classroom"
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Runs whose numbers are functions of their settings, in no time."""
+
+    def compute(config, folder, device=None):
+        value = 80 + 10 * config.alpha - config.lr + config.seed
+        lists = {"accuracy": dict.fromkeys(config.relief.pair_lists, value)}
+        lists["interval"] = {name: [value - 1, value + 1] for name in config.relief.pair_lists}
+        spread = {form: {"intra": 1.0, "inter": 2.0, "ratio": 2.0} for form in FORMS}
+        summary = {**lists, "validation": lists, "variance": {"training": spread, "test": spread}}
+        return Result(scores={}, summary=summary, device="cpu", wall_s=1.0)
+
+    monkeypatch.setattr(recognise, "compute", compute)
+
+
+def test_a_part_of_the_sweep_is_drawn_as_a_part(preset, untrained, tmp_path):
+    store = RunStore(tmp_path)
+    for (alpha, _), job in tml.alpha_sweep_jobs(preset).items():
+        if alpha == 0.4:
+            store.load_or_compute(job.spec, job.compute)
+    with stored_only():
+        artefact = tml.alpha_sweep(preset, out=tmp_path)
+        tml.variance(preset, out=tmp_path)
+    assert len(artefact.runs) == 2 and (tmp_path / "tml_fig6" / "tml_fig6.svg").is_file()
+    measured = {row.keys["alpha"]: row.measured for row in artefacts.load("tml_fig6", "smoke", tmp_path).rows}
+    assert measured[0.0] is None and set(measured[0.4].per_seed) == {0, 1}
+    table4 = artefacts.load("tml_table4", "smoke", tmp_path)
+    assert {row.keys["loss"] for row in table4.rows if row.measured} == {"transformer-arcface"}
+    assert len(list(store.root.joinpath("_runs").glob("[!.]*"))) == 2, "nothing was trained"
+
+
+def test_the_grid_is_shown_as_the_mean_that_decides_and_what_it_lacks(preset, untrained, tmp_path):
+    store, jobs = RunStore(tmp_path), tml.tuning_jobs(preset)
+    for place, job in jobs.items():
+        if place != (0.4, 0.1):
+            store.load_or_compute(job.spec, job.compute)
+    with stored_only():
+        artefact = tml.tuning(preset, out=tmp_path)
+    table = tml.tried(artefact)
+    assert table.loc[0.0, 0.05] == pytest.approx(79.95) and np.isnan(table.loc[0.4, 0.1])
+    assert tml.best_rates(artefact) == {0.0: 0.05}
+    note = tml.tuning_note(artefact, {0.0: 0.05, 0.4: 0.1})
+    assert "Taken: 0.05 at α = 0, 0.1 at α = 0.4." in note
+    assert "At α = 0 the best rate is the last one tried" in note
+    assert "At α = 0.4 not all rates were run" in note and "±1.0 points" in note
+
+
+def test_the_variance_rests_on_runs_of_the_sweep():
+    for name in ("classroom", "paper"):
+        preset = load_preset(name)
+        sweep = {job.spec.key for job in tml.alpha_sweep_jobs(preset).values()}
+        assert {job.spec.key for job in tml.variance_jobs(preset).values()} <= sweep
+
+
+def test_rates_are_found_before_the_sweep_that_takes_them():
+    order = list(EXPERIMENTS)
+    assert order.index("tml_tuning") < order.index("tml_fig6")
+
+
+def test_faces_that_do_not_fit_the_network_are_refused_before_the_training(preset, tmp_path, monkeypatch):
+    monkeypatch.setattr(recognise, "train", lambda *_, **__: pytest.fail("it was trained"))
+    train = preset.alpha_sweep.train
+    wide = train.model_copy(update={"relief": train.relief.model_copy(update={"size": 64})})
+    with pytest.raises(ValueError, match="64×64 cannot give the network's input of 32×32"):
+        recognise.compute(wide, tmp_path)
+
+
+def test_the_papers_sweep_is_named_by_its_own_data_and_fits_what_it_scores(tmp_path, monkeypatch):
+    train = load_preset("paper").alpha_sweep.train
+    assert recognise.spec(train).data.name == "casia-webface, scored on relief faces"
+    assert "casia-webface" in recognise.spec(train).data.hash
+
+    class Reached(Exception):
+        pass
+
+    def reached(*_, **__):
+        raise Reached
+
+    monkeypatch.setattr(recognise, "train", reached)
+    with pytest.raises(Reached):
+        recognise.compute(train, tmp_path)

@@ -78,7 +78,9 @@ def test_neither_is_inconclusive_and_says_what_could_have_been_seen():
 def test_where_lower_is_better_the_sign_turns():
     lower = claim(metrics={"mae": "lower"})
     rows = (row(shifted(-1), "mae", method="a"), row(BASE, "mae", method="b"))
-    assert claims.judge(lower, results(*rows)).outcome == "supported"
+    verdict = claims.judge(lower, results(*rows))
+    assert verdict.outcome == "supported"
+    assert verdict.weakest.difference.mean == pytest.approx(-1.0) and ": -1 [" in verdict.reason
 
 
 def test_pairs_by_seed_wherever_the_seed_stands():
@@ -159,13 +161,11 @@ def test_each_repeats_the_comparison():
     assert (missing.outcome, missing.reason) == ("untested", "no row with set y, method a, metric accuracy")
 
 
-def test_lists_and_ranges_average_seed_by_seed():
+def test_lists_average_seed_by_seed():
     rows = [row(shifted(by), alpha=alpha) for alpha, by in ((0.0, 0), (0.4, 2), (0.5, 4), (0.9, 0))]
-    between = claim(rows=[{"alpha": {"low": 0.4, "high": 0.5}}, {"alpha": 0.0}])
     listed = claim(rows=[{"alpha": [0.4, 0.5]}, {"alpha": 0.0}])
-    for one in (between, listed):
-        difference = claims.judge(one, results(*rows)).weakest.difference
-        assert difference.mean == pytest.approx(3.0) and len(difference.seeds) == 5
+    difference = claims.judge(listed, results(*rows)).weakest.difference
+    assert difference.mean == pytest.approx(3.0) and len(difference.seeds) == 5
     unlisted = claims.judge(claim(rows=[{"alpha": [0.4, 0.6]}, {"alpha": 0.0}]), results(*rows))
     assert (unlisted.outcome, unlisted.reason) == ("untested", "no row with alpha 0.6, metric accuracy")
 
@@ -200,14 +200,16 @@ def test_small_presets_never_give_a_verdict(preset):
     assert claims.outcome("tml_fig6", preset, rows) == "not_run"
 
 
-def test_holm_counts_the_tested_claims_of_one_paper_only():
+def test_holm_counts_the_claims_of_one_paper_tested_yet_or_not():
     noise = (0.9, -0.9, 0.5, 0.0, -0.5)
     rows = (row(shifted(1, noise), method="a"), row(BASE, method="b"))
     untested = claim(id="untested", artefact="elsewhere")
     other = claim(id="other", paper="AAD")
-    one, *_ = claims.judge_together([claim(), untested, other], results(*rows))
+    one, *_ = claims.judge_together([claim(), other], results(*rows))
     assert one.p == pytest.approx(stats.ttest_rel(shifted(1, noise), BASE).pvalue)
     assert one.outcome == "supported"
+    beside, *_ = claims.judge_together([claim(), untested, other], results(*rows))
+    assert beside.p == pytest.approx(2 * one.p)
     family = [claim(id=str(i)) for i in range(4)]
     for verdict in claims.judge_together(family, results(*rows)):
         assert verdict.p == pytest.approx(4 * one.p)
@@ -254,7 +256,9 @@ def test_claims_that_make_no_sense_are_refused(change):
 def test_one_word_for_several_verdicts():
     assert claims.overall([]) == "none"
     assert claims.overall(["supported", "supported"]) == "supported"
-    assert claims.overall(["supported", "untested"]) == "mixed"
+    assert claims.overall(["supported", "inconclusive"]) == "mixed"
+    assert claims.overall(["supported", "untested"]) == "supported"
+    assert claims.overall(["untested", "untested"]) == "untested"
 
 
 def test_every_listed_claim_speaks_of_an_experiment_of_its_paper():
@@ -288,7 +292,44 @@ def test_fig6_end_to_end(tmp_path):
     assert claims.outcomes("classroom", tmp_path)["tml_fig6"] == "supported"
 
 
-def test_fig6_against_the_paper_and_flat():
-    assert claims.outcome("tml_fig6", "classroom", sweep(lambda alpha: -3 + 12 * (alpha - 0.45) ** 2)) == "contradicted"
-    assert claims.outcome("tml_fig6", "classroom", sweep(lambda alpha: 0.0)) == "inconclusive"
-    assert claims.outcome("tml_fig1", "classroom", []) == "none"
+def test_fig6_against_the_paper_and_flat(tmp_path):
+    against = sweep(lambda alpha: -3 + 12 * (alpha - 0.45) ** 2)
+    assert claims.outcome("tml_fig6", "classroom", against, tmp_path) == "contradicted"
+    assert claims.outcome("tml_fig6", "classroom", sweep(lambda alpha: 0.0), tmp_path) == "inconclusive"
+    assert claims.outcome("tml_fig1", "classroom", [], tmp_path) == "none"
+
+
+def test_a_part_of_the_sweep_is_never_taken_for_its_average(tmp_path):
+    whole = sweep(lambda alpha: 3 - 12 * (alpha - 0.45) ** 2)
+    part = [one for one in whole if one.keys["alpha"] in (0.0, 0.4, 0.9)]
+    missing = [one if one in part else row(None, **one.keys) for one in whole]
+    for rows in (part, missing):
+        words = {v.claim.id: v.outcome for v in claims.judge_artefact(results(*rows)["tml_fig6"], tmp_path)}
+        assert words == {
+            "tml_fig6_extremes": "untested",
+            "tml_fig6_good_range": "untested",
+            "tml_fig6_across_ages": "supported",
+        }
+
+
+def test_a_notebook_and_the_scoreboard_say_the_same(tmp_path):
+    fig6 = results(*sweep(lambda alpha: 3 - 12 * (alpha - 0.45) ** 2))["tml_fig6"]
+    loss = [{"loss": "transformer-arcface"}, {"loss": "arcface"}]
+    forms = {"intra": ("normalised", -1), "ratio": ("raw", 1), "inter": ("raw", 0.1)}
+    table4 = results(
+        *(
+            row(shifted(by * (place == 0)), metric, form=form, people="training", **one)
+            for metric, (form, by) in forms.items()
+            for place, one in enumerate(loss)
+        ),
+        id="tml_table4",
+    )["tml_table4"]
+    for one in (fig6, table4):
+        artefacts.save(one, tmp_path)
+    board = {verdict.claim.id: verdict for verdict in claims.judge_all("classroom", tmp_path)}
+    for one in (fig6, table4):
+        for verdict in claims.judge_artefact(one, tmp_path):
+            assert verdict == board[verdict.claim.id]
+    # Other results may strengthen a claim and never weaken it.
+    alone = {verdict.claim.id: verdict for verdict in claims.judge_artefact(fig6, tmp_path / "empty")}
+    assert all(board[id].p <= verdict.p for id, verdict in alone.items())

@@ -9,7 +9,7 @@ from aifr_lib.reporting.runs import DataId, Git
 from aifr_lib.reporting.seeds import student_t
 
 NASTY = "<script>&"
-ALPHAS = (0.0, 0.1, 0.4, 0.5, 0.9)
+ALPHAS = [tenth / 10 for tenth in range(10)]
 
 
 def artefact(rows=(), **changes):
@@ -62,7 +62,10 @@ def test_stamp_says_what_made_the_result():
     ):
         assert part in stamp
     bare = text(pages.stamp(artefact(data=None, seeds=(), git=Git(), device=None, runs=(), wall_s=0)))
-    assert "no data" in bare and "no commit known" in bare and "no device" in bare
+    assert "no data" in bare and "drawn at no known commit" in bare and "no device" in bare
+    several = (Git(sha="a" * 40, dirty=False), Git(sha="b" * 40, dirty=True))
+    computed = text(pages.stamp(artefact(computed_at=several)))
+    assert "computed at commit aaaaaaaaaa, commit bbbbbbbbbb with uncommitted changes · drawn at commit 01" in computed
 
 
 def sweep():
@@ -78,8 +81,8 @@ def sweep():
     ]
 
 
-def test_claim_box_holds_claim_verdict_reason_and_what_could_have_been_seen():
-    for verdict in claims.judge_artefact(artefact(sweep())):
+def test_claim_box_holds_claim_verdict_reason_and_what_could_have_been_seen(tmp_path):
+    for verdict in claims.judge_artefact(artefact(sweep()), tmp_path):
         box = text(pages.claim_box(verdict))
         assert verdict.outcome == "supported"
         assert verdict.claim.statement in box and verdict.claim.source in box

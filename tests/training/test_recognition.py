@@ -93,3 +93,9 @@ def test_missing_data_set_says_where_it_should_be(tmp_path, monkeypatch):
     monkeypatch.delenv("AIFR_DATA")
     with pytest.raises(FileNotFoundError, match="AIFR_DATA is not set"):
         recognition.training_faces(small(data="casia-webface"))
+
+
+def test_a_sum_of_losses_has_its_branch_at_any_alpha():
+    """Eq. 12 has no α: at its default of 0 the branch must not go missing."""
+    assert recognition.objective(SMALL.model_copy(update={"combine": "sum"}), 4).branch is not None
+    assert recognition.objective(SMALL, 4).branch is None
