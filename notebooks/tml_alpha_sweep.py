@@ -86,25 +86,23 @@ from torch.utils.flop_counter import FlopCounterMode
 from aifr_lib.training.recognition import objective
 
 train, paper = settings.alpha_sweep.train, load_preset("paper").alpha_sweep.train
-module = objective(train.model_copy(update={"alpha": 0.4}), train.relief.train_identities).eval()
-counter = FlopCounterMode(display=False)
-with counter, torch.no_grad():
-    module(torch.zeros(1, 3, *train.input_hw), torch.zeros(1, dtype=torch.long))
-operations = {name.split(".")[-1]: sum(by.values()) for name, by in counter.get_flop_counts().items()}
-parts = dict(module.named_children())
-pd.DataFrame(
-    {
-        "module": parts.keys(),
-        "parameters": [sum(p.numel() for p in part.parameters()) for part in parts.values()],
-        # The backbone is called by its two halves, which the counter does not name: it is what the others leave.
-        "multiply-adds": [
-            (operations["Global"] - sum(operations.get(other, 0) for other in parts if other != "backbone")) // 2
-            if name == "backbone"
-            else operations.get(name, 0) // 2
-            for name in parts
-        ],
-    }
-).style.hide().format(thousands=",")
+module = objective(train.model_copy(update={"alpha": 0.4}), train.relief.train_identities)
+faces, labels = torch.randn(2, 3, *train.input_hw), torch.tensor([0, 1])
+features = module.backbone.features(faces)
+inputs = {
+    "backbone": (faces,),
+    "head": (module.backbone.embed(features), labels),
+    "branch": (features,),
+    "classifier": (module.branch(features),),
+}
+costs = []
+for name, given in inputs.items():
+    part = getattr(module, name)
+    with FlopCounterMode(display=False) as counter:
+        part(*given)
+    # Two operations a multiply-add, two faces: batch norm wants more than one.
+    costs.append((name, sum(p.numel() for p in part.parameters()), counter.get_total_flops() // 4))
+pd.DataFrame(costs, columns=["module", "parameters", "multiply-adds"]).style.hide().format(thousands=",")
 
 # %% [markdown]
 # ## The experiment
