@@ -232,6 +232,17 @@ class Protocols(Strict):
     subjects: int = Field(ge=8, description="subjects of relief-edema")
 
 
+def whole(count: float) -> bool:
+    """Whether a number of steps, as division gives it, is whole."""
+    return abs(count - round(count)) <= 1e-6
+
+
+def _step(step: float) -> float:
+    if not whole(5 / step):
+        raise ValueError(f"a step of {step:g} does not lead from 0 to 5")
+    return step
+
+
 class ComfaceFaces(Strict):
     """Edited faces for ComFace's Figs. A and B: the first people of each source, none of them chosen."""
 
@@ -239,6 +250,11 @@ class ComfaceFaces(Strict):
     identities: int = Field(ge=1)
     step: float = Field(gt=0, le=5, description="between the strengths −5 … 5, of which 0 is one")
     side: int = Field(144, ge=32, le=512, description="of a stored picture, pixels")
+
+    @field_validator("step")
+    @classmethod
+    def _divides(cls, step: float) -> float:
+        return _step(step)
 
 
 class ComfaceQuality(Strict):
@@ -260,6 +276,13 @@ class LatentDirections(Strict):
     age_alphas: tuple[float, ...] = (-5, -3, -1.5, 0, 1.5, 3, 5)
     alphas: tuple[float, ...] = (-5, -3, 0, 3, 5)
 
+    @field_validator("age_alphas", "alphas")
+    @classmethod
+    def _hold_three(cls, alphas: tuple[float, ...]) -> tuple[float, ...]:
+        if not {-3, 0, 3} <= set(alphas) or max(map(abs, alphas)) > 5:
+            raise ValueError("strengths must lie within −5 … 5, and −3, 0 and 3 be among them")
+        return alphas
+
 
 class LatentSets(Strict):
     """The offline generator's two sets: people × attributes × strengths, and people across ages."""
@@ -269,6 +292,11 @@ class LatentSets(Strict):
     step: float = Field(gt=0, le=5, description="between the strengths −5 … 5")
     identities_across_ages: int = Field(ge=2)
     per_identity: int = Field(8, ge=2, description="pictures of each person across ages")
+
+    @field_validator("step")
+    @classmethod
+    def _divides(cls, step: float) -> float:
+        return _step(step)
 
 
 class Preset(Strict):

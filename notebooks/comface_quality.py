@@ -22,7 +22,7 @@
 # anything on these faces?** Table H needs ComFace's own trainings and stays untested.
 
 # %% tags=["parameters"]
-preset = "smoke"  # smoke: eight faces; lesson: some; classroom: 300 of each kind, and twenty minutes of training
+preset = "smoke"  # smoke: a few faces; lesson: some; classroom: hundreds of each kind, and a longer training
 seeds = None  # the page has one network and one seed
 device = None  # "cpu", "cuda"; None takes the best there is
 out = None  # where results go; None is figures/<preset>

@@ -56,8 +56,8 @@ class Plan:
     alphas: tuple[Mapping[str, float], ...]
     shared: bool
 
-    def about(self, source: Source) -> dict[str, Any]:
-        """What names the set: two plans with the same have the same pictures."""
+    def about(self, source: Source, tell_age: TellAge | None = None) -> dict[str, Any]:
+        """What names the set: where it is the same, pictures and labels are."""
         rows = [[r, dict(a)] for r, a in zip(self.labels["record"], self.alphas, strict=True)]
         return {
             "version": VERSION,
@@ -67,6 +67,7 @@ class Plan:
             "plan": hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
             "alignment": f"{align.VERSION}, {'one a person' if self.shared else 'one a picture'}",
             "quality": QUALITY,
+            "ages": _judge_version(tell_age),
         }
 
 
@@ -80,7 +81,7 @@ def edited(identities: Sequence[int], attributes: Sequence[str], alphas: Sequenc
     edits = [("", 0.0), *((name, alpha) for name in attributes for alpha in steps)]
     rows = [(who, name, alpha) for who in identities for name, alpha in edits]
     labels = pd.DataFrame(rows, columns=["identity", "attribute", "alpha"])
-    names = [f"{w:06d}/{f'{n}{a:+.2f}' if n else ORIGINAL}" for w, n, a in rows]
+    names = [f"{w:06d}/{f'{n}{_signed(a)}' if n else ORIGINAL}" for w, n, a in rows]
     labels.insert(0, "record", names)
     return _checked(Plan("edited faces", labels, tuple({n: a} if n else {} for _, n, a in rows), shared=True))
 
@@ -107,7 +108,7 @@ def longitudinal(identities: Sequence[int], per_identity: int = 8, strongest: fl
 
 def cached(plan: Plan, source: Source, *, tell_age: TellAge | None = None, progress: bool = True) -> Images:
     """The set from ``cache_dir()``, built first where it is not there. Arguments and errors: as ``build``."""
-    digest = hashlib.sha256(json.dumps(plan.about(source), sort_keys=True).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(plan.about(source, tell_age), sort_keys=True).encode()).hexdigest()[:16]
     return build(cache_dir() / VERSION / digest, plan, source, tell_age=tell_age, progress=progress)
 
 
@@ -116,25 +117,27 @@ def build(
 ) -> Images:
     """Draw what is missing of a set, and read it. Encoding and the disk wait behind the drawing.
 
-    tell_age: aligned crops uint8 [B, 112, 112, 3] → years [B], for the column ``age`` (else NaN): how old a person
-    who does not exist looks. Processes that want the same folder wait for one.
+    The column ``age`` is what the source knows. Where it knows nothing, it is how old a person who does not exist
+    looks to ``tell_age`` (aligned crops uint8 [B, 112, 112, 3] → years [B]; its ``version``, else its name, is part of
+    what the set is), or NaN. Processes that want the same folder wait for one.
     Errors: FileExistsError for a folder that holds something else; those of the source; BadPicture as ``load``.
     """
     folder = Path(folder)
-    about = plan.about(source)
+    about = plan.about(source, tell_age)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         _claim(folder, about)
         if not (folder / "labels.parquet").is_file():
             _draw(folder, plan, source, progress)
-            _label(folder, plan, tell_age, progress)
+            _label(folder, plan, source, tell_age, progress)
         return load(folder)
 
 
 def load(folder: str | Path) -> Images:
     """A set that ``build`` has finished; every picture is held against its checksum.
 
-    Labels: record, identity, age, the plan's own, found (whether the detector saw the face), file, sha256.
+    Labels: record, identity, age, the plan's own, found (whether the detector saw the face; of a plan whose edits share
+    one crop, whether it saw the person's unedited face), file, sha256.
     Errors: FileNotFoundError for a folder without a finished set; BadPicture naming a file that is missing or changed.
     """
     folder = Path(folder)
@@ -156,9 +159,9 @@ def _claim(folder: Path, about: dict[str, Any]) -> None:
     if path.is_file():
         there = json.loads(path.read_text(encoding="utf-8"))
         if there != about:
-            differs = next(key for key in about if there.get(key) != about[key])
+            differs = next(key for key in {**about, **there} if there.get(key, "") != about.get(key, ""))
             raise FileExistsError(
-                f"{folder} holds another set: its {differs} is {there.get(differs)}, wanted {about[differs]}"
+                f"{folder} holds another set: its {differs} is {there.get(differs)}, wanted {about.get(differs)}"
             )
     elif any(folder.iterdir()):
         raise FileExistsError(f"{folder} already holds other files: name an empty folder")
@@ -200,8 +203,11 @@ def _store(folder: Path, plan: Plan, row: int, picture: np.ndarray) -> None:
         temporary.write_bytes(encode_jpeg(crop))
 
 
-def _label(folder: Path, plan: Plan, tell_age: TellAge | None, progress: bool) -> None:
+def _label(folder: Path, plan: Plan, source: Source, tell_age: TellAge | None, progress: bool) -> None:
     records = list(plan.labels["record"])
+    known = [source.age(int(who), alphas) for who, alphas in zip(plan.labels["identity"], plan.alphas, strict=True)]
+    if None not in known:
+        tell_age = None
     ages, sums, found = [], [], []
     batches = range(0, len(records), TOLD_AT_ONCE)
     for start in tqdm(batches, desc="labelling", unit="batch", disable=not progress or tell_age is None):
@@ -216,11 +222,25 @@ def _label(folder: Path, plan: Plan, tell_age: TellAge | None, progress: bool) -
             similarity = file.parent / "crop.json" if plan.shared else file.with_suffix(".json")
             found.append(json.loads(similarity.read_text(encoding="utf-8")) is not None)
     labels = plan.labels.copy()
-    labels.insert(2, "age", np.concatenate(ages))
+    told = np.concatenate(ages)
+    labels.insert(2, "age", [one if years is None else years for years, one in zip(known, told, strict=True)])
     labels["found"], labels["file"] = found, [f"images/{record}.jpg" for record in records]
     labels["sha256"] = sums
     with atomic_write(folder / "labels.parquet") as temporary:
         labels.to_parquet(temporary, index=False)
+
+
+def _judge_version(tell_age: TellAge | None) -> str | None:
+    if tell_age is None:
+        return None
+    name = getattr(tell_age, "__name__", type(tell_age).__name__)
+    return str(getattr(tell_age, "version", name))
+
+
+def _signed(alpha: float) -> str:
+    """A strength in a file's name: two decimals, or as many as it takes to tell it from every other."""
+    short = f"{alpha:+.2f}"
+    return short if float(short) == alpha else f"{alpha:+}"
 
 
 def _file(folder: Path, record: str) -> Path:

@@ -10,7 +10,7 @@ import pandas as pd
 from aifr_lib.config import Preset
 from aifr_lib.experiments.jobs import reproduce, together
 from aifr_lib.experiments.latent_directions import direction_jobs
-from aifr_lib.experiments.latent_rows import EACH, FOUND, SECOND, direction_rows
+from aifr_lib.experiments.latent_rows import EACH, FOUND, LEAST, POOLED, SECOND, certified, direction_rows
 from aifr_lib.faces.boundaries import found_directions
 from aifr_lib.reporting import papers
 from aifr_lib.reporting.artefacts import Artefact, Measured, Row
@@ -18,6 +18,7 @@ from aifr_lib.reporting.runs import Run
 
 ID = "comface_tableA"
 NOBODY = "no second judge is at hand"
+CERTIFIED = "certified with: rank correlation with α, mean within a person"
 # Ours → the row of the paper's table, and the name among CelebA's forty attributes; other directions have neither.
 COUNTERPARTS = {
     "weight": ("Weight (StyleGAN)", "Chubby"),
@@ -30,7 +31,7 @@ READINGS = {
     "age": "age judge",
     "gender": "gender judge",
     "smile": "MTCNN: width of the mouth",
-    "width": "MTCNN and skin: width of the face",
+    "width": "MTCNN: width of the box over its height",
     "yaw": "MTCNN: nose against eyes",
     "light": "light on the face, left against right",
 }
@@ -60,7 +61,7 @@ def table_a(
 
 
 def source_rows(name: str, run: Run | None) -> Iterator[Row]:
-    """The two numbers of one direction, under the words of both tables."""
+    """The numbers of one direction, under the words of both tables."""
     printed = {row["attribute"]: row for row in papers.load(ID).rows}
     theirs, _ = COUNTERPARTS.get(name, ("", ""))
     entry = printed.get(theirs, {"reference": "", "boundary": ""})
@@ -73,27 +74,41 @@ def source_rows(name: str, run: Run | None) -> Iterator[Row]:
         "found with": READINGS[direction.about["reading"]],
     }
     yield Row(keys=keys, metric=FOUND, measured=Measured(mean=float(direction.about["r"])))
-    certified = {row.metric: row.measured for row in direction_rows(name, run.scores)} if run else {}
+    measured = {row.metric: row.measured for row in direction_rows(name, run.scores)} if run else {}
     judge = SECOND[name][1] if name in SECOND else NOBODY
-    yield Row(keys={**keys, "certified with": judge}, metric=EACH, measured=certified.get(EACH))
+    for metric in (EACH, POOLED):
+        yield Row(keys={**keys, "certified with": judge}, metric=metric, measured=measured.get(metric))
 
 
 def table_frame(artefact: Artefact) -> pd.DataFrame:
-    """The table as a page shows it: one line for each direction."""
+    """The table as a page shows it: one line for each direction; certified as ``latent_rows.LEAST`` has it."""
     lines: dict[str, dict[str, str]] = {}
     for row in artefact.rows:
         keys = {key: str(value) for key, value in row.keys.items()}
         line = lines.setdefault(keys["here"], {"direction": keys["here"], "in the paper": _printed(keys)})
-        value = "" if row.measured is None else f"{row.measured.mean:.2f}"
         if row.metric == FOUND:
-            line["found with: r, cross-validated"] = f"{keys['found with']}: {value}"
+            line["found with: r, cross-validated"] = f"{keys['found with']}: {_value(row.measured)}"
+        elif row.metric == POOLED:
+            line["the same, pooled over people"] = _value(row.measured) or "–"
         else:
-            ends = row.measured.ci95 if row.measured else None
-            interval = f" [{ends[0]:.2f}, {ends[1]:.2f}]" if ends else ""
-            judge = keys["certified with"]
-            uncertified = NOBODY if judge == NOBODY else "not certified"
-            line["certified with: rank correlation with α"] = f"{judge}: {value}{interval}" if value else uncertified
+            line[CERTIFIED] = _certified(keys["certified with"], row.measured)
     return pd.DataFrame(lines.values())
+
+
+def _certified(judge: str, each: Measured | None) -> str:
+    if judge == NOBODY:
+        return NOBODY
+    if each is None:
+        return "not certified: not run"
+    said = f"{judge}: {_value(each)}"
+    return said if certified(each) else f"not certified: {said}, but {LEAST:g} at least is asked of the interval"
+
+
+def _value(measured: Measured | None) -> str:
+    if measured is None:
+        return ""
+    ends = "" if measured.ci95 is None else f" [{measured.ci95[0]:.2f}, {measured.ci95[1]:.2f}]"
+    return f"{measured.mean:.2f}{ends}"
 
 
 def _printed(keys: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from tqdm import tqdm
 
-from aifr_lib.config import Preset
+from aifr_lib.config import ConfigError, Preset, whole
 from aifr_lib.experiments.jobs import Job, reproduce, stored, together
 from aifr_lib.faces import latent, sources
 from aifr_lib.faces.boundaries import STRONGEST, found_directions
@@ -88,8 +88,13 @@ def attributes(id: str, source: str) -> tuple[str, ...]:
 
 
 def strengths(step: float) -> tuple[float, ...]:
-    """−5 … 5 in steps, through 0 (which the paper leaves out of training, as it is one picture for all attributes)."""
-    count = int(round(STRONGEST / step, 6))
+    """−5 … 5 in steps, through 0 (which the paper leaves out of training, as it is one picture for all attributes).
+
+    Errors: ConfigError for a step that does not lead from 0 to 5.
+    """
+    if not whole(STRONGEST / step):
+        raise ConfigError(f"step {step:g} does not lead from 0 to {STRONGEST:g}")
+    count = round(STRONGEST / step)
     return tuple(round(number * step, 6) for number in range(-count, count + 1))
 
 

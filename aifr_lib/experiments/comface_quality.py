@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from PIL import Image, ImageFilter
 from scipy.stats import rankdata
 from tqdm import tqdm
@@ -31,7 +32,8 @@ from aifr_lib.faces import align, latent
 from aifr_lib.models import quality_judge
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact, Measured, Row
-from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
+from aifr_lib.reporting.runs import LOCK, DataId, Result, Run, RunSpec
+from aifr_lib.training.engine import accelerator_for
 from aifr_lib.training.recognition import train
 
 ID = "comface_figD"
@@ -143,7 +145,10 @@ def blurred(pixels: np.ndarray) -> np.ndarray:
 def ser_fiq_run(name: str, settings: ComfaceQuality, folder: Path, device: str | None = None) -> Result:
     """scores: ``distance`` d̄ and ``score`` v [N], ``blurred_*`` the same, small pictures (``jpeg``, ``ends``)."""
     started = time.perf_counter()
-    network = train(settings.train, folder, device=device).backbone
+    # The training's own run may be under way in another process: its folder is taken as that run takes it.
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / LOCK):
+        network = train(settings.train, folder, device=device).backbone
     clear = crops(name, settings.identities)
     scores: dict[str, np.ndarray] = {}
     for prefix, pixels in (("", clear), ("blurred_", blurred(clear))):
@@ -151,7 +156,8 @@ def ser_fiq_run(name: str, settings: ComfaceQuality, folder: Path, device: str |
         found = ser_fiq(network, resized, passes=settings.passes, device=device, progress=True)
         scores |= {f"{prefix}distance": found.distance, f"{prefix}score": found.score}
     thumbs = comface_faces.packed([plots.picture(one) for one in _resized(clear, THUMB)])
-    return Result({**scores, **thumbs}, {"faces": len(clear)}, "cpu", time.perf_counter() - started)
+    target = str(accelerator_for(device, "no").device)
+    return Result({**scores, **thumbs}, {"faces": len(clear)}, target, time.perf_counter() - started)
 
 
 def judge_run(name: str, settings: ComfaceQuality) -> Result:

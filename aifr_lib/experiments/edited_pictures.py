@@ -6,12 +6,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from aifr_lib.config import ConfigError, atomic_write, choose
+from aifr_lib.config import ConfigError, atomic_write, choose, whole
 from aifr_lib.data import latent
+from aifr_lib.data.folder import SUFFIXES
 from aifr_lib.data.images import Images
 from aifr_lib.faces import align, sources
 from aifr_lib.models import judges
 
+NO_FOLDER = SUFFIXES | {".webp", ".gif", ".tif", ".tiff", ".svg", ".pdf"}
 MOST = 1001  # strengths: ComFace has 101
 
 
@@ -23,10 +25,10 @@ def strengths(text: str) -> list[float]:
         first, last, step = map(float, text.split(":"))
     except ValueError:
         raise ConfigError(f"--alpha takes FROM:TO:STEP or numbers with commas between them, got '{text}'") from None
-    count = round((last - first) / step, 6) if step else -1.0
-    if not 0 <= count < MOST:
-        raise ConfigError(f"--alpha '{text}': STEP must lead from FROM to TO in fewer than {MOST} steps")
-    return [round(first + number * step, 6) for number in range(int(count) + 1)]
+    count = (last - first) / step if step else -1.0
+    if not (0 <= count < MOST and whole(count)):
+        raise ConfigError(f"--alpha '{text}': STEP must lead from FROM to TO in fewer than {MOST} whole steps")
+    return [round(first + number * step, 6) for number in range(round(count) + 1)]
 
 
 def sheet(
@@ -42,21 +44,31 @@ def sheet(
 def folder(out: Path, source: str, attributes: list[str], alphas: list[float], identities: int, seed: int) -> Images:
     """A set of ``data.latent``: each person with each attribute at each strength, and once unedited.
 
-    Ages are told by the age judge. Errors: those of ``latent.build``.
+    Ages are the source's own, else the age judge's. Errors: those of ``latent.build``.
     """
     chosen = sources.open_source(source)
     names = [choose("attribute", name, dict.fromkeys(chosen.attributes, name)) for name in attributes]
     plan = latent.edited(range(seed, seed + identities), names, alphas)
-    return latent.build(out, plan, chosen, tell_age=judges.AgeJudge())
+    return latent.build(out, plan, chosen, tell_age=_judge(chosen))
 
 
 def across_ages(out: Path, source: str, per_identity: int, identities: int, seed: int) -> Images:
     """A set of ``data.latent``: people across ages, as ``latent.longitudinal`` plans them. Errors: as ``folder``."""
+    chosen = sources.open_source(source)
     plan = latent.longitudinal(range(seed, seed + identities), per_identity)
-    return latent.build(out, plan, sources.open_source(source), tell_age=judges.AgeJudge())
+    return latent.build(out, plan, chosen, tell_age=_judge(chosen))
 
 
-def check_side(size: int) -> None:
-    """Errors: ConfigError for a size other than that of aligned crops."""
+def check_folder(out: Path, size: int, beyond: bool) -> None:
+    """Errors: ConfigError for what a folder cannot be: named like a picture, of other crops, beyond α = ±5."""
+    if out.suffix.lower() in NO_FOLDER:
+        raise ConfigError(f"--out must name a folder here, or a .png for a sheet of one attribute, got '{out}'")
+    if beyond:
+        raise ConfigError("--beyond is for a sheet (--out NAME.png): a folder to train on stays within −5 … 5")
     if size != align.SIDE:
         raise ConfigError(f"--size {size}: a folder of edited faces holds aligned crops of {align.SIDE} pixels")
+
+
+def _judge(source: sources.Source) -> latent.TellAge | None:
+    """Who tells ages: nobody where the source knows them."""
+    return judges.AgeJudge() if source.age(0, {}) is None else None

@@ -151,23 +151,24 @@ def compute_attribute(name: str, settings: LatentDirections, work: Path) -> Resu
     """Edit new people along one direction and measure.
 
     scores: each of ``MEASURED`` [P] over the pictures, ``UNKNOWN`` where a judge saw nothing; ``same`` [P], cosine of
-    SFace with the person at α = 0; ``other``, that of all pairs of different people at α = 0; for age, how good the
-    second judge is (``second_age_judge.fitted``).
+    SFace with the person at α = 0, ``UNKNOWN`` unless MTCNN saw both faces; ``other``, that of all pairs of different
+    people at α = 0; for age, how good the second judge is (``second_age_judge.fitted``).
     """
     started = time.perf_counter()
     tell, good = second_age_judge.fitted() if name == "age" else (None, {})
     table, embeddings = _measured(name, settings, work, tell)
     columns = dict(zip(MEASURED, table.T, strict=True))
-    unit = normalise(embeddings.astype(np.float64))
+    unit, seen = normalise(embeddings.astype(np.float64)), columns["told"] > UNKNOWN
     original = {int(who): row for row, who in enumerate(columns["person"]) if columns["alpha"][row] == 0}
-    first = unit[[original[int(who)] for who in columns["person"]]]
-    zeros = unit[list(original.values())]
+    first = np.array([original[int(who)] for who in columns["person"]])
+    same = np.where(seen & seen[first], np.einsum("pd,pd->p", unit, unit[first]), UNKNOWN)
+    zeros = unit[[row for row in original.values() if seen[row]]]
     between = (zeros @ zeros.T)[np.triu_indices(len(zeros), 1)]
     return Result(
         scores={
             **columns,
             "person": columns["person"].astype(np.int64),
-            "same": np.einsum("pd,pd->p", unit, first).astype(np.float32),
+            "same": same.astype(np.float32),
             "other": between.astype(np.float32),
             **good,
         },
@@ -180,13 +181,14 @@ def compute_attribute(name: str, settings: LatentDirections, work: Path) -> Resu
 def _measured(
     name: str, settings: LatentDirections, work: Path, tell: second_age_judge.TellAge | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """[P, len(MEASURED)] and SFace's embeddings [P, 128], kept every few people."""
+    """[P, len(MEASURED)] and SFace's embeddings [P, 128], kept every few people. Other columns are measured anew."""
     kept = work / "measured.npz"
     alphas = strengths(name, settings)
     tables, embedded = [], []
     if kept.is_file():
         with np.load(kept) as there:
-            tables, embedded = [there["table"]], [there["embedded"]]
+            if "names" in there and tuple(there["names"]) == MEASURED:
+                tables, embedded = [there["table"]], [there["embedded"]]
     done = sum(map(len, tables)) // len(alphas)
     people = range(FIRST_SEED + done, FIRST_SEED + settings.identities)
     for count, seed in enumerate(tqdm(people, desc=f"editing {name}", unit="person"), start=1):
@@ -195,7 +197,7 @@ def _measured(
         embedded.append(embeddings)
         if count % EVERY == 0:
             with atomic_write(kept) as path:
-                np.savez(path, table=np.concatenate(tables), embedded=np.concatenate(embedded))
+                np.savez(path, names=MEASURED, table=np.concatenate(tables), embedded=np.concatenate(embedded))
     return np.concatenate(tables), np.concatenate(embedded)
 
 
@@ -207,14 +209,14 @@ def _measure_person(
     pictures = [generator.synthesise(edit(code, found_directions()[name], alpha))[0] for alpha in alphas]
     faces = [align.align(picture) for picture in pictures]
     crops = np.stack([face.pixels if face else align.centre_crop(p) for face, p in zip(faces, pictures, strict=True)])
-    nothing = np.full(len(alphas), UNKNOWN)
+    found, nothing = np.array([face is not None for face in faces]), np.full(len(alphas), UNKNOWN)
     seconds = [face_readings.read_second(picture) or {} for picture in pictures]
     columns = {
         "alpha": np.array(alphas),
         "person": np.full(len(alphas), seed),
-        "told": judges.AgeJudge()(crops),
-        "second": tell(crops) if tell else nothing,
+        "told": np.where(found, judges.AgeJudge()(crops), UNKNOWN),
+        "second": np.where(found, tell(crops), UNKNOWN) if tell else nothing,
         **{key: np.array([one.get(key, UNKNOWN) for one in seconds]) for key in YUNET},
-        "gender": judges.GenderJudge()(crops),
+        "gender": np.where(found, judges.GenderJudge()(crops), UNKNOWN),
     }
     return np.stack([columns[key] for key in MEASURED], axis=1), judges.sface()(crops)

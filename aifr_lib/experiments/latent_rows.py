@@ -7,6 +7,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import rankdata
@@ -22,12 +24,14 @@ UNKNOWN = -100.0  # of a reading, in runs
 SECOND = {
     "age": ("second", "second age judge, years"),
     "smile": ("smile", "YuNet: width of the mouth"),
-    "weight": ("width", "YuNet: width of the face"),
+    "weight": ("width", "YuNet: width of the box over its height"),
     "yaw": ("yaw", "YuNet: yaw"),
     "light": ("light", "YuNet: light, left against right"),
 }
-# What a direction should leave alone → how it is read.
-OTHERS = {"smile": "smile", "weight": "width", "yaw": "yaw", "age": "told", "gender": "gender"}
+# What a direction should leave alone → how it is read. Runs made before light was read have none of it.
+OTHERS = {"age": "told", "smile": "smile", "weight": "width", "yaw": "yaw", "light": "light", "gender": "gender"}
+# A direction is certified where the interval of EACH does not reach below this. This is the one place where it stands.
+LEAST = 0.7
 EACH, POOLED = "rank correlation with α, each person", "rank correlation with α, pooled"
 CHANGED = "rank correlation with α, pooled, change from the person at α = 0"
 SAME, LEVEL, ABOVE = "SFace similarity", "SFace similarity of other people", "above 99 % of other people, %"
@@ -57,25 +61,37 @@ def direction_rows(name: str, scores: Scores) -> Iterator[Row]:
     for metric, values, known in ((POOLED, second, seen), (CHANGED, second - zero, seen & (zero > UNKNOWN))):
         statistic = correlation_statistic(rankdata(alpha[known]), rankdata(values[known]))
         yield _row(name, "all", metric, _whole(statistic, known.sum()), clustered_bootstrap(statistic, person[known]))
-    for step in np.unique(alpha):
+    for step in np.unique(alpha[seen]):
         at = seen & (alpha == step)
         yield _row(name, float(step), TOLD, second[at].mean(), mean_interval(second[at], person[at]))
     yield from similarity_rows(name, scores)
     for other, reading in OTHERS.items():
-        values = scores[reading].astype(np.float64)
-        yield _row(name, f"moves {other} by", DRAGGED, _moved(values, alpha))
+        change = _moved(scores[reading].astype(np.float64), alpha) if reading in scores else None
+        if change is not None:
+            yield _row(name, moves(other), DRAGGED, change)
+
+
+def moves(other: str) -> str:
+    """The place of a reading among the rows of DRAGGED."""
+    return f"moves {other} by"
+
+
+def certified(each: Measured | None) -> bool:
+    """Whether the second judge's rank correlation with α within people is LEAST at least, by its interval."""
+    return each is not None and each.ci95 is not None and each.ci95[0] >= LEAST
 
 
 def similarity_rows(name: str, scores: Scores) -> Iterator[Row]:
     """For how long it is the same person to SFace: its similarity to α = 0, and that of different people.
 
-    scores: alpha, person and same [P] over pictures, other over pairs of different people.
+    scores: alpha, person and same [P] over pictures (``UNKNOWN`` is left out), other over pairs of different people.
     """
+    known = scores["same"] > UNKNOWN
     limit = float(np.quantile(scores["other"], 0.99))
     yield _row(name, "other people", LEVEL + ", mean", float(scores["other"].mean()))
     yield _row(name, "other people", LEVEL + ", 99 %", limit)
-    for step in np.unique(scores["alpha"][scores["alpha"] != 0]):
-        here = scores["alpha"] == step
+    for step in np.unique(scores["alpha"][known & (scores["alpha"] != 0)]):
+        here = known & (scores["alpha"] == step)
         same, who = scores["same"][here].astype(np.float64), scores["person"][here]
         yield _row(name, float(step), SAME, same.mean(), mean_interval(same, who))
         hits = same > limit
@@ -89,10 +105,14 @@ def _at_zero(values: np.ndarray, alpha: np.ndarray, person: np.ndarray) -> np.nd
     return np.array([original[who] for who in person.tolist()])
 
 
-def _moved(values: np.ndarray, alpha: np.ndarray) -> float:
-    """Change of the mean reading from α = −3 to 3, over the spread between people at α = 0."""
+def _moved(values: np.ndarray, alpha: np.ndarray) -> float | None:
+    """Change of the mean reading from α = −3 to 3, over the spread between people at α = 0; None where one of the
+    three has no reading.
+    """
     seen = values > UNKNOWN
     low, middle, high = (values[seen & (alpha == at)] for at in (-3, 0, 3))
+    if not (len(low) and len(middle) and len(high)):
+        return None
     return float((high.mean() - low.mean()) / (middle.std() or 1.0))
 
 
@@ -153,6 +173,28 @@ def similarity_panel(axis: Axes, artefact: Artefact) -> None:
     axis.set(xlabel="strength α", ylabel=f"{SAME} to α = 0", ylim=(0, 1.02))
     if names:
         axis.legend()
+
+
+def side_effects(artefact: Artefact) -> pd.DataFrame:
+    """Rows: directions. Columns: readings, in the order of OTHERS. Values: DRAGGED; NaN where it was not read."""
+    rows = [row for row in artefact.rows if row.metric == DRAGGED and row.measured]
+    names = list(dict.fromkeys(str(row.keys["direction"]) for row in rows))
+    found = {(row.keys["direction"], row.keys["at"]): row.measured.mean for row in rows if row.measured}
+    values = [[found.get((name, moves(other)), np.nan) for other in OTHERS] for name in names]
+    return pd.DataFrame(values, index=names, columns=list(OTHERS), dtype=float)
+
+
+def side_effects_figure(artefact: Artefact) -> Figure:
+    """``side_effects`` as a heat map: orange rises, purple falls, grey was not read; the diagonal was wanted."""
+    table = side_effects(artefact).round(1) + 0.0  # without the sign of −0
+    figure, axis = plt.subplots(figsize=(6.5, 1.2 + 0.45 * len(table)), layout="constrained")
+    sns.heatmap(table, cmap="PuOr_r", center=0, annot=True, fmt="+.1f", linewidths=1, ax=axis,
+                cbar_kws={"label": "standard deviations"})  # fmt: skip
+    axis.set(xlabel="reading", ylabel="direction")
+    axis.tick_params(length=0, labelrotation=0)
+    axis.set_facecolor("0.85")
+    axis.grid(False)
+    return figure
 
 
 def _style(number: int) -> dict[str, Any]:

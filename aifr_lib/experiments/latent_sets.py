@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from aifr_lib.config import LatentSets, Preset
 from aifr_lib.data import latent
 from aifr_lib.data.images import Images
+from aifr_lib.data.photograph_pairs import genuine_pairs, impostors
 from aifr_lib.evaluation.embeddings import normalise
 from aifr_lib.evaluation.intervals import mean_interval
 from aifr_lib.experiments import latent_rows, relief_judge_rows, relief_judges
@@ -27,7 +28,7 @@ from aifr_lib.experiments.comface_faces import source_id, strengths
 from aifr_lib.experiments.embedders import embeddings_of
 from aifr_lib.experiments.jobs import Job, reproduce, stored, together
 from aifr_lib.experiments.latent_directions import missing
-from aifr_lib.experiments.relief_judge_rows import FOUND, GAPS, TOLD, UNKNOWN
+from aifr_lib.experiments.relief_judge_rows import GAPS, TOLD, UNKNOWN
 from aifr_lib.faces import align, sources
 from aifr_lib.models import judges
 from aifr_lib.reporting.artefacts import Artefact, Measured, Row
@@ -36,6 +37,8 @@ from aifr_lib.reporting.runs import Result, Run, RunSpec
 ID = "latent_sets"
 RECIPE, RECIPE_VERSION = "generator_sets", 1
 EDITED, AGES = "edited", "across ages"
+FOUND_UNEDITED = "people whose unedited face is found, %"
+AT_ONCE = 64  # crops
 
 
 def latent_sets(
@@ -60,11 +63,8 @@ def latent_sets(
         if run := runs.get(AGES):
             yield from relief_judge_rows.judge_rows(run.scores, AGES)
 
-    def figure(artefact: Artefact) -> Figure:
-        return sets_figure(artefact, other_sets(preset, out))
-
     data = together([job.spec.data for job in jobs.values()])
-    return reproduce(ID, preset, jobs, rows, data=data, figure=figure, compute=compute, fresh=fresh, out=out)
+    return reproduce(ID, preset, jobs, rows, data=data, figure=sets_figure, compute=compute, fresh=fresh, out=out)
 
 
 def set_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[str, Job]:
@@ -84,6 +84,7 @@ def set_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | N
             "alignment": align.VERSION,
             "sface": judges.JUDGE_VERSIONS["sface"],
             "age": judges.AGE_SHA256[:16],
+            "impostors": relief_judges.IMPOSTORS,
             **people[name],
         }
         data = source_id("latent", moved[name])
@@ -107,17 +108,20 @@ def faces_across_ages(settings: LatentSets) -> Images:
 
 def compute_edited(preset: Preset) -> Result:
     """scores [P] over the pictures: attribute (its place in the preset's list, −1 for α = 0), alpha, person, told
-    (years), found, and ``same``, cosine of SFace with the person at α = 0; ``other``: that of all pairs of different
-    people at α = 0.
+    (years), found (the unedited face of the person), and ``same``, cosine of SFace with the person at α = 0;
+    ``other``: that of at most 20,000 pairs of different people at α = 0. A person has one crop for all edits, and
+    SFace sees it as it is, not mirrored too. summary: also ``seconds_a_picture``, as ``pace`` says.
     """
     started = time.perf_counter()
     settings = preset.latent_sets
     images = edited_faces(settings)
     labels, names = images.labels, ("", *settings.attributes)
-    unit = normalise(embeddings_of("sface", images, preset).astype(np.float64))
+    unit = normalise(_embedded(images).astype(np.float64))
     alpha, person = labels["alpha"].to_numpy(dtype=np.float64), labels["identity"].to_numpy(dtype=np.int32)
-    original = unit[alpha == 0]
-    first = original[np.searchsorted(person[alpha == 0], person)]
+    originals = np.flatnonzero(alpha == 0)
+    first = unit[originals[np.searchsorted(person[originals], person)]]
+    a, b = (originals[rows] for rows in impostors(images.take(originals), count=relief_judges.IMPOSTORS))
+    summary = {"pictures": len(labels), "people": len(originals), "seconds_a_picture": pace(settings.attributes[0])}
     return Result(
         scores={
             "attribute": labels["attribute"].map({name: place for place, name in enumerate(names)}).to_numpy() - 1,
@@ -126,27 +130,35 @@ def compute_edited(preset: Preset) -> Result:
             "told": labels["age"].to_numpy(dtype=np.float32),
             "found": labels["found"].to_numpy(dtype=bool),
             "same": np.einsum("pd,pd->p", unit, first).astype(np.float32),
-            "other": (original @ original.T)[np.triu_indices(len(original), 1)].astype(np.float32),
+            "other": np.einsum("pd,pd->p", unit[a], unit[b]).astype(np.float32),
         },
-        summary={"pictures": len(labels), "people": len(original)},
+        summary=summary,
         device="cpu",
         wall_s=time.perf_counter() - started,
     )
 
 
 def compute_ages(preset: Preset) -> Result:
-    """scores: those of ``relief_judges.compute_run``. Ages are only told, so gaps are between the years told."""
+    """scores: those of ``relief_judges.compute_run``, but for two things. Ages are only told, so gaps are between the
+    years told; and a face counts as found from the detector's default confidence on, as the set was built with it.
+
+    Errors: ValueError where no face was found.
+    """
     started = time.perf_counter()
     images = faces_across_ages(preset.latent_sets)
     labels = images.labels
-    told = labels["age"].to_numpy(dtype=np.float64)
+    found = labels["found"].to_numpy(dtype=bool)
+    if not found.any():
+        raise ValueError(f"the detector found a face in none of {len(labels)} pictures of {images.name}")
+    told = np.where(found, labels["age"].to_numpy(dtype=np.float64), UNKNOWN)
+    seen = images.take(np.flatnonzero(found))
     return Result(
         scores={
-            "picture_found": labels["found"].to_numpy(dtype=bool),
+            "picture_found": found,
             "picture_identity": labels["identity"].to_numpy(dtype=np.int32),
             "picture_age": np.full(len(labels), UNKNOWN),
             "picture_told": told,
-            **relief_judges.pair_scores(images, embeddings_of("sface", images, preset)),
+            **_pair_scores(seen, embeddings_of("sface", seen, preset)),
         },
         summary={"pictures": len(labels), "people": int(labels["identity"].nunique())},
         device="cpu",
@@ -154,13 +166,49 @@ def compute_ages(preset: Preset) -> Result:
     )
 
 
+def _embedded(images: Images) -> np.ndarray:
+    """SFace's embeddings float32 [N, 128] of aligned crops."""
+    embed = judges.sface()
+    return np.concatenate([embed(images.pixels[k : k + AT_ONCE]) for k in range(0, len(images), AT_ONCE)])
+
+
+def _pair_scores(images: Images, embeddings: np.ndarray) -> dict[str, np.ndarray]:
+    """The ``pair_*`` arrays of ``relief_judges.compute_run``, without listing all pairs of a large set."""
+    unit = normalise(embeddings.astype(np.float64))
+    identity = images.labels["identity"].to_numpy(dtype=np.int32)
+    age = images.labels["age"].to_numpy(dtype=np.float64)
+    pairs = genuine_pairs(identity), impostors(images, count=relief_judges.IMPOSTORS)
+    a, b = np.concatenate(pairs, axis=1)
+    return {
+        "pair_score": np.einsum("pd,pd->p", unit[a], unit[b]).astype(np.float32),
+        "pair_same": identity[a] == identity[b],
+        "pair_a": identity[a],
+        "pair_b": identity[b],
+        "pair_gap": np.abs(age[a] - age[b]),
+    }
+
+
+def pace(attribute: str, rounds: int = 5) -> float:
+    """Seconds that the generator takes for a picture, median of ``rounds`` after one to warm up."""
+    source, seconds = sources.open_source("latent"), []
+    for number in range(rounds + 1):
+        started = time.perf_counter()
+        source.render(number, attribute, 1.0)
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds[1:]))
+
+
 def edited_rows(run: Run) -> Iterator[Row]:
     """What the judges say of the edited faces: all of them, and each attribute at each strength."""
-    scores = run.scores
-    found, person, alpha = scores["found"], scores["person"], scores["alpha"]
-    ends = mean_interval(found, person)
+    step = float(run.spec.values["step"])
+    # float16 has lost the decimals of a strength.
+    alpha = np.round(np.round(run.scores["alpha"].astype(np.float64) / step) * step, 6)
+    scores = {**run.scores, "alpha": alpha}
+    person = scores["person"]
+    found = scores["found"][alpha == 0]
+    ends = mean_interval(found, person[alpha == 0])
     percent = Measured(mean=100 * float(found.mean()), ci95=(100 * ends.low, 100 * ends.high), interval="identities")
-    yield Row(keys={"data": EDITED, "at": "all"}, metric=FOUND, measured=percent)
+    yield Row(keys={"data": EDITED, "at": "all"}, metric=FOUND_UNEDITED, measured=percent)
     for metric in ("pictures", "people"):
         yield Row(keys={"data": EDITED, "at": "all"}, metric=metric, measured=Measured(mean=run.summary[metric]))
     for place, name in enumerate(run.spec.values["attributes"]):
@@ -169,11 +217,11 @@ def edited_rows(run: Run) -> Iterator[Row]:
         who = person[here]
         for row in latent_rows.similarity_rows(name, {**columns, "person": who, "other": scores["other"]}):
             yield row.model_copy(update={"keys": {"data": EDITED, **row.keys}})
-        for step in np.unique(columns["alpha"]):
-            at = columns["alpha"] == step
+        for strength in np.unique(columns["alpha"]):
+            at = columns["alpha"] == strength
             low, high = mean_interval(columns["told"][at], who[at])
             mean = Measured(mean=float(columns["told"][at].mean()), ci95=(low, high), interval="identities")
-            keys = {"data": EDITED, "direction": name, "at": float(step)}
+            keys = {"data": EDITED, "direction": name, "at": float(strength)}
             yield Row(keys=keys, metric=TOLD, measured=mean)
 
 

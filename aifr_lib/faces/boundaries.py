@@ -120,19 +120,37 @@ def load_directions(path: str | Path, *, width: int = 512) -> dict[str, Directio
     Errors: FileNotFoundError; ValueError naming the file, and the direction of another width or with NaN.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no direction file {path}")
+    facts = _facts(path)["directions"]
     try:
         with safe_open(path, "np") as file:
-            facts = json.loads((file.metadata() or {})[ABOUT])["directions"]
             normals = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         found = {n: Direction(n, normals[n], fact["scale"], fact["about"]) for n, fact in facts.items()}
-    except (SafetensorError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no file of directions: {error}") from None
     for name, direction in found.items():
         if len(direction.normal) != width:
             raise ValueError(f"{path}: direction {name} has {len(direction.normal)} numbers, not {width}")
     return found
+
+
+def provenance(path: str | Path = FOUND) -> dict[str, Any]:
+    """What ``save_directions`` was told of the whole file; of ours: people (``seeds``, first and end), ψ, run, judges.
+
+    Errors: as ``load_directions``.
+    """
+    about: dict[str, Any] = _facts(Path(path))["about"]
+    return about
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FileNotFoundError(f"no direction file {path}")
+    try:
+        with safe_open(path, "np") as file:
+            facts: dict[str, Any] = json.loads((file.metadata() or {})[ABOUT])
+        return {key: dict(facts[key]) for key in ("directions", "about")}
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is no file of directions: {error}") from None
 
 
 @cache

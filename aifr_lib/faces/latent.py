@@ -77,9 +77,10 @@ class MobileStyleGAN:
         return np.array(self._map(np.asarray(z, dtype=np.float32))[0])
 
     def codes(self, seeds: Sequence[int], psi: float = 0.7) -> np.ndarray:
-        """W codes of people, float32 [B, 512], one a seed ≥ 0: w̄ + ψ (w − w̄) (truncation; ComFace uses ψ = .7).
+        """W codes of people, float32 [B, 512], one a seed ≥ 0: w̄ + ψ (w − w̄), truncation.
 
-        w̄ is the mean of 4,096 codes of a fixed seed. Whom a seed gives depends on no other seed.
+        ψ = .7 is what the code of InterFaceGAN and of stylegan3-editing has; that ComFace has it is inferred. w̄ is the
+        mean of 4,096 codes of a fixed seed. Whom a seed gives depends on no other seed.
         """
         z = np.array([np.random.default_rng(int(seed)).standard_normal(WIDTH, dtype=np.float32) for seed in seeds])
         return self.mean + np.float32(psi) * (self.mapped(z.reshape(-1, WIDTH)) - self.mean)

@@ -52,6 +52,9 @@ class Source(Protocol):
     def combined(self, identity: int, alphas: Mapping[str, float], *, beyond: bool = False) -> np.ndarray:
         """Several attributes moved at once; of none, the person at α = 0. Errors: as ``render``."""
 
+    def age(self, identity: int, alphas: Mapping[str, float]) -> float | None:
+        """The years that the picture of ``combined`` was drawn with; None where a source knows no ages."""
+
 
 class Generator(Protocol):
     """A network with a latent space: codes from seeds, pictures from codes.
@@ -74,7 +77,7 @@ class Generator(Protocol):
 class EditedSource:
     """Faces of a generator, edited along directions: w(α) = w₀ + α · s · n.
 
-    directions: by attribute. psi: truncation of the people's own codes; .7 is ComFace's.
+    directions: by attribute. psi: truncation of the people's own codes (.7: ``faces.latent``).
     Errors: ValueError for a direction of another width than the generator's.
     """
 
@@ -85,7 +88,7 @@ class EditedSource:
                     f"direction {name} has {len(direction.normal)} numbers, codes of {generator.name} {generator.width}"
                 )
         self.generator, self.directions, self.psi = generator, dict(directions), psi
-        digest = hashlib.sha256(f"{psi:g}".encode())
+        digest = hashlib.sha256(f"{psi:g} {generator.side} {getattr(generator, 'truncated', None)}".encode())
         for name, direction in sorted(self.directions.items()):
             digest.update(f"{name} {direction.scale:.6g}".encode() + direction.normal.tobytes())
         self.name, self.version = generator.name, f"{generator.version}-{digest.hexdigest()[:8]}"
@@ -106,6 +109,9 @@ class EditedSource:
         picture: np.ndarray = self.generator.synthesise(codes)[0]
         return picture
 
+    def age(self, identity: int, alphas: Mapping[str, float]) -> None:
+        """Nobody here was born: a judge may tell how old they look."""
+
 
 class ReliefSource:
     """Relief faces as a source: a person of 35 to 45 years whose parameters ``RELIEF_MOVES`` names are moved.
@@ -119,6 +125,8 @@ class ReliefSource:
     def __init__(self, size: int = 256, frame: str = "portrait"):
         relief.check_size(size)
         self.size, self.frame = size, frame
+        digest = hashlib.sha256(repr((size, frame, sorted(RELIEF_MOVES.items()))).encode())
+        self.version = f"{ReliefSource.version}-{digest.hexdigest()[:8]}"
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -136,11 +144,19 @@ class ReliefSource:
             face = face.replaced(parameter, face.column(parameter) + unit * check_alpha(alpha, beyond=beyond))
         return relief.render(face, self.size, frame=self.frame)[0].numpy()
 
+    def age(self, identity: int, alphas: Mapping[str, float]) -> float:
+        """The person's own years, moved."""
+        _, unit = RELIEF_MOVES["age"]
+        return _years(identity) + unit * alphas.get("age", 0.0)
+
+
+def _years(identity: int) -> float:
+    return 40 + float(np.random.default_rng(identity).uniform(-5, 5))
+
 
 def _person(identity: int) -> Faces:
     seed = [RELIEF_IDENTITIES + identity]
-    age = 40 + float(np.random.default_rng(identity).uniform(-5, 5))
-    drawn = Faces.sample(seed, [age], seed, au12=0.5, au25=0.0, weight=0.0, yaw=0.0)
+    drawn = Faces.sample(seed, [_years(identity)], seed, au12=0.5, au25=0.0, weight=0.0, yaw=0.0)
     return drawn.replaced("gender", 0.32 + 0.36 * drawn.gender)
 
 

@@ -99,6 +99,7 @@ class AgeJudge:
     Errors: ImportError, with the command, without the extra ``real``; ValueError for a file of another content.
     """
 
+    version = AGE_SHA256[:16]
     SIDE = 64
     YEARS = np.array([0.25, *range(1, 81)], dtype=np.float32)
 

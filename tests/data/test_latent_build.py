@@ -37,6 +37,9 @@ class Counting:
     def render(self, identity: int, attribute: str, alpha: float, *, beyond: bool = False) -> np.ndarray:
         return self.combined(identity, {attribute: alpha}, beyond=beyond)
 
+    def age(self, identity: int, alphas: Mapping[str, float]) -> None:
+        return None
+
 
 @pytest.fixture(autouse=True)
 def no_detector(monkeypatch):
@@ -123,6 +126,49 @@ def test_ages_are_told_from_the_stored_crops(tmp_path) -> None:
     np.testing.assert_allclose(images.labels["age"], images.pixels[:][:, 56, 56, 0] / 10)
 
 
+def test_a_source_that_knows_ages_is_believed(tmp_path) -> None:
+    class Born(Counting):
+        def age(self, identity: int, alphas: Mapping[str, float]) -> float:
+            return 30 + identity + alphas.get("age", 0)
+
+    images = latent.build(
+        tmp_path / "set", plan(), Born(), tell_age=lambda crops: pytest.fail("a judge was asked"), progress=False
+    )
+    assert list(images.labels["age"]) == [33, 31, 35, 33, 33, 35, 33, 37, 35, 35]
+
+
+def test_the_judge_of_ages_is_part_of_what_a_set_is(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("AIFR_CACHE", str(tmp_path))
+
+    class Judge:
+        version = "1"
+
+        def __call__(self, crops: np.ndarray) -> np.ndarray:
+            return np.full(len(crops), 50.0)
+
+    def forty(crops: np.ndarray) -> np.ndarray:
+        return np.full(len(crops), 40.0)
+
+    told = [latent.cached(plan(), Counting(), tell_age=judge, progress=False) for judge in (None, Judge(), forty)]
+    assert np.isnan(told[0].labels["age"]).all()
+    assert [set(images.labels["age"]) for images in told[1:]] == [{50.0}, {40.0}]
+    assert len(list(tmp_path.rglob("about.json"))) == 3
+    second = Judge()
+    second.version = "2"
+    ages = [plan().about(Counting(), judge)["ages"] for judge in (None, Judge(), second, forty)]
+    assert ages == [None, "1", "2", "forty"]
+    folder = tmp_path / "set"
+    latent.build(folder, plan(), Counting(), progress=False)
+    with pytest.raises(FileExistsError, match="its ages is None, wanted forty"):
+        latent.build(folder, plan(), Counting(), tell_age=forty, progress=False)
+
+
+def test_every_strength_has_a_file_of_its_own() -> None:
+    strengths = (-2, 0.5, 0.125, 0.12, 0.13, 1.234567, 1.234566)
+    names = [record.removeprefix("000003/age") for record in latent.edited((3,), ("age",), strengths).labels["record"]]
+    assert names[1:] == ["-2.00", "+0.50", "+0.125", "+0.12", "+0.13", "+1.234567", "+1.234566"]
+
+
 def test_a_changed_or_missing_picture_is_named(tmp_path) -> None:
     folder = tmp_path / "set"
     latent.build(folder, plan(), Counting(), progress=False)
@@ -193,3 +239,4 @@ def test_relief_faces_can_be_built_too(tmp_path) -> None:
         tmp_path / "relief", latent.edited((1,), ("smile",), (5,)), ReliefSource(size=64), progress=False
     )
     assert len(images) == 2 and (images.pixels[0] != images.pixels[1]).any()
+    assert images.labels["age"].between(35, 45).all() and images.labels["age"].nunique() == 1

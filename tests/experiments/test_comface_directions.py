@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from aifr_lib.experiments import comface_directions
+from aifr_lib.experiments import comface_directions, latent_rows
 from aifr_lib.experiments.latent_rows import EACH, FOUND
 from aifr_lib.faces.boundaries import Direction, found_directions
 from aifr_lib.reporting import papers
-from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.artefacts import Artefact, Measured
 from aifr_lib.reporting.runs import Git, Run
 
 
@@ -50,9 +50,23 @@ def test_a_line_holds_the_papers_words_and_our_numbers(run):
     assert by_metric[EACH].measured.mean == pytest.approx(2 / 3)
     frame = comface_directions.table_frame(artefact(rows)).set_index("direction")
     assert frame.loc["age", "found with: r, cross-validated"] == "age judge: 0.50"
-    certified = frame["certified with: rank correlation with α"]
-    assert certified["age"].startswith("second age judge, years: 0.67 [")
-    assert certified["yaw"] == "not certified"
+    certified = frame[comface_directions.CERTIFIED]
+    assert certified["age"].startswith("not certified: second age judge, years: 0.67 [")
+    assert certified["age"].endswith("], but 0.7 at least is asked of the interval")
+    assert certified["yaw"] == "not certified: not run"
     assert certified["gender"] == comface_directions.NOBODY
+    pooled = frame["the same, pooled over people"]
+    assert pooled["age"].startswith("0.") and pooled["yaw"] == "–"
     assert frame.loc["age", "in the paper"].replace("\u200b", "").endswith(": stylegan_ffhq_age_w_boundary.npy")
     assert frame.loc["yaw", "in the paper"] == "–"
+
+
+def test_a_direction_is_certified_by_the_lower_end_of_its_interval(run):
+    def row(low):
+        return Measured(mean=0.9, ci95=(low, 0.95), interval="identities")
+
+    assert latent_rows.certified(row(latent_rows.LEAST)) and not latent_rows.certified(row(latent_rows.LEAST - 0.01))
+    assert not latent_rows.certified(None) and not latent_rows.certified(Measured(mean=0.9))
+    run.scores["second"] = 40 + 3 * run.scores["alpha"]
+    frame = comface_directions.table_frame(artefact(list(comface_directions.source_rows("age", run))))
+    assert frame[comface_directions.CERTIFIED][0] == "second age judge, years: 1.00 [1.00, 1.00]"

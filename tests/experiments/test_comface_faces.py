@@ -3,7 +3,7 @@ import logging
 import numpy as np
 import pytest
 
-from aifr_lib.config import load_preset
+from aifr_lib.config import ConfigError, load_preset
 from aifr_lib.experiments import comface_faces
 from aifr_lib.faces import latent, sources
 from aifr_lib.reporting.runs import RunStore
@@ -19,6 +19,15 @@ def test_strengths_are_the_papers_and_pass_through_zero():
     paper = comface_faces.strengths(0.1)
     assert len(paper) == 101
     assert (paper[0], paper[49], paper[50], paper[-1]) == (-5.0, -0.1, 0.0, 5.0)
+
+
+@pytest.mark.parametrize("step", [0.3, 4.0, 3.3])
+def test_a_step_that_misses_five_is_refused(step):
+    with pytest.raises(ConfigError, match="lead from 0 to 5"):
+        comface_faces.strengths(step)
+    for key in ("comface_faces.step", "latent_sets.step"):
+        with pytest.raises(ConfigError, match="lead from 0 to 5"):
+            load_preset("smoke", {key: step})
 
 
 def test_pictures_survive_a_run(tmp_path):

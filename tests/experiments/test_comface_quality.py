@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 from scipy.stats import spearmanr
 
@@ -9,7 +10,8 @@ from aifr_lib.experiments import comface_faces, comface_quality, comface_quality
 from aifr_lib.experiments.comface_quality import NETWORK, OUTSIDE, SER_FIQ
 from aifr_lib.faces import latent
 from aifr_lib.models import quality_judge
-from aifr_lib.reporting.runs import Run, RunStore
+from aifr_lib.reporting.runs import LOCK, Run, RunStore
+from aifr_lib.training.engine import accelerator_for
 
 
 @pytest.fixture
@@ -45,8 +47,17 @@ def test_training_and_scores_are_runs_and_nothing_is_trained_twice(preset, tmp_p
     work = RunStore(tmp_path).work_folder(jobs["relief", SER_FIQ].spec.key)
     log = work.parent / jobs[NETWORK, NETWORK].spec.key / "log.jsonl"
     lines = log.read_text()
-    jobs["relief", SER_FIQ].compute(work)
+    taken = []
+
+    def locked(path):
+        taken.append(path)
+        return FileLock(path)
+
+    monkeypatch.setattr(comface_quality, "FileLock", locked)
+    result = jobs["relief", SER_FIQ].compute(work)
     assert log.read_text() == lines, "the network was trained once more"
+    assert taken == [log.parent / LOCK], "another process may train in that folder at the same time"
+    assert result.device == str(accelerator_for(None, "no").device)
 
 
 def test_a_missing_package_is_said_and_the_rest_goes_on(preset, monkeypatch):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from scipy.stats import spearmanr
 
 from aifr_lib.config import ConfigError, load_preset
 from aifr_lib.experiments import edited_pictures, latent_directions, latent_finding, latent_rows
+from aifr_lib.faces import align, boundaries
 from aifr_lib.models import face_readings
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.runs import Git
 
 
 def planted(samples: int = 600, width: int = 24) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -96,6 +100,152 @@ def test_rows_are_what_scipy_and_a_loop_say() -> None:
     assert (0.0, latent_rows.SAME) not in value
 
 
+def test_pictures_without_a_face_are_in_no_similarity() -> None:
+    made = scores()
+    at = np.flatnonzero(made["alpha"] == 3)
+    rows = {(row.keys["at"], row.metric): row.measured for row in latent_rows.similarity_rows("smile", made)}
+    made["same"][at[0]] = latent_rows.UNKNOWN
+    fewer = {(row.keys["at"], row.metric): row.measured for row in latent_rows.similarity_rows("smile", made)}
+    assert fewer[3.0, latent_rows.SAME].mean == pytest.approx(made["same"][at[1:]].mean())
+    assert fewer[-3.0, latent_rows.SAME] == rows[-3.0, latent_rows.SAME]
+    made["same"][at] = latent_rows.UNKNOWN
+    assert (3.0, latent_rows.SAME) not in {
+        (row.keys["at"], row.metric) for row in latent_rows.similarity_rows("smile", made)
+    }
+
+
+def test_side_effects_are_shown_as_far_as_they_were_read() -> None:
+    def shown(made: dict[str, np.ndarray]) -> Artefact:
+        rows = tuple(latent_rows.direction_rows("smile", made))
+        nothing = {"data": None, "device": None, "versions": {}, "git": Git(), "wall_s": 0, "runs": (), "seeds": ()}
+        return Artefact(id="x", kind="experiment", preset="smoke", rows=rows, verdict="none", **nothing)
+
+    table = latent_rows.side_effects(shown(scores()))
+    assert list(table.index) == ["smile"] and list(table.columns) == list(latent_rows.OTHERS)
+    assert table.loc["smile", "weight"] == 0 and np.isnan(table.loc["smile", "light"])
+    lit = shown(scores() | {"light": np.tile([-1.0, -1, 0, 1, 1], 6)})
+    assert latent_rows.side_effects(lit).loc["smile", "light"] == pytest.approx(2)
+    dark = scores() | {"light": np.where(scores()["alpha"] == 3, latent_rows.UNKNOWN, 0.5)}
+    assert np.isnan(latent_rows.side_effects(shown(dark)).loc["smile", "light"])
+    figure = latent_rows.side_effects_figure(lit)
+    assert "+2.0" in {text.get_text() for text in figure.axes[0].texts}
+    plt.close(figure)
+
+
+class Stub:
+    """A generator whose picture says who; it remembers whom it drew."""
+
+    width = 512
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.drawn: list[int] = []
+        self.stop_after = stop_after
+
+    def codes(self, seeds, psi=0.7):
+        return np.array([[float(seed)] for seed in seeds])
+
+    def synthesise(self, codes):
+        if len(self.drawn) == self.stop_after:
+            raise KeyboardInterrupt
+        self.drawn.append(int(codes[0, 0]))
+        return np.full((1, 112, 112, 3), int(codes[0, 0]) % 200, dtype=np.uint8)
+
+
+def test_reading_people_goes_on_where_it_was_stopped(tmp_path, monkeypatch) -> None:
+    def read(pictures):
+        return np.array([[picture[0, 0, 0]] * len(latent_finding.NAMES) for picture in pictures], dtype=np.float32)
+
+    monkeypatch.setattr(latent_finding, "_read", read)
+    with pytest.raises(KeyboardInterrupt):
+        latent_finding.read_people(Stub(stop_after=30), 40, 1.0, tmp_path)
+    second = Stub()
+    readings = latent_finding.read_people(second, 40, 1.0, tmp_path)
+    first = latent_finding.FIRST_SEED
+    assert second.drawn == list(range(first + latent_finding.EVERY, first + 40))
+    assert readings["age"].tolist() == [seed % 200 for seed in range(first, first + 40)] and readings["found"].all()
+
+
+@pytest.fixture
+def measuring(monkeypatch):
+    """Settings of eight people; judges that tell a picture's colour; no face in what person 2 is at α = 5, and none of
+    person 4 at α = 0."""
+    stub = Stub()
+
+    def unseen(picture):
+        who, place = divmod(int(picture[0, 0, 0]), 10)
+        return (who, place) in {(2, 4), (4, 2)}
+
+    def synthesise(codes):
+        stub.drawn.append(int(codes[0, 0]) - latent_directions.FIRST_SEED)
+        person, alpha = stub.drawn[-1], codes[0, 1]
+        return np.full((1, 112, 112, 3), 10 * person + (-5, -3, 0, 3, 5).index(alpha), dtype=np.uint8)
+
+    def level(crops):
+        return crops[:, 0, 0, 0].astype(float)
+
+    def align_one(picture):
+        return None if unseen(picture) else align.Aligned(picture, np.zeros((5, 2)), np.eye(2, 3), 1.0, 1)
+
+    def embed(crops):
+        return np.stack([np.ones(len(crops)), level(crops) / 100], axis=1).astype(np.float32)
+
+    monkeypatch.setattr(stub, "synthesise", synthesise)
+    monkeypatch.setattr(latent_directions.latent, "open_generator", lambda: stub)
+    monkeypatch.setattr(latent_directions, "edit", lambda code, direction, alpha: np.array([[code[0, 0], alpha]]))
+    monkeypatch.setattr(latent_directions.align, "align", align_one)
+    monkeypatch.setattr(latent_directions.judges, "AgeJudge", lambda: level)
+    monkeypatch.setattr(latent_directions.judges, "GenderJudge", lambda: level)
+    monkeypatch.setattr(latent_directions.judges, "sface", lambda: embed)
+    monkeypatch.setattr(latent_directions.face_readings, "read_second", lambda picture: None)
+    settings = load_preset("classroom", {"latent_directions.identities": 8}).latent_directions
+    return settings, stub
+
+
+def test_where_no_face_is_seen_nothing_is_said(measuring, tmp_path) -> None:
+    settings, _ = measuring
+    unknown = latent_rows.UNKNOWN
+    made = latent_directions.compute_attribute("smile", settings, tmp_path).scores
+    person = made["person"] - latent_directions.FIRST_SEED
+    at = {(who, alpha): row for row, (who, alpha) in enumerate(zip(person, made["alpha"], strict=True))}
+    blind = [at[2, 5], at[4, 0]]
+    for name in ("told", "gender"):
+        assert (made[name][blind] == unknown).all() and (np.delete(made[name], blind) > unknown).all()
+    assert (made["second"] == unknown).all() and (made["smile"] == unknown).all()
+    assert set(np.flatnonzero(made["same"] == unknown)) == {at[2, 5], *(at[4, alpha] for alpha in (-5, -3, 0, 3, 5))}
+    assert len(made["other"]) == 7 * 6 // 2, "the person without an unedited face is in no pair"
+
+
+def test_measuring_goes_on_unless_the_columns_are_others(measuring, tmp_path, monkeypatch) -> None:
+    settings, stub = measuring
+    whole, _ = latent_directions._measured("smile", settings, tmp_path, None)
+    assert sorted(set(stub.drawn)) == list(range(8))
+    stub.drawn.clear()
+    again, embedded = latent_directions._measured("smile", settings, tmp_path, None)
+    assert sorted(set(stub.drawn)) == list(range(latent_directions.EVERY, 8))
+    np.testing.assert_array_equal(again, whole)
+    assert embedded.shape == (40, 2)
+    monkeypatch.setattr(latent_directions, "MEASURED", latent_directions.MEASURED[:-1])
+    stub.drawn.clear()
+    fewer, _ = latent_directions._measured("smile", settings, tmp_path, None)
+    assert sorted(set(stub.drawn)) == list(range(8))
+    np.testing.assert_array_equal(fewer, whole[:, :-1])
+
+
+def test_the_packaged_directions_are_those_of_the_classroom_reading() -> None:
+    about, preset = boundaries.provenance(), load_preset("classroom")
+    assert about["run"] == latent_directions.direction_jobs(preset)[latent_directions.READING].spec.key
+    first, end = about["seeds"]
+    assert first == latent_finding.FIRST_SEED and end - first == preset.latent_directions.samples
+    assert about["psi"] == preset.latent_directions.psi
+
+
+@pytest.mark.parametrize("alphas", [[-5, 0, 5], [-3, 3], [-3, 0, 3, 6]])
+def test_strengths_that_tables_need_must_be_there(alphas) -> None:
+    for key in ("alphas", "age_alphas"):
+        with pytest.raises(ConfigError, match="strengths must lie within"):
+            load_preset("smoke", {f"latent_directions.{key}": alphas})
+
+
 def test_geometry_of_a_drawn_face() -> None:
     points = np.array([[30, 40], [70, 40], [55, 60], [35, 80], [65, 80]], dtype=float)
     read = face_readings.geometry(points)
@@ -130,7 +280,7 @@ def test_strengths_as_a_user_writes_them(text, steps) -> None:
     assert edited_pictures.strengths(text) == pytest.approx(steps)
 
 
-@pytest.mark.parametrize("text", ["1:2", "a", "5:-5:1", "0:1:0", "-5:5:0.0001", ""])
+@pytest.mark.parametrize("text", ["1:2", "a", "5:-5:1", "0:1:0", "-5:5:0.0001", "-5:5:0.3", "0:1:2", ""])
 def test_wrong_strengths_are_explained(text) -> None:
     with pytest.raises(ConfigError, match="--alpha"):
         edited_pictures.strengths(text)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from aifr_lib.config import ConfigError
+from aifr_lib.data.latent import edited as edited_plan
 from aifr_lib.faces import sources
 from aifr_lib.faces.boundaries import Direction
 from aifr_lib.faces.relief_parameters import RANGES
@@ -64,6 +65,35 @@ def test_directions_of_another_network_are_refused() -> None:
 def test_the_version_names_the_directions() -> None:
     other = EditedSource(Flat(), {"age": Direction("age", np.ones(4), 2.0, {})})
     assert edited().version == edited().version != other.version
+
+
+def test_whatever_changes_a_picture_changes_the_set(monkeypatch) -> None:
+    class Larger(Flat):
+        side = 4
+
+    class Partly(Flat):
+        truncated = 8
+
+    directions = edited().directions
+    plan = edited_plan((1,), ("age",), (1,))
+
+    def about(source) -> str:
+        assert plan.about(source) == plan.about(source)
+        return str(plan.about(source)["source"])
+
+    generators = [edited(), *(EditedSource(one(), directions) for one in (Larger, Partly))]
+    made = [*generators, EditedSource(Flat(), directions, psi=0.5), ReliefSource(64), ReliefSource(48)]
+    said = [about(source) for source in (*made, ReliefSource(64, "aligned"))]
+    monkeypatch.setitem(RELIEF_MOVES, "age", ("age", 5.0))
+    said.append(about(ReliefSource(64)))
+    assert len(set(said)) == len(said)
+
+
+def test_relief_faces_know_their_age_and_a_generators_do_not() -> None:
+    years = float(sources._person(3).age[0])
+    assert ReliefSource(32).age(3, {}) == ReliefSource(32).age(3, {"smile": 2}) == pytest.approx(years)
+    assert ReliefSource(32).age(3, {"age": -1.5}) == pytest.approx(years - 9)
+    assert edited().age(3, {"age": 1}) is None
 
 
 @pytest.mark.parametrize("attribute", RELIEF_MOVES)
