@@ -637,8 +637,8 @@ def faces(
     yaw and gender; latent, which looks like photographs, light too. A folder
     of edited faces holds aligned crops of 112 pixels (JPEG) and labels.parquet;
     with --per-identity and latent its people are seen across ages, with pose,
-    smile and light changing too. latent takes about half a second a picture;
-    what was stopped goes on when the same command is given again.
+    smile and light changing too. latent takes some tenths of a second a
+    picture; what was stopped goes on when the same command is given again.
 
     \b
     [bold]Examples[/bold]
