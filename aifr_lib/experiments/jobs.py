@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from aifr_lib.config import Preset
-from aifr_lib.reporting import artefacts
+from aifr_lib.reporting import artefacts, plots
 from aifr_lib.reporting.artefacts import Artefact, Kind, Outcome, Row
 from aifr_lib.reporting.claims import outcome
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec, RunStore, git, total_wall, versions
@@ -144,8 +144,10 @@ def reproduce(
     verdict = outcome(id, preset.name, made, root)
     artefact = assemble(id, preset, runs.values(), made, seeds=seeds, data=data, verdict=verdict, kind=kind)
     if compute and runs:
-        drawn = figure and figure(artefact)
-        artefacts.save(artefact, root, drawn)
+        with plt.rc_context():
+            plots.style()  # whoever calls: a picture of the repository has one look
+            drawn = figure and figure(artefact)
+            artefacts.save(artefact, root, drawn)
         if drawn is not None:
             plt.close(drawn)  # left open, it would be shown once more at the end of a notebook's cell
     return artefact
