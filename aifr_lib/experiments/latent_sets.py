@@ -16,6 +16,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from tqdm import tqdm
 
 from aifr_lib.config import LatentSets, Preset
 from aifr_lib.data import latent
@@ -169,7 +170,8 @@ def compute_ages(preset: Preset) -> Result:
 def _embedded(images: Images) -> np.ndarray:
     """SFace's embeddings float32 [N, 128] of aligned crops."""
     embed = judges.sface()
-    return np.concatenate([embed(images.pixels[k : k + AT_ONCE]) for k in range(0, len(images), AT_ONCE)])
+    starts = tqdm(range(0, len(images), AT_ONCE), desc="embedding edited faces", unit="batch", delay=2)
+    return np.concatenate([embed(images.pixels[start : start + AT_ONCE]) for start in starts])
 
 
 def _pair_scores(images: Images, embeddings: np.ndarray) -> dict[str, np.ndarray]:
