@@ -232,7 +232,11 @@ if made.runs:
     display(pd.DataFrame(sizes).style.hide())
     if edited := built.get(latent_sets.EDITED):
         each = edited.summary["seconds_a_picture"]
-        display(Markdown(f"On the machine that judged these, the generator took {each:.2f} s a picture."))
+        display(
+            Markdown(
+                f"The generator took {each:.2f} s a picture on the machine that judged these, whatever else it did."
+            )
+        )
 else:
     display(Markdown("*Not built yet at this size, or the generator's packages are not here.*"))
 HTML(pages.stamp(made))
