@@ -137,7 +137,13 @@ tuning = tml.tuning(settings, device=device, compute=compute, fresh=fresh, out=o
 # %% tags=["hide-input"]
 if tuning.runs and settings.alpha_sweep.lrs:
     tried = tml.tried(tuning)
-    display(tried.style.format(precision=1, na_rep="not run").highlight_max(axis=1, color="#cde7f7"))
+    shown = tried.style.format(precision=1, na_rep="not run").highlight_max(axis=1, color="#cde7f7")
+    display(
+        shown.format_index("α = {:g}")
+        .format_index("rate {:g}", axis=1)
+        .hide(names=True, axis=0)
+        .hide(names=True, axis=1)
+    )
     display(Markdown(tml.tuning_note(tuning, settings.alpha_sweep.lr)))
     display(HTML(pages.stamp(tuning)))
 elif settings.alpha_sweep.lrs:
