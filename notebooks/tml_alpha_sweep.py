@@ -137,7 +137,9 @@ tuning = tml.tuning(settings, device=device, compute=compute, fresh=fresh, out=o
 # %% tags=["hide-input"]
 if tuning.runs and settings.alpha_sweep.lrs:
     tried = tml.tried(tuning)
-    shown = tried.style.format(precision=1, na_rep="not run").highlight_max(axis=1, color="#cde7f7")
+    shown = tried.style.format(precision=1, na_rep="not run").highlight_max(
+        axis=1, props="background-color: #cde7f7; color: #111"
+    )
     display(
         shown.format_index("α = {:g}")
         .format_index("rate {:g}", axis=1)
