@@ -69,8 +69,11 @@ class ScoreboardDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         verdicts = claims.judge_all(PRESET, figures(self.env))
-        tested = sum(verdict.outcome not in ("untested", "not_run") for verdict in verdicts)
-        parts: list[nodes.Node] = [nodes.paragraph("", f"{tested} of {len(verdicts)} claims are tested so far.")]
+        tried = [verdict for verdict in verdicts if verdict.outcome not in ("untested", "not_run")]
+        early = sum(verdict.exploratory for verdict in tried)
+        told = f"{len(tried) - early} of {len(verdicts)} claims are tested so far."
+        told += f" {early} more have fewer seeds than a verdict needs." if early else ""
+        parts: list[nodes.Node] = [nodes.paragraph("", told)]
         for paper in dict.fromkeys(verdict.claim.paper for verdict in verdicts):
             rows = [
                 [badge(verdict.outcome), statement(verdict.claim), verdict.reason]
