@@ -21,7 +21,7 @@ from tqdm import tqdm
 from aifr_lib.config import LatentSets, Preset
 from aifr_lib.data import latent
 from aifr_lib.data.images import Images
-from aifr_lib.data.photograph_pairs import genuine_pairs, impostors
+from aifr_lib.data.photograph_pairs import impostors
 from aifr_lib.evaluation.embeddings import normalise
 from aifr_lib.evaluation.intervals import mean_interval
 from aifr_lib.experiments import latent_rows, relief_judge_rows, relief_judges
@@ -159,7 +159,7 @@ def compute_ages(preset: Preset) -> Result:
             "picture_identity": labels["identity"].to_numpy(dtype=np.int32),
             "picture_age": np.full(len(labels), UNKNOWN),
             "picture_told": told,
-            **_pair_scores(seen, embeddings_of("sface", seen, preset)),
+            **relief_judges.pair_scores(seen, embeddings_of("sface", seen, preset)),
         },
         summary={"pictures": len(labels), "people": int(labels["identity"].nunique())},
         device="cpu",
@@ -172,22 +172,6 @@ def _embedded(images: Images) -> np.ndarray:
     embed = judges.sface()
     starts = tqdm(range(0, len(images), AT_ONCE), desc="embedding edited faces", unit="batch", delay=2)
     return np.concatenate([embed(images.pixels[start : start + AT_ONCE]) for start in starts])
-
-
-def _pair_scores(images: Images, embeddings: np.ndarray) -> dict[str, np.ndarray]:
-    """The ``pair_*`` arrays of ``relief_judges.compute_run``, without listing all pairs of a large set."""
-    unit = normalise(embeddings.astype(np.float64))
-    identity = images.labels["identity"].to_numpy(dtype=np.int32)
-    age = images.labels["age"].to_numpy(dtype=np.float64)
-    pairs = genuine_pairs(identity), impostors(images, count=relief_judges.IMPOSTORS)
-    a, b = np.concatenate(pairs, axis=1)
-    return {
-        "pair_score": np.einsum("pd,pd->p", unit[a], unit[b]).astype(np.float32),
-        "pair_same": identity[a] == identity[b],
-        "pair_a": identity[a],
-        "pair_b": identity[b],
-        "pair_gap": np.abs(age[a] - age[b]),
-    }
 
 
 def pace(attribute: str, rounds: int = 5) -> float:

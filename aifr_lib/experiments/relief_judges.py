@@ -18,7 +18,7 @@ from aifr_lib.config import JudgedFaces, Preset
 from aifr_lib.data import relief
 from aifr_lib.data.folder import read_each
 from aifr_lib.data.images import Images
-from aifr_lib.data.photograph_pairs import all_pairs, impostors
+from aifr_lib.data.photograph_pairs import genuine_pairs, impostors
 from aifr_lib.evaluation.embeddings import normalise
 from aifr_lib.experiments import real
 from aifr_lib.experiments.embedders import embeddings_of
@@ -154,11 +154,9 @@ def photographs(data: str) -> tuple[pd.DataFrame, Iterator[tuple[int, np.ndarray
 
 def pair_scores(images: Images, embeddings: np.ndarray) -> dict[str, np.ndarray]:
     """The ``pair_*`` arrays of ``compute_run``."""
-    a, b, same, _ = all_pairs(images)
-    other_a, other_b = impostors(images, count=IMPOSTORS)
-    a, b = np.append(a[same], other_a), np.append(b[same], other_b)
     unit = normalise(embeddings.astype(np.float64))
     identity = images.labels["identity"].to_numpy()
+    a, b = np.concatenate((genuine_pairs(identity), impostors(images, count=IMPOSTORS)), axis=1)
     age = images.labels["age"].to_numpy(dtype=np.float64)
     return {
         "pair_score": np.einsum("pd,pd->p", unit[a], unit[b]).astype(np.float32),

@@ -209,8 +209,8 @@ class RunStore:
                 return run
             if fresh:
                 _empty(work)
-            made_with = (versions(), git())  # before it starts: what is edited meanwhile is not what computes
-            code_digest()
+            # Kept from here on (each is read once a process): what is edited meanwhile is not what computes.
+            made_with, _ = (versions(), git()), code_digest()
             result = compute(work)
             run = Run(spec.key, spec, result.scores, result.summary, result.device, *made_with, result.wall_s)
             self.save(run, result.log_tail)
