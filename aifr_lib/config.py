@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -165,6 +166,9 @@ class AlphaSweep(Strict):
     main: tuple[float, ...] = Field((), description="the α that a claim rests on: more seeds, a learning rate tuned")
     main_seeds: tuple[int, ...] = ()
     lrs: tuple[float, ...] = Field((), description="rates tried for each main α, scored on validation people")
+    finals: dict[float, tuple[float, ...]] = Field(
+        {}, description="by main α, the best rates of the first seed: those that are tried with all `seeds`"
+    )
     lr: dict[float, float] = Field({}, description="the best of them; the other α take that of the nearest main α")
     train: Recognition
 
@@ -174,8 +178,14 @@ class AlphaSweep(Strict):
             raise ValueError(f"main names α that alphas lacks: {sorted(strange)}")
         if self.lrs and set(self.lr) != set(self.main):
             raise ValueError(f"lr must give a rate for each main α: {sorted(self.main)}, it has {sorted(self.lr)}")
-        if strange := set(self.lr.values()) - set(self.lrs):
-            raise ValueError(f"lr chooses rates that lrs did not try: {sorted(strange)}")
+        if strange := {*self.lr.values(), *chain.from_iterable(self.finals.values())} - set(self.lrs):
+            raise ValueError(f"lr and finals choose rates that lrs did not try: {sorted(strange)}")
+        if self.finals and set(self.finals) != set(self.main):
+            raise ValueError(f"finals must give rates for each main α: {sorted(self.main)}")
+        if lost := [alpha for alpha, rates in self.finals.items() if self.lr.get(alpha) not in rates]:
+            raise ValueError(f"lr must be one of the finals, it is not at α = {lost}")
+        if self.finals and self.main_seeds[:1] != self.seeds[:1]:
+            raise ValueError("seeds and main_seeds must begin with the same seed, which every rate is tried with")
         return self
 
 

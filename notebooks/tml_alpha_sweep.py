@@ -28,6 +28,7 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
+import matplotlib.pyplot as plt
 from IPython.display import HTML, Markdown, display
 
 from aifr_lib.config import load_preset
@@ -127,25 +128,17 @@ pd.DataFrame(differing, columns=["setting", f"preset {preset}", "the paper's (pr
 
 # %% [markdown]
 # **A fair rate for each.** A weight on a loss is a weight on its gradient, so one learning rate for all α would favour
-# some of them. Each α that a claim rests on tries the same rates with one seed, and the one with the highest mean over
-# both lists of *validation* people is taken; the α between take that of their nearest neighbour. No score of a test
-# person has a part in it.
+# some of them. Each α that a claim rests on tries the same rates with one seed; its two best go on with two seeds more,
+# and the one with the highest mean over both lists of *validation* people is taken. The α between take the rate of
+# their nearest neighbour. No score of a test person has a part in it.
 
 # %%
 tuning = tml.tuning(settings, device=device, compute=compute, fresh=fresh, out=out)
 
 # %% tags=["hide-input"]
 if tuning.runs and settings.alpha_sweep.lrs:
-    tried = tml.tried(tuning)
-    shown = tried.style.format(precision=1, na_rep="not run").highlight_max(
-        axis=1, props="background-color: #cde7f7; color: #111"
-    )
-    display(
-        shown.format_index("α = {:g}")
-        .format_index("rate {:g}", axis=1)
-        .hide(names=True, axis=0)
-        .hide(names=True, axis=1)
-    )
+    tml.tuning_figure(tuning)
+    plt.show()
     display(Markdown(tml.tuning_note(tuning, settings.alpha_sweep.lr)))
     display(HTML(pages.stamp(tuning)))
 elif settings.alpha_sweep.lrs:

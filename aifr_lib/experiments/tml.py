@@ -9,8 +9,6 @@ from statistics import fmean
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from aifr_lib.config import AlphaSweep, Preset, Recognition
@@ -28,6 +26,9 @@ PRINTED = {
     (0.4, "relief-lfw"): ("Transformer-ArcFace", "Table I: Transformer-ArcFace on LFW; its α is not printed"),
 }
 
+# Seeds of one α that lie further apart, in points, differ in whether the training went well.
+UNSTABLE = 3.0
+
 # Table IV: our two losses and the α they have in the sweep, and the names of the paper's rows.
 LOSSES = {"arcface": 0.0, "transformer-arcface": 0.4}
 PRINTED_LOSSES = {"arcface": "Standard ArcFace Loss", "transformer-arcface": "Transformer ArcFace Loss"}
@@ -41,13 +42,17 @@ def training(sweep: AlphaSweep, alpha: float, seed: int, lr: float | None = None
 
 def tuning_jobs(
     preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None
-) -> dict[tuple[float, float], Job]:
-    """The runs of the rate grid by (α, lr), each with the first seed: what ``seeds`` says does not matter here."""
+) -> dict[tuple[float, float, int], Job]:
+    """The runs behind the rates by (α, lr, seed): every rate with the first seed, the finalists with all of them.
+
+    What the argument ``seeds`` says does not matter here.
+    """
     sweep = preset.alpha_sweep
+    places = list(product(sweep.main, sweep.lrs, sweep.main_seeds[:1]))
+    places += [(alpha, lr, seed) for alpha, rates in sweep.finals.items() for lr in rates for seed in sweep.seeds]
     return {
-        (alpha, lr): recognise.job(training(sweep, alpha, sweep.main_seeds[0], lr), device)
-        for alpha in sweep.main
-        for lr in sweep.lrs
+        (alpha, lr, seed): recognise.job(training(sweep, alpha, seed, lr), device)
+        for alpha, lr, seed in dict.fromkeys(places)
     }
 
 
@@ -60,52 +65,74 @@ def tuning(
     fresh: bool = False,
     out: Path | None = None,
 ) -> Artefact:
-    """The learning rates that were tried for each main α, scored on validation people; one seed.
+    """The learning rates that were tried for each main α, scored on validation people.
 
-    The same grid for every α is what makes their comparison fair. Artefact ``tml_tuning``.
+    The same grid for every α is what makes their comparison fair: all rates with one seed, then the best of each α
+    with more (``AlphaSweep.finals``), since one seed alone can hide that a rate is too high. Artefact ``tml_tuning``.
     """
     sweep = preset.alpha_sweep
     lists = recognise.lists_of(sweep.train.relief, "validation").get("everyday", [])
 
-    def rows(runs: Mapping[tuple[float, float], Run]) -> Iterator[Row]:
+    def rows(runs: Mapping[tuple[float, float, int], Run]) -> Iterator[Row]:
         for alpha, lr, name in product(sweep.main, sweep.lrs, lists):
-            measured = None
-            if run := runs.get((alpha, lr)):
-                found = run.summary["validation"]
-                measured = Measured(
-                    mean=found["accuracy"][name], ci95=tuple(found["interval"][name]), interval="identities"
-                )
+            found = {
+                seed: run.summary["validation"] for (at, rate, seed), run in runs.items() if (at, rate) == (alpha, lr)
+            }
             keys = {"alpha": alpha, "lr": lr, "set": f"{name}, validation"}
-            yield Row(keys=keys, metric="accuracy", measured=measured)
+            yield Row(keys=keys, metric="accuracy", measured=over_seeds(found, name))
 
     jobs = tuning_jobs(preset, seeds, device)
     data = recognise.spec(sweep.train).data
-    return reproduce("tml_tuning", preset, jobs, rows, data=data, compute=compute, fresh=fresh, out=out)
+    return reproduce(
+        "tml_tuning", preset, jobs, rows, data=data, figure=tuning_figure, compute=compute, fresh=fresh, out=out
+    )
 
 
-def tried(artefact: Artefact) -> pd.DataFrame:
-    """``tml_tuning`` as a page shows it: mean accuracy over the validation lists by α (rows) and rate (columns).
+def tried(artefact: Artefact) -> dict[float, dict[float, Measured | None]]:
+    """What decides on a rate: by main α and rate, the accuracy on validation people, mean of the lists, over seeds.
 
-    NaN where a run is missing.
+    None where a run is missing.
     """
-    rows = [{**row.keys, "mean": row.measured.mean if row.measured else np.nan} for row in artefact.rows]
-    table = pd.DataFrame(rows).groupby(["alpha", "lr"])["mean"].agg(lambda values: values.mean(skipna=False))
-    return table.unstack("lr")
+    lists: dict[tuple[float, float], list[Measured | None]] = {}
+    for row in artefact.rows:
+        lists.setdefault((float(row.keys["alpha"]), float(row.keys["lr"])), []).append(row.measured)
+    found: dict[float, dict[float, Measured | None]] = {}
+    for (alpha, lr), measured in lists.items():
+        on = [one.per_seed for one in measured if one]
+        seeds = set.intersection(*map(set, on)) if len(on) == len(measured) else set()
+        means = {seed: fmean(scores[seed] for scores in on) for seed in sorted(seeds)}
+        found.setdefault(alpha, {})[lr] = student_t(means) if means else None
+    return found
 
 
-def best_rates(artefact: Artefact) -> dict[float, float]:
-    """By main α, the rate of ``tml_tuning`` with the highest mean accuracy over the validation lists.
+def finalists(artefact: Artefact, count: int = 2) -> dict[float, tuple[float, ...]]:
+    """By main α, the best rates of the first seed, in the order of the grid.
 
     An α of which a run is missing is left out.
     """
-    scores: dict[float, dict[float, list[float]]] = {}
-    missing = {row.keys["alpha"] for row in artefact.rows if row.measured is None}
-    for row in artefact.rows:
-        if row.measured is not None and row.keys["alpha"] not in missing:
-            rates = scores.setdefault(float(row.keys["alpha"]), {})
-            rates.setdefault(float(row.keys["lr"]), []).append(row.measured.mean)
-    means = {alpha: {lr: fmean(found) for lr, found in rates.items()} for alpha, rates in scores.items()}
-    return {alpha: max(rates, key=rates.__getitem__) for alpha, rates in means.items()}
+    first = min(artefact.seeds, default=0)
+    best = {}
+    for alpha, rates in tried(artefact).items():
+        scores = {lr: one.per_seed[first] for lr, one in rates.items() if one and first in one.per_seed}
+        if len(scores) == len(rates):
+            chosen = sorted(scores, key=scores.__getitem__, reverse=True)[:count]
+            best[alpha] = tuple(lr for lr in rates if lr in chosen)
+    return best
+
+
+def best_rates(artefact: Artefact) -> dict[float, float]:
+    """By main α, the rate with the highest mean among the finalists: those with the most seeds, or all with one.
+
+    An α is left out of which a run is missing, in the first round or among the finalists.
+    """
+    best = {}
+    for alpha, rates in tried(artefact).items():
+        measured = {lr: one for lr, one in rates.items() if one}
+        most = max((len(one.per_seed) for one in measured.values()), default=0)
+        finals = {lr: one.mean for lr, one in measured.items() if len(one.per_seed) == most}
+        if len(measured) == len(rates) and len(finals) > 1:
+            best[alpha] = max(finals, key=finals.__getitem__)
+    return best
 
 
 def tuning_note(artefact: Artefact, taken: Mapping[float, float]) -> str:
@@ -116,10 +143,34 @@ def tuning_note(artefact: Artefact, taken: Mapping[float, float]) -> str:
         notes.append(f"At α = {', '.join(edge)} the best rate is the last one tried: a better one may lie beyond.")
     if unknown := [f"{alpha:g}" for alpha in taken if alpha not in best]:
         notes.append(f"At α = {', '.join(unknown)} not all rates were run: what is taken there is a guess.")
-    ends = [row.measured.ci95 for row in artefact.rows if row.measured and row.measured.ci95]
-    if widths := [high - low for low, high in ends]:
-        notes.append(f"Resampling people, a number on one list is known to ±{fmean(widths) / 2:.1f} points.")
+    for alpha, rates in tried(artefact).items():
+        for lr, one in rates.items():
+            if one and (spread := max(one.per_seed.values()) - min(one.per_seed.values())) > UNSTABLE:
+                notes.append(
+                    f"At α = {alpha:g} and a rate of {lr:g}, {len(one.per_seed)} seeds lie {spread:.1f} points apart: "
+                    "not every training goes well there."
+                )
+    ends = [row.measured.ci95 for row in artefact.rows if row.measured and row.measured.interval == "identities"]
+    if widths := [high - low for low, high in filter(None, ends)]:
+        notes.append(
+            f"Resampling people, a number of one seed on one list is known to ±{fmean(widths) / 2:.1f} points."
+        )
     return " ".join(notes)
+
+
+def tuning_figure(artefact: Artefact) -> Figure:
+    """What decides on a rate, drawn: a curve for each main α, a dot for each seed."""
+    rows = [
+        Row(keys={"lr": lr, "loss": f"α = {alpha:g}"}, metric="accuracy", measured=measured)
+        for alpha, rates in tried(artefact).items()
+        for lr, measured in rates.items()
+    ]
+    figure = plots.parameter_figure(rows, x="lr", by="loss", xlabel="highest learning rate")
+    (axis,) = figure.axes
+    axis.set(xscale="log", ylabel="accuracy in %, validation people,\nmean of the lists")
+    axis.set_xticks(lrs := sorted({float(row.keys["lr"]) for row in rows}), [f"{lr:g}" for lr in lrs])
+    axis.minorticks_off()
+    return figure
 
 
 def alpha_sweep_jobs(
@@ -150,7 +201,8 @@ def alpha_sweep(
 
     def rows(runs: Mapping[tuple[float, int], Run]) -> Iterator[Row]:
         for alpha, name in product(sweep.alphas, sweep.train.relief.pair_lists):
-            measured = over_seeds(runs, alpha, name)
+            found = {seed: run.summary for (at, seed), run in runs.items() if at == alpha}
+            measured = over_seeds(found, name)
             yield Row(keys={"alpha": alpha, "set": name}, metric="accuracy", measured=measured, **printed(alpha, name))
 
     jobs = alpha_sweep_jobs(preset, seeds, device)
@@ -238,17 +290,18 @@ def printed(alpha: float, name: str) -> dict[str, Any]:
     return {"paper": papers.value("tml_table1", {"loss": loss}, "LFW"), "paper_source": source}
 
 
-def over_seeds(runs: Mapping[tuple[float, int], Run], alpha: float, name: str) -> Measured | None:
-    """Mean accuracy in % over the seeds with Student's t; with one seed, its interval over test identities."""
-    found = {seed: run for (at, seed), run in runs.items() if at == alpha}
+def over_seeds(found: Mapping[int, Mapping[str, Any]], name: str) -> Measured | None:
+    """Mean accuracy in % on a list over the seeds, with Student's t; with one seed, its interval over identities.
+
+    found: by seed, what ``recognise.score`` says of its people: accuracy and interval by list.
+    """
     if not found:
         return None
-    measured = student_t({seed: run.summary["accuracy"][name] for seed, run in found.items()})
+    measured = student_t({seed: scores["accuracy"][name] for seed, scores in found.items()})
     if len(found) > 1:
         return measured
-    (run,) = found.values()
-    interval = run.summary["interval"][name]
-    return measured.model_copy(update={"ci95": tuple(interval), "interval": "identities"})
+    (scores,) = found.values()
+    return measured.model_copy(update={"ci95": tuple(scores["interval"][name]), "interval": "identities"})
 
 
 def alpha_figure(artefact: Artefact) -> Figure:

@@ -1,7 +1,8 @@
-import numpy as np
+import re
+
 import pytest
 
-from aifr_lib.config import load_preset
+from aifr_lib.config import ConfigError, load_preset
 from aifr_lib.evaluation.variance import FORMS
 from aifr_lib.experiments import EXPERIMENTS, recognise, tml, tour
 from aifr_lib.experiments.jobs import stored_only
@@ -79,11 +80,12 @@ def test_jobs_differ_in_alpha_and_seed_alone(preset):
 
 
 def test_main_alphas_get_their_seeds_and_rates_and_the_others_the_nearest():
-    jobs = tml.alpha_sweep_jobs(
-        load_preset(
-            "classroom", {"alpha_sweep.lr": {0.0: 0.05, 0.4: 0.1, 0.9: 0.2}, "alpha_sweep.lrs": [0.05, 0.1, 0.2]}
-        )
-    )
+    rates = {
+        "alpha_sweep.lr": {0.0: 0.05, 0.4: 0.1, 0.9: 0.2},
+        "alpha_sweep.lrs": [0.05, 0.1, 0.2],
+        "alpha_sweep.finals": {},
+    }
+    jobs = tml.alpha_sweep_jobs(load_preset("classroom", rates))
     seeds: dict = {}
     for alpha, seed in jobs:
         seeds.setdefault(alpha, set()).add(seed)
@@ -129,9 +131,10 @@ def test_committed_tuning_is_what_the_preset_chose():
         artefact = artefacts.load("tml_tuning", "classroom")
     except FileNotFoundError:
         pytest.skip("no tuning is stored")
-    chosen = load_preset("classroom").alpha_sweep.lr
-    best = tml.best_rates(artefact)
-    assert best == {alpha: chosen[alpha] for alpha in best}
+    sweep = load_preset("classroom").alpha_sweep
+    best, finalists = tml.best_rates(artefact), tml.finalists(artefact)
+    assert best == {alpha: sweep.lr[alpha] for alpha in best}
+    assert finalists == {alpha: sweep.finals[alpha] for alpha in finalists}
 
 
 def test_key_changes_with_every_setting_and_with_the_recipe(preset, monkeypatch):
@@ -197,17 +200,72 @@ def test_a_part_of_the_sweep_is_drawn_as_a_part(preset, untrained, tmp_path):
 def test_the_grid_is_shown_as_the_mean_that_decides_and_what_it_lacks(preset, untrained, tmp_path):
     store, jobs = RunStore(tmp_path), tml.tuning_jobs(preset)
     for place, job in jobs.items():
-        if place != (0.4, 0.1):
+        if place != (0.4, 0.1, 0):
             store.load_or_compute(job.spec, job.compute)
     with stored_only():
         artefact = tml.tuning(preset, out=tmp_path)
     table = tml.tried(artefact)
-    assert table.loc[0.0, 0.05] == pytest.approx(79.95) and np.isnan(table.loc[0.4, 0.1])
+    assert table[0.0][0.05].mean == pytest.approx(79.95) and table[0.4][0.1] is None
     assert tml.best_rates(artefact) == {0.0: 0.05}
+    assert tml.finalists(artefact) == {0.0: (0.05, 0.1)}
     note = tml.tuning_note(artefact, {0.0: 0.05, 0.4: 0.1})
     assert "Taken: 0.05 at α = 0, 0.1 at α = 0.4." in note
     assert "At α = 0 the best rate is the last one tried" in note
     assert "At α = 0.4 not all rates were run" in note and "±1.0 points" in note
+    assert (tmp_path / "tml_tuning" / "tml_tuning.svg").is_file()
+
+
+FINALS = {
+    "alpha_sweep.lrs": [0.05, 0.1, 0.2],
+    "alpha_sweep.finals": {0.0: [0.05, 0.1], 0.4: [0.05, 0.1]},
+    "alpha_sweep.lr": {0.0: 0.05, 0.4: 0.1},
+    "alpha_sweep.alphas": [0.0, 0.4],
+    "alpha_sweep.seeds": [0, 1, 2],
+    "alpha_sweep.main_seeds": [0, 1, 2],
+    "alpha_sweep.train": TINY,
+}
+
+
+def test_a_rate_that_only_the_first_seed_survives_is_not_taken(tmp_path, monkeypatch):
+    preset = load_preset("smoke", FINALS)
+    assert set(tml.tuning_jobs(preset)) == {
+        *((alpha, lr, 0) for alpha in (0.0, 0.4) for lr in (0.05, 0.1, 0.2)),
+        *((alpha, lr, seed) for alpha in (0.0, 0.4) for lr in (0.05, 0.1) for seed in (1, 2)),
+    }
+
+    def compute(config, folder, device=None):
+        """The higher of two rates is better, where training goes well: at 0.4 it does with the first seed only."""
+        value = {0.05: 80.0, 0.1: 82.0, 0.2: 70.0}[config.lr]
+        value -= 20 * (config.alpha == 0.4 and config.lr == 0.1 and config.seed > 0)
+        lists = {"accuracy": dict.fromkeys(config.relief.pair_lists, value)}
+        lists["interval"] = {name: [value - 1, value + 1] for name in config.relief.pair_lists}
+        return Result(scores={}, summary={**lists, "validation": lists}, device="cpu", wall_s=1.0)
+
+    monkeypatch.setattr(recognise, "compute", compute)
+    store, jobs = RunStore(tmp_path), tml.tuning_jobs(preset)
+    for place, job in jobs.items():
+        if place != (0.4, 0.05, 2):
+            store.load_or_compute(job.spec, job.compute)
+    with stored_only():
+        assert tml.best_rates(tml.tuning(preset, out=tmp_path)) == {0.0: 0.1}, "undecided: a finalist lacks a seed"
+    artefact = tml.tuning(preset, out=tmp_path)
+    assert tml.finalists(artefact) == {0.0: (0.05, 0.1), 0.4: (0.05, 0.1)}
+    assert tml.best_rates(artefact) == {0.0: 0.1, 0.4: 0.05}
+    assert "At α = 0.4 and a rate of 0.1, 3 seeds lie 20.0 points apart" in tml.tuning_note(artefact, {})
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"alpha_sweep.finals": {0.0: [0.05, 0.1]}}, "each main"),
+        ({"alpha_sweep.finals": {0.0: [0.1, 0.2], 0.4: [0.05, 0.1]}}, "not at α = [0.0]"),
+        ({"alpha_sweep.finals": {0.0: [0.05, 0.3], 0.4: [0.05, 0.1]}}, "did not try"),
+        ({"alpha_sweep.main_seeds": [5, 6]}, "begin with the same seed"),
+    ],
+)
+def test_finals_that_fit_nothing_are_refused(change, says):
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        load_preset("smoke", FINALS | change)
 
 
 def test_the_variance_rests_on_runs_of_the_sweep():
