@@ -213,11 +213,12 @@ class JudgedFaces(Strict):
 
 
 class Calibration(Strict):
-    """How hard the data set is: the plain baseline and a larger teacher, scored on validation people alone."""
+    """How hard the data set is: the plain baseline and larger teachers, scored on validation people alone."""
 
     seeds: tuple[int, ...]
     train: Recognition
-    teacher: Recognition
+    teacher: Recognition = Field(description="a larger network, on the same pictures")
+    schooled: Recognition = Field(description="a larger network that sees more training people")
 
 
 class ReliefCard(Strict):

@@ -192,10 +192,14 @@ HTML(pages.artefact_table(shortcuts) + pages.stamp(shortcuts))
 # ## Is it hard, but not hopeless?
 #
 # Difficulty is set once, before any method of any paper is compared, by plain networks on people of the validation
-# split. Three things are wanted on pairs thirty years apart:
+# split. What is wanted on pairs thirty years apart: a baseline in the shaded range that has converged, and room above it.
 
 # %% tags=["hide-input"]
 calibrated = relief_convergence.relief_convergence(settings, seeds=chosen, **where)
+relief_convergence.difficulty_figure(calibrated)
+plt.show()
+
+# %% tags=["hide-input"]
 decided = relief_convergence.decision(calibrated)
 words = {True: "holds", False: "does not hold", None: "not run"}
 
@@ -227,21 +231,32 @@ HTML(pages.artefact_table(calibrated) + pages.stamp(calibrated))
 # hope to solve.
 
 # %% tags=["hide-input"]
-failed = {one.training: value.mean for one, value, holds in decided if holds is False}
+found = {one.training: (value.mean, holds) for one, value, holds in decided if value}
 told = []
-if relief_convergence.LONGER in failed:
+longer, again = (found.get(name) for name in (relief_convergence.LONGER, relief_convergence.LONGEST))
+if longer and not longer[1]:
+    then = "."
+    if again:
+        then = f"; doubling them again moves it by {again[0]:+.1f}, so " + (
+            "at twice its epochs it has converged." if again[1] else "it has not converged there either."
+        )
     told.append(
-        f"**Not converged.** Twice the epochs still gain {failed[relief_convergence.LONGER]:.1f} points. Methods are "
-        "compared at one equal budget, at which the small network is still learning: a difference between two of them "
-        "can be one of speed."
+        f"**Not converged.** Twice the epochs move the baseline by {longer[0]:+.1f} points{then} Methods are compared "
+        "at one equal budget, the baseline's, at which the small network is still learning: a difference between two "
+        "of them can be one of speed."
     )
-if relief_convergence.TEACHER in failed:
+teacher, schooled = (found.get(name) for name in (relief_convergence.TEACHER, relief_convergence.SCHOOLED))
+if teacher and not teacher[1]:
     told.append(
-        f"**No room shown by this teacher.** The larger network gains {failed[relief_convergence.TEACHER]:.1f} points "
-        "with the rate and the pictures of the small one. That better scores can be had on these pairs is seen from "
-        "the control, whose people are pictured across decades; that a network can have them from a few years of each "
-        "person has not been shown here."
+        f"**No room shown by the larger network alone.** It gains {teacher[0]:.1f} points with the rate and the "
+        "pictures of the small one. That better scores can be had on these pairs is seen from the control, whose "
+        "people are pictured across decades."
     )
+    if schooled:
+        who = f"{settings.relief_card.calibration.schooled.relief.train_identities:,} people"
+        told[-1] += f" With {who} to learn from, a few years of each, it gains {schooled[0]:.1f} points" + (
+            ": it takes more people to learn from, not a larger network." if schooled[1] else ": not enough either."
+        )
 Markdown("\n\n".join(told))
 
 # %% [markdown]

@@ -1,8 +1,8 @@
 """How hard relief faces are: plain networks, scored on people of the validation split and on nobody else.
 
-Four trainings with ArcFace: a small MobileFaceNet, the same for twice as long, a larger network, and the small one on
-training people whose pictures span decades, for whom age is no problem that training hides. No method of any paper
-takes part: difficulty is set before methods are compared.
+Trainings with ArcFace: a small MobileFaceNet, the same for twice and four times as long, a larger network, that one on
+more training people, and the small one on training people whose pictures span decades, for whom age is no problem that
+training hides. No method of any paper takes part: difficulty is set before methods are compared.
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
 from aifr_lib.config import Calibration, Preset, Recognition
 from aifr_lib.experiments import recognise
 from aifr_lib.experiments.jobs import Job, reproduce
+from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact, Measured, Row
 from aifr_lib.reporting.runs import Result, Run
 from aifr_lib.reporting.seeds import paired, student_t
@@ -25,8 +29,9 @@ from aifr_lib.training.recognition import train
 ID = "relief_convergence"
 RECIPE, RECIPE_VERSION = "calibration", 1
 ACROSS_AGE = "relief-agedb"
-BASELINE, LONGER, TEACHER, WIDE = "baseline", "twice the epochs", "larger network", "wide span of ages"
-GAIN = "points above the baseline"
+BASELINE, LONGER, LONGEST = "baseline", "twice the epochs", "four times the epochs"
+TEACHER, SCHOOLED, WIDE = "larger network", "larger network, more people", "wide span of ages"
+GAIN, DOUBLING = "points above the baseline", "points above half the epochs"
 Place = tuple[str, int]
 
 
@@ -45,17 +50,21 @@ class Condition:
 CONDITIONS = (
     Condition("The baseline is neither lost nor done, %", BASELINE, "accuracy", 80.0, 92.0),
     Condition("It has converged: doubling the epochs moves it by less than one point", LONGER, GAIN, -1.0, 1.0),
+    Condition("Or has at twice its epochs: doubling them again does", LONGEST, DOUBLING, -1.0, 1.0),
     Condition("There is room above it: a larger network gains at least three points", TEACHER, GAIN, 3.0, 100.0),
+    Condition("Or one that sees more training people does", SCHOOLED, GAIN, 3.0, 100.0),
 )
 
 
 def trainings(calibration: Calibration) -> dict[str, Recognition]:
-    """The four trainings by name; the last three differ from the first in one thing each."""
+    """The trainings by name."""
     plain = calibration.train
     return {
         BASELINE: plain,
         LONGER: plain.model_copy(update={"epochs": 2 * plain.epochs}),
+        LONGEST: plain.model_copy(update={"epochs": 4 * plain.epochs}),
         TEACHER: calibration.teacher,
+        SCHOOLED: calibration.schooled,
         WIDE: plain.model_copy(update={"relief": plain.relief.model_copy(update={"span": "wide"})}),
     }
 
@@ -69,7 +78,7 @@ def relief_convergence(
     fresh: bool = False,
     out: str | Path | None = None,
 ) -> Artefact:
-    """Accuracy on each list of validation pairs by training, and the points above the baseline, paired by seed.
+    """Accuracy on each list of validation pairs by training, and points above another training, paired by seed.
 
     Intervals are Student's t over seeds; with one seed the accuracy's interval resamples people.
     """
@@ -82,14 +91,16 @@ def relief_convergence(
             yield Row(keys=keys, metric="accuracy", measured=accuracy(runs, training, name))
             if training != BASELINE:
                 yield Row(keys=keys, metric=GAIN, measured=gain(runs, training, name))
+            if training == LONGEST:
+                yield Row(keys=keys, metric=DOUBLING, measured=gain(runs, training, name, above=LONGER))
 
     jobs = convergence_jobs(preset, seeds, device)
     data = next(iter(jobs.values())).spec.data
-    return reproduce(ID, preset, jobs, rows, data=data, compute=compute, fresh=fresh, out=out)
+    return reproduce(ID, preset, jobs, rows, data=data, figure=difficulty_figure, compute=compute, fresh=fresh, out=out)
 
 
 def convergence_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
-    """The runs by (training, seed), a seed of all four trainings after the other."""
+    """The runs by (training, seed), a seed of all trainings after the other."""
     calibration = preset.relief_card.calibration
     return {
         (training, seed): job(config.model_copy(update={"seed": seed}), device)
@@ -126,15 +137,37 @@ def accuracy(runs: Mapping[Place, Run], training: str, name: str) -> Measured | 
     return student_t({seed: run.summary["accuracy"][name] for seed, run in found.items()}) if found else None
 
 
-def gain(runs: Mapping[Place, Run], training: str, name: str) -> Measured | None:
-    """Points above the baseline over the seeds that both have; None where there is none."""
+def gain(runs: Mapping[Place, Run], training: str, name: str, above: str = BASELINE) -> Measured | None:
+    """Points above another training over the seeds that both have; None where there is none."""
     ours, base = (
-        {seed: run.summary["accuracy"][name] for seed, run in _of(runs, which).items()}
-        for which in (training, BASELINE)
+        {seed: run.summary["accuracy"][name] for seed, run in _of(runs, which).items()} for which in (training, above)
     )
     if not set(ours) & set(base):
         return None
     return student_t({seed: ours[seed] - base[seed] for seed in paired(ours, base).seeds})
+
+
+def difficulty_figure(artefact: Artefact) -> Figure:
+    """A line for each training, a mark for each list; the wanted range of the baseline is shaded."""
+    rows = [row for row in artefact.rows if row.metric == "accuracy"]
+    names, lists = (list(dict.fromkeys(str(row.keys[key]) for row in rows)) for key in ("training", "set"))
+    figure, axis = plt.subplots(figsize=(7.5, 3.4), layout="constrained")
+    wanted = CONDITIONS[0]
+    axis.axvspan(wanted.low, wanted.high, color=plots.PAPER, alpha=0.2, linewidth=0,
+                 label=f"wanted of the baseline\non {ACROSS_AGE}")  # fmt: skip
+    for number, name in enumerate(lists):
+        colour, marker = plots.PALETTE[number], plots.MARKERS[number]
+        measured = [(row.keys["training"], row.measured) for row in rows if row.keys["set"] == name and row.measured]
+        for place, (training, one) in enumerate(measured):
+            height = names.index(str(training)) + 0.2 * (number - (len(lists) - 1) / 2)
+            if one.ci95:
+                axis.hlines(height, *one.ci95, color=colour, alpha=0.6)
+            axis.plot(one.mean, height, marker, color=colour, label=name if place == 0 else None)
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.set_xlabel(f"{plots.METRICS['accuracy']}, validation people (bars: 95 % interval)")
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
 
 
 def decision(artefact: Artefact) -> list[tuple[Condition, Measured | None, bool | None]]:

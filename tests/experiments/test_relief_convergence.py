@@ -1,4 +1,4 @@
-"""Difficulty: four trainings on validation people, the points between them, what must hold."""
+"""Difficulty: plain trainings on validation people, the points between them, what must hold."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ import pytest
 from aifr_lib.config import load_preset
 from aifr_lib.data import relief
 from aifr_lib.experiments import recognise, relief_convergence
-from aifr_lib.experiments.relief_convergence import BASELINE, GAIN, LONGER, TEACHER, WIDE
+from aifr_lib.experiments.relief_convergence import (
+    BASELINE,
+    DOUBLING,
+    GAIN,
+    LONGER,
+    LONGEST,
+    SCHOOLED,
+    TEACHER,
+    WIDE,
+)
 from aifr_lib.reporting.runs import Git, Run
 
 
@@ -20,7 +29,7 @@ def run_of(job, accuracy: float) -> Run:
 def runs():
     preset = load_preset("classroom")
     jobs = relief_convergence.convergence_jobs(preset)
-    base = {BASELINE: 86.0, LONGER: 86.5, TEACHER: 90.0, WIDE: 94.0}
+    base = {BASELINE: 86.0, LONGER: 86.5, LONGEST: 87.25, TEACHER: 90.0, SCHOOLED: 91.0, WIDE: 94.0}
     return {(training, seed): run_of(job, base[training] + seed) for (training, seed), job in jobs.items()}
 
 
@@ -30,10 +39,15 @@ def test_trainings_differ_in_one_thing_and_each_run_in_its_name() -> None:
     plain = found[BASELINE].model_dump()
     assert plain["loss"] == "arcface" and plain["alpha"] == 0
     assert {k for k, v in found[LONGER].model_dump().items() if v != plain[k]} == {"epochs"}
-    assert found[LONGER].epochs == 2 * found[BASELINE].epochs
+    assert {k for k, v in found[LONGEST].model_dump().items() if v != plain[k]} == {"epochs"}
+    assert [found[name].epochs for name in (LONGER, LONGEST)] == [2 * plain["epochs"], 4 * plain["epochs"]]
+    teacher, schooled = found[TEACHER].model_dump(), found[SCHOOLED].model_dump()
+    assert {k for k, v in schooled.items() if v != teacher[k]} == {"relief", "epochs"}
+    more = {k for k, v in schooled["relief"].items() if v != teacher["relief"][k]}
+    assert more == {"train_identities"}, "the pairs that are scored stay the same"
     assert {k for k, v in found[WIDE].relief.model_dump().items() if v != plain["relief"][k]} == {"span"}
     jobs = relief_convergence.convergence_jobs(preset)
-    assert len({job.spec.key for job in jobs.values()}) == len(jobs) == 4 * 3
+    assert len({job.spec.key for job in jobs.values()}) == len(jobs) == 6 * 3
 
 
 def test_gains_are_paired_by_seed(runs) -> None:
@@ -41,6 +55,7 @@ def test_gains_are_paired_by_seed(runs) -> None:
     gained = relief_convergence.gain(runs, LONGER, "relief-agedb")
     assert gained.per_seed == {0: 0.5, 2: 0.5} and gained.mean == 0.5
     assert relief_convergence.gain({}, LONGER, "relief-agedb") is None
+    assert relief_convergence.gain(runs, LONGEST, "relief-agedb", above=LONGER).per_seed == {0: 0.75, 2: 0.75}
     assert relief_convergence.accuracy(runs, TEACHER, "relief-agedb").per_seed == {0: 90, 1: 91, 2: 92}
     single = {place: run for place, run in runs.items() if place[1] == 0}
     alone = relief_convergence.accuracy(single, TEACHER, "relief-agedb")
@@ -56,10 +71,13 @@ def test_the_decision_is_computed_from_the_table(runs, monkeypatch, longer: floa
     preset = load_preset("classroom", {"relief_card.calibration.train.relief.pair_lists": ["relief-agedb"]})
     artefact = relief_convergence.relief_convergence(preset, compute=False)
     told = {condition.training: (value, verdict) for condition, value, verdict in relief_convergence.decision(artefact)}
+    assert told[LONGEST][0].mean == pytest.approx(1.25 - longer) and told[LONGEST][1] is (abs(1.25 - longer) <= 1)
+    assert told[SCHOOLED][0].mean == pytest.approx(5) and told[SCHOOLED][1] is True
     assert told[BASELINE][1] is True and told[BASELINE][0].mean == pytest.approx(87)
     assert told[LONGER][1] is holds and told[LONGER][0].mean == pytest.approx(longer)
     assert told[TEACHER][1] is True
-    assert sum(row.metric == GAIN for row in artefact.rows) == 3
+    assert sum(row.metric == GAIN for row in artefact.rows) == 5
+    assert sum(row.metric == DOUBLING for row in artefact.rows) == 1
 
 
 def test_no_test_picture_is_looked_at(tmp_path, monkeypatch) -> None:
