@@ -192,7 +192,8 @@ HTML(pages.artefact_table(shortcuts) + pages.stamp(shortcuts))
 # ## Is it hard, but not hopeless?
 #
 # Difficulty is set once, before any method of any paper is compared, by plain networks on people of the validation
-# split. What is wanted on pairs thirty years apart: a baseline in the shaded range that has converged, and room above it.
+# split. What is wanted on pairs thirty years apart: a baseline in the shaded range that has converged, and room
+# above it.
 
 # %% tags=["hide-input"]
 calibrated = relief_convergence.relief_convergence(settings, seeds=chosen, **where)
