@@ -35,6 +35,7 @@ from IPython.display import HTML, Markdown, display
 
 from aifr_lib.config import load_preset
 from aifr_lib.data import relief
+from aifr_lib.data.relief_cache import draw
 from aifr_lib.experiments import relief_convergence, relief_judges, relief_pictures, relief_shortcuts
 from aifr_lib.experiments.relief_judge_rows import WANTED
 from aifr_lib.faces.relief import Faces, render, sensitivity
@@ -63,8 +64,9 @@ def show(pictures, columns, names=(), width=8.0):
 # %% [markdown]
 # ## People and their years
 #
-# A row is a person; only the age moves along it. A child's skull and features grow until eighteen; then come folds,
-# spots, thinner lips, grey or receding hair and a softer outline, at each person's own pace.
+# A row is a person; along it the years pass, and with them weight and the habits of hair and beard; pose, light and
+# expression stay. A child's skull and features grow until eighteen; then come folds, spots, thinner lips, grey or
+# receding hair and a softer outline, at each person's own pace.
 
 # %% tags=["hide-input"]
 ages = (3, 8, 14, 22, 35, 50, 65, 80)
@@ -163,6 +165,39 @@ for name, pairs in lists.items():
                      "same gender, %": 100 * (apart["gender"] == 0).mean(),
                      "skin tone apart": apart["skin_tone"].mean(), "yaw apart, °": apart["yaw"].mean()})  # fmt: skip
 pd.DataFrame(rows).style.hide().format(precision=2)
+
+# %% [markdown]
+# ## Sets in the manner of those that the papers use
+#
+# For protocols that need more than pairs. None shares a person with another or with a split, and each carries a name of
+# its own, for it is not what it stands in for. `relief.load_set("relief-fgnet", size=112)` draws one; its pictures here
+# are the first of as many people as there is room for.
+
+# %% tags=["hide-input"]
+rows, few = [], []
+for name, stands_for in relief_pictures.STANDS_FOR.items():
+    plan = relief.set_plan(name)
+    table = plan.table()
+    people = table["identity"]
+    rows.append({"set": name, "stands in for": stands_for, "pictures": len(table), "people": people.nunique(),
+                 "youngest": table["age"].min(), "mean age": table["age"].mean(), "oldest": table["age"].max(),
+                 "labels of its own": ", ".join(plan.labels)})  # fmt: skip
+    shown = np.flatnonzero(~people.duplicated())[:8]
+    few.append(np.concatenate([draw(plan, slice(row, row + 1), 96).numpy() for row in shown]))
+show(np.concatenate(few), 8)
+pd.DataFrame(rows).style.hide().format(precision=0, thousands=",")
+
+# %% tags=["hide-input"]
+gaps = relief_pictures.template_gaps(impostors=20)
+children = 100 * (relief.set_plan("relief-fgnet").table()["age"] < 18).mean()
+young = 100 * (relief.set_plan("relief-megaface").table()["age"] < 18).mean()
+Markdown(
+    f"**What these cannot say.** A template of `relief-ijb` lies near one age of its person, and a pair of two people "
+    f"is any two of one gender: the years between two templates alone tell one person from two with an AUC of "
+    f"{gaps:.2f}. The set serves to compare ways of pooling, not faces across ages. And {children:.0f} % of the probes "
+    f"of `relief-fgnet` are under 18, but {young:.0f} % of the distractors of `relief-megaface`: to find a child among "
+    f"them is easier than it would be in a crowd of children."
+)
 
 # %% [markdown]
 # ## Is it the face that tells who it is?
@@ -296,7 +331,8 @@ HTML(pages.stamp(judged))
 #
 # ## One face, one thing moved
 #
-# The same person, the same picture; each slider moves one number and nothing else.
+# The same person, the same picture; each slider moves one number and nothing else, but for the first: with the years go
+# weight and the habits of hair and beard.
 
 # %% tags=["hide-input"]
 players = []
@@ -328,8 +364,9 @@ if widgets:
 # %% [markdown]
 # ## Where a face shows its age
 #
-# Because the faces are a formula, the change of each pixel with each parameter can be had exactly. Bright: here the
-# picture changes most. No photograph comes with this map; the book scores attention maps against it.
+# Because the faces are a formula, the change of each pixel with one parameter, all others held, is known: the face is
+# drawn twice, a little before and a little after. Bright: here the picture changes most. No photograph comes with this
+# map; the book scores attention maps against it.
 
 # %% tags=["hide-input"]
 asked = {"age": "age", "weight": "weight", "gender": "gender", "au12": "AU 12", "yaw": "yaw", "light_azimuth": "light"}
@@ -366,7 +403,8 @@ for young in (6.0, 40.0):
 
 # %% tags=["solution", "hide-input"]
 still = {key: relief_pictures.CALM[key] for key in ("white_balance", "light_azimuth", "light_elevation")}
-still |= {"light_key": 0.86, "light_ambient": 0.2, "light_warmth": 0.0, "exposure": 0.0, "contrast": 0.0, "tan": 0.0}
+still |= {"light_key": 0.86, "light_ambient": 0.2, "light_fill": 0.1, "light_warmth": 0.0}
+still |= {"exposure": 0.0, "contrast": 0.0, "blur": 0.2, "noise": 0.01, "quality": 90.0, "tan": 0.0}
 people = np.repeat(np.arange(60), 2)
 seen = render(Faces.sample(people.tolist(), [30.0] * 120, range(120), **still), 48, frame="aligned").numpy()
 skin = relief_shortcuts.skin_chromaticity(seen)

@@ -7,6 +7,7 @@ import json
 import logging
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from aifr_lib.faces.relief import render
 
 COMPILE_FROM = 10**9  # pixels from which minutes of compiling pay
 PART = 1024
+SUMMED = ("pixels.npy", "labels.parquet")
 log = logging.getLogger(__name__)
 
 
@@ -59,7 +61,7 @@ def _cached(folder: Path, about: dict[str, Any]) -> Images | None:
         return None
     try:
         return _read(folder, about)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         log.warning("%s: cached pictures are unusable (%s); they are rendered again", folder, error)
         return None
 
@@ -70,25 +72,42 @@ def _build(folder: Path, about: dict[str, Any], plan: Plan, size: int, compiled:
     starts = range(0, len(plan), PART)
     with tqdm(total=len(plan), desc=f"rendering {plan.name} {size}px", unit="face", disable=not progress) as bar:
         for start in starts:
-            part, rows = parts / f"{start:09d}.npy", slice(start, start + PART)
-            if not part.exists():
-                with atomic_write(part) as path:
-                    np.save(path, draw(plan, rows, size, compiled=compiled).numpy())
+            _part(parts, plan, start, size, compiled)
             bar.update(min(PART, len(plan) - start))
     scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         joined = open_memmap(scratch / "pixels.npy", mode="w+", dtype=np.uint8, shape=(len(plan), size, size, 3))
         for start in starts:
-            joined[start : start + PART] = np.load(parts / f"{start:09d}.npy")
+            joined[start : start + PART] = _part(parts, plan, start, size, compiled)
         joined.flush()
         plan.table().to_parquet(scratch / "labels.parquet")
-        sums = {file: _sha256(scratch / file) for file in ("pixels.npy", "labels.parquet")}
+        sums = {file: _sha256(scratch / file) for file in SUMMED}
         (scratch / "about.json").write_text(json.dumps({"spec": about, "sha256": sums}, indent=1), encoding="utf-8")
         scratch.chmod(0o755)
         scratch.rename(folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     shutil.rmtree(parts, ignore_errors=True)
+
+
+def _part(parts: Path, plan: Plan, start: int, size: int, compiled: bool) -> np.ndarray:
+    """uint8 [≤ PART, size, size, 3] from ``start`` on; drawn and kept where they are not there or damaged."""
+    file, shape = parts / f"{start:09d}.npz", (min(PART, len(plan) - start), size, size, 3)
+    if file.exists():
+        try:
+            # A zip archive, because its checksums tell a changed bit.
+            with np.load(file) as stored:
+                pixels = stored["pixels"]
+            if pixels.shape == shape and pixels.dtype == np.uint8:
+                return pixels
+            problem = f"{pixels.dtype} {list(pixels.shape)}"
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            problem = str(error)
+        log.warning("%s: a part of the pictures is unusable (%s); it is rendered again", file, problem)
+    pixels = draw(plan, slice(start, start + PART), size, compiled=compiled).numpy()
+    with atomic_write(file) as path, path.open("wb") as stream:
+        np.savez(stream, pixels=pixels)
+    return pixels
 
 
 def draw(plan: Plan, rows: slice, size: int, *, compiled: bool = False) -> Tensor:
@@ -111,11 +130,12 @@ def coarsened(pixels: Tensor, factors: Tensor) -> Tensor:
 
 def _read(folder: Path, about: dict[str, Any]) -> Images:
     stored = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    if not isinstance(stored, dict) or set(stored) != {"spec", "sha256"}:
+        raise ValueError("about.json does not say what was made")
     if stored["spec"] != about:
         raise ValueError(f"made as {stored['spec']}, wanted {about}")
-    for file, expected in stored["sha256"].items():
-        if _sha256(folder / file) != expected:
-            raise ValueError(f"checksum of {file} differs")
+    if stored["sha256"] != {file: _sha256(folder / file) for file in SUMMED}:
+        raise ValueError(f"the checksums of {' and '.join(SUMMED)} are not those that about.json has")
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
     return Images(about["name"], VERSION, pixels, pd.read_parquet(folder / "labels.parquet"))
 

@@ -22,7 +22,8 @@ OWN_IDENTITIES = 1_000_000_000
 def sheet(identities: int, ages: Sequence[float], size: int, seed: int) -> np.ndarray:
     """One picture of many: a row for each of ``identities`` people, a column for each age; uint8 [H, W, 3].
 
-    Along a row pose, light and expression stay, and only age changes. Errors: ValueError for none of either.
+    Along a row pose, light and expression stay; age changes, and what goes with it: weight, hair, beard.
+    Errors: ValueError for none of either.
     """
     if identities < 1 or len(ages) < 1:
         raise ValueError(f"a sheet of {identities} identities and {len(ages)} ages: at least one of each is needed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from aifr_lib.evaluation.intervals import mean_interval
 from aifr_lib.evaluation.variance import FORMS, class_variance
 from aifr_lib.evaluation.verification import verify
 from aifr_lib.experiments.jobs import Job
+from aifr_lib.reporting.artefacts import Measured
 from aifr_lib.reporting.runs import DataId, Result, RunSpec
+from aifr_lib.reporting.seeds import student_t
 from aifr_lib.training.engine import LOG, accelerator_for
 from aifr_lib.training.recognition import RECIPE, RECIPE_VERSION, train, training_faces
 
@@ -153,3 +156,17 @@ def variance(network: nn.Module, config: Recognition, device: str) -> dict[str, 
             form: {"intra": one.intra, "inter": one.inter, "ratio": one.ratio} for form, one in found.items()
         }
     return measured
+
+
+def over_seeds(found: Mapping[int, Mapping[str, Any]], name: str) -> Measured | None:
+    """Mean accuracy in % on a list over the seeds, with Student's t; with one seed, its interval over identities.
+
+    found: by seed, what ``score`` says of its people: accuracy and interval by list.
+    """
+    if not found:
+        return None
+    measured = student_t({seed: scores["accuracy"][name] for seed, scores in found.items()})
+    if len(found) > 1:
+        return measured
+    (scores,) = found.values()
+    return measured.model_copy(update={"ci95": tuple(scores["interval"][name]), "interval": "identities"})

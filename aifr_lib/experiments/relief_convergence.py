@@ -129,12 +129,7 @@ def compute_run(config: Recognition, folder: Path, device: str | None = None) ->
 
 def accuracy(runs: Mapping[Place, Run], training: str, name: str) -> Measured | None:
     """Mean over seeds; None where no run is there."""
-    found = _of(runs, training)
-    if len(found) == 1:
-        ((seed, run),) = found.items()
-        value, ends = run.summary["accuracy"][name], tuple(run.summary["interval"][name])
-        return Measured(mean=value, ci95=ends, interval="identities", per_seed={seed: value})
-    return student_t({seed: run.summary["accuracy"][name] for seed, run in found.items()}) if found else None
+    return recognise.over_seeds({seed: run.summary for seed, run in _of(runs, training).items()}, name)
 
 
 def gain(runs: Mapping[Place, Run], training: str, name: str, above: str = BASELINE) -> Measured | None:
@@ -186,13 +181,13 @@ def budget_note(preset: Preset, config: Recognition, out: str | Path | None = No
     free = {"alpha", "combine", "classifier", "layers", "heads", "feedforward", "pos_encoding", "lr", "seed"}
     if config.model_dump(exclude=free) != plain.model_dump(exclude=free):
         return ""
-    measured = {one.training: value for one, value, _ in decision(relief_convergence(preset, compute=False, out=out))}
-    longer = measured.get(LONGER)
+    decided = decision(relief_convergence(preset, compute=False, out=out))
+    longer, holds = next((value, holds) for one, value, holds in decided if one.training == LONGER)
     if longer is None:
         return ""
     seeds = f"{len(longer.per_seed)} seed{'s' if len(longer.per_seed) != 1 else ''}"
     told = f"Twice the epochs move the plain network by {longer.mean:+.1f} points on {ACROSS_AGE} (validation, {seeds})"
-    if abs(longer.mean) < 1:
+    if holds:
         return f"**The budget.** {told}: it has converged."
     return (
         f"**The budget.** {told}: it has not converged. All α train for the same number of steps, so what is compared "

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from aifr_lib.config import atomic_write
 from aifr_lib.data import relief
 from aifr_lib.data.images import Images
+from aifr_lib.evaluation.verification import roc
 from aifr_lib.faces.relief import Faces, render
 from aifr_lib.reporting import plots
 
@@ -63,6 +64,16 @@ MOVES: dict[str, Move] = {
     "blur": Move("Blur", _steps(0, 3), "{:.1f} px at 112"),
     "noise": Move("Noise", _steps(0, 0.1), "{:.3f} of full scale"),
     **{unit: Move(f"AU {unit[2:]}: {name}", _steps(0, 1, 6), "{:.1f}") for unit, name in UNITS.items()},
+}
+
+
+STANDS_FOR = {
+    "relief-fgnet": "FG-NET: probes, ages told",
+    "relief-megaface": "MegaFace: distractors",
+    "relief-logiface": "LogiFace: people followed for years",
+    "relief-ijb": "IJB-B and IJB-C: templates",
+    "relief-disfa": "DISFA: action units, frame by frame",
+    "relief-edema": "Edema: before and after dialysis",
 }
 
 
@@ -145,3 +156,17 @@ def _page(shown: Mapping[str, np.ndarray], title: str) -> Figure:
             axis.text(0.5, -0.04, f"{name}, {age}", transform=axis.transAxes, ha="center", va="top", fontsize=9)
             axis.axis("off")
     return figure
+
+
+def template_gaps(impostors: int, **counts: int) -> float:
+    """AUC with which the years between two templates of relief-ijb alone tell one person (fewer years) from two.
+
+    impostors: as ``relief.templates`` takes them; counts: as the set takes them.
+    """
+    plan = relief.set_plan("relief-ijb", **counts)
+    table = plan.table()
+    black = np.zeros((len(plan), 1, 1, 3), dtype=np.uint8)
+    lists = relief.templates(Images(plan.name, relief.VERSION, black, table), impostors=impostors)
+    age = table.groupby("template")["age"].mean()
+    gap = np.abs(age[lists.a].to_numpy() - age[lists.b].to_numpy())
+    return roc(-gap, lists.same).auc

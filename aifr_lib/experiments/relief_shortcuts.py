@@ -21,7 +21,7 @@ from aifr_lib.data import relief
 from aifr_lib.data.images import Images
 from aifr_lib.evaluation.intervals import mean_interval
 from aifr_lib.evaluation.verification import ten_fold
-from aifr_lib.experiments.jobs import Job, reproduce
+from aifr_lib.experiments.jobs import Job, reproduce, together
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import METRICS, Artefact, Measured, Row
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
@@ -113,7 +113,7 @@ def relief_shortcuts(
                     measured = Measured(mean=accuracy, ci95=tuple(interval), interval="identities")
                 yield Row(keys={"set": name, "shortcut": shortcut}, metric="accuracy", measured=measured)
 
-    data = jobs[next(iter(jobs))].spec.data
+    data = together(list({job.spec.data.hash: job.spec.data for job in jobs.values()}.values()))
     return reproduce(
         ID, preset, jobs, rows, data=data, figure=shortcut_figure, compute=compute, fresh=fresh, out=out
     )  # fmt: skip

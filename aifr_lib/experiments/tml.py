@@ -79,7 +79,7 @@ def tuning(
                 seed: run.summary["validation"] for (at, rate, seed), run in runs.items() if (at, rate) == (alpha, lr)
             }
             keys = {"alpha": alpha, "lr": lr, "set": f"{name}, validation"}
-            yield Row(keys=keys, metric="accuracy", measured=over_seeds(found, name))
+            yield Row(keys=keys, metric="accuracy", measured=recognise.over_seeds(found, name))
 
     jobs = tuning_jobs(preset, seeds, device)
     data = recognise.spec(sweep.train).data
@@ -202,7 +202,7 @@ def alpha_sweep(
     def rows(runs: Mapping[tuple[float, int], Run]) -> Iterator[Row]:
         for alpha, name in product(sweep.alphas, sweep.train.relief.pair_lists):
             found = {seed: run.summary for (at, seed), run in runs.items() if at == alpha}
-            measured = over_seeds(found, name)
+            measured = recognise.over_seeds(found, name)
             yield Row(keys={"alpha": alpha, "set": name}, metric="accuracy", measured=measured, **printed(alpha, name))
 
     jobs = alpha_sweep_jobs(preset, seeds, device)
@@ -288,20 +288,6 @@ def printed(alpha: float, name: str) -> dict[str, Any]:
         return {}
     loss, source = PRINTED[alpha, name]
     return {"paper": papers.value("tml_table1", {"loss": loss}, "LFW"), "paper_source": source}
-
-
-def over_seeds(found: Mapping[int, Mapping[str, Any]], name: str) -> Measured | None:
-    """Mean accuracy in % on a list over the seeds, with Student's t; with one seed, its interval over identities.
-
-    found: by seed, what ``recognise.score`` says of its people: accuracy and interval by list.
-    """
-    if not found:
-        return None
-    measured = student_t({seed: scores["accuracy"][name] for seed, scores in found.items()})
-    if len(found) > 1:
-        return measured
-    (scores,) = found.values()
-    return measured.model_copy(update={"ci95": tuple(scores["interval"][name]), "interval": "identities"})
 
 
 def alpha_figure(artefact: Artefact) -> Figure:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from functools import cache
+from numbers import Integral
 from types import SimpleNamespace
 from typing import Any
 
@@ -51,6 +52,7 @@ WALL = -1.4  # depth of what lies behind
 # Pictures drawn at once, by pixels: a working set that stays in the cache is twice as fast.
 CHUNK_PIXELS = 8 * 112 * 112
 MEASURED = 256  # faces measured at once
+_without_compiler: list[Exception] = []  # why torch.compile does not work in this process: it is tried once
 log = logging.getLogger(__name__)
 
 
@@ -84,8 +86,8 @@ def sensitivity(
     range; one-sided where the range ends) of the picture before noise, JPEG and rounding, grey levels in 0 … 1,
     averaged over the three channels. In the aligned frame the crop follows the landmarks as they move. Texture,
     the seeds' hair strands and the drawing of other parameters stay as they are.
-    Errors: ConfigError for an unknown parameter or frame; ValueError for a step that is not above 0 or a size out
-    of range.
+    Errors: ConfigError for an unknown parameter or frame; ValueError for a step that is not above 0, or so small
+    that it vanishes in float32, and for a size out of range.
     """
     low, high = choose("parameter", parameter, RANGES)
     step = STEP * (high - low) if step is None else step
@@ -94,6 +96,8 @@ def sensitivity(
     px = _pixel(size, frame)
     value = faces.column(parameter)
     ends = [(value + by).clamp(low, high) for by in (-step, step)]
+    if bool((ends[0] == ends[1]).any()):
+        raise ValueError(f"step {step:g}: too small for {parameter} of {low:g} … {high:g} in float32")
     parts = []
     with torch.no_grad():
         below, above = (_chunks(faces.replaced(parameter, end), size, frame) for end in ends)
@@ -105,8 +109,8 @@ def sensitivity(
 
 def check_size(size: int) -> None:
     """Errors: ValueError for a side in pixels that cannot be drawn."""
-    if not MIN_SIZE <= size <= MAX_SIZE:
-        raise ValueError(f"size {size}: a relief face needs a side of {MIN_SIZE} … {MAX_SIZE} pixels")
+    if not isinstance(size, Integral) or not MIN_SIZE <= size <= MAX_SIZE:
+        raise ValueError(f"size {size}: a relief face needs a side of {MIN_SIZE} … {MAX_SIZE} pixels, a whole number")
 
 
 def _pixel(size: int, frame: str) -> float:
@@ -164,15 +168,21 @@ def _measures(faces: Faces, frame: str) -> dict[str, Tensor]:
 
 
 @cache
-def _compiled(part: Callable[..., Any]) -> Callable[..., Any]:
-    fast = torch.compile(part, dynamic=False)
+def _fast(part: Callable[..., Any]) -> Callable[..., Any]:
+    return torch.compile(part, dynamic=False)
 
+
+def _compiled(part: Callable[..., Any]) -> Callable[..., Any]:
     def guarded(*inputs: Any) -> Any:
-        try:
-            return fast(*inputs)
-        except (RuntimeError, OSError) as error:
-            log.warning("torch.compile does not work here (%s); relief faces are drawn eagerly", type(error).__name__)
+        if _without_compiler:
             return part(*inputs)
+        try:
+            return _fast(part)(*inputs)
+        except (RuntimeError, OSError) as error:
+            drawn = part(*inputs)  # where this fails too, it was not for the compiler
+            _without_compiler.append(error)
+            log.warning("torch.compile does not work here (%s); relief faces are drawn eagerly", type(error).__name__)
+            return drawn
 
     return guarded
 

@@ -139,7 +139,9 @@ class Faces:
         return len(self.identity_seed)
 
     def __getitem__(self, rows: Any) -> Faces:
-        """The faces of these rows (a slice or an index tensor)."""
+        """The faces of these rows (a slice or an index tensor). Errors: TypeError for a single number."""
+        if isinstance(rows, int):
+            raise TypeError(f"faces[{rows}]: one face is a batch of one, faces[{rows} : {rows + 1}]")
         return Faces(**{field.name: getattr(self, field.name)[rows] for field in dataclasses.fields(self)})
 
     def to(self, device: str | torch.device) -> Faces:
@@ -157,8 +159,12 @@ class Faces:
         return getattr(self, group)[:, GROUPS[group].index(name)] if group in GROUPS else getattr(self, group)
 
     def replaced(self, name: str, values: Tensor) -> Faces:
-        """The same faces with other values [B] of one scalar parameter. Errors: as ``column`` and the class."""
+        """The same faces with other values [B] of one scalar parameter, or one value for all of them.
+
+        Errors: as ``column`` and the class; ValueError for another number of values.
+        """
         group = choose("face parameter", name, _GROUP_OF)
+        values = _given(name, values, (len(self),)).to(self.age)
         if group not in GROUPS:
             return dataclasses.replace(self, **{name: values})
         whole = getattr(self, group).clone()
@@ -178,22 +184,24 @@ class Faces:
 
         identity_seeds, picture_seeds: B integers ≥ 0. ages: B years. ``fixed`` sets fields (``pose=[0, 0,
         0]``) or single parameters (``yaw=10``, ``au12=0.8``), one value or one a row.
-        Errors: ConfigError for a parameter that does not exist; ValueError as the class.
+        Errors: ConfigError for a parameter that does not exist; ValueError as the class, and for values that are not
+        numbers or not as many as there are faces.
         """
         who, when = _seeds("identity_seeds", identity_seeds), _seeds("picture_seeds", picture_seeds)
-        age = torch.as_tensor(ages, dtype=torch.float64)
+        age = _numbers("ages", ages)
+        if age.dim() != 1:
+            raise ValueError(f"ages: expected a list of years, got the shape {list(age.shape)}")
         if not len(who) == len(when) == len(age):
             raise ValueError(f"{len(who)} identity seeds, {len(age)} ages and {len(when)} picture seeds: must agree")
         _check("age", age, *RANGES["age"])
         fields = {"identity_seed": who, "picture_seed": when, **_draw(who, age, when)}
         for name, value in fixed.items():
             group = next((g for g, names in GROUPS.items() if name in names), None)
-            given = torch.as_tensor(value, dtype=torch.float64)
             if group:
                 fields[group] = fields[group].clone()
-                fields[group][:, GROUPS[group].index(name)] = given
+                fields[group][:, GROUPS[group].index(name)] = _given(name, value, (len(who),))
             elif name in fields and not name.endswith("_seed"):
-                fields[name] = given.expand_as(fields[name]).clone()
+                fields[name] = _given(name, value, tuple(fields[name].shape)).clone()
             else:
                 raise ConfigError(f"unknown face parameter '{name}'{nearest(name, (*COLUMNS, *GROUPS))}")
         return Faces(**{name: v if v.dtype == torch.int64 else v.float() for name, v in fields.items()})
@@ -204,6 +212,22 @@ def _seeds(what: str, seeds: Any) -> Tensor:
     if values.dim() != 1 or (len(values) and values.is_floating_point()):
         raise ValueError(f"{what}: expected a list of integers, got {values.dtype} {list(values.shape)}")
     return values.long()
+
+
+def _numbers(name: str, value: Any) -> Tensor:
+    try:
+        return torch.as_tensor(value, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name}: expected numbers, got {value!r} ({error})") from error
+
+
+def _given(name: str, value: Any, shape: tuple[int, ...]) -> Tensor:
+    """``value`` in float64, one for all faces or one for each."""
+    given = _numbers(name, value)
+    try:
+        return given.expand(shape)
+    except RuntimeError as error:
+        raise ValueError(f"{name}: expected one value or {list(shape)}, got {list(given.shape)}") from error
 
 
 def _check(name: str, values: Tensor, low: float, high: float) -> None:

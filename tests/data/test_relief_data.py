@@ -83,7 +83,7 @@ def test_load_renders_once_and_maps_the_file(monkeypatch: pytest.MonkeyPatch) ->
     assert np.array_equal(relief.load("train", **TINY).pixels, first.pixels)
 
 
-@pytest.mark.parametrize("damage", ["flip", "truncate", "missing", "version", "garbled"])
+@pytest.mark.parametrize("damage", ["flip", "truncate", "missing", "version", "garbled", "list", "no sums"])
 def test_a_damaged_cache_is_rendered_again(damage: str, caplog: pytest.LogCaptureFixture) -> None:
     good = np.array(relief.load("test", **TINY).pixels)
     (folder,) = (path for path in (cache_dir() / relief.VERSION).iterdir())
@@ -100,8 +100,10 @@ def test_a_damaged_cache_is_rendered_again(damage: str, caplog: pytest.LogCaptur
         content = json.loads(about.read_text())
         content["spec"]["version"] = "relief-v9"
         about.write_text(json.dumps(content))
+    elif damage == "no sums":
+        about.write_text(json.dumps(json.loads(about.read_text()) | {"sha256": {}}))
     else:
-        about.write_text("{")
+        about.write_text({"garbled": "{", "list": "[]"}[damage])
     assert np.array_equal(relief.load("test", **TINY).pixels, good)
     assert "rendered again" in caplog.text and str(folder) in caplog.text
 
@@ -126,6 +128,26 @@ def test_an_interrupted_rendering_goes_on_where_it_was(monkeypatch: pytest.Monke
     ]
     monkeypatch.setenv("AIFR_CACHE", str(cache_dir() / "other"))
     assert np.array_equal(images.pixels, relief.load("validation", **TINY).pixels)
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "empty", "other size"])
+def test_a_damaged_part_of_an_interrupted_rendering_is_drawn_again(
+    damage: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(relief_cache, "PART", 64)
+    plan = relief.split_plan("test", TINY["identities"], TINY["per_identity"])
+    parts = cache_dir() / relief.VERSION / f"{plan.digest(TINY['size'])}.parts"
+    file = parts / "000000000.npz"
+    good = relief_cache._part(parts, plan, 0, TINY["size"], compiled=False)
+    raw = bytearray(file.read_bytes())
+    if damage == "other size":
+        np.savez(file, pixels=good[:, :8])
+    else:
+        raw[len(raw) // 2] ^= 1
+        file.write_bytes({"flip": bytes(raw), "truncate": raw[:-100], "empty": b""}[damage])
+    images = relief.load("test", **TINY)
+    assert np.array_equal(images.pixels[:64], good)
+    assert caplog.text.count("it is rendered again") == 1 and str(file) in caplog.text
 
 
 def test_digest_names_parameters_not_pixels() -> None:

@@ -32,5 +32,11 @@ def test_a_grey_level_is_forgiven_and_two_are_not(now: dict[str, np.ndarray]) ->
     moved = now["parameters"].copy()
     moved[1, 3, now["columns"].tolist().index("yaw")] += 0.01
     assert reference.drift(now | {"parameters": moved}, now) == "yaw of picture 3 of relief-validation aligned differs"
+    bearded = now["ends"].astype(int)
+    bearded[4, 40:50, 30:34] -= 20
+    assert "'beard': 1.0" in reference.drift(now | {"ends": bearded}, now)
+    heavier = now["relief-edema aligned: kilograms"] + 0.5
+    assert reference.drift(now | {"relief-edema aligned: kilograms": heavier}, now).startswith("relief-edema")
+    assert reference.drift({**now, "more": heavier}, now) == "more is only in one of them"
     swapped = now["relief-agedb"][::-1]
     assert reference.drift(now | {"relief-agedb": swapped}, now) == "relief-agedb differs"

@@ -21,6 +21,11 @@ def test_every_way_stays_in_range_and_every_action_unit_is_named() -> None:
         assert all(move.text.format(value) for value in move.values)
 
 
+def test_templates_of_one_person_lie_nearer_in_age_than_those_of_two() -> None:
+    assert 0.8 < relief_pictures.template_gaps(impostors=5, identities=60) < 1
+    assert set(relief_pictures.STANDS_FOR) == set(relief.SETS)
+
+
 @pytest.mark.parametrize("parameter", [name for name in MOVES if name != "age"])
 def test_one_thing_moves_and_nothing_else(parameter: str) -> None:
     table = relief_pictures.moved(parameter, 5).table()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -208,26 +209,79 @@ def test_bad_input_is_named() -> None:
         sensitivity(mixed(1), "yawn", 32)
     with pytest.raises(ValueError, match=r"step -1: must be above 0"):
         sensitivity(mixed(1), "yaw", 32, step=-1)
+    with pytest.raises(ValueError, match=r"step 1e-09: too small for age"):
+        sensitivity(mixed(1), "age", 32, step=1e-9)
     with pytest.raises(ValueError, match=r"size 2000: a relief face"):
         sensitivity(mixed(1), "yaw", 2000)
     with pytest.raises(ValueError, match=r"size 8: a relief face needs a side of 16 … 1024 pixels"):
         render(mixed(1), 8)
+    with pytest.raises(ValueError, match=r"size 32.5: .* a whole number"):
+        render(mixed(1), 32.5)
 
 
+@pytest.mark.parametrize(
+    ("ages", "fixed", "says"),
+    [
+        (30, {}, "ages: expected a list of years, got the shape []"),
+        ([[30, 40]], {}, "ages: expected a list of years, got the shape [1, 2]"),
+        ([30, 40], {"yaw": [1, 2, 3]}, "yaw: expected one value or [2], got [3]"),
+        ([30, 40], {"pose": [0, 0]}, "pose: expected one value or [2, 3], got [2]"),
+        ([30, 40], {"yaw": "ten"}, "yaw: expected numbers, got 'ten'"),
+    ],
+)
+def test_values_that_are_no_numbers_or_too_many_are_named(ages: object, fixed: dict, says: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(says)):
+        Faces.sample([1, 2], ages, [1, 2], **fixed)
+
+
+def test_rows_and_replacements_of_faces_are_checked() -> None:
+    faces = mixed(3)
+    with pytest.raises(ValueError, match=re.escape("yaw: expected one value or [3], got [2]")):
+        faces.replaced("yaw", torch.zeros(2))
+    assert faces.replaced("age", 30).age.tolist() == [30.0] * 3
+    with pytest.raises(TypeError, match=re.escape("a batch of one, faces[0 : 1]")):
+        faces[0]
+
+
+@pytest.mark.parametrize("where", ["asked", "run"])
 def test_without_a_compiler_faces_are_drawn_eagerly(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    asked = []
+
     def broken(*_: object, **__: object) -> None:
+        asked.append(1)
         raise RuntimeError("no C++ compiler here")
 
-    monkeypatch.setattr(torch, "compile", lambda function, **_: broken)
-    relief._compiled.cache_clear()
+    monkeypatch.setattr(torch, "compile", broken if where == "asked" else lambda function, **_: broken)
+    monkeypatch.setattr(relief, "CHUNK_PIXELS", 32 * 32)
+    monkeypatch.setattr(relief, "_without_compiler", [])
+    relief._fast.cache_clear()
     try:
-        faces = mixed(2)
+        faces = mixed(3)
         assert torch.equal(render(faces, 32, compiled=True), render(faces, 32))
-        assert "drawn eagerly" in caplog.text
+        assert len(asked) == 1 and caplog.text.count("drawn eagerly") == 1, "once, not for each part of each chunk"
     finally:
-        relief._compiled.cache_clear()
+        relief._fast.cache_clear()
+
+
+def test_compiled_parts_draw_what_eager_ones_do() -> None:
+    """Three of the ten parts, since all take a minute to compile: light, lens and noise with JPEG."""
+    size, faces = 32, mixed(3)
+    (count, inputs), *_ = relief._chunks(faces, size, "aligned")
+    px = relief._pixel(size, "aligned")
+    compiled = []
+
+    def some(part):
+        if part.__name__ not in {"shade", "_finish", "expose"}:
+            return part
+        compiled.append(part.__name__)
+        return relief._compiled(part)
+
+    with torch.no_grad():
+        drawn, eager = (relief.draw(*inputs, size, px, via)[:count].int() for via in (some, relief._as_it_is))
+    assert sorted(compiled) == ["_finish", "expose", "shade"] and not relief._without_compiler
+    assert (drawn - eager).abs().max() <= 1
 
 
 def test_landmarks_of_an_aligned_face_lie_on_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
