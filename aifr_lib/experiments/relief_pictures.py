@@ -158,12 +158,12 @@ def _page(shown: Mapping[str, np.ndarray], title: str) -> Figure:
     return figure
 
 
-def template_gaps(impostors: int, **counts: int) -> float:
+def template_gaps(impostors: int, identities: int = 300) -> float:
     """AUC with which the years between two templates of relief-ijb alone tell one person (fewer years) from two.
 
-    impostors: as ``relief.templates`` takes them; counts: as the set takes them.
+    impostors: as ``relief.templates`` takes them; identities: people of the set.
     """
-    plan = relief.set_plan("relief-ijb", **counts)
+    plan = relief.set_plan("relief-ijb", identities=identities)
     table = plan.table()
     black = np.zeros((len(plan), 1, 1, 3), dtype=np.uint8)
     lists = relief.templates(Images(plan.name, relief.VERSION, black, table), impostors=impostors)

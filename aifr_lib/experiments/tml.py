@@ -28,6 +28,7 @@ PRINTED = {
 
 # Seeds of one α that lie further apart, in points, differ in whether the training went well.
 UNSTABLE = 3.0
+CLOSE = 12.0  # points below the best that a picture of the rates shows
 
 # Table IV: our two losses and the α they have in the sweep, and the names of the paper's rows.
 LOSSES = {"arcface": 0.0, "transformer-arcface": 0.4}
@@ -159,7 +160,7 @@ def tuning_note(artefact: Artefact, taken: Mapping[float, float]) -> str:
 
 
 def tuning_figure(artefact: Artefact) -> Figure:
-    """What decides on a rate, drawn: a curve for each main α, a dot for each seed."""
+    """What decides on a rate, drawn: a curve for each main α, a dot for each seed; what lies far below is written."""
     rows = [
         Row(keys={"lr": lr, "loss": f"α = {alpha:g}"}, metric="accuracy", measured=measured)
         for alpha, rates in tried(artefact).items()
@@ -170,6 +171,15 @@ def tuning_figure(artefact: Artefact) -> Figure:
     axis.set(xscale="log", ylabel="accuracy in %, validation people,\nmean of the lists")
     axis.set_xticks(lrs := sorted({float(row.keys["lr"]) for row in rows}), [f"{lr:g}" for lr in lrs])
     axis.minorticks_off()
+    measured = [(row.keys, row.measured.mean) for row in rows if row.measured]
+    bottom = max((mean for _, mean in measured), default=0) - CLOSE
+    axis.set_ylim(bottom=bottom)
+    names = list(dict.fromkeys(row.keys["loss"] for row in rows))
+    for keys, mean in measured:
+        if mean < bottom:
+            colour = plots.PALETTE[names.index(keys["loss"])]
+            axis.annotate(f"{mean:.1f} ↓", (float(keys["lr"]), bottom), xytext=(4, 4), textcoords="offset points",
+                          fontsize=9, color=colour)  # fmt: skip
     return figure
 
 
