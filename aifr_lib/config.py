@@ -205,10 +205,11 @@ class Real(Strict):
 
 
 class JudgedFaces(Strict):
-    """The relief faces that outside judges see: the first of the test split, as portraits."""
+    """The relief faces that outside judges see, as portraits: the first of the test split, and as many others."""
 
     identities: int = Field(ge=4)
     per_identity: int = Field(ge=2)
+    again: int | None = Field(None, ge=0, description="the seed of `aifr faces` that draws the others; None: no others")
     size: int = Field(224, ge=64, le=1024)
 
 

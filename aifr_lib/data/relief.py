@@ -36,7 +36,7 @@ from aifr_lib.data.relief_plan import (
     pictures_of,
 )
 from aifr_lib.data.relief_probes import distractors, fgnet, logiface
-from aifr_lib.data.relief_sheets import sheet, write_folder
+from aifr_lib.data.relief_sheets import folder_plan, sheet, write_folder
 from aifr_lib.data.relief_templates import ijb, templates
 from aifr_lib.faces.relief import Faces
 from aifr_lib.faces.relief_parameters import normal, uniform
@@ -50,6 +50,7 @@ __all__ = [
     "VIEWS",
     "changes",
     "digest",
+    "folder_plan",
     "load",
     "load_set",
     "pairs",

@@ -41,13 +41,11 @@ def write_folder(out: str | Path, identities: int, per_identity: int, size: int,
     holds other pictures.
     """
     check_size(size)
-    numbers = _own_identities(seed, checked("identities", identities, 1, PEOPLE))
-    counts = torch.full_like(numbers, checked("per_identity", per_identity, 1, MAX_PER_IDENTITY))
-    whose, place, picture = pictures_of(numbers, counts)
-    plan = Plan("relief faces", {}, numbers[whose], decades(numbers, per_identity).flatten(), picture, "portrait")
+    plan = folder_plan(identities, per_identity, seed)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    files = [f"{n:05d}_{k:04d}.png" for n, k in zip(whose.tolist(), place.tolist(), strict=True)]
+    whose, place = (part.flatten().tolist() for part in np.indices((identities, per_identity)))
+    files = [f"{n:05d}_{k:04d}.png" for n, k in zip(whose, place, strict=True)]
     if strangers := {path.name for path in folder.glob("*.png")} - set(files):
         raise FileExistsError(f"{folder} already holds {min(strangers)}: name an empty folder")
     faces = plan.faces()
@@ -55,10 +53,23 @@ def write_folder(out: str | Path, identities: int, per_identity: int, size: int,
         for file, pixels in zip(files[start:], render(faces[start : start + 64], size).numpy(), strict=False):
             with atomic_write(folder / file) as path:
                 Image.fromarray(pixels).save(path)
-    labels = pd.DataFrame({"file": files, "identity": whose.numpy(), **faces.table()})
+    labels = pd.DataFrame({"file": files, "identity": whose, **faces.table()})
     with atomic_write(folder / "labels.csv") as path:
         labels.to_csv(path, index=False)
     return labels
+
+
+def folder_plan(identities: int, per_identity: int, seed: int) -> Plan:
+    """What ``write_folder`` draws: people whom no split and no set has, each across decades, as portraits.
+
+    Errors: ValueError for counts or a seed out of range.
+    """
+    numbers = _own_identities(seed, checked("identities", identities, 1, PEOPLE))
+    counts = torch.full_like(numbers, checked("per_identity", per_identity, 1, MAX_PER_IDENTITY))
+    whose, _, picture = pictures_of(numbers, counts)
+    spec = {"identities": identities, "per_identity": per_identity, "seed": seed}
+    ages = decades(numbers, per_identity).flatten()
+    return Plan("relief faces", spec, numbers[whose], ages, picture, "portrait")
 
 
 def _own_identities(seed: int, identities: int) -> torch.Tensor:

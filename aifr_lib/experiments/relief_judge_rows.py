@@ -26,7 +26,13 @@ WANTED = {
     ("SFace", FAR, FALL): 0.03,
     ("age judge", "all", "corr"): 0.6,
 }
-NAMES = {"relief": "relief faces", "orl": "ORL", "fgnet": "FG-NET", "across ages": "generator, across ages"}
+NAMES = {
+    "relief": "relief faces",
+    "relief again": "relief faces, other people",
+    "orl": "ORL",
+    "fgnet": "FG-NET",
+    "across ages": "generator, across ages",
+}
 Scores = Mapping[str, np.ndarray]
 
 

