@@ -299,8 +299,9 @@ Markdown("\n\n".join(told))
 # ## Do outside judges take them for faces?
 #
 # A detector (MTCNN), a recogniser (SFace) and an age estimator, each trained on photographs by others, look at test
-# people as portraits. Photographs of real people stand beside them: ORL, which has no ages, and FG-NET. Only numbers
-# of these are kept.
+# people as portraits, then at other people, whom no split has and nobody looked at before: those of a seed of
+# `aifr faces`. Photographs of real people stand beside them: ORL, which has no ages, and FG-NET. Only numbers of these
+# are kept.
 
 # %% tags=["hide-input"]
 judged = relief_judges.relief_judges(settings, seeds=chosen, **where)
