@@ -182,6 +182,8 @@ class AlphaSweep(Strict):
             raise ValueError(f"lr and finals choose rates that lrs did not try: {sorted(strange)}")
         if self.finals and set(self.finals) != set(self.main):
             raise ValueError(f"finals must give rates for each main α: {sorted(self.main)}")
+        if few := [alpha for alpha, rates in self.finals.items() if len(set(rates)) < 2]:
+            raise ValueError(f"finals need at least two rates, they have fewer at α = {few}")
         if lost := [alpha for alpha, rates in self.finals.items() if self.lr.get(alpha) not in rates]:
             raise ValueError(f"lr must be one of the finals, it is not at α = {lost}")
         if self.finals and self.main_seeds[:1] != self.seeds[:1]:
@@ -219,7 +221,10 @@ class Calibration(Strict):
     seeds: tuple[int, ...]
     train: Recognition
     teacher: Recognition = Field(description="a larger network, on the same pictures")
-    schooled: Recognition = Field(description="a larger network that sees more training people")
+    schooled: Recognition | None = Field(
+        None, description="a larger network that sees more training people, for longer"
+    )
+    doublings: int = Field(1, ge=1, le=2, description="how often the baseline's epochs are doubled")
 
 
 class ReliefCard(Strict):

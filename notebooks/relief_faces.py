@@ -289,9 +289,13 @@ if teacher and not teacher[1]:
         "people are pictured across decades."
     )
     if schooled:
-        who = f"{settings.relief_card.calibration.schooled.relief.train_identities:,} people"
-        told[-1] += f" With {who} to learn from, a few years of each, it gains {schooled[0]:.1f} points" + (
-            ": it takes more people to learn from, not a larger network." if schooled[1] else ": not enough either."
+        learner, plain = settings.relief_card.calibration.schooled, settings.relief_card.calibration.train
+        many, few = (one.relief.train_identities * one.relief.train_per_identity for one in (learner, plain))
+        told[-1] += (
+            f" With {learner.relief.train_identities:,} people to learn from, a few years of each, and "
+            f"{learner.epochs * many / (plain.epochs * few):.1f} times the baseline's steps it gains {schooled[0]:.1f} "
+            f"points: {'enough' if schooled[1] else 'not enough either'}. How much of that is the network, the people "
+            "or the steps is not told apart."
         )
 Markdown("\n\n".join(told))
 
@@ -299,9 +303,8 @@ Markdown("\n\n".join(told))
 # ## Do outside judges take them for faces?
 #
 # A detector (MTCNN), a recogniser (SFace) and an age estimator, each trained on photographs by others, look at test
-# people as portraits, then at other people, whom no split has and nobody looked at before: those of a seed of
-# `aifr faces`. Photographs of real people stand beside them: ORL, which has no ages, and FG-NET. Only numbers of these
-# are kept.
+# people as portraits, and at other people, whom no split has, where a seed of `aifr faces` names them. Photographs of
+# real people stand beside them: ORL, which has no ages, and FG-NET. Only numbers of these are kept.
 
 # %% tags=["hide-input"]
 judged = relief_judges.relief_judges(settings, seeds=chosen, **where)

@@ -128,25 +128,41 @@ pd.DataFrame(differing, columns=["setting", f"preset {preset}", "the paper's (pr
 
 # %% [markdown]
 # **A fair rate for each.** A weight on a loss is a weight on its gradient, so one learning rate for all α would favour
-# some of them. No branch, an α inside the range that the paper calls good and the largest α try the same rates with one
-# seed; the two best of each go on with two seeds more, and the one with the highest mean over both lists of
-# *validation* people is taken. No score of a test person has a part in it. The other α were not tuned: each takes the
-# rate of its nearest neighbour, so a step of the curve where the rate changes may be the rate's.
+# some of them.
+
+# %% tags=["hide-input"]
+sweep = settings.alpha_sweep
+story = []
+if sweep.lrs:
+    mains = ", ".join(f"{alpha:g}" for alpha in sweep.main)
+    story.append(
+        f"α = {mains} try the same {len(sweep.lrs)} rates with one seed, scored on *validation* people: no score of a "
+        "test person has a part in it. The other α are not tuned: each takes the rate of its nearest neighbour, so "
+        "where the rate changes, a step of the curve may be the rate's."
+    )
+if sweep.finals:
+    story.append(
+        f"The best rates of each go on with {len(sweep.seeds)} seeds, and the highest mean is taken. This second round "
+        "was added, for every α alike, when the rate that one seed had chosen for α = 0.4 failed with the next. Two "
+        "things to know of it: its seeds are seeds of the sweep too, so trainings that fail are rarer there than with "
+        "fresh seeds; and a rate that failed with the first seed had no second chance."
+    )
+Markdown("\n\n".join(story))
 
 # %%
 tuning = tml.tuning(settings, device=device, compute=compute, fresh=fresh, out=out)
 
 # %% tags=["hide-input"]
-if tuning.runs and settings.alpha_sweep.lrs:
+if tuning.runs and sweep.lrs:
     tml.tuning_figure(tuning)
     plt.show()
     rates = {}
-    for alpha in settings.alpha_sweep.alphas:
-        rates.setdefault(tml.training(settings.alpha_sweep, alpha, seed=0).lr, []).append(f"{alpha:g}")
+    for alpha in sweep.alphas:
+        rates.setdefault(tml.training(sweep, alpha, seed=0).lr, []).append(f"{alpha:g}")
     told = "; ".join(f"at {rate:g} for α = {', '.join(alphas)}" for rate, alphas in rates.items())
-    display(Markdown(tml.tuning_note(tuning, settings.alpha_sweep.lr)), Markdown(f"So the sweep is trained {told}."))
+    display(Markdown(tml.tuning_note(tuning, sweep)), Markdown(f"So the sweep is trained {told}."))
     display(HTML(pages.stamp(tuning)))
-elif settings.alpha_sweep.lrs:
+elif sweep.lrs:
     display(Markdown(f"*No runs of this experiment at {preset} size are stored yet.*"))
 else:
     display(Markdown(f"*At {preset} size one rate, {train.lr:g}, serves all α.*"))

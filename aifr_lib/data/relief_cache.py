@@ -101,7 +101,8 @@ def _part(parts: Path, plan: Plan, start: int, size: int, compiled: bool) -> np.
             if pixels.shape == shape and pixels.dtype == np.uint8:
                 return pixels
             problem = f"{pixels.dtype} {list(pixels.shape)}"
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        # RuntimeError: a flag of the archive says that it is encrypted, or packed in a way that nobody knows.
+        except (OSError, EOFError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
             problem = str(error)
         log.warning("%s: a part of the pictures is unusable (%s); it is rendered again", file, problem)
     pixels = draw(plan, slice(start, start + PART), size, compiled=compiled).numpy()

@@ -49,22 +49,22 @@ class Condition:
 # The one place where the wanted difficulty stands.
 CONDITIONS = (
     Condition("The baseline is neither lost nor done, %", BASELINE, "accuracy", 80.0, 92.0),
-    Condition("It has converged: doubling the epochs moves it by less than one point", LONGER, GAIN, -1.0, 1.0),
-    Condition("Or has at twice its epochs: doubling them again does", LONGEST, DOUBLING, -1.0, 1.0),
+    Condition("It has converged: doubling the epochs moves it by no more than one point", LONGER, GAIN, -1.0, 1.0),
+    Condition("Asked when that did not hold: doubling the epochs once more does", LONGEST, DOUBLING, -1.0, 1.0),
     Condition("There is room above it: a larger network gains at least three points", TEACHER, GAIN, 3.0, 100.0),
-    Condition("Or one that sees more training people does", SCHOOLED, GAIN, 3.0, 100.0),
+    Condition("Asked when that did not hold: one that sees more people, for longer, does", SCHOOLED, GAIN, 3.0, 100.0),
 )
 
 
 def trainings(calibration: Calibration) -> dict[str, Recognition]:
     """The trainings by name."""
     plain = calibration.train
+    longer = {LONGER: 2, LONGEST: 4} if calibration.doublings == 2 else {LONGER: 2}
     return {
         BASELINE: plain,
-        LONGER: plain.model_copy(update={"epochs": 2 * plain.epochs}),
-        LONGEST: plain.model_copy(update={"epochs": 4 * plain.epochs}),
+        **{name: plain.model_copy(update={"epochs": times * plain.epochs}) for name, times in longer.items()},
         TEACHER: calibration.teacher,
-        SCHOOLED: calibration.schooled,
+        **({SCHOOLED: calibration.schooled} if calibration.schooled else {}),
         WIDE: plain.model_copy(update={"relief": plain.relief.model_copy(update={"span": "wide"})}),
     }
 
@@ -160,7 +160,9 @@ def difficulty_figure(artefact: Artefact) -> Figure:
             axis.plot(one.mean, height, marker, color=colour, label=name if place == 0 else None)
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.5, -0.5)
-    axis.set_xlabel(f"{plots.METRICS['accuracy']}, validation people (bars: 95 % interval)")
+    kinds = dict.fromkeys(row.measured.interval for row in rows if row.measured and row.measured.interval)
+    over = "; ".join(plots.INTERVALS[kind] for kind in kinds)
+    axis.set_xlabel(f"{plots.METRICS['accuracy']}, validation people\n(bars: 95 % interval, {over})")
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 

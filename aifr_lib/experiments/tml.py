@@ -106,43 +106,42 @@ def tried(artefact: Artefact) -> dict[float, dict[float, Measured | None]]:
     return found
 
 
-def finalists(artefact: Artefact, count: int = 2) -> dict[float, tuple[float, ...]]:
-    """By main α, the best rates of the first seed, in the order of the grid.
+def finalists(artefact: Artefact, sweep: AlphaSweep) -> dict[float, tuple[float, ...]]:
+    """By main α, as many of the best rates of the first seed as the preset has, in the order of the grid.
 
-    An α of which a run is missing is left out.
+    An α of which a run is missing is left out, and all are where the preset has no second round.
     """
-    first = min(artefact.seeds, default=0)
-    best = {}
+    first, best = sweep.main_seeds[0], {}
     for alpha, rates in tried(artefact).items():
         scores = {lr: one.per_seed[first] for lr, one in rates.items() if one and first in one.per_seed}
-        if len(scores) == len(rates):
-            chosen = sorted(scores, key=scores.__getitem__, reverse=True)[:count]
+        if sweep.finals and len(scores) == len(rates):
+            chosen = sorted(scores, key=scores.__getitem__, reverse=True)[: len(sweep.finals[alpha])]
             best[alpha] = tuple(lr for lr in rates if lr in chosen)
     return best
 
 
-def best_rates(artefact: Artefact) -> dict[float, float]:
-    """By main α, the rate with the highest mean among the finalists: those with the most seeds, or all with one.
+def best_rates(artefact: Artefact, sweep: AlphaSweep) -> dict[float, float]:
+    """By main α, the rate with the highest mean among the finalists; without a second round among all rates.
 
-    An α is left out of which a run is missing, in the first round or among the finalists.
+    An α of which a run is missing, in either round, is left out.
     """
+    seeds = set(sweep.seeds) if sweep.finals else set(sweep.main_seeds[:1])
     best = {}
     for alpha, rates in tried(artefact).items():
-        measured = {lr: one for lr, one in rates.items() if one}
-        most = max((len(one.per_seed) for one in measured.values()), default=0)
-        finals = {lr: one.mean for lr, one in measured.items() if len(one.per_seed) == most}
-        if len(measured) == len(rates) and len(finals) > 1:
-            best[alpha] = max(finals, key=finals.__getitem__)
+        finals = {lr: rates[lr] for lr in sweep.finals.get(alpha, sweep.lrs)}
+        means = {lr: one.mean for lr, one in finals.items() if one and seeds <= set(one.per_seed)}
+        if None not in rates.values() and len(means) == len(finals):
+            best[alpha] = max(means, key=means.__getitem__)
     return best
 
 
-def tuning_note(artefact: Artefact, taken: Mapping[float, float]) -> str:
+def tuning_note(artefact: Artefact, sweep: AlphaSweep) -> str:
     """What a reader must know of ``tml_tuning``: the rates taken by main α, and what speaks against them."""
-    best, lrs = best_rates(artefact), sorted({float(row.keys["lr"]) for row in artefact.rows})
-    notes = [f"Taken: {', '.join(f'{lr:g} at α = {alpha:g}' for alpha, lr in taken.items())}."]
+    best, lrs = best_rates(artefact, sweep), sorted({float(row.keys["lr"]) for row in artefact.rows})
+    notes = [f"Taken: {', '.join(f'{lr:g} at α = {alpha:g}' for alpha, lr in sweep.lr.items())}."]
     if edge := [f"{alpha:g}" for alpha, lr in best.items() if lr in (lrs[0], lrs[-1])]:
         notes.append(f"At α = {', '.join(edge)} the best rate is the last one tried: a better one may lie beyond.")
-    if unknown := [f"{alpha:g}" for alpha in taken if alpha not in best]:
+    if unknown := [f"{alpha:g}" for alpha in sweep.lr if alpha not in best]:
         notes.append(f"At α = {', '.join(unknown)} not all rates were run: what is taken there is a guess.")
     for alpha, rates in tried(artefact).items():
         for lr, one in rates.items():

@@ -52,7 +52,7 @@ WALL = -1.4  # depth of what lies behind
 # Pictures drawn at once, by pixels: a working set that stays in the cache is twice as fast.
 CHUNK_PIXELS = 8 * 112 * 112
 MEASURED = 256  # faces measured at once
-_without_compiler: list[Exception] = []  # why torch.compile does not work in this process: it is tried once
+_without_compiler: list[str] = []  # why torch.compile does not work in this process: it is tried once
 log = logging.getLogger(__name__)
 
 
@@ -178,10 +178,12 @@ def _compiled(part: Callable[..., Any]) -> Callable[..., Any]:
             return part(*inputs)
         try:
             return _fast(part)(*inputs)
+        except torch.OutOfMemoryError:
+            raise
         except (RuntimeError, OSError) as error:
             drawn = part(*inputs)  # where this fails too, it was not for the compiler
-            _without_compiler.append(error)
-            log.warning("torch.compile does not work here (%s); relief faces are drawn eagerly", type(error).__name__)
+            _without_compiler.append(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
+            log.warning("torch.compile does not work here (%s); relief faces are drawn eagerly", _without_compiler[0])
             return drawn
 
     return guarded

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -140,8 +141,8 @@ class Faces:
 
     def __getitem__(self, rows: Any) -> Faces:
         """The faces of these rows (a slice or an index tensor). Errors: TypeError for a single number."""
-        if isinstance(rows, int):
-            raise TypeError(f"faces[{rows}]: one face is a batch of one, faces[{rows} : {rows + 1}]")
+        if isinstance(rows, Integral) or getattr(rows, "shape", None) == ():
+            raise TypeError(f"faces[{int(rows)}]: one face is a batch of one, faces[{int(rows)} : {int(rows) + 1}]")
         return Faces(**{field.name: getattr(self, field.name)[rows] for field in dataclasses.fields(self)})
 
     def to(self, device: str | torch.device) -> Faces:
@@ -208,7 +209,10 @@ class Faces:
 
 
 def _seeds(what: str, seeds: Any) -> Tensor:
-    values = torch.as_tensor(seeds)
+    try:
+        values = torch.as_tensor(seeds)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{what}: expected a list of integers, got {seeds!r}") from error
     if values.dim() != 1 or (len(values) and values.is_floating_point()):
         raise ValueError(f"{what}: expected a list of integers, got {values.dtype} {list(values.shape)}")
     return values.long()
@@ -224,10 +228,9 @@ def _numbers(name: str, value: Any) -> Tensor:
 def _given(name: str, value: Any, shape: tuple[int, ...]) -> Tensor:
     """``value`` in float64, one for all faces or one for each."""
     given = _numbers(name, value)
-    try:
-        return given.expand(shape)
-    except RuntimeError as error:
-        raise ValueError(f"{name}: expected one value or {list(shape)}, got {list(given.shape)}") from error
+    if given.shape not in ((), shape[1:], shape):
+        raise ValueError(f"{name}: expected one value or {list(shape)}, got {list(given.shape)}")
+    return given.expand(shape)
 
 
 def _check(name: str, values: Tensor, low: float, high: float) -> None:

@@ -33,7 +33,7 @@ def runs():
     return {(training, seed): run_of(job, base[training] + seed) for (training, seed), job in jobs.items()}
 
 
-def test_trainings_differ_in_one_thing_and_each_run_in_its_name() -> None:
+def test_trainings_differ_in_what_their_names_say_and_each_run_in_its_name() -> None:
     preset = load_preset("classroom")
     found = relief_convergence.trainings(preset.relief_card.calibration)
     plain = found[BASELINE].model_dump()

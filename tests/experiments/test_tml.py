@@ -101,14 +101,16 @@ def test_tuning_shares_its_runs_with_the_sweep_and_looks_at_validation_people(pr
     assert len(artefact.runs) == 4
     shared = {job.spec.key for job in tml.alpha_sweep_jobs(preset, seeds=[0]).values()}
     assert shared <= set(artefact.runs), "the rate that is chosen needs no second training"
-    best = tml.best_rates(artefact)
+    best = tml.best_rates(artefact, preset.alpha_sweep)
+    assert set(best) == {0.0, 0.4} and tml.finalists(artefact, preset.alpha_sweep) == {}
     for alpha, lr in best.items():
         mean = {
             rate: sum(r.measured.mean for r in artefact.rows if (r.keys["alpha"], r.keys["lr"]) == (alpha, rate))
             for rate in (0.05, 0.1)
         }
         assert mean[lr] == max(mean.values())
-    assert tml.best_rates(tml.tuning(preset, compute=False, out=tmp_path / "empty")) == {}
+    nothing = tml.tuning(preset, compute=False, out=tmp_path / "empty")
+    assert tml.best_rates(nothing, preset.alpha_sweep) == {}
 
 
 def test_variance_is_of_training_people_as_in_the_paper_and_of_test_people(preset, tmp_path):
@@ -132,9 +134,8 @@ def test_committed_tuning_is_what_the_preset_chose():
     except FileNotFoundError:
         pytest.skip("no tuning is stored")
     sweep = load_preset("classroom").alpha_sweep
-    best, finalists = tml.best_rates(artefact), tml.finalists(artefact)
-    assert best == {alpha: sweep.lr[alpha] for alpha in best}
-    assert finalists == {alpha: sweep.finals[alpha] for alpha in finalists}
+    assert tml.best_rates(artefact, sweep) == sweep.lr
+    assert tml.finalists(artefact, sweep) == sweep.finals
 
 
 def test_key_changes_with_every_setting_and_with_the_recipe(preset, monkeypatch):
@@ -165,9 +166,16 @@ def test_committed_results_are_not_stale():
         expected = {spec.key for spec in experiment.specs(preset)}
         assert set(artefact.runs) <= expected, f"{name} is stale: aifr reproduce {name} --preset classroom"
         again = experiment.run(preset, compute=False)
-        assert [(row.keys, row.metric, row.measured) for row in again.rows] == [
-            (row.keys, row.metric, row.measured) for row in artefact.rows
-        ], f"{name} is not drawn from its runs: aifr draw {name}"
+        assert len(again.rows) == len(artefact.rows), f"{name} is not drawn from its runs: aifr draw {name}"
+        for now, then in zip(again.rows, artefact.rows, strict=True):
+            assert (now.keys, now.metric) == (then.keys, then.metric)
+            assert numbers(now) == pytest.approx(numbers(then), rel=1e-6), f"{name} {now.keys}: aifr draw {name}"
+
+
+def numbers(row):
+    """All that was measured, flat; empty where nothing was."""
+    one = row.measured
+    return [] if one is None else [one.mean, *(one.ci95 or ()), *one.per_seed.values()]
 
 
 @pytest.fixture
@@ -210,9 +218,8 @@ def test_the_grid_is_shown_as_the_mean_that_decides_and_what_it_lacks(preset, un
         artefact = tml.tuning(preset, out=tmp_path)
     table = tml.tried(artefact)
     assert table[0.0][0.05].mean == pytest.approx(79.95) and table[0.4][0.1] is None
-    assert tml.best_rates(artefact) == {0.0: 0.05}
-    assert tml.finalists(artefact) == {0.0: (0.05, 0.1)}
-    note = tml.tuning_note(artefact, {0.0: 0.05, 0.4: 0.1})
+    assert tml.best_rates(artefact, preset.alpha_sweep) == {0.0: 0.05}
+    note = tml.tuning_note(artefact, preset.alpha_sweep.model_copy(update={"lr": {0.0: 0.05, 0.4: 0.1}}))
     assert "Taken: 0.05 at α = 0, 0.1 at α = 0.4." in note
     assert "At α = 0 the best rate is the last one tried" in note
     assert "At α = 0.4 not all rates were run" in note and "±1.0 points" in note
@@ -247,15 +254,24 @@ def test_a_rate_that_only_the_first_seed_survives_is_not_taken(tmp_path, monkeyp
 
     monkeypatch.setattr(recognise, "compute", compute)
     store, jobs = RunStore(tmp_path), tml.tuning_jobs(preset)
+    sweep = preset.alpha_sweep
     for place, job in jobs.items():
-        if place != (0.4, 0.05, 2):
+        if place[2] == 0:
             store.load_or_compute(job.spec, job.compute)
     with stored_only():
-        assert tml.best_rates(tml.tuning(preset, out=tmp_path)) == {0.0: 0.1}, "undecided: a finalist lacks a seed"
+        artefact = tml.tuning(preset, out=tmp_path)
+    assert tml.finalists(artefact, sweep) == {0.0: (0.05, 0.1), 0.4: (0.05, 0.1)}
+    assert tml.best_rates(artefact, sweep) == {}, "undecided: the second round has not begun"
+    for place, job in jobs.items():
+        if place[0] != 0.4 or place[2] != 2:
+            store.load_or_compute(job.spec, job.compute)
+    with stored_only():
+        artefact = tml.tuning(preset, out=tmp_path)
+    assert tml.best_rates(artefact, sweep) == {0.0: 0.1}, "undecided: both finalists lack a seed"
+    assert "At α = 0.4 not all rates were run" in tml.tuning_note(artefact, sweep)
     artefact = tml.tuning(preset, out=tmp_path)
-    assert tml.finalists(artefact) == {0.0: (0.05, 0.1), 0.4: (0.05, 0.1)}
-    assert tml.best_rates(artefact) == {0.0: 0.1, 0.4: 0.05}
-    assert "At α = 0.4 and a rate of 0.1, 3 seeds lie 20.0 points apart" in tml.tuning_note(artefact, {})
+    assert tml.best_rates(artefact, sweep) == {0.0: 0.1, 0.4: 0.05}
+    assert "At α = 0.4 and a rate of 0.1, 3 seeds lie 20.0 points apart" in tml.tuning_note(artefact, sweep)
 
 
 @pytest.mark.parametrize(
@@ -263,6 +279,7 @@ def test_a_rate_that_only_the_first_seed_survives_is_not_taken(tmp_path, monkeyp
     [
         ({"alpha_sweep.finals": {0.0: [0.05, 0.1]}}, "each main"),
         ({"alpha_sweep.finals": {0.0: [0.1, 0.2], 0.4: [0.05, 0.1]}}, "not at α = [0.0]"),
+        ({"alpha_sweep.finals": {0.0: [0.05], 0.4: [0.05, 0.1]}}, "at least two rates"),
         ({"alpha_sweep.finals": {0.0: [0.05, 0.3], 0.4: [0.05, 0.1]}}, "did not try"),
         ({"alpha_sweep.main_seeds": [5, 6]}, "begin with the same seed"),
     ],

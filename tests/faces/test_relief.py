@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 import re
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -226,6 +228,7 @@ def test_bad_input_is_named() -> None:
         ([[30, 40]], {}, "ages: expected a list of years, got the shape [1, 2]"),
         ([30, 40], {"yaw": [1, 2, 3]}, "yaw: expected one value or [2], got [3]"),
         ([30, 40], {"pose": [0, 0]}, "pose: expected one value or [2, 3], got [2]"),
+        ([30, 40], {"pose": [[10], [0]]}, "pose: expected one value or [2, 3], got [2, 1]"),
         ([30, 40], {"yaw": "ten"}, "yaw: expected numbers, got 'ten'"),
     ],
 )
@@ -239,8 +242,11 @@ def test_rows_and_replacements_of_faces_are_checked() -> None:
     with pytest.raises(ValueError, match=re.escape("yaw: expected one value or [3], got [2]")):
         faces.replaced("yaw", torch.zeros(2))
     assert faces.replaced("age", 30).age.tolist() == [30.0] * 3
-    with pytest.raises(TypeError, match=re.escape("a batch of one, faces[0 : 1]")):
-        faces[0]
+    for one in (0, np.int64(0), torch.tensor(0)):
+        with pytest.raises(TypeError, match=re.escape("a batch of one, faces[0 : 1]")):
+            faces[one]
+    with pytest.raises(ValueError, match=re.escape("identity_seeds: expected a list of integers, got ['a']")):
+        Faces.sample(["a"], [30], [1])
 
 
 @pytest.mark.parametrize("where", ["asked", "run"])
@@ -260,16 +266,20 @@ def test_without_a_compiler_faces_are_drawn_eagerly(
     try:
         faces = mixed(3)
         assert torch.equal(render(faces, 32, compiled=True), render(faces, 32))
-        assert len(asked) == 1 and caplog.text.count("drawn eagerly") == 1, "once, not for each part of each chunk"
+        assert len(asked) == 1 and caplog.text.count("no C++ compiler here); relief faces are drawn eagerly") == 1, (
+            "once, not for each part of each chunk"
+        )
     finally:
         relief._fast.cache_clear()
 
 
-def test_compiled_parts_draw_what_eager_ones_do() -> None:
+@pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="needs a C++ compiler")
+def test_compiled_parts_draw_what_eager_ones_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three of the ten parts, since all take a minute to compile: light, lens and noise with JPEG."""
     size, faces = 32, mixed(3)
     (count, inputs), *_ = relief._chunks(faces, size, "aligned")
     px = relief._pixel(size, "aligned")
+    monkeypatch.setattr(relief, "_without_compiler", [])
     compiled = []
 
     def some(part):
