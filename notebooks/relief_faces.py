@@ -170,8 +170,8 @@ pd.DataFrame(rows).style.hide().format(precision=2)
 # ## Sets in the manner of those that the papers use
 #
 # For protocols that need more than pairs. None shares a person with another or with a split, and each carries a name of
-# its own, for it is not what it stands in for. `relief.load_set("relief-fgnet", size=112)` draws one; its pictures here
-# are the first of as many people as there is room for.
+# its own, for it is not what it stands in for. `relief.load_set("relief-fgnet", size=112)` draws one. A row of
+# pictures for each, in the order of the table: the first of as many people as there is room for.
 
 # %% tags=["hide-input"]
 rows, few = [], []
