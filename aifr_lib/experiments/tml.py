@@ -16,7 +16,7 @@ from aifr_lib.evaluation.variance import FORMS
 from aifr_lib.experiments import recognise
 from aifr_lib.experiments.jobs import Job, reproduce
 from aifr_lib.reporting import papers, plots
-from aifr_lib.reporting.artefacts import Artefact, Measured, Row
+from aifr_lib.reporting.artefacts import METRICS, Artefact, Measured, Row
 from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import student_t
 
@@ -286,7 +286,7 @@ def variance_figure(artefact: Artefact) -> Figure:
             wanted = {"people": people, "form": form}
             rows = [row for row in artefact.rows if row.metric == metric and wanted.items() <= row.keys.items()]
             plots.paired_by_seed(axis, rows, by="loss")
-            axis.set(title=f"{people} people", ylabel=f"{metric}, {form} embeddings")
+            axis.set(title=f"{people} people", ylabel=f"{METRICS[metric]}\n({form} embeddings)")
     figure.tight_layout()
     return figure
 

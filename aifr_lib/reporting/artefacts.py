@@ -39,6 +39,9 @@ METRICS = {
     "tar": "true acceptance rate, %",
     "corr": "Pearson correlation",
     "mae": "mean absolute error",
+    "intra": "variance within a person",
+    "inter": "variance between people",
+    "ratio": "variance between / within",
 }
 INTERVALS = {
     "seeds": "Student's t over seeds",

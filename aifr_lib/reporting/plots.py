@@ -125,7 +125,7 @@ def paired_by_seed(axis: Axes, rows: Sequence[Row], by: str) -> None:
         axis.plot(place, one.mean, MARKERS[place], color=PALETTE[place], zorder=3)
         if one.ci95 is not None:
             axis.vlines(place, *one.ci95, color=PALETTE[place], linewidth=2, alpha=0.6, zorder=2)
-    axis.set_xticks(range(len(measured)), [name for name, _ in measured])
+    axis.set_xticks(range(len(measured)), [name.replace("-", "-\n") for name, _ in measured])
     axis.set_xlim(-0.5, len(measured) - 0.5)
 
 
