@@ -91,9 +91,9 @@ def edema(subjects: int = 39, days: int = 4, frames: int = 4) -> Plan:
     """relief-edema: 39 subjects before and after losing 1 … 4 kg of water on each of ``days`` days.
 
     39 = 24 + 15 patients of Edema-A (ComFace section B.3); Edema-B, which the paper tests apart, has no stand-in of its
-    own: load more subjects and split them. "Several" days: four are the fewest that its training on
-    one to three days with leave-one-day-out allows (inferred), as are ``frames`` pictures a sitting, ages of 35 … 80
-    years and kilograms. A subject weighs 62 kg + 10 kg × its standard score of build + the day's water; a kilogram of
+    own: load more subjects and split them. "Several" days: four are the fewest that its training on one to three days
+    with leave-one-day-out allows (inferred), as are ``frames`` pictures a sitting, ages of 35 … 80 years and kilograms.
+    A subject weighs 62 kg + 10 kg × its standard score of build + the day's water; a kilogram of
     water moves the parameter ``weight`` by 0.25, so a change in kilograms and one in the face go together exactly.
     Pictures of a sitting share light, clothes and camera; two sittings of a day do not. Faces are calm and nearly
     frontal.

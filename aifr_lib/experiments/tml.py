@@ -128,7 +128,7 @@ def best_rates(artefact: Artefact, sweep: AlphaSweep) -> dict[float, float]:
     seeds = set(sweep.seeds) if sweep.finals else set(sweep.main_seeds[:1])
     best = {}
     for alpha, rates in tried(artefact).items():
-        finals = {lr: rates[lr] for lr in sweep.finals.get(alpha, sweep.lrs)}
+        finals = {lr: rates.get(lr) for lr in sweep.finals.get(alpha, sweep.lrs)}
         means = {lr: one.mean for lr, one in finals.items() if one and seeds <= set(one.per_seed)}
         if None not in rates.values() and len(means) == len(finals):
             best[alpha] = max(means, key=means.__getitem__)
