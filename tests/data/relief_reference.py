@@ -66,8 +66,8 @@ def labels(every: dict[str, Plan]) -> dict[str, np.ndarray]:
     found = {}
     for name, plan in every.items():
         own = plan.table()[:200][list(plan.labels)]
-        found |= {f"{name}: {label}": own[label].to_numpy() for label in own if own[label].dtype.kind in "iuf"}
-        found |= {f"{name}: {label}": own[label].to_numpy(str) for label in own if own[label].dtype.kind not in "iuf"}
+        kinds = {label: None if own[label].dtype.kind in "iuf" else str for label in own}
+        found |= {f"{name}: {label}": own[label].to_numpy(kind) for label, kind in kinds.items()}
     ijb, edema, disfa = (unrendered(relief.set_plan(name, **LISTED[name])) for name in LISTED)
     templates, weighed = relief.templates(ijb, impostors=5), relief.pre_post(edema)
     smiles = relief.changes(disfa, "au12", per_subject=20)
