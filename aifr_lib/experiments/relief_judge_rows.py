@@ -18,7 +18,9 @@ GAPS = {"under 15 years": (0, 15), "15–29 years": (15, 30), "30 years and more
 NEAR, FAR = "under 15 years", "30 years and more"
 DECADES = {f"{low}–{low + 9} years": (low, low + 10) for low in range(0, 80, 10)}
 LEAST_PAIRS = 10  # of either kind, for an AUC
-FOUND, AUC, FALL, TOLD = "faces found, %", "AUC", "AUC lost across age", "years told, mean"
+FOUND, IN_PLACE, OFF = "faces found, %", "faces found in their place, %", "landmarks off, % of the eyes' distance"
+PLACE = 0.25  # mean distance of the five landmarks from the true ones, in distances between the eyes: below, in place
+AUC, FALL, TOLD = "AUC", "AUC lost across age", "years told, mean"
 # What relief faces must reach, (judge, over, metric) → lowest value. This is the one place where it stands.
 WANTED = {
     ("MTCNN", "all", FOUND): 99.0,
@@ -42,6 +44,7 @@ def judge_rows(scores: Scores, data: str) -> Iterator[Row]:
     ends = mean_interval(found, identity)
     yield _row(data, "MTCNN", "all", FOUND, 100 * found.mean(), Interval(100 * ends.low, 100 * ends.high))
     yield _row(data, "MTCNN", "all", "pictures", len(found))
+    yield from _place_rows(scores, data)
     yield from _pair_rows(scores, data)
     yield from _age_rows(scores, data)
 
@@ -50,6 +53,18 @@ def unmeasured(data: str) -> Iterator[Row]:
     """The rows that matter, for a data set that is not here."""
     for judge, over, metric in WANTED if data != "orl" else (("MTCNN", "all", FOUND), ("SFace", "all", AUC)):
         yield Row(keys={"data": NAMES[data], "judge": judge, "over": over}, metric=metric)
+
+
+def _place_rows(scores: Scores, data: str) -> Iterator[Row]:
+    """Whether what is found is the face; where its landmarks are known."""
+    off, identity = scores.get("picture_off", np.array([UNKNOWN])), scores["picture_identity"]
+    known = off > UNKNOWN
+    if not known.any():
+        return
+    there = known & (off < PLACE)
+    for metric, value, people in ((IN_PLACE, there, identity), (OFF, off[known], identity[known])):
+        value = 100 * value.astype(np.float64)
+        yield _row(data, "MTCNN", "all", metric, value.mean(), mean_interval(value, people))
 
 
 def _pair_rows(scores: Scores, data: str) -> Iterator[Row]:

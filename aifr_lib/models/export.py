@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from aifr_lib.config import atomic_write
 from aifr_lib.data.loader import to_input
 from aifr_lib.models.cards import Card, Carded, write_card
-from aifr_lib.models.onnx_network import CARD_KEY, INSTALL, OnnxNetwork
+from aifr_lib.models.onnx_network import CARD_KEY, OnnxNetwork
+from aifr_lib.onnx_session import INSTALL
 
 INPUT, OUTPUT = "pictures", "embeddings"
 OPSET = 18

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from aifr_lib.config import choose
-from aifr_lib.models.onnx_network import INSTALL, session
+from aifr_lib.onnx_session import INSTALL, session
 
 Judge = Callable[[np.ndarray], np.ndarray]
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from aifr_lib.models.weights import WeightsError
+from aifr_lib.onnx_session import session
 
 CARD_KEY = "aifr_card"  # in the metadata of the files that ``export`` writes
-INSTALL = "pip install 'aifr_lib[real]'"
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 
 
@@ -83,23 +83,6 @@ class OnnxNetwork(nn.Module):
             asked = f"and no '{wanted}'" if wanted else "of which one is the embedding"
             raise WeightsError(f"{self.path} has the outputs {', '.join(names)} {asked}: say output: NAME in its card")
         return chosen
-
-
-def session(model: str | bytes, what: str) -> Any:
-    """onnxruntime's session on the CPU for a file, or for its content.
-
-    Errors: ImportError, with the command, saying that ``what`` needs it; onnxruntime's own for a damaged model.
-    """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ImportError(f"{what} needs {error.name}: {INSTALL}") from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    # Threads that spin while they wait starve whatever else the machine is doing.
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _whole(length: Any) -> bool:

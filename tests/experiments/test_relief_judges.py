@@ -69,6 +69,26 @@ def test_rows_are_what_the_scores_say() -> None:
     assert ("relief faces", "SFace", "15–29 years", rows.AUC) not in told
 
 
+def test_a_face_found_elsewhere_is_not_found_in_its_place() -> None:
+    scores = run_scores()
+    off = np.full(90, 0.05)
+    off[4], off[[7, 8]] = rows.UNKNOWN, 0.4
+    told = {row.metric: row.measured for row in rows.judge_rows(scores | {"picture_off": off}, "relief")}
+    assert told[rows.FOUND].mean == pytest.approx(100 * 89 / 90)
+    assert told[rows.IN_PLACE].mean == pytest.approx(100 * 87 / 90)
+    assert told[rows.OFF].mean == pytest.approx(100 * (87 * 0.05 + 2 * 0.4) / 89)
+    low, high = told[rows.OFF].ci95
+    assert low < told[rows.OFF].mean < high
+    listed = rows.judge_rows(scores | {"picture_off": np.full(90, rows.UNKNOWN)}, "orl")
+    assert not {rows.IN_PLACE, rows.OFF} & {row.metric for row in listed}
+
+
+def test_landmarks_are_compared_in_distances_between_the_eyes() -> None:
+    true = np.array([[[10.0, 20.0], [14.0, 23.0], [12.0, 25.0], [10.0, 30.0], [14.0, 30.0]]])
+    found = true + np.array([[3.0, 4.0], [0, 0], [0, 0], [0, 0], [0, 5.0]])
+    assert relief_judges.landmark_error(found, true) == pytest.approx([(5 + 5) / 5 / 5])
+
+
 def test_photographs_without_ages_have_no_age_rows() -> None:
     scores = run_scores()
     scores["picture_age"] = np.full(90, rows.UNKNOWN)
@@ -116,4 +136,5 @@ def test_outside_judges_take_relief_faces_for_faces(tmp_path) -> None:
         # One face in 108 may be missed; a correlation over so few is known to a tenth: it must not clearly be less.
         value = told[place].ci95[1] if place[-1] == "corr" else told[place].mean
         assert value >= least, (place, told[place])
+    assert told["MTCNN", "all", rows.IN_PLACE].mean >= 98 and told["MTCNN", "all", rows.OFF].mean < 12
     assert (tmp_path / "relief_judges" / "relief_judges.svg").is_file()
