@@ -10,19 +10,26 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure
 
-from aifr_lib.config import Calibration, Preset, Recognition
+from aifr_lib.config import Calibration, Preset, Recognition, Relief
+from aifr_lib.data import relief
+from aifr_lib.data.images import Pairs
+from aifr_lib.evaluation.intervals import Interval, mean_interval
+from aifr_lib.evaluation.verification import ten_fold
 from aifr_lib.experiments import recognise
 from aifr_lib.experiments.jobs import Job, reproduce
+from aifr_lib.experiments.relief_pictures import labels_only
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact, Measured, Row
 from aifr_lib.reporting.runs import Result, Run
-from aifr_lib.reporting.seeds import paired, student_t
+from aifr_lib.reporting.seeds import student_t
 from aifr_lib.training.engine import LOG, accelerator_for
 from aifr_lib.training.recognition import train
 
@@ -80,7 +87,8 @@ def relief_convergence(
 ) -> Artefact:
     """Accuracy on each list of validation pairs by training, and points above another training, paired by seed.
 
-    Intervals are Student's t over seeds; with one seed the accuracy's interval resamples people.
+    Intervals are Student's t over seeds; with one seed they resample people, for points above another training the
+    same people of both.
     """
     calibration = preset.relief_card.calibration
     lists = recognise.lists_of(calibration.train.relief, "validation").get("everyday", [])
@@ -134,12 +142,32 @@ def accuracy(runs: Mapping[Place, Run], training: str, name: str) -> Measured | 
 
 def gain(runs: Mapping[Place, Run], training: str, name: str, above: str = BASELINE) -> Measured | None:
     """Points above another training over the seeds that both have; None where there is none."""
-    ours, base = (
-        {seed: run.summary["accuracy"][name] for seed, run in _of(runs, which).items()} for which in (training, above)
-    )
-    if not set(ours) & set(base):
+    ours, base = (_of(runs, which) for which in (training, above))
+    shared = sorted(set(ours) & set(base))
+    if not shared:
         return None
-    return student_t({seed: ours[seed] - base[seed] for seed in paired(ours, base).seeds})
+    told = {seed: [one[seed].summary["accuracy"][name] for one in (ours, base)] for seed in shared}
+    measured = student_t({seed: points - before for seed, (points, before) in told.items()})
+    if len(shared) > 1:
+        return measured
+    ends = gain_interval(ours[shared[0]], base[shared[0]], name)
+    return measured.model_copy(update={"ci95": ends, "interval": "identities"})
+
+
+def gain_interval(ours: Run, base: Run, name: str) -> Interval:
+    """Points between two runs on one list, their pairs decided as P1 decides them, the people of both resampled."""
+    pairs, identities = validation_pairs(Relief.model_validate(ours.spec.values["relief"]), name)
+    right, before = (
+        ten_fold(run.scores[name], pairs.same, pairs.fold, convention="cosine").correct for run in (ours, base)
+    )
+    return mean_interval(100.0 * right - 100.0 * before, identities[pairs.a], identities[pairs.b])
+
+
+@lru_cache(maxsize=8)
+def validation_pairs(settings: Relief, name: str) -> tuple[Pairs, np.ndarray]:
+    """A list of validation pairs and the identity of each picture, with no picture drawn."""
+    images = labels_only("validation", settings.test_identities, settings.test_per_identity)
+    return relief.pairs(images, name, count=settings.pairs), images.labels["identity"].to_numpy()
 
 
 def difficulty_figure(artefact: Artefact) -> Figure:

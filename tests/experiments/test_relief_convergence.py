@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from aifr_lib.config import load_preset
@@ -60,6 +61,37 @@ def test_gains_are_paired_by_seed(runs) -> None:
     single = {place: run for place, run in runs.items() if place[1] == 0}
     alone = relief_convergence.accuracy(single, TEACHER, "relief-agedb")
     assert (alone.mean, alone.ci95, alone.interval) == (90.0, (87.0, 92.0), "identities")
+
+
+def test_points_of_one_seed_have_the_interval_of_the_same_people() -> None:
+    """Two runs that decide every pair alike but some of a few people: the spread is that of those people alone."""
+    preset = load_preset("classroom", {"relief_card.calibration.train.relief": {"test_identities": 60, "pairs": 400}})
+    jobs = relief_convergence.convergence_jobs(preset)
+    pairs, identities = relief_convergence.validation_pairs(preset.relief_card.calibration.train.relief, "relief-agedb")
+    rng = np.random.default_rng(0)
+    clear = np.where(pairs.same, 0.9, -0.1) + rng.normal(0, 0.01, 400)
+    wrong = pairs.same & np.isin(identities[pairs.a], rng.choice(np.unique(identities), 12, replace=False))
+
+    def run(training: str, scores: np.ndarray, accuracy: float) -> Run:
+        job = jobs[training, 0]
+        summary = {"accuracy": {"relief-agedb": accuracy}}
+        return Run(job.spec.key, job.spec, {"relief-agedb": scores}, summary, "cpu", {}, Git(), 1.0)
+
+    points = 100 * wrong.mean()
+    runs = {
+        (BASELINE, 0): run(BASELINE, np.where(wrong, -0.1, clear), 100 - points),
+        (LONGER, 0): run(LONGER, clear, 100.0),
+    }
+    gained = relief_convergence.gain(runs, LONGER, "relief-agedb")
+    assert gained.mean == pytest.approx(points) and gained.interval == "identities"
+    # By hand: 5,000 times as many people as there are, drawn with replacement, each bringing all pairs of theirs.
+    people, a, b = np.unique(identities), identities[pairs.a], identities[pairs.b]
+    drawn = rng.multinomial(len(people), np.full(len(people), 1 / len(people)), 5_000)
+    times = {who: drawn[:, k] for k, who in enumerate(people)}
+    weights = np.stack([times[i] if i == j else times[i] * times[j] for i, j in zip(a, b, strict=True)], axis=1)
+    low, high = np.quantile(100 * (weights @ wrong) / weights.sum(1), [0.025, 0.975])
+    assert gained.ci95 == pytest.approx((low, high), abs=0.1 * (high - low))
+    assert relief_convergence.gain_interval(runs[LONGER, 0], runs[LONGER, 0], "relief-agedb") == (0, 0)
 
 
 @pytest.mark.parametrize(("longer", "holds"), [(0.9, True), (1.1, False), (-1.1, False)])
