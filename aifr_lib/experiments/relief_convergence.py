@@ -202,6 +202,51 @@ def decision(artefact: Artefact) -> list[tuple[Condition, Measured | None, bool 
     return [(one, value, None if value is None else one.low <= value.mean <= one.high) for one, value in measured]
 
 
+def told(artefact: Artefact, calibration: Calibration) -> str:
+    """What follows where the first conditions do not hold, in Markdown; "" where they do or are not measured."""
+    found = {condition.training: (value.mean, holds) for condition, value, holds in decision(artefact) if value}
+    reached = {
+        row.keys["training"]: row.measured.mean
+        for row in artefact.rows
+        if row.metric == "accuracy" and row.keys["set"] == ACROSS_AGE and row.measured
+    }
+    paragraphs = []
+    if LONGER in found and not found[LONGER][1]:
+        then = ""
+        if LONGEST in found:
+            again, holds = found[LONGEST]
+            stands = f"at twice its epochs it has converged, at {reached[LONGER]:.1f} %"
+            then = f"; doubling them again moves it by {again:+.1f}, so "
+            then += stands if holds else "it has not converged there either"
+        paragraphs.append(
+            f"**Not converged.** Twice the epochs move the baseline by {found[LONGER][0]:+.1f} points{then}. Methods "
+            "are compared at one equal budget, the baseline's, at which the small network is still learning: a difference "
+            "between two of them can be one of speed."
+        )
+    if TEACHER in found and not found[TEACHER][1]:
+        paragraphs.append(
+            f"**No room shown by the larger network alone.** It gains {found[TEACHER][0]:.1f} points with the rate and "
+            "the pictures of the small one. That better scores can be had on these pairs is seen from the control, "
+            "whose people are pictured across decades."
+        )
+        if SCHOOLED in found and calibration.schooled:
+            learner, plain = calibration.schooled, calibration.train
+            many, few = (one.relief.train_identities * one.relief.train_per_identity for one in (learner, plain))
+            gained, holds = found[SCHOOLED]
+            above = (
+                f"; above the small one at twice its epochs, {reached[SCHOOLED] - reached[LONGER]:.1f}"
+                if LONGER in reached
+                else ""
+            )
+            paragraphs[-1] += (
+                f" With {learner.relief.train_identities:,} people to learn from, a few years of each, and "
+                f"{learner.epochs * many / (plain.epochs * few):.1f} times the baseline's steps it gains {gained:.1f} "
+                f"points ({'enough' if holds else 'not enough either'}{above}). How much of that is the network, the "
+                "people or the steps is not told apart."
+            )
+    return "\n\n".join(paragraphs)
+
+
 def budget_note(preset: Preset, config: Recognition, out: str | Path | None = None) -> str:
     """What the calibration says of the budget of ``config``, in Markdown; "" where nothing is stored, or of another.
 

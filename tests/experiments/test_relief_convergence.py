@@ -112,6 +112,32 @@ def test_the_decision_is_computed_from_the_table(runs, monkeypatch, longer: floa
     assert sum(row.metric == DOUBLING for row in artefact.rows) == 1
 
 
+def test_what_is_told_follows_the_table(runs, monkeypatch) -> None:
+    monkeypatch.setattr("aifr_lib.experiments.jobs.gather", lambda *_, **__: runs)
+    preset = load_preset("classroom", {"relief_card.calibration.train.relief.pair_lists": ["relief-agedb"]})
+    calibration = preset.relief_card.calibration
+
+    def told(**levels: float) -> str:
+        for (training, seed), run in list(runs.items()):
+            if training in levels:
+                runs[training, seed] = run_of(run, levels[training] + seed)
+        return relief_convergence.told(relief_convergence.relief_convergence(preset, compute=False), calibration)
+
+    assert told() == ""
+    # Means over seeds 0, 1, 2 lie one point higher.
+    lasting = told(**{LONGER: 88.0, LONGEST: 88.5, TEACHER: 87.0})
+    assert "Twice the epochs move the baseline by +2.0 points; doubling them again moves it by +0.5" in lasting
+    assert "it has converged, at 89.0 %." in lasting and "It gains 1.0 points" in lasting
+    steps = calibration.schooled.epochs * 3000 / (calibration.train.epochs * calibration.train.relief.train_identities)
+    assert f"3,000 people to learn from, a few years of each, and {steps:.1f} times" in lasting
+    assert "it gains 5.0 points (enough; above the small one at twice its epochs, 3.0)" in lasting
+    restless = told(**{LONGEST: 90.0, SCHOOLED: 88.0})
+    assert "so it has not converged there either." in restless and "2.0 points (not enough either;" in restless
+    for place in [place for place in runs if place[0] in (LONGEST, SCHOOLED)]:
+        del runs[place]
+    assert "by +2.0 points. Methods" in told() and "people to learn from" not in told()
+
+
 def test_no_test_picture_is_looked_at(tmp_path, monkeypatch) -> None:
     seen = set()
     load = relief.load
