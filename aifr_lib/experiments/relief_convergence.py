@@ -220,8 +220,8 @@ def told(artefact: Artefact, calibration: Calibration) -> str:
             then += stands if holds else "it has not converged there either"
         paragraphs.append(
             f"**Not converged.** Twice the epochs move the baseline by {found[LONGER][0]:+.1f} points{then}. Methods "
-            "are compared at one equal budget, the baseline's, at which the small network is still learning: a difference "
-            "between two of them can be one of speed."
+            "are compared at one equal budget, the baseline's, at which the small network is still learning: a "
+            "difference between two of them can be one of speed."
         )
     if TEACHER in found and not found[TEACHER][1]:
         paragraphs.append(
