@@ -267,37 +267,7 @@ HTML(pages.artefact_table(calibrated) + pages.stamp(calibrated))
 # hope to solve.
 
 # %% tags=["hide-input"]
-found = {one.training: (value.mean, holds) for one, value, holds in decided if value}
-told = []
-longer, again = (found.get(name) for name in (relief_convergence.LONGER, relief_convergence.LONGEST))
-if longer and not longer[1]:
-    then = "."
-    if again:
-        then = f"; doubling them again moves it by {again[0]:+.1f}, so " + (
-            "at twice its epochs it has converged." if again[1] else "it has not converged there either."
-        )
-    told.append(
-        f"**Not converged.** Twice the epochs move the baseline by {longer[0]:+.1f} points{then} Methods are compared "
-        "at one equal budget, the baseline's, at which the small network is still learning: a difference between two "
-        "of them can be one of speed."
-    )
-teacher, schooled = (found.get(name) for name in (relief_convergence.TEACHER, relief_convergence.SCHOOLED))
-if teacher and not teacher[1]:
-    told.append(
-        f"**No room shown by the larger network alone.** It gains {teacher[0]:.1f} points with the rate and the "
-        "pictures of the small one. That better scores can be had on these pairs is seen from the control, whose "
-        "people are pictured across decades."
-    )
-    if schooled:
-        learner, plain = settings.relief_card.calibration.schooled, settings.relief_card.calibration.train
-        many, few = (one.relief.train_identities * one.relief.train_per_identity for one in (learner, plain))
-        told[-1] += (
-            f" With {learner.relief.train_identities:,} people to learn from, a few years of each, and "
-            f"{learner.epochs * many / (plain.epochs * few):.1f} times the baseline's steps it gains {schooled[0]:.1f} "
-            f"points: {'enough' if schooled[1] else 'not enough either'}. How much of that is the network, the people "
-            "or the steps is not told apart."
-        )
-Markdown("\n\n".join(told))
+Markdown(relief_convergence.told(calibrated, settings.relief_card.calibration))
 
 # %% [markdown]
 # ## Do outside judges take them for faces?

@@ -10,19 +10,26 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure
 
-from aifr_lib.config import Calibration, Preset, Recognition
+from aifr_lib.config import Calibration, Preset, Recognition, Relief
+from aifr_lib.data import relief
+from aifr_lib.data.images import Pairs
+from aifr_lib.evaluation.intervals import Interval, mean_interval
+from aifr_lib.evaluation.verification import ten_fold
 from aifr_lib.experiments import recognise
 from aifr_lib.experiments.jobs import Job, reproduce
+from aifr_lib.experiments.relief_pictures import labels_only
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact, Measured, Row
 from aifr_lib.reporting.runs import Result, Run
-from aifr_lib.reporting.seeds import paired, student_t
+from aifr_lib.reporting.seeds import student_t
 from aifr_lib.training.engine import LOG, accelerator_for
 from aifr_lib.training.recognition import train
 
@@ -80,7 +87,8 @@ def relief_convergence(
 ) -> Artefact:
     """Accuracy on each list of validation pairs by training, and points above another training, paired by seed.
 
-    Intervals are Student's t over seeds; with one seed the accuracy's interval resamples people.
+    Intervals are Student's t over seeds; with one seed they resample people, for points above another training the
+    same people of both.
     """
     calibration = preset.relief_card.calibration
     lists = recognise.lists_of(calibration.train.relief, "validation").get("everyday", [])
@@ -134,12 +142,32 @@ def accuracy(runs: Mapping[Place, Run], training: str, name: str) -> Measured | 
 
 def gain(runs: Mapping[Place, Run], training: str, name: str, above: str = BASELINE) -> Measured | None:
     """Points above another training over the seeds that both have; None where there is none."""
-    ours, base = (
-        {seed: run.summary["accuracy"][name] for seed, run in _of(runs, which).items()} for which in (training, above)
-    )
-    if not set(ours) & set(base):
+    ours, base = (_of(runs, which) for which in (training, above))
+    shared = sorted(set(ours) & set(base))
+    if not shared:
         return None
-    return student_t({seed: ours[seed] - base[seed] for seed in paired(ours, base).seeds})
+    told = {seed: [one[seed].summary["accuracy"][name] for one in (ours, base)] for seed in shared}
+    measured = student_t({seed: points - before for seed, (points, before) in told.items()})
+    if len(shared) > 1:
+        return measured
+    ends = gain_interval(ours[shared[0]], base[shared[0]], name)
+    return measured.model_copy(update={"ci95": ends, "interval": "identities"})
+
+
+def gain_interval(ours: Run, base: Run, name: str) -> Interval:
+    """Points between two runs on one list, their pairs decided as P1 decides them, the people of both resampled."""
+    pairs, identities = validation_pairs(Relief.model_validate(ours.spec.values["relief"]), name)
+    right, before = (
+        ten_fold(run.scores[name], pairs.same, pairs.fold, convention="cosine").correct for run in (ours, base)
+    )
+    return mean_interval(100.0 * right - 100.0 * before, identities[pairs.a], identities[pairs.b])
+
+
+@lru_cache(maxsize=8)
+def validation_pairs(settings: Relief, name: str) -> tuple[Pairs, np.ndarray]:
+    """A list of validation pairs and the identity of each picture, with no picture drawn."""
+    images = labels_only("validation", settings.test_identities, settings.test_per_identity)
+    return relief.pairs(images, name, count=settings.pairs), images.labels["identity"].to_numpy()
 
 
 def difficulty_figure(artefact: Artefact) -> Figure:
@@ -172,6 +200,51 @@ def decision(artefact: Artefact) -> list[tuple[Condition, Measured | None, bool 
     found = {(row.keys["training"], row.metric): row.measured for row in artefact.rows if row.keys["set"] == ACROSS_AGE}
     measured = [(condition, found.get((condition.training, condition.metric))) for condition in CONDITIONS]
     return [(one, value, None if value is None else one.low <= value.mean <= one.high) for one, value in measured]
+
+
+def told(artefact: Artefact, calibration: Calibration) -> str:
+    """What follows where the first conditions do not hold, in Markdown; "" where they do or are not measured."""
+    found = {condition.training: (value.mean, holds) for condition, value, holds in decision(artefact) if value}
+    reached = {
+        row.keys["training"]: row.measured.mean
+        for row in artefact.rows
+        if row.metric == "accuracy" and row.keys["set"] == ACROSS_AGE and row.measured
+    }
+    paragraphs = []
+    if LONGER in found and not found[LONGER][1]:
+        then = ""
+        if LONGEST in found:
+            again, holds = found[LONGEST]
+            stands = f"at twice its epochs it has converged, at {reached[LONGER]:.1f} %"
+            then = f"; doubling them again moves it by {again:+.1f}, so "
+            then += stands if holds else "it has not converged there either"
+        paragraphs.append(
+            f"**Not converged.** Twice the epochs move the baseline by {found[LONGER][0]:+.1f} points{then}. Methods "
+            "are compared at one equal budget, the baseline's, at which the small network is still learning: a "
+            "difference between two of them can be one of speed."
+        )
+    if TEACHER in found and not found[TEACHER][1]:
+        paragraphs.append(
+            f"**No room shown by the larger network alone.** It gains {found[TEACHER][0]:.1f} points with the rate and "
+            "the pictures of the small one. That better scores can be had on these pairs is seen from the control, "
+            "whose people are pictured across decades."
+        )
+        if SCHOOLED in found and calibration.schooled:
+            learner, plain = calibration.schooled, calibration.train
+            many, few = (one.relief.train_identities * one.relief.train_per_identity for one in (learner, plain))
+            gained, holds = found[SCHOOLED]
+            above = (
+                f"; above the small one at twice its epochs, {reached[SCHOOLED] - reached[LONGER]:.1f}"
+                if LONGER in reached
+                else ""
+            )
+            paragraphs[-1] += (
+                f" With {learner.relief.train_identities:,} people to learn from, a few years of each, and "
+                f"{learner.epochs * many / (plain.epochs * few):.1f} times the baseline's steps it gains {gained:.1f} "
+                f"points ({'enough' if holds else 'not enough either'}{above}). How much of that is the network, the "
+                "people or the steps is not told apart."
+            )
+    return "\n\n".join(paragraphs)
 
 
 def budget_note(preset: Preset, config: Recognition, out: str | Path | None = None) -> str:

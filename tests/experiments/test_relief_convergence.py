@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from aifr_lib.config import load_preset
@@ -62,6 +63,37 @@ def test_gains_are_paired_by_seed(runs) -> None:
     assert (alone.mean, alone.ci95, alone.interval) == (90.0, (87.0, 92.0), "identities")
 
 
+def test_points_of_one_seed_have_the_interval_of_the_same_people() -> None:
+    """Two runs that decide every pair alike but some of a few people: the spread is that of those people alone."""
+    preset = load_preset("classroom", {"relief_card.calibration.train.relief": {"test_identities": 60, "pairs": 400}})
+    jobs = relief_convergence.convergence_jobs(preset)
+    pairs, identities = relief_convergence.validation_pairs(preset.relief_card.calibration.train.relief, "relief-agedb")
+    rng = np.random.default_rng(0)
+    clear = np.where(pairs.same, 0.9, -0.1) + rng.normal(0, 0.01, 400)
+    wrong = pairs.same & np.isin(identities[pairs.a], rng.choice(np.unique(identities), 12, replace=False))
+
+    def run(training: str, scores: np.ndarray, accuracy: float) -> Run:
+        job = jobs[training, 0]
+        summary = {"accuracy": {"relief-agedb": accuracy}}
+        return Run(job.spec.key, job.spec, {"relief-agedb": scores}, summary, "cpu", {}, Git(), 1.0)
+
+    points = 100 * wrong.mean()
+    runs = {
+        (BASELINE, 0): run(BASELINE, np.where(wrong, -0.1, clear), 100 - points),
+        (LONGER, 0): run(LONGER, clear, 100.0),
+    }
+    gained = relief_convergence.gain(runs, LONGER, "relief-agedb")
+    assert gained.mean == pytest.approx(points) and gained.interval == "identities"
+    # By hand: 5,000 times as many people as there are, drawn with replacement, each bringing all pairs of theirs.
+    people, a, b = np.unique(identities), identities[pairs.a], identities[pairs.b]
+    drawn = rng.multinomial(len(people), np.full(len(people), 1 / len(people)), 5_000)
+    times = {who: drawn[:, k] for k, who in enumerate(people)}
+    weights = np.stack([times[i] if i == j else times[i] * times[j] for i, j in zip(a, b, strict=True)], axis=1)
+    low, high = np.quantile(100 * (weights @ wrong) / weights.sum(1), [0.025, 0.975])
+    assert gained.ci95 == pytest.approx((low, high), abs=0.1 * (high - low))
+    assert relief_convergence.gain_interval(runs[LONGER, 0], runs[LONGER, 0], "relief-agedb") == (0, 0)
+
+
 @pytest.mark.parametrize(("longer", "holds"), [(0.9, True), (1.1, False), (-1.1, False)])
 def test_the_decision_is_computed_from_the_table(runs, monkeypatch, longer: float, holds: bool) -> None:
     for (training, seed), run in list(runs.items()):
@@ -78,6 +110,32 @@ def test_the_decision_is_computed_from_the_table(runs, monkeypatch, longer: floa
     assert told[TEACHER][1] is True
     assert sum(row.metric == GAIN for row in artefact.rows) == 5
     assert sum(row.metric == DOUBLING for row in artefact.rows) == 1
+
+
+def test_what_is_told_follows_the_table(runs, monkeypatch) -> None:
+    monkeypatch.setattr("aifr_lib.experiments.jobs.gather", lambda *_, **__: runs)
+    preset = load_preset("classroom", {"relief_card.calibration.train.relief.pair_lists": ["relief-agedb"]})
+    calibration = preset.relief_card.calibration
+
+    def told(**levels: float) -> str:
+        for (training, seed), run in list(runs.items()):
+            if training in levels:
+                runs[training, seed] = run_of(run, levels[training] + seed)
+        return relief_convergence.told(relief_convergence.relief_convergence(preset, compute=False), calibration)
+
+    assert told() == ""
+    # Means over seeds 0, 1, 2 lie one point higher.
+    lasting = told(**{LONGER: 88.0, LONGEST: 88.5, TEACHER: 87.0})
+    assert "Twice the epochs move the baseline by +2.0 points; doubling them again moves it by +0.5" in lasting
+    assert "it has converged, at 89.0 %." in lasting and "It gains 1.0 points" in lasting
+    steps = calibration.schooled.epochs * 3000 / (calibration.train.epochs * calibration.train.relief.train_identities)
+    assert f"3,000 people to learn from, a few years of each, and {steps:.1f} times" in lasting
+    assert "it gains 5.0 points (enough; above the small one at twice its epochs, 3.0)" in lasting
+    restless = told(**{LONGEST: 90.0, SCHOOLED: 88.0})
+    assert "so it has not converged there either." in restless and "2.0 points (not enough either;" in restless
+    for place in [place for place in runs if place[0] in (LONGEST, SCHOOLED)]:
+        del runs[place]
+    assert "by +2.0 points. Methods" in told() and "people to learn from" not in told()
 
 
 def test_no_test_picture_is_looked_at(tmp_path, monkeypatch) -> None:
