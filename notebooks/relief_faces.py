@@ -37,7 +37,7 @@ from aifr_lib.config import load_preset
 from aifr_lib.data import relief
 from aifr_lib.data.relief_cache import draw
 from aifr_lib.experiments import relief_convergence, relief_judges, relief_pictures, relief_shortcuts
-from aifr_lib.experiments.relief_judge_rows import IN_PLACE, OFF, WANTED
+from aifr_lib.experiments.relief_judge_rows import IN_PLACE, OFF, WANTED, unmet
 from aifr_lib.faces.relief import Faces, render, sensitivity
 from aifr_lib.reporting import pages, plots, slider
 
@@ -296,7 +296,14 @@ table.index = [f"{judge}, {over}: {pages.METRICS.get(metric, metric)}" for judge
 table
 
 # %% tags=["hide-input"]
-HTML(pages.stamp(judged))
+short = [
+    f"{row.keys['judge']}, {pages.METRICS.get(row.metric, row.metric)} on {row.keys['data']}: {told_of(row.measured)}"
+    for row in unmet(judged.rows)
+]
+measured = any(row.measured for row in judged.rows)
+HTML(
+    (f"<p><b>Below what is wanted:</b> {'; '.join(short) or 'nothing'}.</p>" if measured else "") + pages.stamp(judged)
+)
 
 # %% [markdown]
 # A face found where there is none would count as well; since the true landmarks are known, so is whether the detector

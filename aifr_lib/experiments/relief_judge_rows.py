@@ -55,6 +55,17 @@ def unmeasured(data: str) -> Iterator[Row]:
         yield Row(keys={"data": NAMES[data], "judge": judge, "over": over}, metric=metric)
 
 
+def unmet(rows: Sequence[Row]) -> list[Row]:
+    """The rows of relief faces that lie below what is wanted of them (``WANTED``)."""
+    drawn = {NAMES["relief"], NAMES["relief again"]}
+
+    def short(row: Row) -> bool:
+        place = (str(row.keys["judge"]), str(row.keys["over"]), row.metric)
+        return row.keys["data"] in drawn and row.measured is not None and row.measured.mean < WANTED.get(place, -np.inf)
+
+    return [row for row in rows if short(row)]
+
+
 def _place_rows(scores: Scores, data: str) -> Iterator[Row]:
     """Whether what is found is the face; where its landmarks are known."""
     off, identity = scores.get("picture_off", np.array([UNKNOWN])), scores["picture_identity"]
