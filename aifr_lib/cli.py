@@ -318,8 +318,10 @@ def run_queue(
     from aifr_lib.experiments import EXPERIMENTS, queue
     from aifr_lib.reporting import contents
     from aifr_lib.reporting.artefacts import figures_root
-    from aifr_lib.reporting.runs import RunStore
+    from aifr_lib.reporting.runs import RunStore, refuse_torchrun
 
+    if not dry_run:
+        refuse_torchrun()
     # With a paper comes what its notebooks show beside it, such as the rates that were tried.
     listed = contents.load()
     shown = {content.notebook for content in listed if short in (None, content.paper)}
@@ -365,7 +367,8 @@ def train(
 ) -> None:
     """Train one recognition network: the one of the preset's α sweep, as you change it.
 
-    Stopped or killed, it goes on where it was when the same command is given
+    Its learning rate is the sweep's for that α, unless -p lr=RATE gives
+    another. Stopped or killed, it goes on where it was when the same command is given
     again; on a CPU the checksum is then that of an uninterrupted training.
 
     \b
@@ -375,13 +378,17 @@ def train(
       aifr train --preset lesson -p loss=cosface -p relief.span=wide --out runs/w
       torchrun --nproc-per-node 2 -m aifr_lib.cli train --out runs/two
     """
+    from aifr_lib.experiments import tml
     from aifr_lib.reporting.scripts import literal
     from aifr_lib.training import recognition
     from aifr_lib.training.engine import NonFiniteLoss
 
     given: dict[str, Any] = {key: literal(value) for key, value in _settings(parameter)}
     given |= {key: value for key, value in (("alpha", alpha), ("seed", seed)) if value is not None}
-    values = load_preset(preset).alpha_sweep.train.model_dump()
+    sweep = load_preset(preset).alpha_sweep
+    asked = {"alpha": given.get("alpha", sweep.train.alpha)}
+    start = validate(Recognition, sweep.train.model_dump() | asked, "settings of the training")
+    values = tml.training(sweep, start.alpha, start.seed).model_dump()
     for key, value in given.items():
         group, _, leaf = key.rpartition(".")
         node = values.get(group) if group else values

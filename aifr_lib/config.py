@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -112,7 +112,9 @@ class Relief(Strict):
 
 
 class Recognition(Strict):
-    """One training of a recognition network (spec of the paper: TML section IV-B; the values are the paper's)."""
+    """One training of a recognition network (TML section IV-B; where it is silent the values are inferred: 24 epochs,
+    the feed-forward size and the positions of Vaswani et al., no positional encoding, no mixed precision).
+    """
 
     data: Literal["relief", "casia-webface", "ms1mv2", "webface4m"] = "relief"
     relief: Relief = Relief()
@@ -148,6 +150,8 @@ class Recognition(Strict):
     def _whole_micro_batches(self) -> Recognition:
         if self.batch % self.accumulate:
             raise ValueError(f"a batch of {self.batch} does not divide into {self.accumulate} micro-batches")
+        if self.batch < 2 * self.accumulate:
+            raise ValueError(f"micro-batches of one picture, of which batch norm needs two: batch {self.batch}")
         return self
 
     @field_validator("drops")
@@ -180,6 +184,10 @@ class AlphaSweep(Strict):
             raise ValueError(f"lr must give a rate for each main α: {sorted(self.main)}, it has {sorted(self.lr)}")
         if strange := {*self.lr.values(), *chain.from_iterable(self.finals.values())} - set(self.lrs):
             raise ValueError(f"lr and finals choose rates that lrs did not try: {sorted(strange)}")
+        if self.lr and self.train.lr not in self.lr.values():
+            raise ValueError(
+                f"train.lr {self.train.lr:g} would not be used: lr holds the rates, {sorted(self.lr.values())}"
+            )
         if self.finals and set(self.finals) != set(self.main):
             raise ValueError(f"finals must give rates for each main α: {sorted(self.main)}")
         if few := [alpha for alpha, rates in self.finals.items() if len(set(rates)) < 2]:
@@ -332,7 +340,7 @@ class Preset(Strict):
 
 
 def load_preset(name: str, overrides: Mapping[str, Any] | None = None) -> Preset:
-    """Read ``presets/NAME.yaml``; ``overrides`` maps dotted keys to values (``{"alpha_sweep.train.lr": 0.05}``).
+    """Read ``presets/NAME.yaml``; ``overrides`` maps dotted keys to values (``{"alpha_sweep.train.epochs": 4}``).
 
     Errors: ConfigError for an unknown preset or key (with the nearest valid one) or a value of the wrong type.
     """
@@ -375,7 +383,12 @@ def validate(model: type[Model], values: Mapping[str, Any], what: str) -> Model:
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterable[str]:
     for part in location:
         field = model.model_fields.get(str(part))
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+        groups = [
+            kind
+            for kind in (field and (get_args(field.annotation) or (field.annotation,))) or ()
+            if isinstance(kind, type) and issubclass(kind, BaseModel)
+        ]
+        if not groups:
             return ()
-        model = field.annotation
+        model = groups[0]
     return model.model_fields

@@ -15,7 +15,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from aifr_lib import cli
-from aifr_lib.config import Recognition
+from aifr_lib.config import Recognition, load_preset
+from aifr_lib.experiments import tml
 
 COMMANDS = sorted(get_command(cli.app).commands)  # type: ignore[attr-defined]
 PARAMETERS = '# %% tags=["parameters"]\npreset = "smoke"\nseeds = None\ncompute = True\n\n'
@@ -181,6 +182,13 @@ def test_train_takes_typed_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert result.out == "weights   x/weights.safetensors\nchecksum  abc\n"
     (config,) = asked
     assert (config.alpha, config.seed, config.lr, config.relief.size) == (0.4, 3, 1e-4, 64)
+
+    sweep = load_preset("classroom").alpha_sweep
+    for alpha in (0.8, 0.0):
+        assert aifr("train", "--preset", "classroom", "--out", "x", "-p", f"alpha={alpha}").code == 0
+        assert asked[-1] == tml.training(sweep, alpha, 0), "the rate that the sweep takes for this α"
+    assert asked[-1].lr != asked[-2].lr
+    assert "alpha" in aifr("train", "--out", "x", "-p", "alpha=much").err
 
 
 def test_ctrl_c_exits_as_a_shell_expects(monkeypatch: pytest.MonkeyPatch) -> None:

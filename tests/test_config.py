@@ -21,6 +21,8 @@ def test_misspelt_key_names_the_nearest_and_nothing_is_guessed():
 
 
 def test_wrong_type_names_the_key_and_the_value():
+    with pytest.raises(ConfigError, match=r"unknown key 'relief_card.calibration.schooled.lrr'; did you mean 'lr'"):
+        load_preset("classroom", {"relief_card.calibration.schooled.lrr": 0.1})
     with pytest.raises(ConfigError, match=r"'alpha_sweep.train.lr'.*'fast'"):
         load_preset("smoke", {"alpha_sweep.train.lr": "fast"})
     with pytest.raises(ConfigError, match=r"tour.*group of keys|tour.committed"):
@@ -28,9 +30,14 @@ def test_wrong_type_names_the_key_and_the_value():
 
 
 def test_override_reaches_the_value():
-    preset = load_preset("smoke", {"alpha_sweep.train.lr": 0.05})
-    assert preset.alpha_sweep.train.lr == 0.05
-    assert preset.tour.train.lr == load_preset("smoke").tour.train.lr, "one key must not change another"
+    preset = load_preset("smoke", {"alpha_sweep.train.clip": 0.05})
+    assert preset.alpha_sweep.train.clip == 0.05
+    assert preset.tour.train.clip == load_preset("smoke").tour.train.clip, "one key must not change another"
+
+
+def test_a_rate_that_the_tuned_ones_would_override_is_refused():
+    with pytest.raises(ConfigError, match=r"train.lr 0.05 would not be used: lr holds the rates, \[0.1, 0.2, 0.2\]"):
+        load_preset("classroom", {"alpha_sweep.train.lr": 0.05})
 
 
 def test_drops_must_rise():
@@ -41,6 +48,8 @@ def test_drops_must_rise():
 def test_micro_batches_must_divide_the_batch():
     with pytest.raises(ConfigError, match="a batch of 32 does not divide into 5 micro-batches"):
         load_preset("smoke", {"tour.train.accumulate": 5})
+    with pytest.raises(ConfigError, match="micro-batches of one picture"):
+        load_preset("smoke", {"tour.train.accumulate": 32})
 
 
 def test_paper_preset_is_what_the_paper_prints():

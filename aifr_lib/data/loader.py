@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -117,8 +118,14 @@ def loader(rows: Rows, batches: ShuffledBatches, *, pin: bool, workers: int | No
         collate_fn=_as_it_is,
         pin_memory=pin,
         num_workers=workers,
+        worker_init_fn=_deaf_to_ctrl_c,
         generator=torch.Generator(),
     )
+
+
+def _deaf_to_ctrl_c(_: int) -> None:
+    # A terminal sends Ctrl-C to every process; the training decides when to stop, and needs its workers until then.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -12,7 +12,7 @@ from torch import Tensor, distributed, nn
 from tqdm import tqdm
 
 from aifr_lib.data.images import Images
-from aifr_lib.data.loader import to_input
+from aifr_lib.data.loader import check_columns, crop_columns, to_input
 from aifr_lib.evaluation.checks import finite, listed
 
 BAR_AFTER = 2.0  # seconds; a bar for less is noise
@@ -24,6 +24,7 @@ def embed(
     *,
     batch_size: int = 256,
     flip: bool = True,
+    input_hw: tuple[int, int] | None = None,
     device: torch.device | str | None = None,
     progress: bool = False,
 ) -> np.ndarray:
@@ -33,15 +34,18 @@ def embed(
         [B, D]. A module runs in eval mode, and each of its parts is put back into the mode it had.
     pictures: Images, or uint8 [N, H, W, 3] RGB; may be a memory map larger than the memory.
     batch_size: changes speed and memory, and the result by rounding only.
+    input_hw: the network's input; of wider pictures it sees the middle columns (``crop_columns``).
     device: where to run (a module is moved there); by default where the module's parameters lie, else CPU.
         Under several processes (``torchrun``) each embeds its share of the batches, and all return all embeddings,
         in order: the array of one process.
     progress: a bar, shown if it takes longer than two seconds.
-    Errors: TypeError for pictures that are not uint8 [N, H, W, 3]; ValueError, naming the records, where an
-        output is not [B, D] or holds NaN or infinity.
+    Errors: TypeError for pictures that are not uint8 [N, H, W, 3]; ValueError where they do not fit ``input_hw``, and,
+        naming the records, where an output is not [B, D] or holds NaN or infinity.
     Source: sum over the mirrored picture: 10-fold protocol of insightface ``verification.py``.
     """
     pixels, names = opened(pictures)
+    hw = (int(pixels.shape[1]), int(pixels.shape[2])) if input_hw is None else input_hw
+    check_columns(pixels.shape, hw)
     if batch_size < 1:
         raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
     where = place(model, device)
@@ -56,7 +60,7 @@ def embed(
             disable=not progress,
         ):
             rows = slice(start, min(start + batch_size, share.stop))
-            x = to_input(_upload(pixels[rows], where))
+            x = to_input(_upload(crop_columns(pixels[rows], hw), where))
             e = torch.as_tensor(model(x))
             if flip:
                 e = e + torch.as_tensor(model(x.flip(-1)))

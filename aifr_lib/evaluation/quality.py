@@ -122,7 +122,7 @@ def _masks(passes: int, shape: tuple[int, ...], rate: float, seed: int) -> Tenso
 
 def _spread(embeddings: Tensor) -> float:
     """Mean Euclidean distance over all pairs of the rows [T, D], scaled to length 1; NaN for a row of zeros."""
-    e = embeddings.double()
+    e = embeddings.cpu().double()  # Apple's GPUs have no float64
     e = e / e.norm(dim=1, keepdim=True)
     first, second = torch.triu_indices(len(e), len(e), 1, device=e.device)
     return float((2 - 2 * (e @ e.T)[first, second]).clamp(min=0).sqrt().mean())

@@ -14,7 +14,7 @@ from torch import nn
 from aifr_lib.config import PairList, Recognition, Relief
 from aifr_lib.data import relief
 from aifr_lib.data.images import Images, Pairs
-from aifr_lib.data.loader import check_columns, crop_columns
+from aifr_lib.data.loader import check_columns
 from aifr_lib.evaluation.embeddings import embed
 from aifr_lib.evaluation.intervals import mean_interval
 from aifr_lib.evaluation.variance import FORMS, class_variance
@@ -135,7 +135,7 @@ def score(
     for view, names in lists_of(config.relief, split).items():
         images = faces(config.relief, split, view)
         identities = images.labels["identity"].to_numpy()
-        embeddings = embed(network, crop_columns(images.pixels, config.input_hw), device=device, progress=True)
+        embeddings = embed(network, images, input_hw=config.input_hw, device=device, progress=True)
         for name in names:
             pairs = face_pairs(config.relief, name, split)
             result = verify(embeddings, pairs)
@@ -149,8 +149,7 @@ def variance(network: nn.Module, config: Recognition, device: str) -> dict[str, 
     """TML Table IV by people and form: intra, inter, ratio, on the training faces (as the paper) and on test faces."""
     measured: dict[str, dict[str, dict[str, float]]] = {}
     for people, images in {"training": training_faces(config), "test": faces(config.relief)}.items():
-        pixels = crop_columns(images.pixels, config.input_hw)
-        embeddings = embed(network, pixels, device=device, flip=False, progress=True)
+        embeddings = embed(network, images, flip=False, input_hw=config.input_hw, device=device, progress=True)
         found = {form: class_variance(embeddings, images.labels["identity"].to_numpy(), form) for form in FORMS}
         measured[people] = {
             form: {"intra": one.intra, "inter": one.inter, "ratio": one.ratio} for form, one in found.items()

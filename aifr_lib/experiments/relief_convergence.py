@@ -34,7 +34,7 @@ from aifr_lib.training.engine import LOG, accelerator_for
 from aifr_lib.training.recognition import train
 
 ID = "relief_convergence"
-RECIPE, RECIPE_VERSION = "calibration", 1
+RECIPE, RECIPE_VERSION = "calibration", recognise.RECIPE_VERSION
 ACROSS_AGE = "relief-agedb"
 BASELINE, LONGER, LONGEST = "baseline", "twice the epochs", "four times the epochs"
 TEACHER, SCHOOLED, WIDE = "larger network", "larger network, more people", "wide span of ages"
@@ -155,7 +155,10 @@ def gain(runs: Mapping[Place, Run], training: str, name: str, above: str = BASEL
 
 
 def gain_interval(ours: Run, base: Run, name: str) -> Interval:
-    """Points between two runs on one list, their pairs decided as P1 decides them, the people of both resampled."""
+    """Points between two runs on one list, their pairs decided as P1 decides them, the people of both resampled.
+
+    Decided from the stored cosines, which are of half precision: an accuracy of them may be a few pairs off the run's.
+    """
     pairs, identities = validation_pairs(Relief.model_validate(ours.spec.values["relief"]), name)
     right, before = (
         ten_fold(run.scores[name], pairs.same, pairs.fold, convention="cosine").correct for run in (ours, base)

@@ -30,6 +30,9 @@ PRINTED = {
 UNSTABLE = 3.0
 CLOSE = 12.0  # points below the best that a picture of the rates shows
 
+# What the preset `paper` has to say and the paper does not.
+GUESSED = ("embedding", "epochs", "feedforward", "pos_encoding", "precision")
+
 # Table IV: our two losses and the α they have in the sweep, and the names of the paper's rows.
 LOSSES = {"arcface": 0.0, "transformer-arcface": 0.4}
 PRINTED_LOSSES = {"arcface": "Standard ArcFace Loss", "transformer-arcface": "Transformer ArcFace Loss"}

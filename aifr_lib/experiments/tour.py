@@ -18,7 +18,7 @@ from aifr_lib.training import recognition
 from aifr_lib.training.engine import accelerator_for
 
 COMMITTED = Path("figures") / "tour" / "weights.safetensors"
-RECIPE, RECIPE_VERSION = "tour", 1
+RECIPE, RECIPE_VERSION = "tour", recognise.RECIPE_VERSION
 
 
 def network(preset: Preset, device: str | None = None) -> tuple[nn.Module, Recognition]:

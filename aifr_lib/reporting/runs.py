@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -196,12 +197,14 @@ class RunStore:
 
         With ``compute`` None a run that is not there is None. ``fresh`` forgets the stored run and its
         checkpoints. One process at a time computes a run: another waits and loads it; the lock of a process that
-        dies is dropped by the operating system. Errors: filelock.Timeout instead of waiting, without ``wait``.
+        dies is dropped by the operating system. Errors: filelock.Timeout instead of waiting, without ``wait``;
+        ConfigError where torchrun started several processes as one.
         """
         if compute is None:
             return self.load(spec.key)
         if not fresh and (run := self.load(spec.key)) is not None:
             return run
+        refuse_torchrun()
         work = self.work_folder(spec.key)
         work.mkdir(parents=True, exist_ok=True)
         with FileLock(work / LOCK, timeout=-1 if wait else 0):
@@ -216,6 +219,18 @@ class RunStore:
             self.save(run, result.log_tail)
         # Read back, so that a table is the same numbers on the day of the run and ever after.
         return self.load(spec.key)
+
+
+def refuse_torchrun() -> None:
+    """Stored runs are computed by one process each: those of one launch would mix the gradients of different runs.
+
+    Errors: ConfigError under torchrun or ``accelerate launch`` with several processes.
+    """
+    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+        raise ConfigError(
+            "each stored run is computed by one process, and here several were launched as one; start the same command "
+            "several times instead, without torchrun: they share the work. `aifr train` is what torchrun takes"
+        )
 
 
 def _empty(work: Path) -> None:

@@ -114,7 +114,7 @@ def fit(
     # On a GPU reading a loss waits for the device, so losses are read at log steps only; on a CPU that costs nothing.
     check_every = plan.log_every if on_gpu else 1
     unchecked: list[tuple[int, Tensor, dict[str, Tensor]]] = []
-    scalars: dict[str, float] = {}
+    scalars = last_logged(out / LOG)
     first, started, saved = step, time.perf_counter(), time.perf_counter()
     objective.train()
 
@@ -280,6 +280,13 @@ def resume(out: Path, objective: nn.Module, optimiser: Any, accelerator: Acceler
     if accelerator.is_main_process:
         truncate_log(out / LOG, state["step"])
     return int(state["step"]), float(state["seconds"])
+
+
+def last_logged(path: Path) -> dict[str, float]:
+    """The scalars of the objective in the last line of a log; none without one."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    last = json.loads(lines[-1]) if lines else {}
+    return {name: value for name, value in last.items() if name not in ("step", "lr", "images_per_s")}
 
 
 def truncate_log(path: Path, step: int) -> None:

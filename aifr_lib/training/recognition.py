@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,7 +29,8 @@ from aifr_lib.models.transformer_branch import TransformerBranch
 from aifr_lib.training.engine import Plan, fit
 
 RECIPE = "recognition"
-RECIPE_VERSION = 1  # Raised by hand when the meaning of a Recognition changes: every key of a run changes with it.
+# Raised by hand when the meaning of a Recognition changes: the key of every run that trains one changes with it.
+RECIPE_VERSION = 1
 
 MARGINS = {"softmax": 0.0, "cosface": 0.35, "arcface": 0.45, "adaface": 0.4}  # TML section IV-B
 
@@ -124,6 +126,8 @@ def train(
 
     Run again with the same settings and folder, it goes on where it stopped; finished, it returns at once.
     images: the training faces (None: those ``config.data`` names).
+    Errors: ValueError for a folder that holds a training of other settings, or on pictures of another name, version or
+    list of records; what ``fit`` raises.
     """
     images = training_faces(config) if images is None else images
     rows = Rows(images, config.input_hw)
@@ -136,7 +140,9 @@ def train(
     )
     for group in optimiser.param_groups:
         group["initial_lr"] = config.lr
-    settings = {"recipe_version": RECIPE_VERSION, **config.model_dump(mode="json")}
+    records = images.labels["record"].tolist()
+    seen = f"{images.name} {images.version}, {len(records)} pictures, crc {zlib.crc32(repr(records).encode()):08x}"
+    settings = {"recipe_version": RECIPE_VERSION, "pictures": seen, **config.model_dump(mode="json")}
     plan = Plan(
         steps=steps,
         batch=config.batch,
@@ -153,7 +159,7 @@ def train(
         rows,
         plan,
         out,
-        records=images.labels["record"].tolist(),
+        records=records,
         device=device,
         progress=progress,
     )

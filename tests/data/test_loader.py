@@ -1,3 +1,4 @@
+import signal
 from itertools import chain
 
 import numpy as np
@@ -63,6 +64,16 @@ def test_rows_give_classes_from_zero_and_the_right_pixels():
         assert (pixels.numpy() == images.pixels[index.numpy()][:, :, 2:14]).all()
         assert (classes.numpy() == (images.labels["identity"].to_numpy()[index.numpy()] - 100) // 7).all()
     assert (torch.get_rng_state() == before).all(), "loading must not draw from the global generator"
+
+
+def test_workers_leave_ctrl_c_to_the_training():
+    class Asked(Rows):
+        def __getitems__(self, rows):
+            return signal.getsignal(signal.SIGINT)
+
+    rows = Asked(make_images(identities=3, per_identity=2), (16, 16))
+    batches = ShuffledBatches(6, 3, seed=0, start=0, stop=2)
+    assert list(loader(rows, batches, pin=False, workers=1)) == [signal.SIG_IGN] * 2
 
 
 def test_crop_refuses_what_does_not_fit():

@@ -59,6 +59,26 @@ def test_the_batch_size_changes_nothing(batch_size):
     np.testing.assert_allclose(embed(net, images, batch_size=batch_size), embed(net, images), atol=1e-5)
 
 
+def test_wider_pictures_are_cropped_a_batch_at_a_time():
+    wide, asked = pictures(size=14), []
+
+    class Stored:
+        dtype, ndim, shape = wide.pixels.dtype, 4, (13, 12, 14, 3)
+
+        def __len__(self):
+            return 13
+
+        def __getitem__(self, rows):
+            asked.append(rows)
+            return wide.pixels[rows][:, :12]
+
+    found = embed(network(), Stored(), input_hw=(12, 12), batch_size=5)
+    np.testing.assert_allclose(found, embed(network(), wide.pixels[:, :12, 1:13]), atol=1e-5)
+    assert asked == [slice(0, 5), slice(5, 10), slice(10, 13)]
+    with pytest.raises(ValueError, match="12×14 cannot give the network's input of 14×14"):
+        embed(network(), Stored(), input_hw=(14, 14))
+
+
 def test_any_callable_and_a_read_only_memory_map(tmp_path):
     images = pictures()
     np.save(tmp_path / "pixels.npy", images.pixels)

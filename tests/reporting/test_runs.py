@@ -62,6 +62,14 @@ def test_computes_once_then_loads(store):
     assert set(again.versions) == {"python", "torch", "numpy", "aifr_lib"}
 
 
+def test_several_processes_of_one_launch_compute_no_stored_run(store, monkeypatch):
+    stored = store.load_or_compute(spec(), lambda folder: result())
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="start the same command several times instead, without torchrun"):
+        store.load_or_compute(spec(seed=1), lambda folder: result())
+    assert store.load_or_compute(spec(), lambda folder: result()).key == stored.key, "what is there can be read"
+
+
 def test_absent_run_is_none_when_nothing_may_be_computed(store):
     assert store.load_or_compute(spec(), None) is None
     assert not store.root.exists()

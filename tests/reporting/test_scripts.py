@@ -36,6 +36,9 @@ print(preset)
 
 # %%
 print(preset)
+
+# %% tags=["solution", "hide-input"]
+print(preset)
 """
 
 
@@ -59,8 +62,14 @@ def test_derived_notebooks_have_no_outputs_and_the_same_unique_ids_each_time(che
     nbformat.validate(first)
     ids = [cell["id"] for cell in first.cells]
     assert ids == [cell["id"] for cell in second.cells]
-    assert len(set(ids)) == len(ids) == 4
+    assert len(set(ids)) == len(ids) == 5
     assert all(cell.outputs == [] for cell in first.cells if cell.cell_type == "code")
+
+
+def test_solutions_are_folded_in_jupyterlab_and_nothing_else_is(checkout: Path) -> None:
+    *others, solution = scripts.derive(checkout / "notebooks" / "page.py").cells
+    assert solution.metadata.jupyter == {"source_hidden": True, "outputs_hidden": True}
+    assert not any("jupyter" in cell.metadata for cell in others)
 
 
 def test_pair_writes_what_differs_and_nothing_else(checkout: Path) -> None:

@@ -1,6 +1,7 @@
 import json
 import math
 import statistics
+from dataclasses import replace
 
 import pytest
 import torch
@@ -78,6 +79,14 @@ def test_saved_network_comes_back_the_same(tmp_path):
     x = torch.randn(2, 3, 16, 16)
     # The two lie in memory in different layouts, so their sums are rounded differently.
     torch.testing.assert_close(network(x), trained.backbone(x), rtol=1e-4, atol=1e-4)
+
+
+def test_a_training_goes_on_with_its_own_pictures_alone(tmp_path):
+    images = make_images()
+    recognition.train(SMALL, tmp_path, device="cpu", progress=False, images=images)
+    for change in ({"version": "v9"}, {"name": "others"}, {"labels": images.labels.iloc[::-1]}):
+        with pytest.raises(ValueError, match=r"a run with other settings \(pictures "):
+            recognition.train(SMALL, tmp_path, device="cpu", progress=False, images=replace(images, **change))
 
 
 def test_a_file_of_another_origin_is_refused(tmp_path):
