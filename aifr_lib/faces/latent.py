@@ -24,7 +24,7 @@ import torch
 from aifr_lib.config import choose
 
 # Its own list of requirements would bring a second OpenCV and all of Jupyter.
-INSTALL = "pip install 'aifr_lib[real]' && pip install --no-deps random-face==2021.7.21.1"
+INSTALL = "in the repository, pip install -e '.[real]' && pip install --no-deps random-face==2021.7.21.1"
 PACKAGE = "random_face"
 VERSION = "mobilestylegan-2021.7.21.1"
 SHA256 = {

@@ -33,7 +33,10 @@ def script(name: str) -> Path:
 
 
 def derive(path: Path) -> NotebookNode:
-    """The notebook of a percent script: no outputs, and cell ids that depend on the cells' text alone."""
+    """The notebook of a percent script: no outputs, and cell ids that depend on the cells' text alone.
+
+    Cells tagged ``solution`` are folded in JupyterLab, with what they will print, until the reader unfolds them.
+    """
     import jupytext
 
     notebook = jupytext.read(path)
@@ -42,6 +45,8 @@ def derive(path: Path) -> NotebookNode:
         digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
         seen[digest] = seen.get(digest, 0) + 1
         cell["id"] = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+        if "solution" in cell.metadata.get("tags", []):
+            cell.metadata["jupyter"] = {"source_hidden": True, "outputs_hidden": True}
     return notebook
 
 
