@@ -98,7 +98,7 @@ def reproduce(
         bool, typer.Option("--published", help="For the book: show what is stored, compute nothing.")
     ] = False,
     parameter: Settings = None,
-    timeout: Annotated[float | None, typer.Option(help="Minutes before a notebook is given up.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Minutes before a notebook is given up.")] = None,
 ) -> None:
     """Run notebooks: compute what is missing, load what is there.
 
@@ -298,7 +298,7 @@ def run_queue(
     device: Device = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the ledger, compute nothing.")] = False,
     max_minutes: Annotated[
-        float | None, typer.Option(min=0, help="Start no run that would end later than this.")
+        float | None, typer.Option(min=0, help="Start no run that is expected to end later than this.")
     ] = None,
 ) -> None:
     """Train and evaluate all runs that tables and figures lack.

@@ -10,14 +10,17 @@ import logging
 import zipfile
 import zlib
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from aifr_lib.config import atomic_write, cache_dir
 from aifr_lib.data.faults import BadFile
 from aifr_lib.data.folder import NOBODY, list_pictures, read_each
 from aifr_lib.data.images import COLUMNS, UNKNOWN, Images
+from aifr_lib.data.stored import Files, StoredPixels
 from aifr_lib.faces import align
 
 LOG = logging.getLogger(__name__)
@@ -58,7 +61,7 @@ def aligned(
 def load_folder(folder: str | Path, *, skip_bad: bool = False, progress: bool = True) -> tuple[Images, list[str]]:
     """A folder of photographs as aligned Images, and the bad files left out (layout: ``data/folder.py``).
 
-    Pictures that all are 112×112 are taken as aligned already.
+    Pictures that all are 112×112 are taken as aligned already, and are decoded again when asked for.
     Errors: ValueError where a picture has no identity; those of ``list_pictures`` and ``aligned``.
     """
     table = list_pictures(folder)
@@ -67,18 +70,19 @@ def load_folder(folder: str | Path, *, skip_bad: bool = False, progress: bool = 
     name = Path(folder).resolve().name
     version = labels_digest(table)
     whole = (align.SIDE, align.SIDE, 3)
-    pictures, rows = [], []
+    rows = []
     for row, picture in read_each(table, skip_bad=skip_bad, progress=progress, desc=f"read {name}"):
         if picture is None:
             continue
         if picture.shape != whole:
             return aligned(name, version, table, skip_bad=skip_bad, progress=progress)
-        pictures.append(picture)
         rows.append(row)
     if not rows:
         raise ValueError(f"{folder}: none of {len(table)} files is a readable picture")
     labels = table.loc[rows].drop(columns="path").assign(found=True).reset_index(drop=True)
-    return Images(name, version, np.stack(pictures), labels), list(table["record"].drop(index=rows))
+    pixels = StoredPixels(Files(Path(folder), pa.chunked_array([labels["record"]])), (align.SIDE, align.SIDE))
+    # It reads as an array does; Images and their users index it, and nothing else.
+    return Images(name, version, cast("np.ndarray", pixels), labels), list(table["record"].drop(index=rows))
 
 
 def _make(table: pd.DataFrame, *, skip_bad: bool, progress: bool, desc: str) -> dict[str, np.ndarray]:

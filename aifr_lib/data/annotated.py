@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 import scipy.io
 
 from aifr_lib.data import fgnet, orl
-from aifr_lib.data.faults import BadFile
+from aifr_lib.data.faults import BadFile, Doubt
 from aifr_lib.data.folder import key, numbered
 from aifr_lib.data.images import OLDEST, UNKNOWN, Images
 from aifr_lib.data.lines import OnFault, parsed, whole
@@ -190,12 +191,13 @@ def _weights(path: Path, fault: OnFault) -> dict[tuple[str, ...], float]:
 
 
 def listed(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
-    """Pictures that a list of MegaFace's test pack names, a path a line; ``noisy``: a second list calls it so."""
+    """Pictures that a list of MegaFace's test pack names, a path a line; ``noisy``, where a second list is there: it
+    calls the picture so.
+    """
     assert entry.listed is not None
     folder, path = root / entry.listed.pictures, root / entry.listed.list
     names = list(parsed(path, lambda text: inside(text.strip()), fault)) if path.is_file() else []
     there = {key(name): root / name for name in below(root, fault, entry.listed.pictures)} if names else {}
-    noise = _noise(root / entry.listed.noisy)
     places = [there.get(key(f"{entry.listed.pictures}/{name}"), folder / name) for name in names]
     for place in sorted(set(places) - set(there.values())):
         fault(BadFile(f"{path.name} lists this picture, and it is not there", place))
@@ -204,19 +206,30 @@ def listed(entry: NamedSet, root: Path, fault: OnFault) -> Listing:
             "record": [key(name) for name in names],
             "subject": [name.rpartition("/")[0] for name in names],
             "age": np.nan,
-            "noisy": [not noise.isdisjoint({_plain(name), _plain(Path(name).name)}) for name in names],
             "path": list(map(str, places)),
         }
     )
     labels["identity"] = numbered(labels["subject"])
+    if (root / entry.listed.noisy).is_file():
+        labels["noisy"] = _noisy(names, root / entry.listed.noisy, fault)
     return Listing(labels, {"pictures": len(labels)}, lambda progress: images_of(entry, root, labels, progress))
 
 
-def _noise(path: Path) -> set[str]:
-    """The pictures of a list of noise; lines may begin with a number and a tab, or be remarks (#)."""
-    if not path.is_file():
-        return set()
-    return {_plain(text.strip().split("\t")[-1]) for _, text in lines(path) if not text.startswith("#")}
+def _noisy(names: Sequence[str], path: Path, fault: OnFault) -> list[bool]:
+    """Whether a list of noise names a picture; its lines may begin with a number and a tab, or be remarks (#)."""
+    noise = {_plain(text.strip().split("\t")[-1]): number for number, text in lines(path) if not text.startswith("#")}
+    called = [{_plain(name), _plain(Path(name).name)} & noise.keys() for name in names]
+    if strangers := noise.keys() - set().union(*called):
+        kind = BadFile if len(strangers) == len(noise) else Doubt
+        first = min(noise[name] for name in strangers)
+        fault(
+            kind(
+                f"{len(strangers)} of {len(noise)} lines name no listed picture, the first is this",
+                path,
+                f"line {first}",
+            )
+        )
+    return [bool(one) for one in called]
 
 
 def _plain(name: str) -> str:

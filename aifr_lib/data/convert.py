@@ -16,14 +16,14 @@ from tqdm import tqdm
 from aifr_lib.config import atomic_write
 from aifr_lib.data import image_records, insightface_bin
 from aifr_lib.data.faults import BadFile
-from aifr_lib.data.folder import LABELS, NOBODY
+from aifr_lib.data.folder import LABELS, NOBODY, claim
 from aifr_lib.data.image_records import Labelled
 from aifr_lib.data.images import UNKNOWN
 from aifr_lib.data.lists import Listed, write_image_list
 from aifr_lib.data.pairs import Pair, folds, read_pairs, rows_of, write_pairs
 from aifr_lib.data.pictures import JPEG, BadPicture, decode, encode_jpeg, size_of
 from aifr_lib.data.sets import kind_of, opened, rec_of
-from aifr_lib.data.stored import Files, Source
+from aifr_lib.data.stored import Files, Members, Source, checked
 
 MAGICS = ((JPEG, ".jpg"), (b"\x89PNG", ".png"), (b"BM", ".bmp"), (b"P5", ".pgm"), (b"P6", ".pgm"))
 PAIRS = "pairs.csv"
@@ -58,7 +58,8 @@ def convert(
     Encoded pictures are copied byte by byte. jpeg: encode those that are not JPEG at this quality (1 … 100), for a
     ``.rec`` or ``.bin``. pairs: the list of pairs that makes a ``.bin``, over the pictures' names.
     A folder that was begun is gone on with; files appear whole or not at all.
-    Errors: BadFile naming what is broken; ValueError for kinds that do not go together.
+    Errors: BadFile naming what is broken; ValueError for kinds that do not go together, and for pairs whose folds a
+    ``.bin`` cannot hold; FileExistsError for a folder that holds other files.
     """
     source, target = Path(source), Path(target)
     kind = kind_of(source)
@@ -137,13 +138,16 @@ def _to_rec(stored: Stored, target: Path, jpeg: int | None, progress: bool) -> C
 def _to_folder(stored: Stored, target: Path, progress: bool) -> Converted:
     is_file = isinstance(stored.source, Files)
     width = len(str(int(stored.labels["identity"].max())))
+    names = stored.labels["name"].tolist()
+    if not is_file:
+        names = [
+            f"{identity:0{width}d}/{name}" for name, identity in zip(names, stored.labels["identity"], strict=True)
+        ]
+    claim(target, names, LABELS)
     files = []
-    rows = zip(stored.labels["name"], stored.labels["identity"], strict=True)
-    for row, (name, identity) in enumerate(
-        tqdm(rows, total=len(stored.labels), desc=f"write {target}", unit="picture", delay=1, disable=not progress)
-    ):
+    for row, name in enumerate(tqdm(names, desc=f"write {target}", unit="picture", delay=1, disable=not progress)):
         data = _encoded(stored.source, row)
-        files.append(name if is_file else f"{identity:0{width}d}/{name}{_suffix(data)}")
+        files.append(name if is_file else f"{name}{_suffix(data)}")
         _put(target / files[-1], data)
     _write_labels(target, stored.labels.assign(file=files))
     return Converted(target, len(files))
@@ -177,6 +181,12 @@ def _to_bin(stored: Stored, pairs: list[Pair], target: Path, jpeg: int | None) -
     # A .bin has contiguous folds: the pairs go in by fold, and stay in their order within each.
     ordered = sorted(pairs, key=lambda pair: pair.fold)
     rows = rows_of(stored.labels["name"], [name for pair in ordered for name in (pair.a, pair.b)], str(target))
+    own = [pair.fold for pair in ordered]
+    if len(set(own)) > 1 and not np.array_equal(np.unique(own, return_inverse=True)[1], folds(len(own))):
+        raise ValueError(
+            f"{target}: a .bin has ten folds of equal size, the list has {len(set(own))} that differ from these; cut "
+            "otherwise, people would be in several. Evaluate the pictures with the list itself (--pairs)"
+        )
     pictures = [_encoded(stored.source, row, jpeg) for row in rows]
     insightface_bin.write_bin(target, pictures, [pair.same for pair in ordered])
     return Converted(target, len(pictures))
@@ -185,15 +195,20 @@ def _to_bin(stored: Stored, pairs: list[Pair], target: Path, jpeg: int | None) -
 def _bin_to_folder(source: Path, target: Path, progress: bool) -> Converted:
     pictures, same = insightface_bin.read_bin(source)
     fold = folds(len(same))
+    claim(target, [f"{row:06d}" for row in range(len(pictures))], PAIRS)
     names = []
     for row, picture in enumerate(tqdm(pictures, desc=f"write {target}", delay=1, disable=not progress)):
         suffix = ".png" if isinstance(picture, np.ndarray) else _suffix(picture)
         names.append(f"{row:06d}{suffix}")
         if isinstance(picture, bytes):
             _put(target / names[-1], picture)
-        else:
-            with atomic_write(target / names[-1]) as path:
-                Image.fromarray(picture).save(path)
+            continue
+        try:
+            whole = Image.fromarray(checked(picture))
+        except BadPicture as error:
+            raise BadPicture(error.problem, *Members(source, pictures).where(row)) from error
+        with atomic_write(target / names[-1]) as path:
+            whole.save(path)
     rows = zip(names[::2], names[1::2], same, fold, strict=True)
     write_pairs(target / PAIRS, (Pair(a, b, bool(one), int(number)) for a, b, one, number in rows))
     return Converted(target, len(names))
@@ -205,7 +220,7 @@ def _suffix(data: bytes) -> str:
 
 def _put(path: Path, data: bytes) -> None:
     """Write a small file whole or not at all, unless it is there: without ``fsync``, which would take hours."""
-    if path.is_file() and path.stat().st_size == len(data):
+    if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")

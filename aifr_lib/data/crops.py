@@ -64,12 +64,15 @@ def align_folder(
 
     A picture whose crop is there, and whose file has not changed since, is not done again.
     Errors: those of ``list_pictures`` and ``read_each``; ConfigError for an unknown size; ValueError where ``out`` is
-    or lies in ``folder``, holds crops of another size, or two pictures would get one name.
+    or lies in ``folder``, holds crops of another size, or two pictures would get one name; FileExistsError where it
+    holds other files.
     """
     folder, out = Path(folder), Path(out)
     hw = choose("size", size, align.SIZES)
     if out.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{out} lies in {folder}: its crops would be read as pictures next time; take another")
+    if out.is_dir() and any(out.iterdir()) and not (out / JOURNAL).is_file():
+        raise FileExistsError(f"{out} already holds {min(path.name for path in out.iterdir())}: name an empty folder")
     table = list_pictures(folder)
     table["file"] = [str(Path(record).with_suffix(".png").as_posix()) for record in table["record"]]
     if (twice := table["file"].duplicated(keep=False)).any():

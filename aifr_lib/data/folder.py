@@ -15,13 +15,14 @@ from __future__ import annotations
 import logging
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from aifr_lib.data.faults import BadFile
 from aifr_lib.data.images import OLDEST, UNKNOWN
 from aifr_lib.data.pictures import BadPicture, read_picture
 
@@ -72,6 +73,25 @@ def read_each(
             yield row, picture
 
 
+def claim(folder: str | Path, files: Iterable[str], last: str) -> None:
+    """Make a folder to write into, or see that it is empty or was begun with the same files.
+
+    files: paths inside the folder of the pictures that will be in it, with their endings or without. last: the list
+    that is written when all of them are there.
+    Errors: FileExistsError for a folder that holds other files, or that list without all the pictures.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    ours = {key(file) for file in files}
+    there = [path.relative_to(folder).as_posix() for path in folder.rglob("[!.]*") if path.is_file()]
+    pictures = [file for file in there if file != last]
+    others = sorted(file for file in pictures if key(file) not in ours)
+    if last in there and len(pictures) < len(ours):
+        others.append(last)
+    if others:
+        raise FileExistsError(f"{folder} already holds {others[0]}, of something else: name an empty folder")
+
+
 def key(path: str) -> str:
     """A path without the ending of a picture, in composed Unicode (NFC): ``a.JPG`` and ``a.png`` are one picture."""
     pure = PurePosixPath(unicodedata.normalize("NFC", path))
@@ -88,7 +108,10 @@ def numbered(subjects: pd.Series) -> np.ndarray:
 
 def _from_csv(folder: Path) -> pd.DataFrame:
     path = folder / LABELS
-    table = pd.read_csv(path, dtype={"file": str, "identity": str}, keep_default_na=False, na_values={"age": [""]})
+    try:
+        table = pd.read_csv(path, dtype={"file": str, "identity": str}, keep_default_na=False, na_values={"age": [""]})
+    except ValueError as error:
+        raise BadFile(f"no table of the columns file and identity, in UTF-8: {error}", path) from error
     if missing := [column for column in ("file", "identity") if column not in table]:
         raise ValueError(f"{path} lacks the column {' and '.join(missing)}; it has {', '.join(map(str, table))}")
     if (twice := table["file"].duplicated()).any():

@@ -1,8 +1,8 @@
 """insightface's ``.bin`` verification sets: a pickle of (pictures, same), read without unpickling.
 
 Pictures 2i and 2i + 1 are pair i, in the order of the protocol, which has ten contiguous folds. Each picture is encoded
-(JPEG, PNG) or a uint8 array [H, W, 3].
-Source: insightface ``lfw2pack.py`` and ``verification.py``.
+(JPEG, PNG), as bytes or as the uint8 array [N] or [N, 1] that OpenCV's encoder gives, or a uint8 array [H, W, 3].
+Source: insightface ``lfw2pack.py``, ``agedb2pack2.py`` and ``verification.py``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Picture = bytes | np.ndarray
 
 
 def read_bin(path: str | Path) -> tuple[list[Picture], np.ndarray]:
-    """The pictures (2 P of them, as they are stored) and ``same`` bool [P].
+    """The pictures (2 P of them: bytes of encoded ones, arrays [H, W, 3]) and ``same`` bool [P].
 
     Errors: BadFile for a pickle that is damaged, holds anything but plain data, or is no list of pairs;
     FileNotFoundError.
@@ -57,8 +57,14 @@ def read_bin(path: str | Path) -> tuple[list[Picture], np.ndarray]:
             )
     if len(pictures) != 2 * len(same) or not len(same):
         raise BadFile(f"{len(same)} pairs need {2 * len(same)} pictures (at least two), found {len(pictures)}", path)
-    whole = [bytes(picture) if isinstance(picture, bytearray) else picture for picture in pictures]
-    return whole, np.array([bool(answer) for answer in same])
+    return [_unpacked(picture) for picture in pictures], np.array([bool(answer) for answer in same])
+
+
+def _unpacked(picture: bytes | bytearray | np.ndarray) -> Picture:
+    if not isinstance(picture, np.ndarray):
+        return bytes(picture)
+    encoded = picture.dtype == np.uint8 and picture.ndim in (1, 2) and max(picture.shape) == picture.size
+    return picture.tobytes() if encoded else picture
 
 
 def load_bin(path: str | Path) -> tuple[Images, Pairs]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from aifr_lib.config import atomic_write
-from aifr_lib.data.faults import BadFile
+from aifr_lib.data.faults import BadFile, Doubt
 
 LONGEST = 1 << 16  # bytes; what is longer is no list
 T = TypeVar("T")
@@ -15,8 +15,9 @@ OnFault = Callable[[BadFile], None]
 
 
 def raised(fault: BadFile) -> None:
-    """An ``OnFault`` that stops at the first."""
-    raise fault
+    """An ``OnFault`` that stops at the first; a doubt is none."""
+    if not isinstance(fault, Doubt):
+        raise fault
 
 
 def numbered(path: str | Path) -> Iterator[tuple[int, str]]:

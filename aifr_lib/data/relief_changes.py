@@ -172,4 +172,8 @@ def pre_post(images: Images) -> ChangePairs:
 
 def _change_pairs(name: str, images: Images, a: np.ndarray, b: np.ndarray, label: str, unit: str) -> ChangePairs:
     values = images.labels[label].to_numpy(np.float64)
+    used = np.concatenate([a, b])
+    if (unknown := ~np.isfinite(values[used])).any():
+        record = images.labels["record"].iloc[used[unknown.argmax()]]
+        raise ValueError(f"{images.name}: {record} has no {label}, of which a change could be told: leave it out")
     return ChangePairs(name, a, b, values[b] - values[a], unit)

@@ -12,6 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from aifr_lib.config import atomic_write
+from aifr_lib.data.folder import LABELS, claim
 from aifr_lib.data.relief_plan import MAX_PER_IDENTITY, PEOPLE, Plan, checked, decades, pictures_of
 from aifr_lib.faces.relief import Faces, check_size, render
 
@@ -38,23 +39,21 @@ def write_folder(out: str | Path, identities: int, per_identity: int, size: int,
 
     Files are named IDENTITY_PICTURE.png; labels.csv comes last, so that its presence says that all are there.
     Returns the labels. Errors: ValueError for counts or size out of range, FileExistsError for a folder that
-    holds other pictures.
+    holds other files.
     """
     check_size(size)
     plan = folder_plan(identities, per_identity, seed)
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
     whose, place = (part.flatten().tolist() for part in np.indices((identities, per_identity)))
     files = [f"{n:05d}_{k:04d}.png" for n, k in zip(whose, place, strict=True)]
-    if strangers := {path.name for path in folder.glob("*.png")} - set(files):
-        raise FileExistsError(f"{folder} already holds {min(strangers)}: name an empty folder")
+    claim(folder, files, LABELS)
     faces = plan.faces()
     for start in tqdm(range(0, len(faces), 64), desc=f"writing {folder}", unit="batch"):
         for file, pixels in zip(files[start:], render(faces[start : start + 64], size).numpy(), strict=False):
             with atomic_write(folder / file) as path:
                 Image.fromarray(pixels).save(path)
     labels = pd.DataFrame({"file": files, "identity": whose, **faces.table()})
-    with atomic_write(folder / "labels.csv") as path:
+    with atomic_write(folder / LABELS) as path:
         labels.to_csv(path, index=False)
     return labels
 

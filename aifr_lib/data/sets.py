@@ -60,7 +60,10 @@ def kind_of(path: str | Path) -> str:
     """The kind of data set at ``path`` (see above). Errors: FileNotFoundError; BadFile for a file of no known kind."""
     path = Path(path)
     if path.is_dir():
-        return "rec" if sum(1 for _ in path.glob("*.rec")) == 1 else "folder"
+        recs = sorted(path.glob("*.rec"))
+        if len(recs) > 1:
+            raise BadFile(f"{len(recs)} .rec files in one folder: name one of them, such as {recs[0].name}", path)
+        return "rec" if recs else "folder"
     if not path.is_file():
         raise FileNotFoundError(f"no data set at {path}")
     if path.suffix == ".rec":

@@ -15,14 +15,18 @@ def open_features(features: Features) -> np.ndarray:
     """The array, or a read-only map of the file.
 
     Blocks of a file are read through a map of their own: the pages of one map would stay in memory.
-    Errors: FileNotFoundError; ValueError for a file that is not a whole ``.npy`` array.
+    Errors: FileNotFoundError; ValueError for a file that is not a whole ``.npy`` array [N, D].
     """
     if isinstance(features, np.ndarray):
         return features
     try:
-        return np.load(features, mmap_mode="r")
+        values = np.load(features, mmap_mode="r")
     except (ValueError, EOFError) as error:
         raise ValueError(f"{features} is not a whole .npy file of features: {error}") from None
+    if not isinstance(values, np.ndarray) or values.ndim != 2:
+        found = f"an array {list(values.shape)}" if isinstance(values, np.ndarray) else "an archive of arrays (.npz)"
+        raise ValueError(f"{features}: one array [N, D] of features was expected, found {found}")
+    return values
 
 
 def checked(features: Features, what: str, width: int | None = None) -> tuple[np.ndarray, str]:

@@ -102,7 +102,7 @@ def mean_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Clustered interval of the mean of ``values`` [P]: numbers, or hits as bool for a proportion.
+    """Clustered interval of the mean of ``values`` [P]: numbers, or hits as bool or whole 0 and 1 for a proportion.
 
     Where all are hits, or all misses, resampling shows no spread; then it is Wilson's interval with each
     person (or each pair, if those are fewer) as one trial.
@@ -111,7 +111,7 @@ def mean_interval(
     values = np.asarray(values)
     same_length(values=values, identities_a=identities_a, identities_b=identities_b)
     finite("values", values)
-    if values.dtype == bool and (values.all() or not values.any()):
+    if values.dtype.kind in "biu" and (values.all() or not values.any()) and values.max() <= 1:
         people = np.union1d(identities_a, identities_a if identities_b is None else identities_b)
         trials = min(len(people), len(values))
         return wilson(trials * int(values[0]), trials, level)

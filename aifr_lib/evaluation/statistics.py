@@ -11,18 +11,20 @@ from aifr_lib.evaluation.intervals import Statistic
 
 
 def tar_statistic(scores: np.ndarray, same: np.ndarray, far: float) -> Statistic:
-    """TAR (a fraction) at the highest FAR not above ``far``, as a statistic of weights [R, P] of the pairs."""
+    """TAR (a fraction) at the FAR nearest to ``far`` (``Roc.at``), as a statistic of weights [R, P] of the pairs."""
     order = np.argsort(-scores, kind="stable")
     genuine, impostor = order[same[order]], order[~same[order]]
-    # How many genuine pairs score above each impostor.
-    above = np.searchsorted(-scores[genuine], -scores[impostor], side="left")
+    last = np.append(np.flatnonzero(np.diff(scores[impostor])), len(impostor) - 1)  # equal scores are accepted together
+    # How many genuine pairs are accepted with the first 0, 1, … groups of impostors: all who score above the next.
+    above = np.append(np.searchsorted(-scores[genuine], -scores[impostor[last]], side="left"), len(genuine))
 
     def statistic(weights: np.ndarray) -> np.ndarray:
-        accepted = weights[:, impostor].cumsum(axis=1)
-        first_refused = (accepted <= far * accepted[:, -1:]).sum(axis=1).clip(max=len(impostor) - 1)
+        accepted = np.pad(weights[:, impostor].cumsum(axis=1)[:, last], ((0, 0), (1, 0)))
+        off = np.abs(accepted - far * accepted[:, -1:])
+        groups = len(last) - off[:, ::-1].argmin(axis=1)  # of equally near ones the highest TAR
         found = np.pad(weights[:, genuine].cumsum(axis=1), ((0, 0), (1, 0)))
         total = found[:, -1]
-        tar = found[np.arange(len(weights)), above[first_refused]]
+        tar = found[np.arange(len(weights)), above[groups]]
         good = (total > 0) & (accepted[:, -1] > 0)
         return np.divide(tar, total, out=np.full(len(total), np.nan), where=good)
 

@@ -135,6 +135,8 @@ def pictures(question: Question, preset: Preset, progress: bool) -> Asked:
     readers.
     """
     data, settings = question.data, preset.tour.train.relief
+    if question.skip_bad and (question.named is not None or question.asked == "templates" or data == "relief"):
+        raise ConfigError(f"--skip-bad is for folders of photographs to verify or to seek, not for {data}")
     if question.named is not None:
         return _named(question, progress)
     if question.asked == "templates":
@@ -150,6 +152,8 @@ def pictures(question: Question, preset: Preset, progress: bool) -> Asked:
         known = nearest(str(data), DATA)
         raise ConfigError(f"unknown data '{data}'{known}, or the path of a folder, .rec, .bin or image list")
     kind = sets.kind_of(path)
+    if question.skip_bad and kind != "folder":
+        raise ConfigError(f"--skip-bad is for folders of photographs, and {path} is of kind '{kind}'")
     if kind == "bin":
         _only_its_pairs(question, path)
         images, pairs = load_bin(path)

@@ -78,7 +78,7 @@ def work(
     """Compute the missing runs one after the other; ``say`` takes one line a run.
 
     A run that another process computes, or whose data is not here, is passed over; one that fails is noted.
-    max_minutes: start no run that would end later by its estimate.
+    max_minutes: start no run that would end later by its estimate; one without an estimate is started before then.
     Errors: KeyboardInterrupt passes through; the run in hand keeps its last checkpoint.
     """
     tally, start = Tally(), time.monotonic()

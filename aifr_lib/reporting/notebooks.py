@@ -100,6 +100,8 @@ def _sha256(*parts: bytes) -> str:
 
 def _values(name: str, preset: str, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
     """What overrides the parameters cell; a relative ``out`` means the caller's folder, not the kernel's."""
+    if "preset" in (parameters or {}):
+        raise ConfigError("the preset is no parameter to set: choose it by --preset")
     values = {**check_parameters(name, parameters or {}), "preset": preset}
     # An executed notebook has no kernel behind it any more, so a widget on it would be dead.
     if "widgets" in parameters_of(name):

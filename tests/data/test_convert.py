@@ -1,5 +1,8 @@
+import pickle
+
 import numpy as np
 import pytest
+from PIL import Image
 from stored_examples import encoded, faces, jpegs, labelled, write_rec
 
 from aifr_lib.data import convert as converting
@@ -55,6 +58,41 @@ def test_a_folder_that_was_begun_is_gone_on_with(tmp_path, rec, monkeypatch):
     assert sets.load(tmp_path / "folder", progress=False).labels["age"].tolist() == [10, 22, 34, 46, 58, 70]
 
 
+def test_other_pictures_of_the_same_size_are_no_begun_folder(tmp_path):
+    for name, colour in (("a", 0), ("b", 255)):
+        (tmp_path / name / "ann").mkdir(parents=True)
+        flat = np.full((112, 112, 3), colour, np.uint8)
+        Image.fromarray(flat).save(tmp_path / name / "ann" / "0.bmp")
+        run(tmp_path / name, tmp_path / f"{name}.txt")
+        (tmp_path / f"{name}.txt").rename(tmp_path / name / "list.txt")
+        text = (tmp_path / name / "list.txt").read_text().replace(f"{name}/ann", "ann")
+        (tmp_path / name / "list.txt").write_text(text)
+        run(tmp_path / name / "list.txt", tmp_path / "out")
+        assert (tmp_path / "out" / "ann" / "0.bmp").read_bytes() == (tmp_path / name / "ann" / "0.bmp").read_bytes()
+
+
+@pytest.mark.parametrize("mine", ["photo.png", "labels.csv", "000/other.jpg"])
+def test_a_folder_with_something_else_is_left_alone(tmp_path, rec, mine):
+    (tmp_path / "mine" / mine).parent.mkdir(parents=True)
+    (tmp_path / "mine" / mine).write_text("precious")
+    with pytest.raises(FileExistsError, match=f"already holds {mine.partition('.')[0]}"):
+        run(rec, tmp_path / "mine")
+    write_bin(tmp_path / "a.bin", [faces()[0], faces()[1]], [True])
+    with pytest.raises(FileExistsError, match="name an empty folder"):
+        run(tmp_path / "a.bin", tmp_path / "mine")
+    assert [path.read_text() for path in (tmp_path / "mine").rglob("*") if path.is_file()] == ["precious"]
+
+
+def test_folds_that_a_bin_cannot_hold_are_refused(tmp_path, rec):
+    run(rec, tmp_path / "folder")
+    names = [path.relative_to(tmp_path / "folder").as_posix() for path in sorted((tmp_path / "folder").rglob("*.jpg"))]
+    pairs = [Pair(names[k], names[k + 1], k % 2 == 0, k // 2) for k in range(4)]
+    write_pairs(tmp_path / "pairs.csv", pairs)
+    with pytest.raises(ValueError, match=r"a \.bin has ten folds of equal size, the list has 2"):
+        run(tmp_path / "folder", tmp_path / "a.bin", pairs=tmp_path / "pairs.csv")
+    assert not (tmp_path / "a.bin").exists()
+
+
 def test_people_of_a_folder_are_numbered_from_0(tmp_path):
     for person, row in (("zoë", 4), ("ann", 0), ("bob", 2)):
         (tmp_path / "set" / person).mkdir(parents=True)
@@ -73,7 +111,7 @@ def test_pairs_become_a_bin_and_a_folder_again(tmp_path):
     for item, name in zip(labelled(), "abcdef", strict=True):
         (tmp_path / "set").mkdir(exist_ok=True)
         (tmp_path / "set" / f"{name}.jpg").write_bytes(item.picture)
-    pairs = [Pair("a.jpg", "b.jpg", True, 1), Pair("a.jpg", "c.jpg", False, 0), Pair("e.jpg", "f.jpg", True, 0)]
+    pairs = [Pair("a.jpg", "b.jpg", True, 2), Pair("a.jpg", "c.jpg", False, 0), Pair("e.jpg", "f.jpg", True, 1)]
     write_pairs(tmp_path / "pairs.csv", pairs)
     run(tmp_path / "set", tmp_path / "set.bin", pairs=tmp_path / "pairs.csv")
     pictures, same = read_bin(tmp_path / "set.bin")
@@ -103,6 +141,19 @@ def test_arrays_of_a_bin_become_png(tmp_path):
     run(tmp_path / "a.bin", tmp_path / "a")
     assert [pair.a for pair in read_pairs(tmp_path / "a" / "pairs.csv")] == ["000000.png"]
     np.testing.assert_array_equal(decode((tmp_path / "a" / "000001.png").read_bytes()), faces()[1])
+    write_bin(tmp_path / "b.bin", [faces()[0], faces()[1][..., 0]], [True])
+    with pytest.raises(BadFile, match=r"b.bin, picture 1: an array uint8 \[H, W, 3\] was expected"):
+        run(tmp_path / "b.bin", tmp_path / "b")
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
+def test_encoded_pictures_in_arrays_are_read_as_their_bytes(tmp_path, shape):
+    packed = [np.frombuffer(data, np.uint8).reshape(shape) for data in jpegs()[:2]]
+    (tmp_path / "a.bin").write_bytes(pickle.dumps((packed, [True]), protocol=2))
+    assert read_bin(tmp_path / "a.bin")[0] == jpegs()[:2]
+    run(tmp_path / "a.bin", tmp_path / "a")
+    assert (tmp_path / "a" / "000001.jpg").read_bytes() == jpegs()[1]
+    np.testing.assert_array_equal(sets.load(tmp_path / "a.bin").pixels[1], decode(jpegs()[1]))
 
 
 def test_what_does_not_go_together(tmp_path, rec):

@@ -100,6 +100,14 @@ def test_changed_pictures_and_lost_crops_are_done_again(tree, tmp_path, seen):
     assert (report.before, sorted(seen), report.missed) == (2, [1, 2], ("bob/old.JPG",))
 
 
+def test_a_folder_with_something_else_is_left_alone(tree, tmp_path, seen):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "labels.csv").write_text("precious")
+    with pytest.raises(FileExistsError, match=r"mine already holds labels\.csv: name an empty folder"):
+        run(tree, tmp_path / "mine")
+    assert [path.read_text() for path in (tmp_path / "mine").iterdir()] == ["precious"]
+
+
 def test_what_would_overwrite_or_mix_is_refused(tree, tmp_path, seen):
     with pytest.raises(ValueError, match="lies in"):
         run(tree, tree / "crops")

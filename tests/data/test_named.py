@@ -264,6 +264,20 @@ def test_noise_lists_mark_the_pictures_they_name(data):
         assert list(named.load(name, progress=False).images.labels["noisy"]) == [False, True, False]
 
 
+def test_without_a_list_of_noise_nothing_is_called_so_and_one_of_others_is_a_fault(data):
+    root = write("facescrub", data)
+    noise = root / "facescrub_noises.txt"
+    noise.write_text(noise.read_text() + "Nobody_1.png\n")
+    (doubt,) = (fault for fault in named.faults("facescrub", progress=False) if fault.path == noise)
+    assert isinstance(doubt, Doubt) and "1 of 2 lines name no listed picture" in str(doubt) and "line 3" in str(doubt)
+    assert named.load("facescrub", progress=False).images.labels["noisy"].sum() == 1
+    noise.write_text("Nobody_1.png\n")
+    with pytest.raises(BadFile, match=r"facescrub_noises.txt, line 1: 1 of 1 lines name no listed picture"):
+        named.load("facescrub", progress=False)
+    noise.unlink()
+    assert "noisy" not in named.load("facescrub", progress=False).images.labels
+
+
 def test_a_list_that_leaves_its_folder_is_named_with_its_line(data):
     root = write("facescrub", data)
     with (root / "facescrub_lst").open("a") as file:

@@ -34,3 +34,7 @@ def test_folder_holds_pictures_and_all_their_parameters(tmp_path: Path) -> None:
     assert (out / read["file"][0]).read_bytes() == first
     with pytest.raises(FileExistsError, match=r"already holds 00001_0000.png"):
         relief.write_folder(out, 1, 2, 32, seed=11)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "labels.csv").write_text("precious")
+    with pytest.raises(FileExistsError, match=r"already holds labels.csv"):
+        relief.write_folder(tmp_path / "mine", 3, 2, 32, seed=11)

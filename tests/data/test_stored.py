@@ -144,6 +144,11 @@ def test_folders_without_people_and_files_of_other_kinds(places, tmp_path):
         "bytes2.bin": "bin",
     }  # fmt: skip
     assert {name: sets.kind_of(tmp_path / name) for name in kinds} == kinds
+    (tmp_path / "both").mkdir()
+    for name in ("a.rec", "b.rec"):
+        (tmp_path / "both" / name).touch()
+    with pytest.raises(BadFile, match=r"both: 2 \.rec files in one folder: name one of them, such as a\.rec"):
+        sets.kind_of(tmp_path / "both")
     (tmp_path / "poem.txt").write_text("Shall I compare thee")
     with pytest.raises(BadFile, match=r"of no known kind .*first line is 'Shall I compare thee'"):
         sets.kind_of(tmp_path / "poem.txt")

@@ -56,6 +56,18 @@ def test_the_correlation_under_weights_is_that_of_repeated_rows():
     assert np.isnan(weighted_correlation(x, y)(np.eye(50)[:1])).all()
 
 
+@pytest.mark.parametrize(("people", "least"), [(4, 0.65), (12, 0.8)])
+def test_the_interval_over_few_subjects_in_folds_holds_the_truth(people, least):
+    random, held = np.random.default_rng(0), 0
+    subjects = np.repeat(np.arange(people), 10)
+    for _ in range(150):
+        own = np.abs(1 + 0.5 * random.standard_normal(people))[subjects]
+        found = change(own, np.zeros(len(own)), subjects, fold=subjects % 4)
+        low, high = found.mae_interval
+        held += low <= 1.0088 <= high  # the mean of |1 + N(0, .5)|
+    assert held / 150 > least
+
+
 def test_what_is_undefined_is_not_a_number():
     constant = change(np.ones(6), np.arange(6.0) + 1, np.arange(6), directed=np.zeros(6, bool))
     assert np.isnan([constant.corr, *constant.corr_interval, constant.accuracy, *constant.accuracy_interval]).all()

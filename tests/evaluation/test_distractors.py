@@ -163,5 +163,12 @@ def test_errors_name_the_file(tmp_path):
         path.write_bytes(torn)
         with pytest.raises(ValueError, match=r"crowd.npy is not a whole .npy file"):
             among_distractors(embeddings, identities, path)
+    np.savez(tmp_path / "several.npz", crowd)
+    (tmp_path / "several.npz").rename(path)
+    with pytest.raises(ValueError, match=r"crowd.npy: one array \[N, D\] .* an archive"):
+        among_distractors(embeddings, identities, path)
+    np.save(path, 3.0)
+    with pytest.raises(ValueError, match=r"crowd.npy: one array \[N, D\] .* found an array \[\]"):
+        among_distractors(embeddings, identities, path)
     with pytest.raises(FileNotFoundError):
         among_distractors(embeddings, identities, tmp_path / "absent.npy")

@@ -96,21 +96,15 @@ def test_what_is_kept_does_not_hold_the_embeddings():
     assert not any(values.shape == (300, 40) for values in scores.values())
 
 
-def test_tar_statistic_against_a_plain_loop():
+def test_tar_statistic_is_the_protocols_on_the_pairs_drawn():
     rng = np.random.default_rng(0)
     same = rng.random(400) < 0.3
     scores = np.round(rng.normal(size=400) + 1.5 * same, 1)
     weights = rng.integers(0, 3, (6, 400)).astype(float)
     found = photographs.tar_statistic(scores, same, 0.05)(weights)
     for weight, tar in zip(weights, found, strict=True):
-        order = np.argsort(-scores, kind="stable")
-        impostors = [k for k in order if not same[k]]
-        total, let_in = weight[~same].sum(), 0.0
-        for k in impostors:
-            if let_in + weight[k] > 0.05 * total:
-                break
-            let_in += weight[k]
-        assert tar == pytest.approx((weight * same * (scores > scores[k])).sum() / weight[same].sum())
+        drawn = np.repeat(np.arange(400), weight.astype(int))
+        assert tar == pytest.approx(tar_at_far(scores[drawn], same[drawn], 0.05).tar)
 
 
 def test_tar_statistic_of_equal_weights_is_the_protocols():
@@ -118,7 +112,7 @@ def test_tar_statistic_of_equal_weights_is_the_protocols():
     same = np.arange(5000) < 1000
     scores = rng.normal(size=5000) + 2 * same
     ours = photographs.tar_statistic(scores, same, 0.01)(np.ones((1, 5000)))[0]
-    assert ours == pytest.approx(tar_at_far(scores, same, 0.01).tar, abs=2e-3)
+    assert ours == pytest.approx(tar_at_far(scores, same, 0.01).tar)
     assert np.isnan(photographs.tar_statistic(scores, same, 0.01)(np.zeros((1, 5000)))[0])
 
 
@@ -129,8 +123,8 @@ def test_perfect_embeddings_give_a_hundred_everywhere(images):
     counts = ("genuine pairs", "impostor pairs", "probes")
     assert {row.measured.mean for row in rows if row.metric not in counts} == {100.0}
     # Eight people who are all found do not prove that everybody is.
-    overall = next(row for row in rows if row.metric == "rank-1" and row.keys["gap"] == "all")
-    assert 60 < overall.measured.ci95[0] < 70
+    found = {row.keys["gap"]: row.measured.ci95[0] for row in rows if row.metric == "rank-1"}
+    assert 60 < found["all"] < 70 and len(found) > 1 and max(found.values()) < 70
     assert {row.keys["gap"] for row in rows} <= {"all", *GAP_NAMES}
 
 
