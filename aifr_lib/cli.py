@@ -368,8 +368,9 @@ def train(
     """Train one recognition network: the one of the preset's α sweep, as you change it.
 
     Its learning rate is the sweep's for that α, unless -p lr=RATE gives
-    another. Stopped or killed, it goes on where it was when the same command is given
-    again; on a CPU the checksum is then that of an uninterrupted training.
+    another. Stopped or killed, it goes on where it was when the same command
+    is given again; on a CPU the checksum is then that of an uninterrupted
+    training.
 
     \b
     [bold]Examples[/bold]

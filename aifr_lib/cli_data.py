@@ -132,10 +132,9 @@ def check(
     from aifr_lib.config import ConfigError, nearest
     from aifr_lib.data import named
     from aifr_lib.data.check import check as faults_of
-    from aifr_lib.data.check_together import check_splits, check_together
+    from aifr_lib.data.check_together import check_splits, check_together, kind_or_none
     from aifr_lib.data.faults import Doubt
     from aifr_lib.data.named_table import table
-    from aifr_lib.data.sets import kind_of
 
     known = table()
     for one in paths:
@@ -143,7 +142,7 @@ def check(
             raise FileNotFoundError(f"no data set at '{one}'{nearest(one, known)}")
     if splits and (names := [one for one in paths if one in known]):
         raise ConfigError(f"--splits compares folders, lists and .rec files: name the path of {names[0]}, not its name")
-    if pictures is not None and not any(one not in known and kind_of(one) == "pairs" for one in paths):
+    if pictures is not None and not any(one not in known and kind_or_none(one) == "pairs" for one in paths):
         raise ConfigError("--pictures goes with a list of pairs, and none is among what is to be checked")
     streams = [(one, named.faults(one) if one in known else faults_of(one, pictures=pictures)) for one in paths]
     files = [one for one in paths if one not in known]

@@ -227,7 +227,7 @@ for young, old in ((5, 15), (45, 55)):
     print(f"{young} → {old} years: {cosines.mean():+.2f} (95 % ± {1.96 * cosines.std() / 40**0.5:.2f})")
 
 # %% [markdown]
-# **2.** The histogram has two humps, of pairs at least thirty years apart. With pairs at most ten years apart, which
+# **2.** The histogram has two humps, of pairs at least thirty years apart. With pairs less than ten years apart, which
 # hump would move, and which would stay? *Predict, then reveal: the mean cosine of both kinds of pairs.*
 
 # %% tags=["solution", "hide-input"]

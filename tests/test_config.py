@@ -48,7 +48,7 @@ def test_drops_must_rise():
 def test_micro_batches_must_divide_the_batch():
     with pytest.raises(ConfigError, match="a batch of 32 does not divide into 5 micro-batches"):
         load_preset("smoke", {"tour.train.accumulate": 5})
-    with pytest.raises(ConfigError, match="micro-batches of one picture"):
+    with pytest.raises(ConfigError, match="batch norm needs two pictures in each micro-batch"):
         load_preset("smoke", {"tour.train.accumulate": 32})
 
 

@@ -10,7 +10,6 @@ import logging
 import zipfile
 import zlib
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,7 @@ from aifr_lib.config import atomic_write, cache_dir
 from aifr_lib.data.faults import BadFile
 from aifr_lib.data.folder import NOBODY, list_pictures, read_each
 from aifr_lib.data.images import COLUMNS, UNKNOWN, Images
-from aifr_lib.data.stored import Files, StoredPixels
+from aifr_lib.data.stored import Files, StoredPixels, as_array
 from aifr_lib.faces import align
 
 LOG = logging.getLogger(__name__)
@@ -81,8 +80,7 @@ def load_folder(folder: str | Path, *, skip_bad: bool = False, progress: bool = 
         raise ValueError(f"{folder}: none of {len(table)} files is a readable picture")
     labels = table.loc[rows].drop(columns="path").assign(found=True).reset_index(drop=True)
     pixels = StoredPixels(Files(Path(folder), pa.chunked_array([labels["record"]])), (align.SIDE, align.SIDE))
-    # It reads as an array does; Images and their users index it, and nothing else.
-    return Images(name, version, cast("np.ndarray", pixels), labels), list(table["record"].drop(index=rows))
+    return Images(name, version, as_array(pixels), labels), list(table["record"].drop(index=rows))
 
 
 def _make(table: pd.DataFrame, *, skip_bad: bool, progress: bool, desc: str) -> dict[str, np.ndarray]:

@@ -33,9 +33,9 @@ def check_splits(paths: Sequence[str | Path]) -> Faults:
 
 def check_together(paths: Sequence[str | Path]) -> Faults:
     """What only several files show: features of different dimension, template pairs without their pictures."""
-    kinds: dict[str, list[Path]] = {}
+    kinds: dict[str | None, list[Path]] = {}
     for path in map(Path, paths):
-        kinds.setdefault(kind_of(path), []).append(path)
+        kinds.setdefault(kind_or_none(path), []).append(path)
     dimension = None
     for path in kinds.get("features", ()):
         try:
@@ -50,6 +50,14 @@ def check_together(paths: Sequence[str | Path]) -> Faults:
                 ijb.check_templates(ijb.read_media(media), ijb.read_template_pairs(pairs), pairs)
             except BadFile as fault:
                 yield fault
+
+
+def kind_or_none(path: str | Path) -> str | None:
+    """``kind_of``; None for what is of no kind, which the check of that path alone tells."""
+    try:
+        return kind_of(path)
+    except BadFile:
+        return None
 
 
 def _people(path: Path) -> set[str]:

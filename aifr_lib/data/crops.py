@@ -17,7 +17,7 @@ import pandas as pd
 from PIL import Image
 
 from aifr_lib.config import atomic_write, choose
-from aifr_lib.data.folder import LABELS, list_pictures, read_each
+from aifr_lib.data.folder import LABELS, contents, list_pictures, read_each
 from aifr_lib.data.loader import crop_columns
 from aifr_lib.faces import align
 
@@ -71,8 +71,8 @@ def align_folder(
     hw = choose("size", size, align.SIZES)
     if out.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{out} lies in {folder}: its crops would be read as pictures next time; take another")
-    if out.is_dir() and any(out.iterdir()) and not (out / JOURNAL).is_file():
-        raise FileExistsError(f"{out} already holds {min(path.name for path in out.iterdir())}: name an empty folder")
+    if (there := contents(out)) and JOURNAL not in there:
+        raise FileExistsError(f"{out} already holds {there[0]}: name an empty folder")
     table = list_pictures(folder)
     table["file"] = [str(Path(record).with_suffix(".png").as_posix()) for record in table["record"]]
     if (twice := table["file"].duplicated(keep=False)).any():

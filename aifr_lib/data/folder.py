@@ -73,21 +73,23 @@ def read_each(
             yield row, picture
 
 
+def contents(folder: Path) -> list[str]:
+    """The files in a folder and below, as sorted paths inside it; without what is hidden (.git, .DS_Store)."""
+    inside = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(path.as_posix() for path in inside if not any(part.startswith(".") for part in path.parts))
+
+
 def claim(folder: str | Path, files: Iterable[str], last: str) -> None:
     """Make a folder to write into, or see that it is empty or was begun with the same files.
 
     files: paths inside the folder of the pictures that will be in it, with their endings or without. last: the list
     that is written when all of them are there.
-    Errors: FileExistsError for a folder that holds other files, or that list without all the pictures.
+    Errors: FileExistsError for a folder that holds other files, or that list and no picture.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    ours = {key(file) for file in files}
-    there = [path.relative_to(folder).as_posix() for path in folder.rglob("[!.]*") if path.is_file()]
-    pictures = [file for file in there if file != last]
-    others = sorted(file for file in pictures if key(file) not in ours)
-    if last in there and len(pictures) < len(ours):
-        others.append(last)
+    ours, there = {key(file) for file in files}, contents(folder)
+    others = there if there == [last] else [file for file in there if file != last and key(file) not in ours]
     if others:
         raise FileExistsError(f"{folder} already holds {others[0]}, of something else: name an empty folder")
 

@@ -12,7 +12,6 @@ import mmap
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,7 @@ from aifr_lib.data.faults import BadFile
 from aifr_lib.data.images import Images, Pairs
 from aifr_lib.data.pairs import folds, joined
 from aifr_lib.data.safe_pickle import Forbidden, loads
-from aifr_lib.data.stored import Members, StoredPixels
+from aifr_lib.data.stored import Members, StoredPixels, as_array
 
 Picture = bytes | np.ndarray
 
@@ -89,8 +88,7 @@ def load_bin(path: str | Path) -> tuple[Images, Pairs]:
             "age": np.nan,
         }
     )
-    # It reads as an array does; Images and their users index it, and nothing else.
-    pixels = cast("np.ndarray", StoredPixels(Members(path, pictures)))
+    pixels = as_array(StoredPixels(Members(path, pictures)))
     images = Images(path.stem, digest.hexdigest()[:16], pixels, labels)
     rows = np.arange(len(pictures))
     return images, Pairs(path.stem, rows[::2], rows[1::2], same, folds(len(same)))

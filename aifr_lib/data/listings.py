@@ -26,7 +26,7 @@ from aifr_lib.data.insightface_bin import load_bin
 from aifr_lib.data.lines import OnFault
 from aifr_lib.data.named_table import NamedSet, table
 from aifr_lib.data.pairs import Pair, joined, rows_of
-from aifr_lib.data.stored import Files, StoredPixels
+from aifr_lib.data.stored import Files, StoredPixels, as_array
 from aifr_lib.faces.align import SIDE
 
 SAMPLE = 200  # pictures by which a folder is recognised
@@ -159,8 +159,7 @@ def images_of(entry: NamedSet, root: Path, labels: pd.DataFrame, progress: bool)
     places = [Path(path).relative_to(root).as_posix() for path in labels["path"]]
     pixels = StoredPixels(Files(root, pa.chunked_array([places])))
     if pixels.size == (SIDE, SIDE):
-        # It reads as an array does; Images and their users index it, and nothing else.
-        return Images(entry.name, version, pixels, labels.drop(columns="path"))  # type: ignore[arg-type]
+        return Images(entry.name, version, as_array(pixels), labels.drop(columns="path"))
     return aligned(entry.name, version, labels, progress=progress)[0]
 
 

@@ -125,6 +125,7 @@ def loader(rows: Rows, batches: ShuffledBatches, *, pin: bool, workers: int | No
 
 def _deaf_to_ctrl_c(_: int) -> None:
     # A terminal sends Ctrl-C to every process; the training decides when to stop, and needs its workers until then.
+    # SIGTERM must end them: it is how Python gets rid of them when it exits.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -20,7 +20,6 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,7 +32,7 @@ from aifr_lib.data.images import Images
 from aifr_lib.data.insightface_bin import load_bin
 from aifr_lib.data.lists import read_image_list
 from aifr_lib.data.megaface import HEAD
-from aifr_lib.data.stored import Files, Records, StoredPixels
+from aifr_lib.data.stored import Files, Records, StoredPixels, as_array
 from aifr_lib.faces.align import SIDE
 
 KINDS = ("rec", "bin", "list", "folder", "pairs", "features", "ijb-media", "ijb-pairs", "ijb-landmarks")
@@ -172,10 +171,7 @@ def _images(name: str, table: pa.Table, pixels: StoredPixels) -> Images:
     record = table.column("record") if "record" in table.column_names else pc.cast(table.column("key"), pa.string())
     labels = {"record": record, **{name: table.column(name) for name in table.column_names if name not in LOCATION}}
     frame = pa.table(labels).to_pandas(self_destruct=True)
-    # It reads as an array does; Images and their users index it, and nothing else.
-    return ScannedImages(
-        name, table.schema.metadata[VERSION].decode(), cast("np.ndarray", pixels), cast(pd.DataFrame, frame)
-    )
+    return ScannedImages(name, table.schema.metadata[VERSION].decode(), as_array(pixels), cast(pd.DataFrame, frame))
 
 
 LOCATION = ("record", "key", "offset", "size")

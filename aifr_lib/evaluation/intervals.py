@@ -111,7 +111,7 @@ def mean_interval(
     values = np.asarray(values)
     same_length(values=values, identities_a=identities_a, identities_b=identities_b)
     finite("values", values)
-    if values.dtype.kind in "biu" and (values.all() or not values.any()) and values.max() <= 1:
+    if values.dtype.kind in "biu" and values.min() == values.max() and values[0] in (0, 1):
         people = np.union1d(identities_a, identities_a if identities_b is None else identities_b)
         trials = min(len(people), len(values))
         return wilson(trials * int(values[0]), trials, level)

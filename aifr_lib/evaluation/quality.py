@@ -124,5 +124,5 @@ def _spread(embeddings: Tensor) -> float:
     """Mean Euclidean distance over all pairs of the rows [T, D], scaled to length 1; NaN for a row of zeros."""
     e = embeddings.cpu().double()  # Apple's GPUs have no float64
     e = e / e.norm(dim=1, keepdim=True)
-    first, second = torch.triu_indices(len(e), len(e), 1, device=e.device)
+    first, second = torch.triu_indices(len(e), len(e), 1)
     return float((2 - 2 * (e @ e.T)[first, second]).clamp(min=0).sqrt().mean())

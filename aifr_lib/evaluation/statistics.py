@@ -20,8 +20,8 @@ def tar_statistic(scores: np.ndarray, same: np.ndarray, far: float) -> Statistic
 
     def statistic(weights: np.ndarray) -> np.ndarray:
         accepted = np.pad(weights[:, impostor].cumsum(axis=1)[:, last], ((0, 0), (1, 0)))
-        off = np.abs(accepted - far * accepted[:, -1:])
-        groups = len(last) - off[:, ::-1].argmin(axis=1)  # of equally near ones the highest TAR
+        rate = accepted / np.maximum(accepted[:, -1:], np.finfo(float).tiny)
+        groups = len(last) - np.abs(rate - far)[:, ::-1].argmin(axis=1)  # of equally near ones the highest TAR
         found = np.pad(weights[:, genuine].cumsum(axis=1), ((0, 0), (1, 0)))
         total = found[:, -1]
         tar = found[np.arange(len(weights)), above[groups]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,7 @@ from aifr_lib.data.images import UNKNOWN, ChangePairs, Images, Pairs, Templates
 from aifr_lib.data.insightface_bin import load_bin
 from aifr_lib.data.pairs import pairs_over, read_pairs
 from aifr_lib.data.relief_changes import UNITS, changes, pre_post
-from aifr_lib.data.stored import Files, StoredPixels
+from aifr_lib.data.stored import Files, StoredPixels, as_array
 from aifr_lib.evaluation.features import Features
 from aifr_lib.experiments import recognise
 from aifr_lib.faces.align import SIDE
@@ -238,8 +237,7 @@ def _crops(folder: Path, media: Path) -> Images:
     if pixels.size[0] != SIDE:
         raise ValueError(f"{folder}: {records[0]} is {pixels.size[0]} pixels high, not {SIDE}: run aifr align first")
     labels = pd.DataFrame({"record": records, "identity": UNKNOWN, "age": np.nan})
-    # It reads as an array does; Images and their users index it, and nothing else.
-    return Images(media.stem, "1", cast("np.ndarray", pixels), labels)
+    return Images(media.stem, "1", as_array(pixels), labels)
 
 
 def _templates(media: Path, pairs: Path) -> Templates:

@@ -32,6 +32,7 @@ from aifr_lib.config import ConfigError, Strict, cache_dir, validate
 
 LOG_LINES = 50
 LOCK = "lock"
+LAUNCHED = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")  # as accelerate looks for them
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
@@ -224,13 +225,15 @@ class RunStore:
 def refuse_torchrun() -> None:
     """Stored runs are computed by one process each: those of one launch would mix the gradients of different runs.
 
-    Errors: ConfigError under torchrun or ``accelerate launch`` with several processes.
+    Errors: ConfigError under torchrun, ``accelerate launch`` or MPI with several processes.
     """
-    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
-        raise ConfigError(
-            "each stored run is computed by one process, and here several were launched as one; start the same command "
-            "several times instead, without torchrun: they share the work. `aifr train` is what torchrun takes"
-        )
+    for name in LAUNCHED:
+        if int(os.environ.get(name) or 1) > 1:
+            raise ConfigError(
+                f"each stored run is computed by one process, and {name} says that several were launched as one; start "
+                "the same command several times instead, without torchrun: they share the work. `aifr train` is what "
+                "torchrun takes"
+            )
 
 
 def _empty(work: Path) -> None:

@@ -260,6 +260,7 @@ def resume(out: Path, objective: nn.Module, optimiser: Any, accelerator: Acceler
     if not path.exists():
         if accelerator.is_main_process:
             (out / LOG).unlink(missing_ok=True)
+        accelerator.wait_for_everyone()
         return 0, 0.0
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -268,7 +269,9 @@ def resume(out: Path, objective: nn.Module, optimiser: Any, accelerator: Acceler
     if lacking := PARTS - (state.keys() if isinstance(state, dict) else set()):
         missing = ", ".join(sorted(lacking))
         raise ValueError(f"{path} is no checkpoint of this version, it lacks {missing}; delete it to start afresh")
-    wanted, found = dict(plan.settings or {}), state["settings"]
+    wanted = dict(plan.settings or {})
+    # A checkpoint of an earlier version does not say which pictures it saw.
+    found = {name: wanted[name] for name in ("pictures",) if name in wanted} | state["settings"]
     if differing := sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)):
         changes = ", ".join(f"{key} {found.get(key)!r} → {wanted.get(key)!r}" for key in differing)
         raise ValueError(f"{path} belongs to a run with other settings ({changes}); use another folder or delete it")
@@ -279,6 +282,7 @@ def resume(out: Path, objective: nn.Module, optimiser: Any, accelerator: Acceler
         accelerator.scaler.load_state_dict(state["scaler"])
     if accelerator.is_main_process:
         truncate_log(out / LOG, state["step"])
+    accelerator.wait_for_everyone()  # what the others read next is the log as it is now
     return int(state["step"]), float(state["seconds"])
 
 

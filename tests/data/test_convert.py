@@ -55,6 +55,8 @@ def test_a_folder_that_was_begun_is_gone_on_with(tmp_path, rec, monkeypatch):
     monkeypatch.setattr(converting, "_put", put)
     run(rec, tmp_path / "folder")
     assert [path.stat().st_mtime_ns for path in written] == times
+    written[0].unlink()
+    assert run(rec, tmp_path / "folder").pictures == 6 and written[0].is_file(), "a finished folder is mended"
     assert sets.load(tmp_path / "folder", progress=False).labels["age"].tolist() == [10, 22, 34, 46, 58, 70]
 
 

@@ -106,6 +106,9 @@ def test_a_folder_with_something_else_is_left_alone(tree, tmp_path, seen):
     with pytest.raises(FileExistsError, match=r"mine already holds labels\.csv: name an empty folder"):
         run(tree, tmp_path / "mine")
     assert [path.read_text() for path in (tmp_path / "mine").iterdir()] == ["precious"]
+    (tmp_path / "fresh" / ".git").mkdir(parents=True)
+    (tmp_path / "fresh" / ".git" / "config").touch()
+    assert run(tree, tmp_path / "fresh").written == 4
 
 
 def test_what_would_overwrite_or_mix_is_refused(tree, tmp_path, seen):

@@ -66,14 +66,14 @@ def test_rows_give_classes_from_zero_and_the_right_pixels():
     assert (torch.get_rng_state() == before).all(), "loading must not draw from the global generator"
 
 
-def test_workers_leave_ctrl_c_to_the_training():
+def test_workers_leave_ctrl_c_to_the_training_and_end_by_sigterm():
     class Asked(Rows):
         def __getitems__(self, rows):
-            return signal.getsignal(signal.SIGINT)
+            return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 
     rows = Asked(make_images(identities=3, per_identity=2), (16, 16))
     batches = ShuffledBatches(6, 3, seed=0, start=0, stop=2)
-    assert list(loader(rows, batches, pin=False, workers=1)) == [signal.SIG_IGN] * 2
+    assert list(loader(rows, batches, pin=False, workers=1)) == [[signal.SIG_IGN, signal.SIG_DFL]] * 2
 
 
 def test_crop_refuses_what_does_not_fit():

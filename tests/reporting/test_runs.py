@@ -62,10 +62,11 @@ def test_computes_once_then_loads(store):
     assert set(again.versions) == {"python", "torch", "numpy", "aifr_lib"}
 
 
-def test_several_processes_of_one_launch_compute_no_stored_run(store, monkeypatch):
+@pytest.mark.parametrize("launched", ["WORLD_SIZE", "PMI_SIZE"])
+def test_several_processes_of_one_launch_compute_no_stored_run(store, monkeypatch, launched):
     stored = store.load_or_compute(spec(), lambda folder: result())
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ConfigError, match="start the same command several times instead, without torchrun"):
+    monkeypatch.setenv(launched, "2")
+    with pytest.raises(ConfigError, match=f"{launched} says .* start the same command several times instead"):
         store.load_or_compute(spec(seed=1), lambda folder: result())
     assert store.load_or_compute(spec(), lambda folder: result()).key == stored.key, "what is there can be read"
 

@@ -175,6 +175,12 @@ def test_a_checkpoint_of_other_settings_or_shape_is_refused(tmp_path):
         run(tmp_path, toy=Toy(classes=5), settings={"lr": 0.1})
 
 
+def test_a_checkpoint_that_does_not_name_its_pictures_is_gone_on_with(tmp_path):
+    whole, _ = run(tmp_path, settings={"lr": 0.1})
+    again, _ = run(tmp_path, settings={"lr": 0.1, "pictures": "toy v1"})
+    assert again.calls == 0 and equal(whole, again)
+
+
 def test_a_damaged_checkpoint_says_so(tmp_path):
     run(tmp_path, steps=4)
     whole = (tmp_path / CHECKPOINT).read_bytes()
