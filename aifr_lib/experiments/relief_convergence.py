@@ -207,7 +207,9 @@ def decision(artefact: Artefact) -> list[tuple[Condition, Measured | None, bool 
 
 def told(artefact: Artefact, calibration: Calibration) -> str:
     """What follows where the first conditions do not hold, in Markdown; "" where they do or are not measured."""
-    found = {condition.training: (value.mean, holds) for condition, value, holds in decision(artefact) if value}
+    decided = decision(artefact)
+    found = {condition.training: (value.mean, holds) for condition, value, holds in decided if value}
+    alone = {condition.training for condition, value, _ in decided if value and len(value.per_seed) == 1}
     reached = {
         row.keys["training"]: row.measured.mean
         for row in artefact.rows
@@ -219,7 +221,8 @@ def told(artefact: Artefact, calibration: Calibration) -> str:
         if LONGEST in found:
             again, holds = found[LONGEST]
             stands = f"at twice its epochs it has converged, at {reached[LONGER]:.1f} %"
-            then = f"; doubling them again moves it by {again:+.1f}, so "
+            seeds = " (one seed)" if LONGEST in alone and LONGER not in alone else ""
+            then = f"; doubling them again moves it by {again:+.1f}{seeds}, so "
             then += stands if holds else "it has not converged there either"
         paragraphs.append(
             f"**Not converged.** Twice the epochs move the baseline by {found[LONGER][0]:+.1f} points{then}. Methods "
