@@ -136,7 +136,7 @@ def test_what_is_told_follows_the_table(runs, monkeypatch) -> None:
     for place in [place for place in runs if place[0] in (LONGEST, SCHOOLED) and place != (LONGEST, 0)]:
         del runs[place]
     monkeypatch.setattr(relief_convergence, "gain_interval", lambda *_: (0.0, 1.0))  # the runs have no scores
-    assert "doubling them again moves it by +1.0 (one seed), so it has converged" in told(**{LONGEST: 89.0})
+    assert "doubling them again moves it by +0.5 (one seed), so at twice its epochs it has" in told(**{LONGEST: 88.5})
     del runs[LONGEST, 0]
     assert "by +2.0 points. Methods" in told() and "people to learn from" not in told()
 
