@@ -383,12 +383,11 @@ def validate(model: type[Model], values: Mapping[str, Any], what: str) -> Model:
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterable[str]:
     for part in location:
         field = model.model_fields.get(str(part))
-        groups = [
-            kind
-            for kind in (field and (get_args(field.annotation) or (field.annotation,))) or ()
-            if isinstance(kind, type) and issubclass(kind, BaseModel)
-        ]
-        if not groups:
+        if field is None:
             return ()
-        model = groups[0]
+        kinds = get_args(field.annotation) or (field.annotation,)  # of a group that may be left out: it, and None
+        group = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+        if group is None:
+            return ()
+        model = group
     return model.model_fields

@@ -221,14 +221,8 @@ def _noisy(names: Sequence[str], path: Path, fault: OnFault) -> list[bool]:
     called = [{_plain(name), _plain(Path(name).name)} & noise.keys() for name in names]
     if strangers := noise.keys() - set().union(*called):
         kind = BadFile if len(strangers) == len(noise) else Doubt
-        first = min(noise[name] for name in strangers)
-        fault(
-            kind(
-                f"{len(strangers)} of {len(noise)} lines name no listed picture, the first is this",
-                path,
-                f"line {first}",
-            )
-        )
+        first = f"line {min(noise[name] for name in strangers)}"
+        fault(kind(f"{len(strangers)} of {len(noise)} lines name no listed picture, first this one", path, first))
     return [bool(one) for one in called]
 
 
