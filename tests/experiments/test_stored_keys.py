@@ -1,0 +1,45 @@
+"""What is stored stays named: a run's key is made of its settings, so a setting that changes its dump loses hours.
+
+``stored_keys.txt`` is the frozen list of the runs of ``figures/classroom``. A line leaves it only with its run, when a
+recipe or its data changed on purpose.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aifr_lib.config import Recognition, Relief, load_preset, repository_root
+from aifr_lib.experiments import EXPERIMENTS
+from aifr_lib.reporting.runs import RunSpec
+
+FROZEN = Path(__file__).with_name("stored_keys.txt").read_text(encoding="utf-8").split()
+RUNS = repository_root() / "figures" / "classroom" / "_runs"
+
+
+def recorded(key: str) -> dict[str, Any]:
+    return json.loads((RUNS / key / "run.json").read_text(encoding="utf-8"))["spec"]
+
+
+def test_every_frozen_run_is_there_and_no_other():
+    assert sorted(FROZEN) == sorted(path.name for path in RUNS.iterdir())
+
+
+def test_every_frozen_run_is_named_by_an_experiment_of_classroom():
+    preset = load_preset("classroom")
+    named = {spec.key for experiment in EXPERIMENTS.values() for spec in experiment.specs(preset)}
+    assert set(FROZEN) <= named
+
+
+@pytest.mark.parametrize("key", FROZEN)
+def test_the_stored_settings_validate_to_the_same_key(key: str):
+    stored = recorded(key)
+    values = stored["values"]
+    if "backbone" in values:
+        values = Recognition(**values, seed=stored["seed"]).model_dump(mode="json", exclude={"seed"})
+    elif "relief" in values:
+        values = {**values, "relief": Relief(**values["relief"]).model_dump(mode="json")}
+    assert RunSpec(**{**stored, "values": values}).key == key
