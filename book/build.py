@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from filelock import FileLock
 
-from aifr_lib.experiments.relief_pictures import contact_sheet
+from aifr_lib.experiments.relief.pictures import contact_sheet
 from aifr_lib.reporting.notebooks import Task, run_all
 from aifr_lib.reporting.scripts import parameters_of
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from aifr_lib.config import atomic_write
 from aifr_lib.data import relief
+from aifr_lib.files import atomic_write
 
 AGES = (5, 10, 16, 25, 40, 55, 68, 80)
 

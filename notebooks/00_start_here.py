@@ -31,13 +31,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import HTML
 
-from aifr_lib.config import load_preset
 from aifr_lib.data import relief
+from aifr_lib.data.relief import chosen
 from aifr_lib.evaluation.embeddings import embed, normalise
 from aifr_lib.evaluation.intervals import by_gap
 from aifr_lib.evaluation.verification import tar_at_far, verify
-from aifr_lib.experiments import recognise, tour
+from aifr_lib.experiments.companion import tour
+from aifr_lib.experiments.measure import embedders
 from aifr_lib.reporting import plots, slider
+from aifr_lib.settings.presets import load_preset
 
 plots.style()
 settings = load_preset(preset)
@@ -87,8 +89,8 @@ slider.show(
 # same direction, 0 for no relation. This is the whole of it:
 
 # %%
-network, config = tour.network(settings, device)
-faces = recognise.faces(config.relief)
+network, config = embedders.network(settings, device)
+faces = chosen.faces(config.relief)
 embeddings = normalise(embed(network, faces))
 print(f"{len(faces)} pictures of {faces.labels['identity'].nunique()} people whom the network never saw")
 print(f"each becomes {embeddings.shape[1]} numbers, by {sum(p.numel() for p in network.parameters()):,} learned ones")
@@ -121,7 +123,7 @@ plt.show()
 # are at least thirty years apart. Wherever the threshold is put, some of one kind lie on the wrong side.
 
 # %% tags=["hide-input"]
-lists = {name: recognise.face_pairs(config.relief, name) for name in config.relief.pair_lists}
+lists = {name: chosen.face_pairs(config.relief, name) for name in config.relief.pair_lists}
 results = {name: verify(embeddings, pairs, convention="cosine") for name, pairs in lists.items()}
 across, pairs = results["relief-agedb"], lists["relief-agedb"]
 

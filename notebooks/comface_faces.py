@@ -40,32 +40,33 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML, Markdown, display
 
-from aifr_lib.config import load_preset
-from aifr_lib.experiments import comface_directions, comface_faces, latent_directions, latent_rows, latent_sets
+from aifr_lib.experiments.comface import directions_table, galleries
+from aifr_lib.experiments.generator import drawing, edit_rows, latent_directions, latent_sets
 from aifr_lib.experiments.jobs import stored
-from aifr_lib.faces import boundaries, sources
+from aifr_lib.faces.generators import directions, sources
 from aifr_lib.reporting import pages, plots, slider
+from aifr_lib.settings.presets import load_preset
 
 plots.style()
 settings = load_preset(preset)
 where = {"device": device, "out": out, "compute": compute, "fresh": fresh}
-galleries, runs = {}, {}
-for figure in comface_faces.ATTRIBUTES:
-    galleries[figure] = comface_faces.gallery(figure, settings, **where)
-    jobs = comface_faces.gallery_jobs(figure, settings)
+shown, runs = {}, {}
+for figure in galleries.ATTRIBUTES:
+    shown[figure] = galleries.gallery(figure, settings, **where)
+    jobs = galleries.gallery_jobs(figure, settings)
     runs[figure] = stored(settings, jobs, out)
 lacking = {name: job.lacking() for name, job in jobs.items() if name not in runs[figure]}
 for name, reason in lacking.items():
-    display(Markdown(f"*No pictures from the {comface_faces.NAMES[name]}: {reason or 'not run yet at this size'}.*"))
+    display(Markdown(f"*No pictures from the {drawing.NAMES[name]}: {reason or 'not run yet at this size'}.*"))
 
 
 def player(figure, source):
     """A slider over α: a row for each attribute, a column for each person."""
     run = runs[figure].get(source)
     if run is None:
-        return display(Markdown(f"*No pictures from the {comface_faces.NAMES[source]} here.*"))
-    frames, labels, start = comface_faces.player_frames(run)
-    title = f"From above: {', '.join(run.spec.values['attributes'])} ({comface_faces.NAMES[source]})"
+        return display(Markdown(f"*No pictures from the {drawing.NAMES[source]} here.*"))
+    frames, labels, start = galleries.player_frames(run)
+    title = f"From above: {', '.join(run.spec.values['attributes'])} ({drawing.NAMES[source]})"
     return display(slider.show(frames, labels, title=title, alt="edited faces", start=start))
 
 
@@ -83,9 +84,9 @@ player("comface_figA", "latent")
 
 # %% tags=["hide-input"]
 if runs["comface_figA"]:
-    comface_faces.gallery_figure("comface_figA", runs["comface_figA"])
+    galleries.gallery_figure("comface_figA", runs["comface_figA"])
     plt.show()
-HTML(pages.stamp(galleries["comface_figA"]))
+HTML(pages.stamp(shown["comface_figA"]))
 
 # %% [markdown]
 # ## The rule
@@ -98,14 +99,14 @@ HTML(pages.stamp(galleries["comface_figA"]))
 # With the paper's boundaries $s = 1$. Ours have scales that were set by looking: at ±5 a face is still a face.
 
 # %% tags=["hide-input"]
-origin = boundaries.provenance()
-spans = ", ".join(f"{name} {one.about['span']:g}" for name, one in boundaries.found_directions().items())
+origin = directions.provenance()
+spans = ", ".join(f"{name} {one.about['span']:g}" for name, one in directions.found_directions().items())
 text = (
     "By the model that found them, α = 5 changes a direction's own reading by so many of its standard deviations over "
     f"people (their codes truncated with ψ = {origin['psi']:g}): {spans}. The rule in this library:"
 )
 display(Markdown(text))
-Markdown("```python\n" + inspect.getsource(boundaries.edit) + "```")
+Markdown("```python\n" + inspect.getsource(directions.edit) + "```")
 
 # %% [markdown]
 # Two published tools disagree here. InterFaceGAN's script moves a code *to* a distance from the boundary,
@@ -115,8 +116,8 @@ Markdown("```python\n" + inspect.getsource(boundaries.edit) + "```")
 # ## Table A: where the directions come from
 
 # %% tags=["hide-input"]
-table = comface_directions.table_a(settings, **where)
-display(comface_directions.table_frame(table).style.hide())
+table = directions_table.table_a(settings, **where)
+display(directions_table.table_frame(table).style.hide())
 HTML(pages.stamp(table))
 
 # %% [markdown]
@@ -135,9 +136,9 @@ HTML(pages.stamp(table))
 
 # %% tags=["hide-input"]
 certified = latent_directions.latent_directions(settings, **where)
-similar = [row for row in certified.rows if row.metric == latent_rows.SAME and row.measured]
+similar = [row for row in certified.rows if row.metric == edit_rows.SAME and row.measured]
 if similar:
-    latent_rows.direction_figure(certified)
+    edit_rows.direction_figure(certified)
     plt.show()
 else:
     display(Markdown("*Not run yet at this size, or its packages are not here.*"))
@@ -160,17 +161,17 @@ def cell(direction, at, metric, form="{:.2f}"):
 
 lines = {}
 within = "rank correlation with α, mean within a person"
-for name in (name for name, at, metric in found if (at, metric) == ("all", latent_rows.EACH)):
+for name in (name for name, at, metric in found if (at, metric) == ("all", edit_rows.EACH)):
     lines[name] = {
-        "second judge": latent_rows.SECOND[name][1],
-        within: cell(name, "all", latent_rows.EACH),
-        "rank correlation with α, pooled over people": cell(name, "all", latent_rows.POOLED),
-        "certified": "yes" if latent_rows.certified(found[name, "all", latent_rows.EACH]) else "no",
-        **{f"SFace, α = {at:+g}": cell(name, float(at), latent_rows.SAME) for at in (-5, -3, 3, 5)},
-        **{f"above others, α = {at:+g}, %": cell(name, float(at), latent_rows.ABOVE, "{:.0f}") for at in (-3, 3)},
+        "second judge": edit_rows.SECOND[name][1],
+        within: cell(name, "all", edit_rows.EACH),
+        "rank correlation with α, pooled over people": cell(name, "all", edit_rows.POOLED),
+        "certified": "yes" if edit_rows.certified(found[name, "all", edit_rows.EACH]) else "no",
+        **{f"SFace, α = {at:+g}": cell(name, float(at), edit_rows.SAME) for at in (-5, -3, 3, 5)},
+        **{f"above others, α = {at:+g}, %": cell(name, float(at), edit_rows.ABOVE, "{:.0f}") for at in (-3, 3)},
     }
 display(pd.DataFrame(lines) if lines else Markdown("*Not run yet at this size, or its packages are not here.*"))
-asked = f"the interval of its {within}, does not reach below {latent_rows.LEAST:g}"
+asked = f"the interval of its {within}, does not reach below {edit_rows.LEAST:g}"
 sentences = [f"*Certified* means that {asked}: the first number above, by the second judge."]
 first, end = origin["seeds"]
 sentences.append(f"The directions were found on {end - first} people.")
@@ -193,9 +194,9 @@ Markdown(" ".join(sentences))
 # read.
 
 # %% tags=["hide-input"]
-beside = latent_rows.side_effects(certified)
+beside = edit_rows.side_effects(certified)
 if len(beside):
-    latent_rows.side_effects_figure(certified)
+    edit_rows.side_effects_figure(certified)
     plt.show()
     others = beside.stack()
     others = others[[direction != reading for direction, reading in others.index]]
@@ -259,14 +260,14 @@ HTML(pages.stamp(made))
 rows = [
     {
         "here": name,
-        "of CelebA's forty": comface_directions.COUNTERPARTS.get(name, ("", "none: it is not among them"))[1],
+        "of CelebA's forty": directions_table.COUNTERPARTS.get(name, ("", "none: it is not among them"))[1],
         "shown in": f"Fig. {figure[-1]}",
     }
-    for figure, names in comface_faces.ATTRIBUTES.items()
+    for figure, names in galleries.ATTRIBUTES.items()
     for name in names
 ]
 display(pd.DataFrame(rows).style.hide())
-counted = len(comface_directions.COUNTERPARTS)
+counted = len(directions_table.COUNTERPARTS)
 text = (
     f"So **{counted} of the forty** have a counterpart here and {40 - counted} have none: hair and its colour, "
     "glasses, hats, make-up, beards, the shape of brows, lips and nose. In their place stands what else can be read: "
@@ -276,7 +277,7 @@ Markdown(text)
 
 # %% tags=["hide-input"]
 player("comface_figB", "latent")
-HTML(pages.stamp(galleries["comface_figB"]))
+HTML(pages.stamp(shown["comface_figB"]))
 
 # %% [markdown]
 # ## The same rule, drawn faces
@@ -311,13 +312,13 @@ player("comface_figA", "relief")
 if widgets and compute:
     from ipywidgets import Dropdown, FloatSlider, IntText, interact
 
-    ready = [name for name in sources.SOURCES if comface_faces.missing(name) is None]
+    ready = [name for name in sources.SOURCES if drawing.missing(name) is None]
     opened = {name: sources.open_source(name) for name in ready}
 
     @interact(
         source=Dropdown(options=ready, value=ready[-1]),
         person=IntText(value=10),
-        attribute=Dropdown(options=list(comface_faces.ATTRIBUTES["comface_figA"])),
+        attribute=Dropdown(options=list(galleries.ATTRIBUTES["comface_figA"])),
         alpha=FloatSlider(value=0.0, min=-5, max=5, step=0.5, continuous_update=False),
     )
     def _(source, person, attribute, alpha):
@@ -349,7 +350,7 @@ if widgets and compute:
 # order.*
 
 # %% tags=["solution", "hide-input"]
-for name in comface_faces.ATTRIBUTES["comface_figA"]:
+for name in galleries.ATTRIBUTES["comface_figA"]:
     ends = [row.measured.mean for row in similar if row.keys["direction"] == name and abs(row.keys["at"]) == 5]
     print(f"{name}: {np.mean(ends):.2f}" if ends else f"{name}: not run")
 
@@ -358,7 +359,7 @@ for name in comface_faces.ATTRIBUTES["comface_figA"]:
 # *Predict the angles between all six, then reveal.*
 
 # %% tags=["solution", "hide-input"]
-directions = boundaries.found_directions()
+directions = directions.found_directions()
 normals = np.stack([one.normal for one in directions.values()])
 angles = np.degrees(np.arccos(np.clip(normals @ normals.T, -1, 1))).round()
 print(pd.DataFrame(angles, directions, directions).to_string(float_format="{:.0f}°".format))

@@ -37,13 +37,13 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML, Image, Markdown, display
 
-from aifr_lib.config import load_preset
-from aifr_lib.evaluation import quality
-from aifr_lib.experiments import comface_quality, comface_quality_figure, relief_pictures
-from aifr_lib.experiments.comface_faces import NAMES, unpacked
-from aifr_lib.experiments.comface_quality import OUTSIDE, SER_FIQ
+from aifr_lib.evaluation import ser_fiq
+from aifr_lib.experiments.comface import quality, quality_figure
+from aifr_lib.experiments.comface.quality import OUTSIDE, SER_FIQ
+from aifr_lib.experiments.generator.drawing import NAMES, unpacked
 from aifr_lib.experiments.jobs import stored
 from aifr_lib.reporting import pages, plots, slider
+from aifr_lib.settings.presets import load_preset
 
 plots.style()
 settings = load_preset(preset)
@@ -64,7 +64,7 @@ settings = load_preset(preset)
 # SER-FIQ added to their code, with two numbers fitted to *their* network. In this library:
 
 # %% tags=["hide-input"]
-Markdown("```python\n" + inspect.getsource(quality.quality_of) + "```")
+Markdown("```python\n" + inspect.getsource(ser_fiq.quality_of) + "```")
 
 # %% [markdown]
 # ## Whose dropout?
@@ -79,9 +79,9 @@ Markdown("```python\n" + inspect.getsource(quality.quality_of) + "```")
 # - a network that others trained on photographs to score quality (package `qualityface`) scores the same pictures.
 
 # %% tags=["hide-input"]
-result = comface_quality.figure_d(settings, device=device, compute=compute, fresh=fresh, out=out)
-runs = stored(settings, comface_quality.quality_jobs(settings), out)
-jobs = comface_quality.quality_jobs(settings)
+result = quality.figure_d(settings, device=device, compute=compute, fresh=fresh, out=out)
+runs = stored(settings, quality.quality_jobs(settings), out)
+jobs = quality.quality_jobs(settings)
 lacking = {place: reason for place, job in jobs.items() if place not in runs and (reason := job.lacking())}
 for (faces, score), reason in lacking.items():
     display(Markdown(f"*Not here: {NAMES.get(faces, faces)} by {score}: {reason}*"))
@@ -91,7 +91,7 @@ for (faces, score), reason in lacking.items():
 
 # %% tags=["hide-input"]
 if any(score == SER_FIQ for _, score in runs):
-    comface_quality_figure.quality_figure(runs)
+    quality_figure.quality_figure(runs)
     plt.show()
 else:
     display(Markdown("*Not run yet at this size.*"))
@@ -142,7 +142,7 @@ shown = next((run for name in ("latent", "relief") if (run := runs.get((name, SE
 if shown is None:
     display(Markdown("*Not run yet at this size.*"))
 else:
-    frames, labels = comface_quality_figure.threshold_frames(shown, np.linspace(0, 1, 11))
+    frames, labels = quality_figure.threshold_frames(shown, np.linspace(0, 1, 11))
     title = f"Threshold on the score v, {shown.spec.data.name}"
     display(slider.show(frames, labels, title=title, alt="faces in order of their score"))
 
@@ -151,7 +151,7 @@ else:
 
 # %% tags=["hide-input"]
 if shown is not None:
-    frames, labels = comface_quality_figure.keep_frames(shown, np.linspace(0.1, 1.0, 10))
+    frames, labels = quality_figure.keep_frames(shown, np.linspace(0.1, 1.0, 10))
     title = f"Keep the best by rank, {shown.spec.data.name}"
     display(slider.show(frames, labels, title=title, alt="faces in order of their score", start=len(frames) - 1))
 
@@ -185,7 +185,7 @@ for name in (NAMES[one] for one in settings.comface_quality.sets):
 
 # %% tags=["solution", "hide-input"]
 grid = np.linspace(0.1, 0.5, 4001)
-v = quality.quality_of(grid).score
+v = ser_fiq.quality_of(grid).score
 high, low = grid[np.argmin(np.abs(v - 0.9))], grid[np.argmin(np.abs(v - 0.1))]
 print(f"from {high:.3f} to {low:.3f}: by {100 * (low / high - 1):.0f} %")
 
@@ -202,7 +202,7 @@ for name in settings.comface_quality.sets:
             OUTSIDE: np.argsort(runs[name, OUTSIDE].scores["score"])[:kept],
         }
         print(NAMES[name])
-        strip = relief_pictures.strip(thumbs[np.concatenate(list(worst.values()))], kept)
+        strip = plots.strip(thumbs[np.concatenate(list(worst.values()))], kept)
         display(Image(plots.picture(strip)))
 
 # %% [markdown]

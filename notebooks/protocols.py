@@ -44,14 +44,14 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML, Markdown, display
 
-from aifr_lib.config import load_preset
 from aifr_lib.evaluation import change, identification, templates
 from aifr_lib.evaluation.intervals import mean_interval, wilson
 from aifr_lib.evaluation.verification import roc, ten_fold
-from aifr_lib.experiments import protocol_figure, protocols, real
+from aifr_lib.experiments.companion import protocol_figure, protocols, real_photographs
 from aifr_lib.experiments.jobs import stored
-from aifr_lib.experiments.protocol_rows import scored_pairs
+from aifr_lib.experiments.measure.protocol_rows import scored_pairs
 from aifr_lib.reporting import pages, plots
+from aifr_lib.settings.presets import load_preset
 
 plots.style()
 settings = load_preset(preset)
@@ -115,7 +115,7 @@ artefact = protocols.protocols(settings, seeds=chosen, device=device, compute=co
 
 # %% tags=["hide-input"]
 runs = stored(settings, protocols.protocol_jobs(settings, chosen), out)
-embedder = real.NAMES[settings.protocols.embedder]
+embedder = real_photographs.NAMES[settings.protocols.embedder]
 sentences = [f"The network on this page: **{embedder}**."]
 for place in protocols.places(settings):
     if place in runs:

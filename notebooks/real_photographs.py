@@ -42,16 +42,17 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML, Markdown, display
 
-from aifr_lib.config import load_preset
-from aifr_lib.data import orl
-from aifr_lib.data.folder import read_picture
+from aifr_lib.data.formats.folder import read_picture
+from aifr_lib.data.named import orl
 from aifr_lib.data.photograph_pairs import GAP_EDGES, GAP_NAMES
 from aifr_lib.evaluation.intervals import by_gap, mean_interval, wilson
 from aifr_lib.evaluation.verification import tar_at_far, ten_fold
-from aifr_lib.experiments import real
+from aifr_lib.experiments import available
+from aifr_lib.experiments.companion import real_photographs
 from aifr_lib.experiments.jobs import stored
 from aifr_lib.faces import align
 from aifr_lib.reporting import pages, plots, slider
+from aifr_lib.settings.presets import load_preset
 
 plots.style()
 settings = load_preset(preset)
@@ -104,16 +105,18 @@ else:
 # *people* anew, not pairs: pairs that share a person are not independent.
 
 # %%
-artefact = real.real_photographs(settings, seeds=chosen, device=device, compute=compute, fresh=fresh, out=out)
+artefact = real_photographs.real_photographs(
+    settings, seeds=chosen, device=device, compute=compute, fresh=fresh, out=out
+)
 
 # %% tags=["hide-input"]
-runs = stored(settings, real.photograph_jobs(settings, chosen), out)
+runs = stored(settings, real_photographs.photograph_jobs(settings, chosen), out)
 sentences = []
 for data in settings.real.datasets:
     found = [run for (name, _), run in runs.items() if name == data]
     if not found:
         sentences.append(
-            f"**{data}** is not here, and no run on it is stored: {real.missing(data, 'pixels', settings)}."
+            f"**{data}** is not here, and no run on it is stored: {real_photographs.missing(data, 'pixels', settings)}."
         )
         continue
     summary = found[0].summary
@@ -122,7 +125,7 @@ for data in settings.real.datasets:
         f"**{data}**: {summary['pictures']} photographs of {summary['people']} people; without a face in the "
         f"detector's eyes, and centre-cropped instead: {len(summary['missed'])} ({missed})."
     )
-    if not real.SETS[data].available():
+    if not available.SETS[data].available():
         sentences.append("These photographs are not on this machine: the numbers were measured where they are.")
 if "fgnet" not in settings.real.datasets:
     sentences.append(f"At preset `{preset}` FG-NET is not used; its numbers are on the published page.")
@@ -132,16 +135,16 @@ display(HTML(pages.stamp(artefact)), Markdown("\n\n".join(sentences)))
 # ## The result
 
 # %% tags=["hide-input"]
-figure = real.gap_figure(artefact)
+figure = real_photographs.gap_figure(artefact)
 plt.show()
 
 # %% tags=["hide-input"]
 cells = {}
 for row in artefact.rows:
-    if row.keys["gap"] == "all" and row.metric in real.MAIN and row.measured:
+    if row.keys["gap"] == "all" and row.metric in real_photographs.MAIN and row.measured:
         one = row.measured
         low, high = one.ci95 or (one.mean, one.mean)
-        place = (row.keys["data"], real.NAMES[row.keys["embedder"]])
+        place = (row.keys["data"], real_photographs.NAMES[row.keys["embedder"]])
         cells.setdefault(place, {})[f"{row.metric}, %"] = f"{one.mean:.1f} ({low:.1f} – {high:.1f})"
 table = pd.DataFrame.from_dict(cells, orient="index").fillna("–")
 table.index.names = ["set", "embedder"]
@@ -172,7 +175,7 @@ if places:
         slider.show(
             frames,
             captions,
-            title=f"{real.NAMES[place[1]]} on {place[0]}",
+            title=f"{real_photographs.NAMES[place[1]]} on {place[0]}",
             alt="histogram of the scores of pairs of one person and of two, cut by a threshold",
         )
     )
@@ -291,7 +294,7 @@ else:
     correct = ten_fold(value, same, scores["pair_fold"], convention="cosine").correct
     people = mean_interval(correct, scores["pair_a"], scores["pair_b"])
     pairs = wilson(int(correct.sum()), len(correct))
-    print(f"{real.NAMES[name]} on {data}, accuracy over all pairs {correct.mean():.1%}")
+    print(f"{real_photographs.NAMES[name]} on {data}, accuracy over all pairs {correct.mean():.1%}")
     print(f"drawing people: {people.low:.1%} – {people.high:.1%}")
     print(f"drawing pairs:  {pairs.low:.1%} – {pairs.high:.1%}")
     print(f"narrower by a factor of {(people.high - people.low) / (pairs.high - pairs.low):.1f}")

@@ -33,13 +33,13 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML, Markdown, display
 
-from aifr_lib.config import load_preset
 from aifr_lib.data import relief
-from aifr_lib.data.relief_cache import draw
-from aifr_lib.experiments import relief_convergence, relief_judges, relief_pictures, relief_shortcuts
-from aifr_lib.experiments.relief_judge_rows import IN_PLACE, OFF, WANTED, unmet
+from aifr_lib.data.relief.cache import draw
+from aifr_lib.experiments.relief import convergence, judged, pictures, shortcuts
+from aifr_lib.experiments.relief.judged_rows import IN_PLACE, OFF, WANTED, unmet
 from aifr_lib.faces.relief import Faces, render, sensitivity
 from aifr_lib.reporting import pages, plots, slider
+from aifr_lib.settings.presets import load_preset
 
 plots.style()
 settings = load_preset(preset)
@@ -51,7 +51,7 @@ def show(pictures, columns, names=(), width=8.0):
     """Pictures in a grid, a name over each column."""
     size, rows = pictures.shape[1], -(-len(pictures) // columns)
     _, axis = plt.subplots(figsize=(width, width * rows / columns + 0.3))
-    axis.imshow(relief_pictures.strip(pictures, columns))
+    axis.imshow(plots.strip(pictures, columns))
     axis.set_xticks([size * (k + 0.5) for k in range(len(names))], names, fontsize=9)
     axis.set_yticks([])
     axis.xaxis.tick_top()
@@ -80,7 +80,7 @@ show(sheet.reshape(7, 112, 8, 112, 3).swapaxes(1, 2).reshape(56, 112, 112, 3), 8
 
 # %% tags=["hide-input"]
 tones = np.linspace(-2.2, 2.2, 8)
-faces = [render(relief_pictures.moved("skin_tone", who, 30.0, tones), 112).numpy() for who in (1, 8, 12)]
+faces = [render(pictures.moved("skin_tone", who, 30.0, tones), 112).numpy() for who in (1, 8, 12)]
 show(np.concatenate(faces), 8, [f"{tone:+.1f}" for tone in tones])
 
 # %% [markdown]
@@ -88,17 +88,15 @@ show(np.concatenate(faces), 8, [f"{tone:+.1f}" for tone in tones])
 
 # %% tags=["hide-input"]
 turns, nods = (-60, -40, -20, 0, 20, 40, 60), (-30, -20, -10, 0, 10, 20, 30)
-faces = [
-    render(relief_pictures.moved(axis, 4, 30.0, way), 112).numpy() for axis, way in (("yaw", turns), ("pitch", nods))
-]
+faces = [render(pictures.moved(axis, 4, 30.0, way), 112).numpy() for axis, way in (("yaw", turns), ("pitch", nods))]
 show(np.concatenate(faces), 7, [f"{turn:+d}° / {nod:+d}°" for turn, nod in zip(turns, nods, strict=True)])
 
 # %% [markdown]
 # The ten action units, each alone at full strength (Facial Action Coding System):
 
 # %% tags=["hide-input"]
-units = relief_pictures.UNITS
-faces = [render(relief_pictures.moved(unit, 6, 30.0, [1.0]), 128).numpy() for unit in units]
+units = pictures.UNITS
+faces = [render(pictures.moved(unit, 6, 30.0, [1.0]), 128).numpy() for unit in units]
 names = [f"AU {unit[2:]}\n{name}" for unit, name in units.items()]
 show(np.concatenate(faces[:5]), 5, names[:5])
 show(np.concatenate(faces[5:]), 5, names[5:])
@@ -121,8 +119,8 @@ show(np.concatenate(both), 10)
 
 # %% tags=["hide-input"]
 counts = settings.relief_card.shortcuts
-splits = {split: relief_pictures.labels_only(split, 500, 12) for split in ("train", "test")}
-listed = {view: relief_pictures.labels_only("test", counts.test_identities, counts.test_per_identity, view=view)
+splits = {split: relief.labels_only(split, 500, 12) for split in ("train", "test")}
+listed = {view: relief.labels_only("test", counts.test_identities, counts.test_per_identity, view=view)
           for view in relief.VIEWS}  # fmt: skip
 lists = {name: relief.pairs(listed[rule.view], name, count=counts.pairs) for name, rule in relief.PAIR_LISTS.items()}
 figure, axes = plt.subplots(2, 3, figsize=(10, 5.6), layout="constrained")
@@ -175,7 +173,7 @@ pd.DataFrame(rows).style.hide().format(precision=2)
 
 # %% tags=["hide-input"]
 rows, few = [], []
-for name, stands_for in relief_pictures.STANDS_FOR.items():
+for name, stands_for in pictures.STANDS_FOR.items():
     plan = relief.set_plan(name)
     table = plan.table()
     people = table["identity"]
@@ -188,7 +186,7 @@ show(np.concatenate(few), 8)
 pd.DataFrame(rows).style.hide().format(precision=0, thousands=",")
 
 # %% tags=["hide-input"]
-gaps = relief_pictures.template_gaps(impostors=20)
+gaps = pictures.template_gaps(impostors=20)
 children = 100 * (relief.set_plan("relief-fgnet").table()["age"] < 18).mean()
 young = 100 * (relief.set_plan("relief-megaface").table()["age"] < 18).mean()
 Markdown(
@@ -206,8 +204,8 @@ Markdown(
 # age. So each of these shortcuts, with no network at all, must stay near chance on every list.
 
 # %% tags=["hide-input"]
-shortcuts = relief_shortcuts.relief_shortcuts(settings, **where)
-relief_shortcuts.shortcut_figure(shortcuts)
+shortcuts = shortcuts.relief_shortcuts(settings, **where)
+shortcuts.shortcut_figure(shortcuts)
 plt.show()
 
 # %% tags=["hide-input"]
@@ -215,10 +213,10 @@ best = max((row for row in shortcuts.rows if row.measured), key=lambda row: row.
 if best is None:
     display(Markdown("*Not run yet at this size.*"))
 else:
-    held = "so none passes" if best.measured.mean <= relief_shortcuts.LIMIT else "which passes"
+    held = "so none passes" if best.measured.mean <= shortcuts.LIMIT else "which passes"
     sentence = (
         f"The best shortcut, {best.keys['shortcut']} on `{best.keys['set']}`, is right in {best.measured.mean:.1f} % "
-        f"of pairs, {held} the limit of {relief_shortcuts.LIMIT:.0f} %. Chance is {relief_shortcuts.CHANCE:.0f} %."
+        f"of pairs, {held} the limit of {shortcuts.LIMIT:.0f} %. Chance is {shortcuts.CHANCE:.0f} %."
     )
     display(Markdown(sentence))
 HTML(pages.artefact_table(shortcuts) + pages.stamp(shortcuts))
@@ -231,12 +229,12 @@ HTML(pages.artefact_table(shortcuts) + pages.stamp(shortcuts))
 # above it.
 
 # %% tags=["hide-input"]
-calibrated = relief_convergence.relief_convergence(settings, seeds=chosen, **where)
-relief_convergence.difficulty_figure(calibrated)
+calibrated = convergence.relief_convergence(settings, seeds=chosen, **where)
+convergence.difficulty_figure(calibrated)
 plt.show()
 
 # %% tags=["hide-input"]
-decided = relief_convergence.decision(calibrated)
+decided = convergence.decision(calibrated)
 words = {True: "holds", False: "does not hold", None: "not run"}
 
 
@@ -268,7 +266,7 @@ HTML(pages.artefact_table(calibrated) + pages.stamp(calibrated))
 # pairs too.
 
 # %% tags=["hide-input"]
-Markdown(relief_convergence.told(calibrated, settings.relief_card.calibration))
+Markdown(convergence.told(calibrated, settings.relief_card.calibration))
 
 # %% [markdown]
 # ## Do outside judges take them for faces?
@@ -278,8 +276,8 @@ Markdown(relief_convergence.told(calibrated, settings.relief_card.calibration))
 # real people stand beside them: ORL, which has no ages, and FG-NET. Only numbers of these are kept.
 
 # %% tags=["hide-input"]
-judged = relief_judges.relief_judges(settings, seeds=chosen, **where)
-relief_judges.judge_figure(judged)
+judged = judged.relief_judges(settings, seeds=chosen, **where)
+judged.judge_figure(judged)
 plt.show()
 
 # %% tags=["hide-input"]
@@ -319,8 +317,8 @@ HTML(
 
 # %% tags=["hide-input"]
 players = []
-for parameter, move in relief_pictures.MOVES.items():
-    frames, labels, start = relief_pictures.player_frames(parameter, person=3, size=160)
+for parameter, move in pictures.MOVES.items():
+    frames, labels, start = pictures.player_frames(parameter, person=3, size=160)
     players.append(slider.range_player(frames, labels, move.name, "one relief face", start=start))
 grid = "display:grid;grid-template-columns:repeat(auto-fill,minmax(11rem,1fr));gap:.5rem"
 HTML(f'<div style="{grid}">{"".join(players)}</div>')
@@ -335,13 +333,13 @@ if widgets:
     @interact(
         person=IntSlider(value=3, min=0, max=200),
         age=FloatSlider(value=35, min=2, max=90),
-        parameter=Dropdown(options=list(relief_pictures.MOVES)[1:]),
+        parameter=Dropdown(options=list(pictures.MOVES)[1:]),
         along=FloatSlider(value=0.5, min=0, max=1, step=0.05),
     )
     def _(person, age, parameter, along):
-        values = relief_pictures.MOVES[parameter].values
+        values = pictures.MOVES[parameter].values
         value = values[0] + along * (values[-1] - values[0])
-        show(render(relief_pictures.moved(parameter, person, age, [value]), 224).numpy(), 1, [f"{value:.2f}"], 3)
+        show(render(pictures.moved(parameter, person, age, [value]), 224).numpy(), 1, [f"{value:.2f}"], 3)
 
 
 # %% [markdown]
@@ -356,7 +354,7 @@ asked = {"age": "age", "weight": "weight", "gender": "gender", "au12": "AU 12", 
 years = (8, 35, 70)
 figure, axes = plt.subplots(len(years), len(asked) + 1, figsize=(9, 4.1))
 for line, year in zip(axes, years, strict=True):
-    face = relief_pictures.moved("yaw", 3, float(year), [0.0])
+    face = pictures.moved("yaw", 3, float(year), [0.0])
     line[0].imshow(render(face, 128)[0].numpy())
     line[0].set_ylabel(f"{year} years")
     for axis, (parameter, name) in zip(line[1:], asked.items(), strict=True):
@@ -385,12 +383,12 @@ for young in (6.0, 40.0):
 # skin verify people if every picture had the same light and camera? *Predict a percentage between 50 and 100.*
 
 # %% tags=["solution", "hide-input"]
-still = {key: relief_pictures.CALM[key] for key in ("white_balance", "light_azimuth", "light_elevation")}
+still = {key: pictures.CALM[key] for key in ("white_balance", "light_azimuth", "light_elevation")}
 still |= {"light_key": 0.86, "light_ambient": 0.2, "light_fill": 0.1, "light_warmth": 0.0}
 still |= {"exposure": 0.0, "contrast": 0.0, "blur": 0.2, "noise": 0.01, "quality": 90.0, "tan": 0.0}
 people = np.repeat(np.arange(60), 2)
 seen = render(Faces.sample(people.tolist(), [30.0] * 120, range(120), **still), 48, frame="aligned").numpy()
-skin = relief_shortcuts.skin_chromaticity(seen)
+skin = shortcuts.skin_chromaticity(seen)
 mine = np.linalg.norm(skin[0::2] - skin[1::2], axis=1)
 others = np.linalg.norm(skin[0::2] - np.roll(skin[1::2], 1, axis=0), axis=1)
 cut = np.unique(np.concatenate([mine, others]))

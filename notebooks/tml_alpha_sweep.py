@@ -31,9 +31,10 @@ fresh = False  # True forgets stored runs
 import matplotlib.pyplot as plt
 from IPython.display import HTML, Markdown, display
 
-from aifr_lib.config import load_preset
-from aifr_lib.experiments import relief_convergence, tml
+from aifr_lib.experiments.relief import convergence
+from aifr_lib.experiments.tml import alpha_sweep, tuning
 from aifr_lib.reporting import claims, pages, papers, plots
+from aifr_lib.settings.presets import load_preset
 
 plots.style()
 settings = load_preset(preset)
@@ -119,7 +120,7 @@ pd.DataFrame(costs, columns=["module", "parameters", "multiply-adds"]).style.hid
 # %% tags=["hide-input"]
 ours, theirs = train.model_dump(mode="json"), paper.model_dump(mode="json")
 differing = [
-    (key, ours[key], f"{value} (not said: our guess)" if key in tml.GUESSED else value)
+    (key, ours[key], f"{value} (not said: our guess)" if key in alpha_sweep.GUESSED else value)
     for key, value in theirs.items()
     if key not in ("relief", "lr") and ours[key] != value
 ]
@@ -153,17 +154,17 @@ if sweep.finals:
 Markdown("\n\n".join(story))
 
 # %%
-tuning = tml.tuning(settings, device=device, compute=compute, fresh=fresh, out=out)
+tuning = tuning.tuning(settings, device=device, compute=compute, fresh=fresh, out=out)
 
 # %% tags=["hide-input"]
 if tuning.runs and sweep.lrs:
-    tml.tuning_figure(tuning)
+    tuning.tuning_figure(tuning)
     plt.show()
     rates = {}
     for alpha in sweep.alphas:
-        rates.setdefault(tml.training(sweep, alpha, seed=0).lr, []).append(f"{alpha:g}")
+        rates.setdefault(alpha_sweep.training(sweep, alpha, seed=0).lr, []).append(f"{alpha:g}")
     told = "; ".join(f"at {rate:g} for α = {', '.join(alphas)}" for rate, alphas in rates.items())
-    display(Markdown(tml.tuning_note(tuning, sweep)), Markdown(f"So the sweep is trained {told}."))
+    display(Markdown(tuning.tuning_note(tuning, sweep)), Markdown(f"So the sweep is trained {told}."))
     display(HTML(pages.stamp(tuning)))
 elif sweep.lrs:
     display(Markdown(f"*No runs of this experiment at {preset} size are stored yet.*"))
@@ -174,7 +175,7 @@ else:
 # And the sweep itself:
 
 # %%
-artefact = tml.alpha_sweep(settings, seeds=chosen, device=device, compute=compute, fresh=fresh, out=out)
+artefact = alpha_sweep.alpha_sweep(settings, seeds=chosen, device=device, compute=compute, fresh=fresh, out=out)
 
 # %% tags=["hide-input"]
 HTML(pages.stamp(artefact) if artefact.runs else "")
@@ -184,7 +185,7 @@ HTML(pages.stamp(artefact) if artefact.runs else "")
 
 # %% tags=["hide-input"]
 if artefact.runs:
-    figure = tml.alpha_figure(artefact)
+    figure = alpha_sweep.alpha_figure(artefact)
 else:
     display(Markdown(f"*No runs of this experiment at {preset} size are stored yet: there is nothing to draw.*"))
 
@@ -198,7 +199,7 @@ HTML(pages.artefact_table(artefact) if artefact.runs else "")
 HTML("".join(map(pages.claim_box, claims.judge_artefact(artefact, out))))
 
 # %% tags=["hide-input"]
-Markdown(relief_convergence.budget_note(settings, train, out))
+Markdown(convergence.budget_note(settings, train, out))
 
 # %% [markdown]
 # A smoke run shows that everything works and a lesson run shows an effect, if there is one that large; neither gives a

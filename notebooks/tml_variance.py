@@ -32,9 +32,10 @@ fresh = False  # True forgets stored runs
 import pandas as pd
 from IPython.display import HTML, Markdown, display
 
-from aifr_lib.config import load_preset
-from aifr_lib.experiments import relief_convergence, tml
+from aifr_lib.experiments.relief import convergence
+from aifr_lib.experiments.tml import variance
 from aifr_lib.reporting import claims, pages, papers, plots
+from aifr_lib.settings.presets import load_preset
 
 plots.style()
 settings = load_preset(preset)
@@ -95,7 +96,7 @@ print(inspect.getsource(class_variance))
 # network is used on.
 
 # %%
-artefact = tml.variance(settings, seeds=chosen, device=device, compute=compute, fresh=fresh, out=out)
+artefact = variance.variance(settings, seeds=chosen, device=device, compute=compute, fresh=fresh, out=out)
 
 # %% tags=["hide-input"]
 HTML(pages.stamp(artefact) if artefact.runs else "")
@@ -108,7 +109,7 @@ HTML(pages.stamp(artefact) if artefact.runs else "")
 
 # %% tags=["hide-input"]
 if artefact.runs:
-    figure = tml.variance_figure(artefact)
+    figure = variance.variance_figure(artefact)
 else:
     display(Markdown(f"*No runs of this experiment at {preset} size are stored yet: there is nothing to draw.*"))
 
@@ -126,7 +127,7 @@ standard, transformer = table["inter_over_intra"]
 Markdown(
     "The paper gives no spread and no number of trainings, and its network chose the scale of its embeddings. Its "
     f"ratio goes from {standard} to {transformer}. Compare that with how far two seeds of one loss lie apart here.\n\n"
-    + relief_convergence.budget_note(settings, settings.alpha_sweep.train, out)
+    + convergence.budget_note(settings, settings.alpha_sweep.train, out)
 )
 
 # %% [markdown]

@@ -52,3 +52,35 @@ def eer_statistic(scores: np.ndarray, same: np.ndarray) -> Statistic:
         return np.where((total[..., 0] > 0).all(axis=0), eer, np.nan)
 
     return statistic
+
+
+def auc_statistic(scores: np.ndarray, same: np.ndarray) -> Statistic:
+    """Area under the ROC of scores [P] as a statistic of weights [R, P] of the pairs; ties count one half.
+
+    NaN where one kind has no weight.
+    """
+    genuine, impostor = np.flatnonzero(same), np.flatnonzero(~same)
+    impostor = impostor[np.argsort(scores[impostor], kind="stable")]
+    below, upto = (np.searchsorted(scores[impostor], scores[genuine], side) for side in ("left", "right"))
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        lower = np.pad(weights[:, impostor].cumsum(axis=1), ((0, 0), (1, 0)))
+        won = (weights[:, genuine] * (lower[:, below] + lower[:, upto]) / 2).sum(axis=1)
+        total = weights[:, genuine].sum(axis=1) * lower[:, -1]
+        return np.divide(won, total, out=np.full(len(total), np.nan), where=total > 0)
+
+    return statistic
+
+
+def correlation_statistic(x: np.ndarray, y: np.ndarray) -> Statistic:
+    """Pearson's correlation of x and y [P] as a statistic of weights [R, P]; NaN where either does not vary."""
+    x, y = x - x.mean(), y - y.mean()
+
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        share = weights / weights.sum(axis=1, keepdims=True)
+        mean_x, mean_y = share @ x, share @ y
+        covariance = share @ (x * y) - mean_x * mean_y
+        spread = (share @ x**2 - mean_x**2) * (share @ y**2 - mean_y**2)
+        return np.divide(covariance, np.sqrt(spread), out=np.full(len(spread), np.nan), where=spread > 1e-12)
+
+    return statistic

@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from aifr_lib.config import nearest
 from aifr_lib.evaluation.checks import finite, same_length
 from aifr_lib.evaluation.embeddings import normalise
+from aifr_lib.names import nearest
 
 Form = Literal["raw", "normalised", "root"]
 FORMS: tuple[Form, ...] = ("raw", "normalised", "root")

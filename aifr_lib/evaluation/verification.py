@@ -20,10 +20,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from aifr_lib.config import nearest
 from aifr_lib.data.images import Pairs
 from aifr_lib.evaluation.checks import both_classes, finite, same_length
 from aifr_lib.evaluation.embeddings import normalise
+from aifr_lib.names import nearest
 
 Convention = Literal["squared_l2", "cosine"]
 CONVENTIONS = ("squared_l2", "cosine")

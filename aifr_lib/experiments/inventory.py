@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aifr_lib.config import ConfigError, load_preset
+from aifr_lib.names import ConfigError
 from aifr_lib.reporting import artefacts, claims, contents
 from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.settings.presets import load_preset
 
 # Whose verdict is shown: only the first two ever carry one.
 WEIGHT = ("classroom", "paper", "lesson", "smoke")

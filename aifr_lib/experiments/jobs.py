@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from aifr_lib.config import Preset
 from aifr_lib.reporting import artefacts, plots
-from aifr_lib.reporting.artefacts import Artefact, Kind, Outcome, Row
+from aifr_lib.reporting.artefacts import Artefact, Kind, Outcome
 from aifr_lib.reporting.claims import outcome
+from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec, RunStore, git, total_wall, versions
+from aifr_lib.settings.presets import Preset
 
 LOG = logging.getLogger(__name__)
 _MAY_COMPUTE = ContextVar("may_compute", default=True)

@@ -12,9 +12,9 @@ from statistics import median
 
 from filelock import Timeout
 
-from aifr_lib.config import Preset
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting.runs import Run, RunSpec, RunStore
+from aifr_lib.settings.presets import Preset
 
 
 @dataclass(frozen=True)

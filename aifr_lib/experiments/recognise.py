@@ -4,62 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from aifr_lib.config import PairList, Recognition, Relief
 from aifr_lib.data import relief
-from aifr_lib.data.images import Images, Pairs
 from aifr_lib.data.loader import check_columns
+from aifr_lib.data.relief.chosen import _counts, face_pairs, faces, lists_of
 from aifr_lib.evaluation.embeddings import embed
 from aifr_lib.evaluation.intervals import mean_interval
 from aifr_lib.evaluation.variance import FORMS, class_variance
 from aifr_lib.evaluation.verification import verify
 from aifr_lib.experiments.jobs import Job
-from aifr_lib.reporting.artefacts import Measured
+from aifr_lib.reporting.rows import Measured
 from aifr_lib.reporting.runs import DataId, Result, RunSpec
 from aifr_lib.reporting.seeds import student_t
+from aifr_lib.settings.recognition import Recognition
 from aifr_lib.training.engine import LOG, accelerator_for
 from aifr_lib.training.recognition import RECIPE, RECIPE_VERSION, train, training_faces
-
-
-@lru_cache(maxsize=4)
-def faces(settings: Relief, split: str = "test", view: str = "everyday") -> Images:
-    """The relief faces that are scored, of the split "test" or "validation" (kept: runs of one sweep share them)."""
-    return relief.load(split, **_counts(settings), view=view)
-
-
-@lru_cache(maxsize=16)
-def face_pairs(settings: Relief, name: str, split: str = "test") -> Pairs:
-    """One verification list over ``faces`` of the view that the list is drawn from."""
-    return relief.pairs(faces(settings, split, relief.PAIR_LISTS[name].view), name, count=settings.pairs)
-
-
-def lists_of(settings: Relief, split: str = "test") -> dict[str, list[PairList]]:
-    """The pair lists of ``settings`` by the view that their pictures show.
-
-    On validation people those of turned heads are left out: no setting is chosen by them.
-    """
-    views = relief.VIEWS if split == "test" else ("everyday",)
-    named = {view: [name for name in settings.pair_lists if relief.PAIR_LISTS[name].view == view] for view in views}
-    return {view: names for view, names in named.items() if names}
-
-
-def everyday_pairs(settings: Relief) -> list[Pairs]:
-    """The lists over ``faces(settings)``: those of ``settings`` that are drawn from everyday pictures."""
-    return [face_pairs(settings, name) for name in lists_of(settings).get("everyday", [])]
-
-
-def _counts(settings: Relief) -> dict[str, Any]:
-    return {
-        "size": settings.size,
-        "identities": settings.test_identities,
-        "per_identity": settings.test_per_identity,
-    }
 
 
 def spec(

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from aifr_lib.onnx_session import INSTALL, session
+from aifr_lib.packages import INSTALL, session
 
 VERSION = "mtcnn-112-v2"
 

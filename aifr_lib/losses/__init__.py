@@ -1,11 +1,7 @@
 """Losses by the names the papers give them."""
 
 from aifr_lib.losses.margins import HEADS, AdaFace, ArcFace, CosFace, MarginHead, Softmax, build
-from aifr_lib.losses.transformer_metric import (
-    TransformerMetric,
-    summed_cross_entropy,
-    weighted_cross_entropy,
-)
+from aifr_lib.losses.transformer_metric import summed_cross_entropy, weighted_cross_entropy
 
 __all__ = [
     "HEADS",
@@ -14,7 +10,6 @@ __all__ = [
     "CosFace",
     "MarginHead",
     "Softmax",
-    "TransformerMetric",
     "build",
     "summed_cross_entropy",
     "weighted_cross_entropy",

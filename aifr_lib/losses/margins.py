@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
-from aifr_lib.config import ConfigError, choose, nearest
+from aifr_lib.names import ConfigError, choose, nearest
 
 EDGE = 1e-4  # cosines stay this far from -1 and 1, where the derivative of the angle is infinite
 

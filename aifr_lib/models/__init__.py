@@ -7,10 +7,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from aifr_lib.config import ConfigError, choose, nearest
 from aifr_lib.models.iresnet import UNITS, IResNet
 from aifr_lib.models.mobilefacenet import MobileFaceNet
 from aifr_lib.models.transformer_branch import TransformerBranch
+from aifr_lib.names import ConfigError, choose, nearest
 
 __all__ = ["BACKBONES", "Backbone", "IResNet", "MobileFaceNet", "TransformerBranch", "build"]
 

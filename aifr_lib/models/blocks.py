@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aifr_lib.config import ConfigError
+from aifr_lib.names import ConfigError
 
 STRIDE = 16  # both backbones halve the picture four times: 112 x 112 leaves 7 x 7 cells
 

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from aifr_lib.config import ConfigError, nearest
+from aifr_lib.names import ConfigError, nearest
 
 POS_ENCODINGS = ("none", "sinusoidal", "learned")
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from aifr_lib.config import atomic_write
+from aifr_lib.files import atomic_write
 
 LISTED = 8  # names an error message shows of each kind of difference
 

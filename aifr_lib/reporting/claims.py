@@ -12,11 +12,12 @@ from typing import Literal, Protocol
 import yaml
 from pydantic import Field, model_validator
 
-from aifr_lib.config import Strict, choose, validate
+from aifr_lib.names import Strict, choose, validate
 from aifr_lib.reporting import artefacts
-from aifr_lib.reporting.artefacts import UNJUDGED, Artefact, Outcome, Row
+from aifr_lib.reporting.artefacts import UNJUDGED, Artefact, Outcome
 from aifr_lib.reporting.comparisons import Comparison, Missing, Selector, compare
 from aifr_lib.reporting.papers import Paper
+from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.seeds import Paired, holm, smallest_detectable
 
 LEVEL = 0.05

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aifr_lib.config import ConfigError
-from aifr_lib.reporting.artefacts import Key, Row
+from aifr_lib.names import ConfigError
+from aifr_lib.reporting.rows import Key, Row
 from aifr_lib.reporting.seeds import Paired, one_sample
 
 if TYPE_CHECKING:

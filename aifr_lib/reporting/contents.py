@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from aifr_lib.config import Strict, choose, repository_root, validate
+from aifr_lib.files import repository_root
+from aifr_lib.names import Strict, choose, validate
 from aifr_lib.reporting.artefacts import Kind
 from aifr_lib.reporting.papers import Paper
 

@@ -18,10 +18,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aifr_lib.config import ConfigError, atomic_write, load_preset, nearest, repository_root
+from aifr_lib.files import atomic_write, repository_root
+from aifr_lib.names import ConfigError, nearest
 from aifr_lib.reporting import contents
 from aifr_lib.reporting.runs import code_digest
 from aifr_lib.reporting.scripts import check_parameters, derive, parameters_of, script, scripts
+from aifr_lib.settings.presets import load_preset
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -5,8 +5,9 @@ from __future__ import annotations
 from html import escape
 from itertools import compress
 
-from aifr_lib.reporting.artefacts import INTERVALS, METRICS, Artefact, Row
+from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.claims import Verdict
+from aifr_lib.reporting.rows import INTERVALS, METRICS, Row
 from aifr_lib.reporting.runs import Git
 
 NOT_PEOPLE = "Relief faces are not people: this speaks of the method on drawn faces, not of the paper's numbers."

@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from aifr_lib.config import atomic_write
-from aifr_lib.reporting.artefacts import INTERVALS, METRICS, Row
+from aifr_lib.files import atomic_write
+from aifr_lib.reporting.rows import INTERVALS, METRICS, Row
 
 PALETTE = sns.color_palette("colorblind")
 SAME, DIFFERENT, PAPER = PALETTE[0], PALETTE[1], PALETTE[7]
@@ -168,3 +168,13 @@ def _notes(rows: Sequence[Row], x: str) -> list[str]:
         if row.paper is not None
     }
     return notes + list(printed)
+
+
+def strip(pictures: np.ndarray, columns: int | None = None) -> np.ndarray:
+    """Pictures [N, S, S, 3] side by side, ``columns`` to a row (None: all); white where the last row is short."""
+    columns = columns or len(pictures)
+    count, size = len(pictures), pictures.shape[1]
+    rows = -(-count // columns)
+    filled = np.full((rows * columns, size, size, 3), 255, dtype=np.uint8)
+    filled[:count] = pictures
+    return filled.reshape(rows, columns, size, size, 3).swapaxes(1, 2).reshape(rows * size, columns * size, 3)

@@ -28,7 +28,8 @@ import numpy as np
 from filelock import FileLock
 from pydantic import AfterValidator, Field
 
-from aifr_lib.config import ConfigError, Strict, cache_dir, validate
+from aifr_lib.files import cache_dir
+from aifr_lib.names import ConfigError, Strict, validate
 
 LOG_LINES = 50
 LOCK = "lock"
@@ -296,7 +297,7 @@ def git() -> Git:
     """
     package = Path(__file__).parents[1]
     # Another checkout may lie around an installed copy (a virtual environment inside someone's repository).
-    if _git(package, "ls-files", "--error-unmatch", "config.py") is None:
+    if _git(package, "ls-files", "--error-unmatch", "names.py") is None:
         return Git()
     sha, status = _git(package, "rev-parse", "HEAD"), _git(package, "status", "--porcelain", "--", ".")
     return Git(sha=sha, dirty=None if status is None else bool(status))

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aifr_lib.config import ConfigError, atomic_write, nearest, repository_root
+from aifr_lib.files import atomic_write, repository_root
+from aifr_lib.names import ConfigError, nearest
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, stats
 
-from aifr_lib.reporting.artefacts import Measured
+from aifr_lib.reporting.rows import Measured
 
 
 @dataclass(frozen=True)

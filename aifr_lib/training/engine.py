@@ -25,9 +25,10 @@ from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from aifr_lib.config import ConfigError, atomic_write, nearest
 from aifr_lib.data.loader import Rows, ShuffledBatches, loader, random_flip, to_input
+from aifr_lib.files import atomic_write
 from aifr_lib.models.weights import compare_states
+from aifr_lib.names import ConfigError, nearest
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
 PARTS = {"step", "seconds", "settings", "objective", "optimiser", "scaler"}  # of a checkpoint

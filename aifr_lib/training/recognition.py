@@ -18,15 +18,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from aifr_lib.config import Recognition, Relief, choose, validate
 from aifr_lib.data import named, relief
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import Rows
 from aifr_lib.losses import margins
-from aifr_lib.losses.transformer_metric import TransformerMetric
 from aifr_lib.models import BACKBONES, Backbone, build, weights
 from aifr_lib.models.transformer_branch import TransformerBranch
+from aifr_lib.names import choose, validate
+from aifr_lib.settings.recognition import Recognition
+from aifr_lib.settings.relief import Relief
 from aifr_lib.training.engine import Plan, fit
+from aifr_lib.training.objectives.transformer_metric import TransformerMetric
 
 RECIPE = "recognition"
 # Raised by hand when the meaning of a Recognition changes: the key of every run that trains one changes with it.

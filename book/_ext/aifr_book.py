@@ -18,8 +18,9 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
-from aifr_lib.config import ConfigError, load_preset
+from aifr_lib.names import ConfigError
 from aifr_lib.reporting import artefacts, claims, contents, pages, papers
+from aifr_lib.settings.presets import load_preset
 
 PRESET = "classroom"
 Cell = str | nodes.Node
@@ -116,11 +117,11 @@ class DataCardsDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         # Imported here so that the other directives need no torch.
-        from aifr_lib.data import named_table
+        from aifr_lib.data.named import table
 
-        entries = [one for one in named_table.table().values() if one.family == self.arguments[0]]
+        entries = [one for one in table.table().values() if one.family == self.arguments[0]]
         if not entries:
-            raise self.error(f"no family '{self.arguments[0]}': {', '.join(named_table.FAMILIES)} are families")
+            raise self.error(f"no family '{self.arguments[0]}': {', '.join(table.FAMILIES)} are families")
         return [node for entry in entries for node in data_card(entry, self)]
 
 

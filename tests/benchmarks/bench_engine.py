@@ -18,10 +18,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from aifr_lib import models
-from aifr_lib.config import Recognition
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import Rows
 from aifr_lib.models.blocks import PReLU
+from aifr_lib.settings.recognition import Recognition
 from aifr_lib.training.engine import Plan, fit
 from aifr_lib.training.recognition import objective
 

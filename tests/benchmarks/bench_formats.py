@@ -20,11 +20,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "data"))
 
 from stored_examples import jpegs
 
-from aifr_lib.data import image_records, index, sets
-from aifr_lib.data.image_records import Labelled
+from aifr_lib.data import sets
+from aifr_lib.data.formats import image_records, index
+from aifr_lib.data.formats.image_records import Labelled
+from aifr_lib.data.formats.insightface_bin import read_bin, write_bin
+from aifr_lib.data.formats.stored import StoredPixels
 from aifr_lib.data.images import Images
-from aifr_lib.data.insightface_bin import read_bin, write_bin
-from aifr_lib.data.stored import StoredPixels
 
 PICTURES, BATCH, TURNS = 3000, 64, 15
 ROWS = 5_000_000

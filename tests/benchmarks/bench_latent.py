@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from aifr_lib.data import latent as sets
-from aifr_lib.faces import latent
-from aifr_lib.faces.sources import open_source
+from aifr_lib.data import edited as sets
+from aifr_lib.faces.generators import mobilestylegan
+from aifr_lib.faces.generators.sources import open_source
 from aifr_lib.models import judges
 
 PEOPLE, ALPHAS, ROUNDS = 2, (-4, -2, 2, 4), 3
@@ -25,7 +25,7 @@ COUNT = PEOPLE * EACH
 
 def bare_calls(synthesise: Callable[[np.ndarray], object]) -> float:
     """Seconds a picture of a graph as OpenVINO runs it: floats, and nothing done with them."""
-    codes = latent.open_generator().codes(range(COUNT))
+    codes = mobilestylegan.open_generator().codes(range(COUNT))
     synthesise(codes[:1])
     started = time.perf_counter()
     for code in codes:
@@ -37,11 +37,13 @@ def graph(side: int) -> Callable[[np.ndarray], object]:
     """The package's graph as it is (1024), or cut where the library cuts it (512)."""
     import openvino
 
-    files = latent._files()
+    files = mobilestylegan._files()
     core = openvino.Core()
     whole = core.read_model(files["SynthesisNetwork.xml"], files["SynthesisNetwork.bin"])
-    if side != max(latent.OUTPUTS):
-        last = next(node for node in whole.get_ordered_ops() if node.get_friendly_name() == latent.OUTPUTS[side][0])
+    if side != max(mobilestylegan.OUTPUTS):
+        last = next(
+            node for node in whole.get_ordered_ops() if node.get_friendly_name() == mobilestylegan.OUTPUTS[side][0]
+        )
         whole = openvino.Model([last.output(0)], whole.get_parameters(), "synthesis")
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
     compiled: Callable[[np.ndarray], object] = core.compile_model(whole, "CPU", settings)
@@ -58,7 +60,7 @@ def build(folder: Path, plan: sets.Plan, tell_age: sets.TellAge | None = None) -
 
 def main() -> None:
     torch.set_num_threads(1)
-    if reason := latent.missing():
+    if reason := mobilestylegan.missing():
         print(reason)
         return
     cut, whole, judge = graph(512), graph(1024), judges.AgeJudge()

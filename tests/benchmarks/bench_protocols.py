@@ -19,7 +19,7 @@ import torch
 from numpy.lib.format import write_array_header_1_0
 
 from aifr_lib.evaluation.distractors import BLOCK, among_distractors
-from aifr_lib.evaluation.quality import ser_fiq
+from aifr_lib.evaluation.ser_fiq import ser_fiq
 from aifr_lib.evaluation.templates import pool, verify_templates
 from aifr_lib.models import build
 

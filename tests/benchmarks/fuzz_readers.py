@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "data"))
 
 from stored_examples import damage, readers
 
-from aifr_lib.data.faults import BadFile
+from aifr_lib.data.formats.faults import BadFile
 
 LONGEST = 10  # seconds for one file
 MOST_MEMORY = 400_000  # KiB that the process may grow by; one picture of 64 million pixels is allowed

@@ -12,11 +12,12 @@ import pytest
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
-from aifr_lib.config import load_preset
-from aifr_lib.data import named_table
+from aifr_lib.data.named import table
 from aifr_lib.reporting import artefacts, claims, contents, papers
-from aifr_lib.reporting.artefacts import Artefact, Measured, Row
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import DataId, Git
+from aifr_lib.settings.presets import load_preset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book" / "_ext"))
 import aifr_book
@@ -188,7 +189,7 @@ def test_run_ledger_counts_the_runs_of_each_experiment(book):
 @pytest.mark.parametrize("family", ["training", "verification", "ages", "lists", "change"])
 def test_data_cards_show_every_set_of_a_family(book, family):
     page, _ = book(f"```{{data-cards}} {family}\n```\n")
-    for entry in named_table.table().values():
+    for entry in table.table().values():
         assert (f"<p>{entry.name}</p></th>" in page) == (entry.family == family)
     if family == "training":
         assert "5,822,653 pictures" in page and "AAD Table II" in page

@@ -9,8 +9,8 @@ import numpy as np
 import scipy.io
 from stored_examples import jpegs, write_rec
 
-from aifr_lib.data.insightface_bin import write_bin
-from aifr_lib.data.named_table import table
+from aifr_lib.data.formats.insightface_bin import write_bin
+from aifr_lib.data.named.table import table
 
 AGES = (20, 50, 30)
 PEOPLE = ("Zoë_Ångström", "Bob_Lee", "Ann_May", "Cy_Two")

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from aifr_lib.data import image_records, megaface
-from aifr_lib.data.image_records import Labelled
-from aifr_lib.data.pictures import encode_jpeg
+from aifr_lib.data.formats import image_records, megaface
+from aifr_lib.data.formats.image_records import Labelled
+from aifr_lib.data.formats.pictures import encode_jpeg
 from aifr_lib.faces.relief import Faces, render
 
 
@@ -112,8 +112,10 @@ Reader = Callable[[Path], Any]
 
 def readers() -> dict[str, tuple[Callable[[Path], Path], Reader]]:
     """By format: how to write a valid file into a folder, and how to read all of a file."""
-    from aifr_lib.data import check, ijb, insightface_bin, lists, pairs, pictures, recordio, sets
-    from aifr_lib.data.stored import pixels_of
+    from aifr_lib.data import sets
+    from aifr_lib.data.formats import ijb, image_list, insightface_bin, pair_lists, pictures, recordio
+    from aifr_lib.data.formats.stored import pixels_of
+    from aifr_lib.data.sets import check
 
     def from_examples(name: str) -> Callable[[Path], Path]:
         def make(folder: Path) -> Path:
@@ -139,9 +141,9 @@ def readers() -> dict[str, tuple[Callable[[Path], Path], Reader]]:
         return [str(fault) for fault in check.check(rec, progress=False)]
 
     read = {
-        "pairs.txt": pairs.read_pairs,
-        "pairs.csv": pairs.read_pairs,
-        "list.txt": lists.read_image_list,
+        "pairs.txt": pair_lists.read_pairs,
+        "pairs.csv": pair_lists.read_pairs,
+        "list.txt": image_list.read_image_list,
         "media.txt": ijb.read_media,
         "template_pairs.txt": ijb.read_template_pairs,
         "points.txt": ijb.read_landmarks,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from stored_examples import damage, readers
 
-from aifr_lib.data.faults import BadFile
+from aifr_lib.data.formats.faults import BadFile
 
 COPIES = 12
 

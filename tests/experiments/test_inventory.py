@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 import aifr_lib.experiments as experiments
-from aifr_lib.config import load_preset
 from aifr_lib.experiments import inventory
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import artefacts
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.runs import DataId, Git, Result, RunSpec
+from aifr_lib.settings.presets import load_preset
 
 DATA = DataId(name="none", version="1", hash="0")
 SEEDS = (0, 1)

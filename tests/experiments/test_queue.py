@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aifr_lib.config import load_preset
 from aifr_lib.experiments import queue
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting.runs import DataId, Result, RunSpec, RunStore
+from aifr_lib.settings.presets import load_preset
 
 PRESET = load_preset("smoke")
 

@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
-from aifr_lib.config import Recognition, Relief, load_preset, repository_root
 from aifr_lib.experiments import EXPERIMENTS
+from aifr_lib.files import repository_root
 from aifr_lib.reporting.runs import RunSpec
+from aifr_lib.settings.presets import load_preset
+from aifr_lib.settings.recognition import Recognition
+from aifr_lib.settings.relief import Relief
 
 FROZEN = Path(__file__).with_name("stored_keys.txt").read_text(encoding="utf-8").split()
 RUNS = repository_root() / "figures" / "classroom" / "_runs"

@@ -6,8 +6,8 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from torch.nn import functional as F
 
 from aifr_lib import losses
-from aifr_lib.config import ConfigError
 from aifr_lib.losses.margins import HEADS, AdaFace, ArcFace
+from aifr_lib.names import ConfigError
 
 SEED = 0
 

@@ -6,13 +6,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
 from aifr_lib import losses, models
-from aifr_lib.config import ConfigError
-from aifr_lib.losses.transformer_metric import (
-    TransformerMetric,
-    summed_cross_entropy,
-    weighted_cross_entropy,
-)
+from aifr_lib.losses.transformer_metric import summed_cross_entropy, weighted_cross_entropy
 from aifr_lib.models import TransformerBranch
+from aifr_lib.names import ConfigError
+from aifr_lib.training.objectives.transformer_metric import TransformerMetric
 
 CLASSES = 5
 

@@ -3,9 +3,9 @@ import torch
 from torch import nn
 
 from aifr_lib import models
-from aifr_lib.config import ConfigError
 from aifr_lib.models.blocks import PReLU, channels
 from aifr_lib.models.mobilefacenet import MobileFaceNet
+from aifr_lib.names import ConfigError
 
 
 def parameters(model: nn.Module) -> int:

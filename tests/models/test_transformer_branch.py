@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from aifr_lib.config import ConfigError
 from aifr_lib.models.transformer_branch import TransformerBranch, sinusoids
+from aifr_lib.names import ConfigError
 
 SMALL = {"channels": 16, "layers": 2, "heads": 4, "feedforward": 24, "tokens": 6}
 

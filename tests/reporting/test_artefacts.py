@@ -3,9 +3,10 @@ import json
 
 import pytest
 
-from aifr_lib.config import ConfigError
+from aifr_lib.names import ConfigError
 from aifr_lib.reporting import artefacts
-from aifr_lib.reporting.artefacts import Artefact, Measured, Row
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import DataId, Git
 
 

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from aifr_lib.config import ConfigError
+from aifr_lib.names import ConfigError
 from aifr_lib.reporting import artefacts, claims, contents, seeds
-from aifr_lib.reporting.artefacts import Artefact, Measured, Row
+from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.claims import Claim
+from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import Git
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from aifr_lib.config import ConfigError
+from aifr_lib.names import ConfigError
 from aifr_lib.reporting import notebooks
 
 HEADER = '# %% tags=["parameters"]\npreset = "smoke"\ncount = 3\nfresh = False\nout = None\ncompute = True\n\n'

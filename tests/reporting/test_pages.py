@@ -4,7 +4,8 @@ from html.parser import HTMLParser
 import pytest
 
 from aifr_lib.reporting import claims, pages
-from aifr_lib.reporting.artefacts import Artefact, Measured, Row
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import DataId, Git
 from aifr_lib.reporting.seeds import student_t
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aifr_lib.config import ConfigError
+from aifr_lib.names import ConfigError
 from aifr_lib.reporting import contents, papers
 
 TABLES = [entry for entry in papers.index() if entry.is_table]

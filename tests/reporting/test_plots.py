@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from aifr_lib.reporting import plots
-from aifr_lib.reporting.artefacts import Row
+from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.seeds import student_t
 
 

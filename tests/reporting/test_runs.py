@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aifr_lib.config import ConfigError
+from aifr_lib.names import ConfigError
 from aifr_lib.reporting import runs
 from aifr_lib.reporting.runs import DataId, Result, RunSpec, RunStore
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from aifr_lib.config import ConfigError, repository_root
+from aifr_lib.files import repository_root
+from aifr_lib.names import ConfigError
 from aifr_lib.reporting import scripts
 
 SCRIPT = """# ---

@@ -13,8 +13,8 @@ import torch
 from conftest import make_images
 from torch import nn
 
-from aifr_lib.config import ConfigError
 from aifr_lib.data.loader import Rows
+from aifr_lib.names import ConfigError
 from aifr_lib.training.engine import CHECKPOINT, LOG, NonFiniteLoss, Plan, Stopped, accelerator_for, fit
 
 

@@ -12,10 +12,10 @@ import torch
 from conftest import make_images
 from torch import distributed, nn
 
-from aifr_lib.config import Recognition
 from aifr_lib.evaluation.embeddings import embed
 from aifr_lib.losses import margins
 from aifr_lib.models import build
+from aifr_lib.settings.recognition import Recognition
 from aifr_lib.training import recognition
 from aifr_lib.training.engine import CHECKPOINT, Stopped
 

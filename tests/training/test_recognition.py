@@ -7,8 +7,8 @@ import pytest
 import torch
 from conftest import make_images
 
-from aifr_lib.config import Recognition
 from aifr_lib.models import weights
+from aifr_lib.settings.recognition import Recognition
 from aifr_lib.training import recognition
 from aifr_lib.training.engine import LOG
 
@@ -61,7 +61,7 @@ def test_every_loss_learns_a_tiny_set(tmp_path, loss, alpha):
 
 def test_paper_preset_builds_and_takes_one_step(tmp_path):
     """The exact networks of Fig. 6 (MobileFaceNet, six-layer branch, 112×96), one step on noise."""
-    from aifr_lib.config import load_preset
+    from aifr_lib.settings.presets import load_preset
 
     train = load_preset("paper").alpha_sweep.train
     config = train.model_copy(update={"alpha": 0.4, "batch": 4, "epochs": 1, "precision": "no"})

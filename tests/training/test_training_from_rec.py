@@ -1,14 +1,8 @@
-import sys
-from pathlib import Path
-
 import torch
-
-from aifr_lib.config import Recognition
-from aifr_lib.training import recognition
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
-
 from stored_examples import jpegs, labelled, write_rec
+
+from aifr_lib.settings.recognition import Recognition
+from aifr_lib.training import recognition
 
 
 def test_a_rec_is_trained_on_as_the_same_folder_is(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, model_validator
 
-from aifr_lib.config import ConfigError, Strict, choose, nearest, validate
+from aifr_lib.names import ConfigError, Strict, choose, nearest, validate
 
 Paper = Literal["TML", "AAD", "ComFace", "MTLFace"]
 Cell = bool | int | float | str | list[int] | list[str] | None

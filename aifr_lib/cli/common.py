@@ -1,0 +1,58 @@
+"""What several commands share: their options, and how lines are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from aifr_lib.names import ConfigError, choose
+from aifr_lib.settings.presets import PRESETS
+
+PAPERS = {"tml": "TML", "aad": "AAD", "comface": "ComFace", "mtlface": "MTLFace"}
+
+
+PresetName = Annotated[str, typer.Option("--preset", help=f"Size of the experiments: {', '.join(PRESETS)}.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, mps … (default: the best there is).")]
+SeedCount = Annotated[int | None, typer.Option("--seeds", min=1, help="Use seeds 0 … N-1, not the preset's.")]
+Paper = Annotated[str | None, typer.Option(help=f"Only this paper: {', '.join(PAPERS)}.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Count unreadable pictures and go on.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Settings = Annotated[list[str] | None, typer.Option("-p", metavar="KEY=VALUE", help="Set a value; repeat.")]
+
+
+def name_records(what: str, records: Sequence[str]) -> None:
+    if records:
+        more = f" and {len(records) - 20} more" if len(records) > 20 else ""
+        say(f"{len(records)} {what}: {', '.join(records[:20])}{more}")
+
+
+def key_values(given: Sequence[str] | None) -> list[tuple[str, str]]:
+    for text in given or ():
+        if "=" not in text:
+            raise ConfigError(f"-p takes KEY=VALUE, got '{text}'")
+    return [(key, value) for key, _, value in (text.partition("=") for text in given or ())]
+
+
+def paper_of(name: str | None) -> str | None:
+    return name if name is None else choose("paper", name.lower(), PAPERS)
+
+
+def aligned(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A plain table with aligned columns, headed by the keys; a dash where there is nothing."""
+    if not rows:
+        return "nothing"
+    lines = [list(rows[0]), *([str(value or "-") for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def here(path: Path) -> Path:
+    """The path as seen from the working folder, where it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def say(line: str) -> None:
+    typer.echo(line, err=True)

@@ -1,0 +1,236 @@
+"""Commands over networks: train, evaluate, embed, export."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from aifr_lib.cli.common import AsJson, Device, PresetName, Settings, SkipBad, aligned, key_values, name_records, say
+from aifr_lib.names import ConfigError, nearest, validate
+from aifr_lib.settings.presets import load_preset
+from aifr_lib.settings.recognition import Recognition
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="Folder of checkpoint, log and weights.")],
+    preset: PresetName = "smoke",
+    parameter: Settings = None,
+    alpha: Annotated[float | None, typer.Option(help="Weight of the transformer branch.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of weights, order and mirroring.")] = None,
+    device: Device = None,
+) -> None:
+    """Train one recognition network: the one of the preset's α sweep, as you change it.
+
+    Its learning rate is the sweep's for that α, unless -p lr=RATE gives
+    another. Stopped or killed, it goes on where it was when the same command
+    is given again; on a CPU the checksum is then that of an uninterrupted
+    training.
+
+    \b
+    [bold]Examples[/bold]
+      aifr train --preset smoke --out runs/first
+      aifr train --preset lesson --alpha 0.4 --seed 1 --out runs/branch
+      aifr train --preset lesson -p loss=cosface -p relief.span=wide --out runs/w
+      torchrun --nproc-per-node 2 -m aifr_lib.cli train --out runs/two
+    """
+    from aifr_lib.experiments.tml import alpha_sweep
+    from aifr_lib.reporting.scripts import literal
+    from aifr_lib.training import recognition
+    from aifr_lib.training.engine import NonFiniteLoss
+
+    given: dict[str, Any] = {key: literal(value) for key, value in key_values(parameter)}
+    given |= {key: value for key, value in (("alpha", alpha), ("seed", seed)) if value is not None}
+    sweep = load_preset(preset).alpha_sweep
+    asked = {"alpha": given.get("alpha", sweep.train.alpha)}
+    start = validate(Recognition, sweep.train.model_dump() | asked, "settings of the training")
+    values = alpha_sweep.training(sweep, start.alpha, start.seed).model_dump()
+    for key, value in given.items():
+        group, _, leaf = key.rpartition(".")
+        node = values.get(group) if group else values
+        if not isinstance(node, dict):
+            groups = [name for name, held in values.items() if isinstance(held, dict)]
+            raise ConfigError(f"'{group}' is no group of settings{nearest(group, groups)}")
+        node[leaf] = value
+    config = validate(Recognition, values, "settings of the training")
+    try:
+        trained = recognition.train(config, out, device=device)
+    except NonFiniteLoss as error:
+        raise ValueError(str(error)) from error
+    if _first_process():
+        typer.echo(f"weights   {trained.weights}\nchecksum  {trained.checksum}")
+
+
+def evaluate(
+    data: Annotated[str, typer.Option(help="relief, a name of 'aifr data list', a folder, .rec, .bin or image list.")],
+    weights: Annotated[Path | None, typer.Option(help="A network: state dict, ONNX or TorchScript.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Without a file: sface, pixels or tour.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="One of those below (default: the first that fits).")] = None,
+    pairs: Annotated[Path | None, typer.Option(help="pairs.txt or .csv; template pairs of IJB.")] = None,
+    distractors: Annotated[Path | None, typer.Option(help="Strangers: megaface, pictures, or features .npy.")] = None,
+    media: Annotated[Path | None, typer.Option(help="IJB's list of picture, template, media.")] = None,
+    layout: Annotated[str | None, typer.Option(help="Names of the state dict's keys (default: found).")] = None,
+    size: Annotated[str | None, typer.Option(help="The network's input, such as 112x96.")] = None,
+    colour: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None,
+    mean: Annotated[str | None, typer.Option(help="Taken from levels 0-255: 127.5 or three.")] = None,
+    std: Annotated[str | None, typer.Option(help="Levels are divided by it: 128 or three.")] = None,
+    flip: Annotated[bool | None, typer.Option(help="Add the mirrored picture's embedding.")] = None,
+    preset: PresetName = "smoke",
+    device: Device = None,
+    skip_bad: SkipBad = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how well a network tells people apart, with intervals.
+
+    Photographs are aligned first, unless all are 112×112 already. A file of
+    weights may have a card beside it, FILE.yaml, that says what --size,
+    --colour, --mean, --std and --flip say here; known layouts need none.
+
+    A named set brings its own pairs, templates, detector scores, distractors
+    and lists of noise. Where ages are known, numbers come by age gap too.
+
+    \b
+    [bold]Protocols[/bold]
+      verification  10 folds on --pairs, on the data's own, or on all pairs
+      loo           leave-one-out rank-1
+      distractors   rank-1 among --distractors
+      templates     IJB 1:1, from --media and --pairs for crops of your own
+      change        error of a regressed change: years, action units, kg
+
+    \b
+    [bold]Examples[/bold]
+      aifr evaluate --backbone sface --data orl --protocol loo
+      aifr evaluate --weights runs/first/weights.safetensors --data relief
+      aifr evaluate --weights r50.pth --data agedb_30.bin
+      aifr evaluate --weights net.onnx --colour bgr --std 127.5 --data orl
+      aifr evaluate --weights r50.pth --data ./lfw --pairs pairs.txt
+      aifr evaluate --weights r50.pth --data ijbc
+      aifr evaluate --weights r50.pth --data fgnet --protocol distractors \\
+        --distractors megaface
+      aifr evaluate --weights r50.pth --data crops --protocol templates \\
+        --media ijbc_face_tid_mid.txt --pairs ijbc_template_pair_label.txt
+      torchrun --nproc-per-node 2 -m aifr_lib.cli evaluate --weights r50.pth \\
+        --data faces.rec --protocol loo
+    """
+    if (weights is None) == (backbone is None):
+        raise ConfigError("say either --weights FILE or --backbone NAME")
+    settings = load_preset(preset)
+    given: dict[str, Any] = {"layout": layout, "input_hw": _size(size), "colour": colour, "flip": flip}
+    given |= {"mean": _levels("--mean", mean), "std": _levels("--std", std)}
+
+    from aifr_lib.experiments.measure.evaluate import evaluate as measure
+    from aifr_lib.experiments.measure.questions import Question
+
+    question = Question(data, protocol, pairs, distractors, media, skip_bad)
+    card = {name: value for name, value in given.items() if value is not None}
+    found = measure(weights or str(backbone), question, preset=settings, given=card, device=device)
+    if not _first_process():
+        return
+    if as_json:
+        typer.echo(json.dumps([row.model_dump(mode="json") for row in found.rows], indent=1))
+        return
+    _say_network(found.embedder)
+    say(f"{found.pictures} pictures" + (f" of {found.people} people" if found.people else ""))
+    name_records("no face found, centre-cropped", found.missed)
+    name_records("unreadable, left out", found.bad)
+    typer.echo(aligned([_measured_row(row) for row in found.rows]))
+
+
+def embed(
+    data: Annotated[str, typer.Option(help="A name of 'aifr data list', a folder, .rec, .bin or image list.")],
+    out: Annotated[Path, typer.Option(help="The .npy file to write.")],
+    weights: Annotated[Path | None, typer.Option(help="A network: state dict, ONNX or TorchScript.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Without a file: sface, pixels or tour.")] = None,
+    preset: PresetName = "smoke",
+    device: Device = None,
+) -> None:
+    """Write the embeddings of pictures to a .npy file, a row a picture.
+
+    Done once for a million strangers, it serves 'aifr evaluate --distractors'
+    each time after. A network is fed as its card, FILE.yaml, says.
+
+    \b
+    [bold]Examples[/bold]
+      aifr embed --weights r50.pth --data megaface --out megaface.npy
+      aifr embed --backbone sface --data ./crops --out crops.npy
+    """
+    if (weights is None) == (backbone is None):
+        raise ConfigError("say either --weights FILE or --backbone NAME")
+
+    from aifr_lib.experiments.measure.evaluate import write_embeddings
+
+    count, width = write_embeddings(weights or str(backbone), data, out, preset=load_preset(preset), device=device)
+    if _first_process():
+        typer.echo(f"{count} embeddings of {width} numbers in {out}")
+
+
+def export(
+    weights: Annotated[Path, typer.Argument(help="A network that aifr train wrote, or a state dict.")],
+    out: Annotated[Path, typer.Argument(help="The .onnx file to write.")],
+) -> None:
+    """Write a network as ONNX, with its card beside it.
+
+    The file is run on photographs and its embeddings are held against torch's;
+    where a cosine is more than 1e-4 away, nothing is written.
+
+    \b
+    [bold]Examples[/bold]
+      aifr export runs/first/weights.safetensors first.onnx
+      aifr evaluate --weights first.onnx --data orl
+    """
+    if out.suffix.lower() != ".onnx":
+        raise ConfigError(f"OUT must name a .onnx file, got '{out}'")
+
+    from aifr_lib.experiments.measure import embedders
+
+    preset = load_preset("smoke")
+    network = embedders.load(weights, preset)
+    _say_network(network)
+    away, pictures = embedders.export(network, out, preset)
+    typer.echo(f"{out} and {out}.yaml; on {pictures} 1 − cosine to torch ≤ {away:.1g}")
+
+
+def _say_network(embedder: Any) -> None:
+    say(f"{embedder.about}: {embedder.card}" if embedder.card else embedder.about)
+    if embedder.left_out:
+        more = f" and {len(embedder.left_out) - 3} more" if len(embedder.left_out) > 3 else ""
+        say(f"left out, being no part of the network: {', '.join(embedder.left_out[:3])}{more}")
+
+
+def _size(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    height, cross, width = text.lower().replace("×", "x").partition("x")
+    if not (cross and height.isdigit() and width.isdigit()):
+        raise ConfigError(f"--size takes HEIGHTxWIDTH, such as 112x112, got '{text}'")
+    return [int(height), int(width)]
+
+
+def _levels(option: str, text: str | None) -> list[float] | float | None:
+    if text is None:
+        return None
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 3):
+        raise ConfigError(f"{option} takes a number, or three with commas between them, got '{text}'")
+    return numbers if len(numbers) == 3 else numbers[0]
+
+
+def _first_process() -> bool:
+    """Whether this is the process that prints: under torchrun and accelerate launch, one of several."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _measured_row(row: Any) -> dict[str, Any]:
+    ends = row.measured.ci95
+    return {
+        **row.keys,
+        "metric": row.metric,
+        "value": f"{row.measured.mean:.2f}" if ends else f"{row.measured.mean:g}",
+        "95 % interval": f"{ends[0]:.2f} – {ends[1]:.2f}" if ends else "",
+    }

@@ -1,0 +1,293 @@
+"""Commands over tables and figures: run, draw, list, judge, queue."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from aifr_lib.cli.common import (
+    AsJson,
+    Device,
+    Paper,
+    PresetName,
+    SeedCount,
+    Settings,
+    aligned,
+    here,
+    key_values,
+    paper_of,
+    say,
+)
+from aifr_lib.files import repository_root
+from aifr_lib.names import choose
+from aifr_lib.settings.presets import PRESETS, load_preset
+
+
+def reproduce(
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(help="Notebooks, tables or figures, as `aifr list` names them; none: every notebook."),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help=f"{', '.join(PRESETS)} (default: smoke; for --published classroom).")
+    ] = None,
+    seeds: SeedCount = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Notebooks at a time, each in its own process.")] = 1,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Execute and train again what is there.")] = False,
+    published: Annotated[
+        bool, typer.Option("--published", help="For the book: show what is stored, compute nothing.")
+    ] = False,
+    parameter: Settings = None,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Minutes before a notebook is given up.")] = None,
+) -> None:
+    """Run notebooks: compute what is missing, load what is there.
+
+    Executed notebooks go to build/notebooks/PRESET/ (with --published to
+    book/_executed/), tables and figures to figures/PRESET/. Where script,
+    parameters, preset, library and results are unchanged, nothing is run.
+    A notebook that fails does not stop the others.
+
+    \b
+    [bold]Examples[/bold]
+      aifr reproduce
+      aifr reproduce tml_alpha_sweep --preset lesson
+      aifr reproduce tml_fig6 --preset smoke --fresh
+      aifr reproduce --preset classroom --jobs 2 --seeds 3
+      aifr reproduce tml_fig6 -p device=cuda -p out=mine
+    """
+    from aifr_lib.reporting import notebooks
+
+    size = load_preset(preset or ("classroom" if published else "smoke")).name
+    parameters: dict[str, Any] = dict(key_values(parameter))
+    if seeds is not None:
+        parameters["seeds"] = seeds
+    if published:
+        parameters["compute"] = False
+    pages = repository_root() / "book" / "_executed"
+    tasks = [
+        notebooks.Task(
+            name=name,
+            preset=size,
+            parameters=parameters,
+            output=pages / f"{name}.ipynb" if published else None,
+            fresh=fresh,
+            timeout=timeout,
+        )
+        for name in notebooks.resolve(ids or [])
+    ]
+    done = notebooks.run_all(tasks, jobs=jobs, progress=say)
+    for one in done:
+        if one.failure is None:
+            typer.echo(here(one.output))
+    failures = [
+        {
+            "failed": one.name,
+            "cell": f"{one.failure.cell}/{one.failure.cells}",
+            "why": one.failure.reason.partition("\n")[0][:100],
+            "half executed": here(one.failure.notebook),
+        }
+        for one in done
+        if one.failure is not None
+    ]
+    if failures:
+        typer.secho(f"\n{len(failures)} of {len(done)} notebooks failed", fg=typer.colors.RED, err=True)
+        say(aligned(failures))
+        raise typer.Exit(1)
+
+
+def draw(
+    ids: Annotated[list[str] | None, typer.Argument(help="Tables or figures, as `aifr list` names them.")] = None,
+    preset: PresetName = "classroom",
+) -> None:
+    """Draw tables and figures from the runs that are stored; train nothing.
+
+    Without ids: all that have a stored run. One that lacks runs is drawn as far
+    as it goes: `aifr list` calls it partial, and its rows say what was not run.
+
+    \b
+    [bold]Examples[/bold]
+      aifr draw --preset classroom
+      aifr draw tml_fig6 tml_table4
+    """
+    settings = load_preset(preset)
+
+    from aifr_lib.experiments import EXPERIMENTS
+    from aifr_lib.experiments.jobs import stored_only
+    from aifr_lib.reporting.artefacts import figures_root
+    from aifr_lib.reporting.runs import RunStore
+
+    chosen = {id: choose("table or figure", id, EXPERIMENTS) for id in ids} if ids else EXPERIMENTS
+    store = RunStore(figures_root(preset))
+    for id, experiment in chosen.items():
+        keys = {spec.key for spec in experiment.specs(settings)}
+        there = sum(store.folder(key).is_dir() for key in keys)
+        if there:
+            with stored_only():
+                experiment.run(settings)
+        if there or ids:
+            typer.echo(f"{id}: {there} of {len(keys)} runs{'' if there else ', nothing to draw'}")
+
+
+def notebooks_(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if one differs.")] = False,
+) -> None:
+    """Derive each notebooks/NAME.ipynb from its script NAME.py.
+
+    The script is the source: edits made in the .ipynb alone are replaced.
+
+    \b
+    [bold]Examples[/bold]
+      aifr notebooks
+      aifr notebooks --check
+    """
+    from aifr_lib.reporting import scripts
+
+    differing = scripts.pair(check=check)
+    for path in differing:
+        typer.echo(f"{'differs' if check else 'written'}  {here(path)}")
+    if check and differing:
+        raise typer.Exit(1)
+
+
+def list_(
+    paper: Paper = None,
+    preset: Annotated[str | None, typer.Option(help="Only the results of this preset.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every table and figure: notebook, kind, results, verdict.
+
+    A result is stale where it rests on a run that its experiment would not
+    make today, and partial where a run of the preset is missing.
+
+    \b
+    [bold]Examples[/bold]
+      aifr list --paper tml
+      aifr list --preset classroom --json
+    """
+    presets = PRESETS if preset is None else (load_preset(preset).name,)
+    short = paper_of(paper)
+
+    from aifr_lib.experiments.inventory import inventory
+
+    lines = inventory(presets, short)
+    if as_json:
+        typer.echo(json.dumps([vars(line) for line in lines], indent=1, ensure_ascii=False))
+        return
+    rows = []
+    for line in lines:
+        results = [name if state == "ok" else f"{name} ({state})" for name, state in line.results.items()]
+        rows.append(
+            {
+                "id": line.id,
+                "kind": line.kind,
+                "notebook": line.notebook if line.written else f"({line.notebook}: planned)",
+                "results": ", ".join(results),
+                "verdict": line.verdict,
+            }
+        )
+    typer.echo(aligned(rows))
+
+
+def claims(
+    paper: Paper = None,
+    preset: PresetName = "classroom",
+    as_json: AsJson = False,
+) -> None:
+    """What the papers claim, and what the stored results say of it.
+
+    A verdict is supported, contradicted, inconclusive or untested. Beside it
+    stands the smallest difference that these results could have shown.
+
+    \b
+    [bold]Examples[/bold]
+      aifr claims --paper tml
+      aifr claims --preset classroom --json
+    """
+    from aifr_lib.reporting.claims import judge_all
+
+    short = paper_of(paper)
+    rows = [
+        {
+            "claim": verdict.claim.id,
+            "about": verdict.claim.artefact,
+            "verdict": verdict.outcome + (" (exploratory)" if verdict.exploratory else ""),
+            "could have seen": None
+            if verdict.detectable is None
+            else f"{verdict.detectable:.2g} {verdict.claim.unit}".rstrip(),
+            "why": verdict.reason,
+            "statement": verdict.claim.statement,
+        }
+        for verdict in judge_all(load_preset(preset).name)
+        if short in (None, verdict.claim.paper)
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+    else:
+        typer.echo(aligned([{key: row[key] for key in row if key != "statement"} for row in rows]))
+
+
+def run_queue(
+    preset: PresetName = "classroom",
+    paper: Paper = None,
+    seeds: SeedCount = None,
+    device: Device = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the ledger, compute nothing.")] = False,
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0, help="Start no run that is expected to end later than this.")
+    ] = None,
+) -> None:
+    """Train and evaluate all runs that tables and figures lack.
+
+    Prints the ledger (runs and minutes), then works through it. Start it again
+    after any interruption; start it twice, and the two share the work. Draw
+    the tables and figures afterwards, or half way, with aifr draw.
+
+    \b
+    [bold]Examples[/bold]
+      aifr run-queue --preset classroom --dry-run
+      aifr run-queue --preset classroom --paper tml --max-minutes 240
+      aifr run-queue --preset lesson --device cuda
+    """
+    settings, short = load_preset(preset), paper_of(paper)
+
+    from aifr_lib.experiments import EXPERIMENTS, queue
+    from aifr_lib.reporting import contents
+    from aifr_lib.reporting.artefacts import figures_root
+    from aifr_lib.reporting.runs import RunStore, refuse_torchrun
+
+    if not dry_run:
+        refuse_torchrun()
+    # With a paper comes what its notebooks show beside it, such as the rates that were tried.
+    listed = contents.load()
+    shown = {content.notebook for content in listed if short in (None, content.paper)}
+    ids = {content.id for content in listed if content.notebook in shown}
+    chosen = {id: experiment for id, experiment in EXPERIMENTS.items() if id in ids}
+    store = RunStore(figures_root(preset))
+    count = None if seeds is None else range(seeds)
+    items = queue.ledger(chosen, settings, store, seeds=count, device=device)
+    typer.echo(aligned([_ledger_row(item) for item in items]))
+    missing = [item for item in items if not item.stored]
+    known = [item.minutes for item in missing if item.minutes is not None]
+    more = "" if len(known) == len(missing) else f" and {len(missing) - len(known)} of unknown length"
+    typer.echo(f"\n{len(items)} runs, {len(missing)} missing: about {sum(known):.0f} min{more}")
+    if dry_run or not missing:
+        return
+    tally = queue.work(items, store, max_minutes=max_minutes, say=say)
+    typer.echo(
+        f"done {len(tally.done)}, failed {len(tally.failed)}, elsewhere {len(tally.elsewhere)}, left {len(tally.left)}"
+    )
+    if tally.failed:
+        say(aligned([{"failed": key, "why": why} for key, why in tally.failed.items()]))
+        raise typer.Exit(1)
+
+
+def _ledger_row(item: Any) -> dict[str, Any]:
+    minutes = "?" if item.minutes is None else f"{item.minutes:.1f}"
+    return {
+        "run": item.key,
+        "for": ", ".join(item.ids),
+        "state": "stored" if item.stored else "missing",
+        "minutes": "" if item.stored else minutes,
+    }

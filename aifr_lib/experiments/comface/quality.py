@@ -1,0 +1,244 @@
+"""ComFace's Fig. D: how good are synthetic identities, as SER-FIQ sees them, and as an outside score does?
+
+The paper scores the unedited picture of each identity. Here a network with dropout, trained on relief faces, scores
+the generator's people and relief people of the test split. Whether its score means anything on photo-real faces is
+asked too: each picture is blurred and scored again, and a network that others trained on photographs scores all.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from PIL import Image, ImageFilter
+from scipy.stats import rankdata
+from tqdm import tqdm
+
+from aifr_lib.data import relief
+from aifr_lib.data.loader import crop_columns
+from aifr_lib.evaluation.intervals import clustered_bootstrap, mean_interval, wilson
+from aifr_lib.evaluation.ser_fiq import ser_fiq
+from aifr_lib.evaluation.statistics import correlation_statistic
+from aifr_lib.experiments import available
+from aifr_lib.experiments.comface.quality_figure import quality_figure
+from aifr_lib.experiments.generator import drawing
+from aifr_lib.experiments.jobs import Job, reproduce, stored, together
+from aifr_lib.experiments.relief import convergence
+from aifr_lib.faces import align
+from aifr_lib.faces.generators import mobilestylegan
+from aifr_lib.models.judges import qualityface
+from aifr_lib.packages import missing_package
+from aifr_lib.reporting import plots
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.rows import Measured, Row
+from aifr_lib.reporting.runs import LOCK, DataId, Result, Run, RunSpec
+from aifr_lib.settings.comface import ComfaceQuality
+from aifr_lib.settings.presets import Preset
+from aifr_lib.training.engine import accelerator_for
+from aifr_lib.training.recognition import train
+
+ID = "comface_figD"
+RECIPE, RECIPE_VERSION = "quality", 1
+NETWORK, SER_FIQ, OUTSIDE = "network", "SER-FIQ", "outside judge"
+FIRST = 3_000_000  # the generator's people here: no direction was found or certified on them
+BLUR = 2.0  # pixels, standard deviation at 112
+THRESHOLDS = (0.1, 0.2, 0.4, 0.6)  # of Table H; the last is "good quality" in section C.1
+THUMB = 64
+LOG = logging.getLogger(__name__)
+Place = tuple[str, str]
+Scores = Mapping[str, np.ndarray]
+
+
+def figure_d(
+    preset: Preset,
+    *,
+    seeds: Sequence[int] | None = None,
+    device: str | None = None,
+    compute: bool = True,
+    fresh: bool = False,
+    out: str | Path | None = None,
+) -> Artefact:
+    """Shares of identities above each threshold, what blur does to the score, and its agreement with an outside one.
+
+    One network was trained, with one seed: the scale of its scores is its own. ``seeds`` changes nothing.
+    """
+    jobs = quality_jobs(preset, seeds, device)
+    data = together([job.spec.data for (name, score), job in jobs.items() if score == SER_FIQ])
+
+    def rows(runs: Mapping[Place, Run]) -> Iterator[Row]:
+        yield network_row(preset, runs.get((NETWORK, NETWORK)))
+        for name in preset.comface_quality.sets:
+            yield from set_rows(drawing.NAMES[name], runs.get((name, SER_FIQ)), runs.get((name, OUTSIDE)))
+
+    return reproduce(
+        ID, preset, jobs, rows, data=data, figure=lambda _: quality_figure(stored(preset, jobs, out)),
+        compute=compute, fresh=fresh, out=out,
+    )  # fmt: skip
+
+
+def quality_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
+    """The training, then each set of faces by SER-FIQ and by the outside judge."""
+    settings = preset.comface_quality
+    network = convergence.job(settings.train, device)
+    jobs: dict[Place, Job] = {(NETWORK, NETWORK): network}
+
+    def job(name: str, score: str) -> Job:
+        values = {"faces": name, "identities": settings.identities, "blur": BLUR}
+        if score == SER_FIQ:
+            values |= {"passes": settings.passes, "network": network.spec.key}
+        else:
+            values |= {"judge": qualityface.SHA256[:16]}
+        spec = RunSpec(
+            recipe=RECIPE, recipe_version=RECIPE_VERSION, seed=0, values=values, data=faces_id(name, settings)
+        )
+
+        def compute(folder: Path) -> Result:
+            if score == OUTSIDE:
+                return judge_run(name, settings)
+            # Work folders lie side by side: what the training left there is taken up, not trained again.
+            return ser_fiq_run(name, settings, folder.parent / network.spec.key, device)
+
+        return Job(spec, compute, lambda: missing(name, score))
+
+    for name in settings.sets:
+        jobs |= {(name, score): job(name, score) for score in (SER_FIQ, OUTSIDE)}
+    return jobs
+
+
+def missing(name: str, score: str) -> str | None:
+    """Why this run cannot be computed here, in one sentence; None where it can."""
+    packages = available.ALIGNING if name == "latent" else {}
+    lacking = drawing.missing(name) or missing_package(packages)
+    return lacking or (qualityface.missing() if score == OUTSIDE else None)
+
+
+def faces_id(name: str, settings: ComfaceQuality) -> DataId:
+    """The faces that are scored, named with no picture drawn."""
+    if name == "relief":
+        digest = relief.digest("test", size=align.SIDE, identities=settings.identities, per_identity=1)
+        return DataId(name=drawing.NAMES[name], version=relief.VERSION, hash=digest)
+    source = drawing.source_id(name)
+    return source.model_copy(update={"hash": f"{source.hash}-{FIRST}-{align.VERSION}"})
+
+
+@lru_cache(maxsize=2)
+def crops(name: str, identities: int) -> np.ndarray:
+    """uint8 [N, 112, 112, 3]: the unedited face of each identity, aligned; those with no face found are left out."""
+    if name == "relief":
+        return np.array(relief.load("test", size=align.SIDE, identities=identities, per_identity=1).pixels)
+    generator = mobilestylegan.open_generator()
+    found = []
+    for seed in tqdm(range(FIRST, FIRST + identities), desc="drawing people", unit="face", delay=2):
+        face = align.align(generator.synthesise(generator.codes([seed]))[0])
+        if face is None:
+            LOG.warning("identity %d is left out: the detector sees no face in its picture", seed)
+        else:
+            found.append(face.pixels)
+    return np.stack(found)
+
+
+def blurred(pixels: np.ndarray) -> np.ndarray:
+    """The same crops out of focus."""
+    soft = ImageFilter.GaussianBlur(BLUR)
+    return np.stack([np.asarray(Image.fromarray(one).filter(soft)) for one in pixels])
+
+
+def ser_fiq_run(name: str, settings: ComfaceQuality, folder: Path, device: str | None = None) -> Result:
+    """scores: ``distance`` d̄ and ``score`` v [N], ``blurred_*`` the same, small pictures (``jpeg``, ``ends``)."""
+    started = time.perf_counter()
+    # The training's own run may be under way in another process: its folder is taken as that run takes it.
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / LOCK):
+        network = train(settings.train, folder, device=device).backbone
+    clear = crops(name, settings.identities)
+    scores: dict[str, np.ndarray] = {}
+    for prefix, pixels in (("", clear), ("blurred_", blurred(clear))):
+        resized = crop_columns(_resized(pixels, settings.train.input_hw[0]), settings.train.input_hw)
+        found = ser_fiq(network, resized, passes=settings.passes, device=device, progress=True)
+        scores |= {f"{prefix}distance": found.distance, f"{prefix}score": found.score}
+    thumbs = drawing.packed([plots.picture(one) for one in _resized(clear, THUMB)])
+    target = str(accelerator_for(device, "no").device)
+    return Result({**scores, **thumbs}, {"faces": len(clear)}, target, time.perf_counter() - started)
+
+
+def judge_run(name: str, settings: ComfaceQuality) -> Result:
+    """scores: ``score`` and ``blurred_score`` [N] of the outside judge."""
+    started = time.perf_counter()
+    judge, clear = qualityface.QualityJudge(), crops(name, settings.identities)
+    scores = {}
+    for prefix, pixels in (("", clear), ("blurred_", blurred(clear))):
+        parts = np.array_split(pixels, -(-len(pixels) // 32))
+        scores[f"{prefix}score"] = np.concatenate([judge(part) for part in parts])
+    return Result(scores, {"faces": len(clear)}, "cpu", time.perf_counter() - started)
+
+
+def _resized(pixels: np.ndarray, side: int) -> np.ndarray:
+    return np.stack([np.asarray(Image.fromarray(one).resize((side, side), Image.Resampling.BOX)) for one in pixels])
+
+
+def network_row(preset: Preset, run: Run | None) -> Row:
+    """How well the network that judges knows people: its accuracy across age on validation people."""
+    keys = {"faces": drawing.NAMES["relief"], "score": f"verification, {convergence.ACROSS_AGE}"}
+    if run is None or convergence.ACROSS_AGE not in run.summary["accuracy"]:
+        return Row(keys=keys, metric="accuracy")
+    ends = tuple(run.summary["interval"][convergence.ACROSS_AGE])
+    mean = run.summary["accuracy"][convergence.ACROSS_AGE]
+    return Row(keys=keys, metric="accuracy", measured=Measured(mean=mean, ci95=ends, interval="identities"))
+
+
+def set_rows(name: str, ours: Run | None, outside: Run | None) -> Iterator[Row]:
+    """The numbers of one set of faces; without a run, no measured value."""
+    v = None if ours is None else ours.scores["score"].astype(np.float64)
+    for least in THRESHOLDS:
+        source = "section C.1: the majority" if least == THRESHOLDS[-1] else None
+        yield Row(
+            keys={"faces": name, "score": SER_FIQ}, metric=f"v ≥ {least:g}, %",
+            measured=None if v is None else share(v >= least), paper_source=source,
+        )  # fmt: skip
+    for score, run in ((SER_FIQ, ours), (OUTSIDE, outside)):
+        keys = {"faces": name, "score": score}
+        if run is None:
+            yield Row(keys=keys, metric="lower when blurred, %")
+            continue
+        if score == SER_FIQ:
+            yield Row(keys=keys, metric="faces scored", measured=Measured(mean=run.summary["faces"]))
+        for metric in ("distance", "score") if score == SER_FIQ else ("score",):
+            yield Row(keys=keys, metric=f"mean {metric}", measured=mean(run.scores[metric]))
+        yield Row(keys=keys, metric="lower when blurred, %", measured=share(falls(run.scores)))
+    both = {"faces": name, "score": f"{SER_FIQ} and {OUTSIDE}"}
+    measured = None if ours is None or outside is None else agreement(ours.scores, outside.scores)
+    yield Row(keys=both, metric="rank correlation", measured=measured)
+
+
+def falls(scores: Scores) -> np.ndarray:
+    """bool [N]: whether blur lowers the score; by the distance where there is one, as the score has few levels."""
+    if "distance" in scores:
+        return np.asarray(scores["blurred_distance"] > scores["distance"])
+    return np.asarray(scores["blurred_score"] < scores["score"])
+
+
+def share(hits: np.ndarray) -> Measured:
+    """A percentage of people, with Wilson's interval."""
+    low, high = wilson(int(hits.sum()), len(hits))
+    return Measured(mean=100 * float(hits.mean()), ci95=(100 * low, 100 * high), interval="trials")
+
+
+def mean(values: np.ndarray) -> Measured:
+    """A mean over people, with a bootstrap over them."""
+    values = values.astype(np.float64)
+    ends = mean_interval(values, np.arange(len(values)))
+    return Measured(mean=float(values.mean()), ci95=(ends.low, ends.high), interval="identities")
+
+
+def agreement(ours: Scores, outside: Scores) -> Measured:
+    """Spearman's correlation of the two scores, with a bootstrap over people."""
+    statistic = correlation_statistic(rankdata(-ours["distance"]), rankdata(outside["score"]))
+    people = len(ours["distance"])
+    ends = clustered_bootstrap(statistic, np.arange(people))
+    value = float(statistic(np.ones((1, people)))[0])
+    return Measured(mean=value, ci95=(float(ends.low), float(ends.high)), interval="identities")

@@ -1,0 +1,230 @@
+"""One network through every protocol of the four papers: what each asks, and what it finds on the same faces.
+
+Numbers only: of photographs the runs keep scores of pairs, ranks and hits, never an embedding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from aifr_lib.data import relief
+from aifr_lib.data.images import Images
+from aifr_lib.data.relief import chosen
+from aifr_lib.evaluation import protocol_scores
+from aifr_lib.evaluation.protocol_scores import Scores
+from aifr_lib.experiments import available
+from aifr_lib.experiments.companion import protocol_figure, real_photographs
+from aifr_lib.experiments.jobs import Job, reproduce, stored, together
+from aifr_lib.experiments.measure import embedders, photographs, protocol_rows
+from aifr_lib.experiments.measure.embedders import embeddings_of
+from aifr_lib.faces import align
+from aifr_lib.files import atomic_write, cache_dir
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.rows import Row
+from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
+from aifr_lib.settings.presets import Preset
+
+ID = "protocols"
+RECIPE, RECIPE_VERSION = "protocols", 1
+LISTS, CROWD, TEMPLATES, EDEMA = "relief-lists", "relief-megaface", "relief-ijb", "relief-edema"
+
+
+def protocols(
+    preset: Preset,
+    *,
+    seeds: Sequence[int] | None = None,
+    device: str | None = None,
+    compute: bool = True,
+    fresh: bool = False,
+    out: str | Path | None = None,
+) -> Artefact:
+    """P1 to P5 by the preset's embedder on photographs and relief faces, with intervals and by age gap.
+
+    Runs that are there are loaded, those that are not are computed where their parts are installed; the rest
+    stay without a measured value. The seed draws impostor pairs and folds; of ``seeds`` the first is taken.
+    Returns the artefact ``protocols``; with ``compute`` it is written under ``out`` (default
+    ``figures/<preset>``).
+    """
+    jobs = protocol_jobs(preset, seeds, device)
+
+    def rows(runs: Mapping[str, Run]) -> Iterator[Row]:
+        for place in places(preset):
+            yield from rows_of(preset, place, runs.get(place))
+
+    def figure(artefact: Artefact) -> Figure:
+        return protocol_figure.protocol_figure(artefact, stored(preset, jobs, out))
+
+    data = together([data_id(preset, place) for place in places(preset)])
+    return reproduce(ID, preset, jobs, rows, data=data, figure=figure, compute=compute, fresh=fresh, out=out)
+
+
+def protocol_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[str, Job]:
+    """The runs of ``protocols``, one a place. Naming them needs no picture."""
+
+    def job(place: str) -> Job:
+        return Job(
+            spec(preset, place, seeds),
+            lambda _: compute_run(preset, place, seeds, device),
+            lambda: missing(preset, place),
+        )
+
+    return {place: job(place) for place in places(preset)}
+
+
+def places(preset: Preset) -> tuple[str, ...]:
+    """Sets of photographs, then of relief faces."""
+    return (*preset.protocols.photographs, LISTS, TEMPLATES, EDEMA)
+
+
+def missing(preset: Preset, place: str) -> str | None:
+    """Why this run cannot be computed here, in one sentence; None where it can."""
+    if place in available.SETS:
+        return real_photographs.missing(place, preset.protocols.embedder, preset)
+    return embedders.missing_embedder(preset.protocols.embedder, preset)
+
+
+def spec(preset: Preset, place: str, seeds: Sequence[int] | None = None) -> RunSpec:
+    """What names a run: data, embedder with its version, and what else the place's scores depend on."""
+    settings = preset.protocols
+    values: dict[str, Any] = {
+        "place": place,
+        "embedder": settings.embedder,
+        "embedder_version": embedders.embedder_version(settings.embedder, preset),
+    }
+    if place in available.SETS:
+        crowd = relief.set_digest(CROWD, size=settings.relief.size, **_counts(preset, CROWD))
+        values |= {"alignment": align.VERSION, "identities": settings.identities, "crowd": crowd}
+        values |= {"impostors": protocol_scores.IMPOSTORS}
+    elif place == LISTS:
+        values |= {"lists": settings.relief.pair_lists, "pairs": settings.relief.pairs}
+    elif place == TEMPLATES:
+        values |= {"impostors": settings.impostors}
+    return RunSpec(
+        recipe=RECIPE,
+        recipe_version=RECIPE_VERSION,
+        seed=_seed(seeds),
+        values=values,
+        data=data_id(preset, place),
+    )
+
+
+def data_id(preset: Preset, place: str) -> DataId:
+    """The data of a place, named with no picture drawn."""
+    settings = preset.protocols
+    faces = settings.relief
+    if place in available.SETS:
+        return available.data_id(place)
+    if place == LISTS:
+        counts: dict[str, Any] = {"identities": faces.test_identities, "per_identity": faces.test_per_identity}
+        return DataId(name=place, version=relief.VERSION, hash=relief.digest("test", size=faces.size, **counts))
+    digest = relief.set_digest(place, size=faces.size, **_counts(preset, place))
+    return DataId(name=place, version=relief.VERSION, hash=digest)
+
+
+def compute_run(preset: Preset, place: str, seeds: Sequence[int] | None = None, device: str | None = None) -> Result:
+    """Embed the pictures of the place and score them by its protocols. summary: pictures, people."""
+    started = time.perf_counter()
+    images = _images(preset, place)
+    embeddings = embeddings_of(preset.protocols.embedder, images, preset, device=device)
+    scores = _scorer(preset, place, _seed(seeds), device)(images, embeddings)
+    return Result(
+        scores=scores,
+        summary={"pictures": len(images), "people": int(images.labels["identity"].nunique())},
+        device="cpu" if device is None else device,
+        wall_s=time.perf_counter() - started,
+    )
+
+
+def _images(preset: Preset, place: str) -> Images:
+    settings = preset.protocols
+    if place in available.SETS:
+        images: Images = available.SETS[place].load(identities=settings.identities)
+        return images
+    if place == LISTS:
+        return chosen.faces(settings.relief)
+    return relief.load_set(place, size=settings.relief.size, **_counts(preset, place))
+
+
+def _counts(preset: Preset, place: str) -> dict[str, Any]:
+    settings = preset.protocols
+    sizes = {CROWD: ("count", settings.distractors), TEMPLATES: ("identities", settings.templates),
+             EDEMA: ("subjects", settings.subjects)}  # fmt: skip
+    name, count = sizes[place]
+    return {name: count}
+
+
+def _scorer(preset: Preset, place: str, seed: int, device: str | None) -> Callable[[Images, np.ndarray], Scores]:
+    settings = preset.protocols
+
+    def of_photographs(images: Images, embeddings: np.ndarray) -> Scores:
+        scores = protocol_scores.measure(images, embeddings, seed=seed)
+        scores |= protocol_scores.rank_scores(images, embeddings)
+        scores |= protocol_scores.crowd_scores(images, embeddings, _crowd(preset, device))
+        if images.labels["age"].notna().all():
+            ages = relief.changes(images, "age", seed=seed)
+            scores |= protocol_scores.change_scores(images, embeddings, ages, seed=seed)
+        return scores
+
+    def of_lists(images: Images, embeddings: np.ndarray) -> Scores:
+        return protocol_scores.list_scores(images, embeddings, chosen.everyday_pairs(settings.relief))
+
+    def of_templates(images: Images, embeddings: np.ndarray) -> Scores:
+        lists = relief.templates(images, impostors=settings.impostors, seed=seed)
+        return protocol_scores.template_scores(images, embeddings, lists)
+
+    def of_edema(images: Images, embeddings: np.ndarray) -> Scores:
+        return protocol_scores.change_scores(images, embeddings, relief.pre_post(images), seed=seed)
+
+    return {LISTS: of_lists, TEMPLATES: of_templates, EDEMA: of_edema}.get(place, of_photographs)
+
+
+def _crowd(preset: Preset, device: str | None) -> Path:
+    """Embeddings of the distractors in a file: each set of photographs is sought among the same."""
+    settings = preset.protocols
+    digest = relief.set_digest(CROWD, size=settings.relief.size, **_counts(preset, CROWD))
+    version = hashlib.sha256(embedders.embedder_version(settings.embedder, preset).encode()).hexdigest()[:16]
+    path = cache_dir() / "features" / f"{digest}-{settings.embedder}-{version}.npy"
+    if not path.is_file():
+        embeddings = embeddings_of(settings.embedder, _images(preset, CROWD), preset, device=device)
+        with atomic_write(path) as temporary:
+            np.save(temporary, embeddings)
+    return path
+
+
+def rows_of(preset: Preset, place: str, run: Run | None) -> list[Row]:
+    """All numbers of one place; without its run, the main ones with no measured value."""
+    scores = run.scores if run else {}
+    protocol = {name: {"protocol": name, "data": place} for name in ("P1", "P2", "P3", "P4", "P5")}
+    if run is None:
+        main = {LISTS: ("P1", "accuracy"), TEMPLATES: ("P4", "TAR@FAR=1e-2"), EDEMA: ("P5", "MAE, kg")}
+        name, metric = main.get(place, ("P2", "rank-1"))
+        return [Row(keys={**protocol[name], "gap": "all"}, metric=metric)]
+    if place == LISTS:
+        rows = []
+        for name in preset.protocols.relief.pair_lists:
+            keys = {"protocol": "P1", "data": name}
+            rows += protocol_rows.accuracy_rows(scores, name, keys) + protocol_rows.curve_rows(scores, name, keys)
+        return rows
+    if place == TEMPLATES:
+        return protocol_rows.template_rows(scores, protocol["P4"])
+    if place == EDEMA:
+        return protocol_rows.change_rows(scores, protocol["P5"], "kg", by_age=False)
+    rows = protocol_rows.accuracy_rows(scores, "pair", protocol["P1"])
+    rows += protocol_rows.curve_rows(scores, "pair", protocol["P1"])
+    rows += photographs.identification_rows(scores, protocol["P2"])
+    rows += protocol_rows.rank_rows(scores, protocol["P2"])
+    rows += protocol_rows.crowd_rows(scores, protocol["P3"])
+    if "change_true" in scores:
+        rows += protocol_rows.change_rows(scores, protocol["P5"], "years", by_age=True)
+    return rows
+
+
+def _seed(seeds: Sequence[int] | None) -> int:
+    return seeds[0] if seeds else 0

@@ -1,0 +1,172 @@
+"""Real photographs: how an outside judge, the tour's network and raw pixels fare on ORL and across ages on
+FG-NET.
+
+Numbers and curves only. The runs keep scores of pairs and probes, never an embedding: of a whole matrix of
+scores one could compute the embeddings back, so a list of pairs is kept and not all of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from aifr_lib.data.images import Images
+from aifr_lib.data.photograph_pairs import GAP_NAMES
+from aifr_lib.evaluation.protocol_scores import IMPOSTORS, measure
+from aifr_lib.experiments.available import ALIGNING, SETS, data_id, missing_set
+from aifr_lib.experiments.jobs import Job, reproduce, together
+from aifr_lib.experiments.measure.embedders import embedder_version, embeddings_of, missing_embedder
+from aifr_lib.experiments.measure.photographs import identification_rows, verification_rows
+from aifr_lib.faces import align
+from aifr_lib.models import judges
+from aifr_lib.packages import missing_package
+from aifr_lib.reporting import plots
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.rows import Row
+from aifr_lib.reporting.runs import Result, Run, RunSpec
+from aifr_lib.settings.presets import Preset
+
+ID = "real_photographs"
+RECIPE, RECIPE_VERSION = "photographs", 1
+MAIN = ("accuracy", "rank-1", "TAR@FAR=1e-2", "TAR@FAR=1e-3")
+NAMES = {"sface": "SFace", "tour": "our network (relief faces)", "pixels": "raw pixels"}
+PANELS = {
+    "TAR@FAR=1e-2": "Verification: accepted at 1 % false accepts",
+    "rank-1": "Leave-one-out: the nearest is the same person",
+}
+ORL_TICK = "ORL"
+TICKS = (ORL_TICK, *GAP_NAMES)
+Place = tuple[str, str]
+
+
+def real_photographs(
+    preset: Preset,
+    *,
+    seeds: Sequence[int] | None = None,
+    device: str | None = None,
+    compute: bool = True,
+    fresh: bool = False,
+    out: str | Path | None = None,
+) -> Artefact:
+    """Verification and leave-one-out rank-1 on each data set by each embedder, on FG-NET by age gap too.
+
+    Runs that are there are loaded, those that are not are computed where their parts are installed
+    (``missing``); the rest stay without a measured value. The seed draws the impostor pairs; of ``seeds`` the
+    first is taken.
+    Returns the artefact ``real_photographs``; with ``compute`` it is written under ``out`` (default
+    ``figures/<preset>``).
+    """
+
+    def rows(runs: Mapping[Place, Run]) -> Iterator[Row]:
+        for data, embedder in places(preset):
+            keys = {"data": data, "embedder": embedder}
+            if run := runs.get((data, embedder)):
+                yield from verification_rows(run.scores, keys) + identification_rows(run.scores, keys)
+            else:
+                yield from (Row(keys={**keys, "gap": "all"}, metric=metric) for metric in MAIN)
+
+    jobs = photograph_jobs(preset, seeds, device)
+    data = together([data_id(name) for name in preset.real.datasets])
+    return reproduce(ID, preset, jobs, rows, data=data, figure=gap_figure, compute=compute, fresh=fresh, out=out)
+
+
+def photograph_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
+    """The runs of ``real_photographs``: each data set by each embedder. Naming them needs no photograph."""
+
+    def job(data: str, embedder: str) -> Job:
+        return Job(
+            spec(preset, data, embedder, seeds),
+            lambda _: compute_run(preset, data, embedder, seeds, device),
+            lambda: missing(data, embedder, preset),
+        )
+
+    return {(data, embedder): job(data, embedder) for data, embedder in places(preset)}
+
+
+def places(preset: Preset) -> list[Place]:
+    """Each (data set, embedder) of the preset."""
+    return [(data, embedder) for data in preset.real.datasets for embedder in preset.real.embedders]
+
+
+def spec(preset: Preset, data: str, embedder: str, seeds: Sequence[int] | None = None) -> RunSpec:
+    """What names a run: data set, embedder with its version, alignment, people, seed of the impostors."""
+    values = {
+        "data": data,
+        "embedder": embedder,
+        "embedder_version": embedder_version(embedder, preset),
+        "alignment": align.VERSION,
+        "identities": preset.real.identities,
+        "impostors": IMPOSTORS,
+    }
+    return RunSpec(recipe=RECIPE, recipe_version=RECIPE_VERSION, seed=_seed(seeds), values=values, data=data_id(data))
+
+
+def missing(data: str, embedder: str, preset: Preset) -> str | None:
+    """Why this run cannot be computed here, in one sentence; None where it can."""
+    return missing_set(data) or missing_package(ALIGNING) or missing_embedder(embedder, preset)
+
+
+def compute_run(
+    preset: Preset, data: str, embedder: str, seeds: Sequence[int] | None = None, device: str | None = None
+) -> Result:
+    """Align, embed, score. summary: pictures, people, and the records in which the detector saw no face."""
+    started = time.perf_counter()
+    images: Images = SETS[data].load(identities=preset.real.identities)
+    embeddings = embeddings_of(embedder, images, preset, device=device)
+    labels = images.labels
+    return Result(
+        scores=measure(images, embeddings, seed=_seed(seeds)),
+        summary={
+            "pictures": len(images),
+            "people": int(labels["identity"].nunique()),
+            "missed": labels["record"][~labels["found"]].tolist(),
+        },
+        device="cpu" if embedder in judges.JUDGES or device is None else device,
+        wall_s=time.perf_counter() - started,
+    )
+
+
+def gap_figure(artefact: Artefact) -> Figure:
+    """TAR at FAR 1e-2 and rank-1 against the age gap, a curve for each embedder, intervals over people.
+
+    ORL, which has no ages, stands as single points beside them.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")
+    embedders = list(dict.fromkeys(str(row.keys["embedder"]) for row in artefact.rows))
+    for axis, (metric, title) in zip(axes, PANELS.items(), strict=True):
+        for number, embedder in enumerate(embedders):
+            found = _by_tick(artefact, metric, embedder)
+            shift = 0.12 * (number - (len(embedders) - 1) / 2)
+            style = {"color": plots.PALETTE[number], "marker": plots.MARKERS[number], "capsize": 3}
+            label: str | None = NAMES[embedder]
+            for part in ((ORL_TICK,), GAP_NAMES):
+                there = [(TICKS.index(tick) + shift, *found[tick]) for tick in part if tick in found]
+                if there:
+                    x, y, low, high = np.array(there).T
+                    axis.errorbar(x, y, (y - low, high - y), label=label, **style)
+                    label = None
+        axis.set(title=title, xticks=range(len(TICKS)), xticklabels=TICKS, ylim=(-3, 103))
+        axis.set_xlabel("years between the photographs (FG-NET)")
+    axes[0].set_ylabel("%")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(embedders))
+    return figure
+
+
+def _by_tick(artefact: Artefact, metric: str, embedder: str) -> dict[str, tuple[float, float, float]]:
+    """(mean, low, high) at each tick of ``gap_figure`` for which there is a number."""
+    found = {}
+    for row in artefact.rows:
+        gap = str(row.keys["gap"])
+        tick = ORL_TICK if (row.keys["data"], gap) == ("orl", "all") else gap
+        if (row.metric, row.keys["embedder"]) == (metric, embedder) and tick in TICKS and row.measured:
+            found[tick] = (row.measured.mean, *(row.measured.ci95 or (row.measured.mean,) * 2))
+    return found
+
+
+def _seed(seeds: Sequence[int] | None) -> int:
+    return seeds[0] if seeds else 0

@@ -1,0 +1,1 @@
+"""The offline generator as a data set."""

@@ -1,0 +1,1 @@
+"""Any network on any data."""

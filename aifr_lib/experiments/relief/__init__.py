@@ -1,0 +1,1 @@
+"""The relief faces as a data set."""

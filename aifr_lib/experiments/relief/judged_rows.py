@@ -1,0 +1,157 @@
+"""What the outside judges' runs come to: rows of numbers, what relief faces must reach, the figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from aifr_lib.evaluation.intervals import Interval, clustered_bootstrap, mean_interval
+from aifr_lib.evaluation.statistics import auc_statistic, correlation_statistic
+from aifr_lib.reporting import plots
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.rows import Measured, Row
+
+UNKNOWN = -1.0  # an age or a gap, in runs
+GAPS = {"under 15 years": (0, 15), "15–29 years": (15, 30), "30 years and more": (30, np.inf)}
+NEAR, FAR = "under 15 years", "30 years and more"
+DECADES = {f"{low}–{low + 9} years": (low, low + 10) for low in range(0, 80, 10)}
+LEAST_PAIRS = 10  # of either kind, for an AUC
+FOUND, IN_PLACE, OFF = "faces found, %", "faces found in their place, %", "landmarks off, % of the eyes' distance"
+PLACE = 0.25  # mean distance of the five landmarks from the true ones, in distances between the eyes: below, in place
+AUC, FALL, TOLD = "AUC", "AUC lost across age", "years told, mean"
+# What relief faces must reach, (judge, over, metric) → lowest value. This is the one place where it stands.
+WANTED = {
+    ("MTCNN", "all", FOUND): 99.0,
+    ("SFace", NEAR, AUC): 0.97,
+    ("SFace", FAR, FALL): 0.03,
+    ("age judge", "all", "corr"): 0.6,
+}
+NAMES = {
+    "relief": "relief faces",
+    "relief again": "relief faces, other people",
+    "orl": "ORL",
+    "fgnet": "FG-NET",
+    "across ages": "generator, across ages",
+}
+Scores = Mapping[str, np.ndarray]
+
+
+def judge_rows(scores: Scores, data: str) -> Iterator[Row]:
+    """The numbers of one data set from its run; ages and gaps only where they are known."""
+    found, identity = scores["picture_found"], scores["picture_identity"]
+    ends = mean_interval(found, identity)
+    yield _row(data, "MTCNN", "all", FOUND, 100 * found.mean(), Interval(100 * ends.low, 100 * ends.high))
+    yield _row(data, "MTCNN", "all", "pictures", len(found))
+    yield from _place_rows(scores, data)
+    yield from _pair_rows(scores, data)
+    yield from _age_rows(scores, data)
+
+
+def unmeasured(data: str) -> Iterator[Row]:
+    """The rows that matter, for a data set that is not here."""
+    for judge, over, metric in WANTED if data != "orl" else (("MTCNN", "all", FOUND), ("SFace", "all", AUC)):
+        yield Row(keys={"data": NAMES[data], "judge": judge, "over": over}, metric=metric)
+
+
+def unmet(rows: Sequence[Row]) -> list[Row]:
+    """The rows of relief faces that lie below what is wanted of them (``WANTED``)."""
+    drawn = {NAMES["relief"], NAMES["relief again"]}
+
+    def short(row: Row) -> bool:
+        place = (str(row.keys["judge"]), str(row.keys["over"]), row.metric)
+        return row.keys["data"] in drawn and row.measured is not None and row.measured.mean < WANTED.get(place, -np.inf)
+
+    return [row for row in rows if short(row)]
+
+
+def _place_rows(scores: Scores, data: str) -> Iterator[Row]:
+    """Whether what is found is the face; where its landmarks are known."""
+    off, identity = scores.get("picture_off", np.array([UNKNOWN])), scores["picture_identity"]
+    known = off > UNKNOWN
+    if not known.any():
+        return
+    there = known & (off < PLACE)
+    for metric, value, people in ((IN_PLACE, there, identity), (OFF, off[known], identity[known])):
+        value = 100 * value.astype(np.float64)
+        yield _row(data, "MTCNN", "all", metric, value.mean(), mean_interval(value, people))
+
+
+def _pair_rows(scores: Scores, data: str) -> Iterator[Row]:
+    score, same, gap = scores["pair_score"].astype(np.float64), scores["pair_same"], scores["pair_gap"]
+    people = scores["pair_a"], scores["pair_b"]
+    bins = {name: (gap >= low) & (gap < high) for name, (low, high) in GAPS.items()}
+    parts = {"all": np.ones(len(gap), dtype=bool), **bins}
+    told = {}
+    for name, inside in parts.items():
+        if min((inside & same).sum(), (inside & ~same).sum()) < LEAST_PAIRS:
+            continue
+        statistic = auc_statistic(score[inside], same[inside])
+        told[name] = float(statistic(np.ones((1, inside.sum())))[0])
+        ends = clustered_bootstrap(statistic, people[0][inside], people[1][inside])
+        yield _row(data, "SFace", name, AUC, told[name], ends)
+        yield _row(data, "SFace", name, "genuine pairs", int((inside & same).sum()))
+    if {NEAR, FAR} <= set(told):
+        near, far = (auc_statistic(score[bins[name]], same[bins[name]]) for name in (NEAR, FAR))
+        ends = clustered_bootstrap(lambda w: near(w[:, bins[NEAR]]) - far(w[:, bins[FAR]]), *people)
+        yield _row(data, "SFace", FAR, FALL, told[NEAR] - told[FAR], ends)
+
+
+def _age_rows(scores: Scores, data: str) -> Iterator[Row]:
+    known = (scores["picture_age"] > UNKNOWN) & (scores["picture_told"] > UNKNOWN)
+    if known.sum() < LEAST_PAIRS:
+        return
+    age, told = scores["picture_age"][known].astype(np.float64), scores["picture_told"][known].astype(np.float64)
+    people = scores["picture_identity"][known]
+    statistic = correlation_statistic(age, told)
+    correlation = float(statistic(np.ones((1, len(age))))[0])
+    yield _row(data, "age judge", "all", "corr", correlation, clustered_bootstrap(statistic, people))
+    error = np.abs(age - told)
+    yield _row(data, "age judge", "all", "mae", error.mean(), mean_interval(error, people))
+    for name, (low, high) in DECADES.items():
+        inside = (age >= low) & (age < high)
+        if inside.sum() >= LEAST_PAIRS:
+            yield _row(data, "age judge", name, TOLD, told[inside].mean(), mean_interval(told[inside], people[inside]))
+
+
+def judge_figure(artefact: Artefact) -> Figure:
+    """Left: AUC of SFace against the age gap. Right: the years the age judge tells against the decade of life."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+    panels = (
+        ("SFace", AUC, list(GAPS), "years between the pictures"),
+        ("age judge", TOLD, list(DECADES), "true age, years"),
+    )
+    for axis, (judge, metric, bins, label) in zip(axes, panels, strict=True):
+        bin_panel(axis, artefact.rows, judge, metric, bins)
+        axis.set(xlabel=label)
+    axes[1].plot(range(len(DECADES)), [10 * k + 5 for k in range(len(DECADES))], color="0.6", linestyle=":", zorder=0)
+    return figure
+
+
+def bin_panel(axis: Axes, rows: Sequence[Row], judge: str, metric: str, bins: Sequence[str]) -> None:
+    """One number of a judge over bins of years, a colour for each data set of ``rows``."""
+    for number, name in enumerate(dict.fromkeys(str(row.keys["data"]) for row in rows)):
+        wanted = {"data": name, "judge": judge}
+        chosen = [row for row in rows if row.metric == metric and wanted.items() <= row.keys.items()]
+        points = [(bins.index(str(r.keys["over"])), r.measured) for r in chosen if r.keys["over"] in bins]
+        there = [(place, one.mean, *(one.ci95 or (one.mean, one.mean))) for place, one in points if one]
+        if there:
+            x, y, low, high = np.array(there).T
+            style = {"color": plots.PALETTE[number], "marker": plots.MARKERS[number], "capsize": 3}
+            axis.errorbar(x + 0.06 * number, y, (y - low, high - y), label=name, **style)
+    axis.set(ylabel=f"{judge}: {metric}")
+    short = [name.replace(" years", "").replace("30 and more", "30+") for name in bins]
+    axis.set_xticks(range(len(bins)), short, fontsize=10, rotation=30 if len(bins) > 4 else 0)
+    if axis.has_data():
+        axis.legend()
+
+
+def _row(data: str, judge: str, over: str, metric: str, value: float, ends: Interval | None = None) -> Row:
+    # One person alone cannot be resampled: the number stands without an interval.
+    known = ends is not None and bool(np.isfinite(ends).all())
+    interval = (float(ends[0]), float(ends[1])) if ends is not None and known else None
+    measured = Measured(mean=float(value), ci95=interval, interval="identities" if interval else None)
+    return Row(keys={"data": NAMES[data], "judge": judge, "over": over}, metric=metric, measured=measured)

@@ -1,0 +1,169 @@
+"""The learning rates that were tried for each main α, and those that were taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from statistics import fmean
+
+from matplotlib.figure import Figure
+
+from aifr_lib.data.relief import chosen
+from aifr_lib.experiments import recognise
+from aifr_lib.experiments.jobs import Job, reproduce
+from aifr_lib.experiments.tml.alpha_sweep import training
+from aifr_lib.reporting import plots
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.rows import Measured, Row
+from aifr_lib.reporting.runs import Run
+from aifr_lib.reporting.seeds import student_t
+from aifr_lib.settings.presets import Preset
+from aifr_lib.settings.tml import AlphaSweep
+
+# Seeds of one α that lie further apart, in points, differ in whether the training went well.
+UNSTABLE = 3.0
+
+
+CLOSE = 12.0  # points below the best that a picture of the rates shows
+
+
+def tuning_jobs(
+    preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None
+) -> dict[tuple[float, float, int], Job]:
+    """The runs behind the rates by (α, lr, seed): every rate with the first seed, the finalists with all of them.
+
+    What the argument ``seeds`` says does not matter here.
+    """
+    sweep = preset.alpha_sweep
+    places = list(product(sweep.main, sweep.lrs, sweep.main_seeds[:1]))
+    places += [(alpha, lr, seed) for alpha, rates in sweep.finals.items() for lr in rates for seed in sweep.seeds]
+    return {
+        (alpha, lr, seed): recognise.job(training(sweep, alpha, seed, lr), device)
+        for alpha, lr, seed in dict.fromkeys(places)
+    }
+
+
+def tuning(
+    preset: Preset,
+    *,
+    seeds: Sequence[int] | None = None,
+    device: str | None = None,
+    compute: bool = True,
+    fresh: bool = False,
+    out: Path | None = None,
+) -> Artefact:
+    """The learning rates that were tried for each main α, scored on validation people.
+
+    The same grid for every α is what makes their comparison fair: all rates with one seed, then the best of each α
+    with more (``AlphaSweep.finals``), since one seed alone can hide that a rate is too high. Artefact ``tml_tuning``.
+    """
+    sweep = preset.alpha_sweep
+    lists = chosen.lists_of(sweep.train.relief, "validation").get("everyday", [])
+
+    def rows(runs: Mapping[tuple[float, float, int], Run]) -> Iterator[Row]:
+        for alpha, lr, name in product(sweep.main, sweep.lrs, lists):
+            found = {
+                seed: run.summary["validation"] for (at, rate, seed), run in runs.items() if (at, rate) == (alpha, lr)
+            }
+            keys = {"alpha": alpha, "lr": lr, "set": f"{name}, validation"}
+            yield Row(keys=keys, metric="accuracy", measured=recognise.over_seeds(found, name))
+
+    jobs = tuning_jobs(preset, seeds, device)
+    data = recognise.spec(sweep.train).data
+    return reproduce(
+        "tml_tuning", preset, jobs, rows, data=data, figure=tuning_figure, compute=compute, fresh=fresh, out=out
+    )
+
+
+def tried(artefact: Artefact) -> dict[float, dict[float, Measured | None]]:
+    """What decides on a rate: by main α and rate, the accuracy on validation people, mean of the lists, over seeds.
+
+    None where a run is missing.
+    """
+    lists: dict[tuple[float, float], list[Measured | None]] = {}
+    for row in artefact.rows:
+        lists.setdefault((float(row.keys["alpha"]), float(row.keys["lr"])), []).append(row.measured)
+    found: dict[float, dict[float, Measured | None]] = {}
+    for (alpha, lr), measured in lists.items():
+        on = [one.per_seed for one in measured if one]
+        seeds = set.intersection(*map(set, on)) if len(on) == len(measured) else set()
+        means = {seed: fmean(scores[seed] for scores in on) for seed in sorted(seeds)}
+        found.setdefault(alpha, {})[lr] = student_t(means) if means else None
+    return found
+
+
+def finalists(artefact: Artefact, sweep: AlphaSweep) -> dict[float, tuple[float, ...]]:
+    """By main α, as many of the best rates of the first seed as the preset has, in the order of the grid.
+
+    An α of which a run is missing is left out, and all are where the preset has no second round.
+    """
+    first, best = sweep.main_seeds[0], {}
+    for alpha, rates in tried(artefact).items():
+        scores = {lr: one.per_seed[first] for lr, one in rates.items() if one and first in one.per_seed}
+        if sweep.finals and len(scores) == len(rates):
+            chosen = sorted(scores, key=scores.__getitem__, reverse=True)[: len(sweep.finals[alpha])]
+            best[alpha] = tuple(lr for lr in rates if lr in chosen)
+    return best
+
+
+def best_rates(artefact: Artefact, sweep: AlphaSweep) -> dict[float, float]:
+    """By main α, the rate with the highest mean among the finalists; without a second round among all rates.
+
+    An α of which a run is missing, in either round, is left out.
+    """
+    seeds = set(sweep.seeds) if sweep.finals else set(sweep.main_seeds[:1])
+    best = {}
+    for alpha, rates in tried(artefact).items():
+        finals = {lr: rates.get(lr) for lr in sweep.finals.get(alpha, sweep.lrs)}
+        means = {lr: one.mean for lr, one in finals.items() if one and seeds <= set(one.per_seed)}
+        if None not in rates.values() and len(means) == len(finals):
+            best[alpha] = max(means, key=means.__getitem__)
+    return best
+
+
+def tuning_note(artefact: Artefact, sweep: AlphaSweep) -> str:
+    """What a reader must know of ``tml_tuning``: the rates taken by main α, and what speaks against them."""
+    best, lrs = best_rates(artefact, sweep), sorted({float(row.keys["lr"]) for row in artefact.rows})
+    notes = [f"Taken: {', '.join(f'{lr:g} at α = {alpha:g}' for alpha, lr in sweep.lr.items())}."]
+    if edge := [f"{alpha:g}" for alpha, lr in best.items() if lr in (lrs[0], lrs[-1])]:
+        notes.append(f"At α = {', '.join(edge)} the best rate is the last one tried: a better one may lie beyond.")
+    if unknown := [f"{alpha:g}" for alpha in sweep.lr if alpha not in best]:
+        notes.append(f"At α = {', '.join(unknown)} not all rates were run: what is taken there is a guess.")
+    for alpha, rates in tried(artefact).items():
+        for lr, one in rates.items():
+            if one and (spread := max(one.per_seed.values()) - min(one.per_seed.values())) > UNSTABLE:
+                notes.append(
+                    f"At α = {alpha:g} and a rate of {lr:g}, {len(one.per_seed)} seeds lie {spread:.1f} points apart: "
+                    "not every training goes well there."
+                )
+    ends = [row.measured.ci95 for row in artefact.rows if row.measured and row.measured.interval == "identities"]
+    if widths := [high - low for low, high in filter(None, ends)]:
+        notes.append(
+            f"Resampling people, a number of one seed on one list is known to ±{fmean(widths) / 2:.1f} points."
+        )
+    return " ".join(notes)
+
+
+def tuning_figure(artefact: Artefact) -> Figure:
+    """What decides on a rate, drawn: a curve for each main α, a dot for each seed; what lies far below is written."""
+    rows = [
+        Row(keys={"lr": lr, "loss": f"α = {alpha:g}"}, metric="accuracy", measured=measured)
+        for alpha, rates in tried(artefact).items()
+        for lr, measured in rates.items()
+    ]
+    figure = plots.parameter_figure(rows, x="lr", by="loss", xlabel="highest learning rate")
+    (axis,) = figure.axes
+    axis.set(xscale="log", ylabel="accuracy in %, validation people,\nmean of the lists")
+    axis.set_xticks(lrs := sorted({float(row.keys["lr"]) for row in rows}), [f"{lr:g}" for lr in lrs])
+    axis.minorticks_off()
+    measured = [(row.keys, row.measured.mean) for row in rows if row.measured]
+    bottom = max((mean for _, mean in measured), default=0) - CLOSE
+    axis.set_ylim(bottom=bottom)
+    names = list(dict.fromkeys(row.keys["loss"] for row in rows))
+    for keys, mean in measured:
+        if mean < bottom:
+            colour = plots.PALETTE[names.index(keys["loss"])]
+            axis.annotate(f"{mean:.1f} ↓", (float(keys["lr"]), bottom), xytext=(4, 4), textcoords="offset points",
+                          fontsize=9, color=colour)  # fmt: skip
+    return figure

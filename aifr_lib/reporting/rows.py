@@ -1,0 +1,83 @@
+"""A row of a table or figure: one number named by its keys, with its interval, beside the paper's."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from aifr_lib.names import Strict
+
+Key = bool | int | float | str
+
+
+# What an axis or a column says of a metric and of an interval.
+METRICS = {
+    "accuracy": "verification accuracy, %",
+    "rank1": "rank-1, %",
+    "tar": "true acceptance rate, %",
+    "corr": "Pearson correlation",
+    "mae": "mean absolute error",
+    "intra": "variance within a person",
+    "inter": "variance between people",
+    "ratio": "variance between / within",
+}
+
+
+INTERVALS = {
+    "seeds": "Student's t over seeds",
+    "identities": "bootstrap clustered by identity",
+    "trials": "Wilson",
+}
+
+
+COLUMNS = ("metric", "mean", "lo", "hi", "n", "paper", "paper_source")
+
+
+class Measured(Strict):
+    """A mean with its 95 % interval and what it is the mean of.
+
+    ``interval`` says over what the interval speaks: ``seeds`` (Student's t), ``identities`` (clustered
+    bootstrap) or ``trials`` (Wilson).
+    """
+
+    mean: float
+    ci95: tuple[float, float] | None = None
+    interval: Literal["seeds", "identities", "trials"] | None = None
+    per_seed: dict[int, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Measured:
+        if self.per_seed:
+            mean = math.fsum(self.per_seed.values()) / len(self.per_seed)
+            if not math.isclose(mean, self.mean, rel_tol=1e-6, abs_tol=1e-9):
+                raise ValueError(f"mean {self.mean} is not the mean {mean} of per_seed")
+        if (self.ci95 is None) != (self.interval is None):
+            raise ValueError("ci95 and interval go together")
+        if self.ci95 is not None and self.ci95[0] > self.ci95[1]:
+            raise ValueError(f"ci95 runs backwards: {self.ci95}")
+        return self
+
+
+class Row(Strict):
+    """One number, named by its keys, beside the paper's. ``measured`` is None where the run is missing."""
+
+    keys: dict[str, Key]
+    metric: str
+    measured: Measured | None = None
+    paper: float | None = None
+    paper_source: str | None = None
+
+    @field_validator("keys")
+    @classmethod
+    def _free_of_columns(cls, keys: dict[str, Key]) -> dict[str, Key]:
+        if taken := sorted(set(keys) & set(COLUMNS)):
+            raise ValueError(f"{taken} are columns of every table and cannot name a key")
+        return keys
+
+    @model_validator(mode="after")
+    def _sourced(self) -> Row:
+        if self.paper is not None and not self.paper_source:
+            raise ValueError("a number of the paper needs its paper_source")
+        return self

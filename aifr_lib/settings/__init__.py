@@ -1,0 +1,1 @@
+"""Typed settings, one group a file; ``presets`` reads them from YAML."""

@@ -1,0 +1,119 @@
+import pytest
+
+from aifr_lib.files import atomic_write
+from aifr_lib.names import ConfigError, choose, nearest
+from aifr_lib.settings.presets import PRESETS, load_preset
+from aifr_lib.settings.recognition import Recognition
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_loads(name):
+    preset = load_preset(name)
+    assert preset.name == name
+    assert 0 in preset.alpha_sweep.alphas, "the sweep needs its baseline"
+
+
+def test_unknown_preset_names_the_nearest():
+    with pytest.raises(ConfigError, match="unknown preset 'lessson'; did you mean 'lesson'"):
+        load_preset("lessson")
+
+
+def test_misspelt_key_names_the_nearest_and_nothing_is_guessed():
+    with pytest.raises(ConfigError, match=r"unknown key 'alpha_sweep.train.epoch'; did you mean 'epochs'"):
+        load_preset("smoke", {"alpha_sweep.train.epoch": 3})
+
+
+def test_wrong_type_names_the_key_and_the_value():
+    with pytest.raises(ConfigError, match=r"unknown key 'relief_card.calibration.schooled.lrr'; did you mean 'lr'"):
+        load_preset("classroom", {"relief_card.calibration.schooled.lrr": 0.1})
+    with pytest.raises(ConfigError, match=r"'alpha_sweep.train.lr'.*'fast'"):
+        load_preset("smoke", {"alpha_sweep.train.lr": "fast"})
+    with pytest.raises(ConfigError, match=r"tour.*group of keys|tour.committed"):
+        load_preset("smoke", {"tour.committed.deep": 1})
+
+
+def test_override_reaches_the_value():
+    preset = load_preset("smoke", {"alpha_sweep.train.clip": 0.05})
+    assert preset.alpha_sweep.train.clip == 0.05
+    assert preset.tour.train.clip == load_preset("smoke").tour.train.clip, "one key must not change another"
+
+
+def test_a_rate_that_the_tuned_ones_would_override_is_refused():
+    with pytest.raises(ConfigError, match=r"train.lr 0.05 would not be used: lr holds the rates, \[0.1, 0.2, 0.2\]"):
+        load_preset("classroom", {"alpha_sweep.train.lr": 0.05})
+
+
+def test_drops_must_rise():
+    with pytest.raises(ConfigError, match="drops must rise"):
+        load_preset("smoke", {"alpha_sweep.train.drops": [3, 2]})
+
+
+def test_micro_batches_must_divide_the_batch():
+    with pytest.raises(ConfigError, match="a batch of 32 does not divide into 5 micro-batches"):
+        load_preset("smoke", {"tour.train.accumulate": 5})
+    with pytest.raises(ConfigError, match="batch norm needs two pictures in each micro-batch"):
+        load_preset("smoke", {"tour.train.accumulate": 32})
+
+
+def test_paper_preset_is_what_the_paper_prints():
+    """TML section IV-B (optimiser), IV-C and Table I (MobileFaceNet on CASIA at 112×96); epochs are inferred."""
+    train = load_preset("paper").alpha_sweep.train
+    printed = {
+        "data": "casia-webface",
+        "backbone": "mobilefacenet",
+        "input_hw": (112, 96),
+        "loss": "arcface",
+        "m": 0.45,
+        "s": 64.0,
+        "layers": 6,
+        "heads": 8,
+        "batch": 512,
+        "lr": 0.1,
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "schedule": "step",
+        "drops": (10, 18, 22),
+        "epochs": 24,
+        "feedforward": 2048,
+        "pos_encoding": "none",
+        "classifier": "linear",
+        "combine": "weighted",
+    }
+    assert {key: getattr(train, key) for key in printed} == printed
+
+
+def test_presets_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        Recognition().lr = 1.0
+
+
+def test_choose_suggests():
+    with pytest.raises(ConfigError, match="unknown loss 'arcfase'; did you mean 'arcface'"):
+        choose("loss", "arcfase", {"arcface": 1, "cosface": 2})
+
+
+def test_atomic_write_keeps_the_old_file_when_the_write_fails(tmp_path):
+    path = tmp_path / "result.json"
+    path.write_text("old")
+    with pytest.raises(OSError, match="disk full"), atomic_write(path) as temporary:
+        temporary.write_text("half")
+        raise OSError("disk full")
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_atomic_write_replaces_whole(tmp_path):
+    with atomic_write(tmp_path / "new" / "result.json") as temporary:
+        temporary.write_text("whole")
+    result = tmp_path / "new" / "result.json"
+    assert result.read_text() == "whole"
+    (plain := tmp_path / "plain").touch()
+    assert result.stat().st_mode == plain.stat().st_mode, "readable for whom any other new file is"
+
+
+def test_nearest_of_very_many_shows_the_likeliest():
+    message = nearest("table7", [f"table{i}" for i in range(6)] + [f"other{i}" for i in range(40)])
+    assert message.startswith("; did you mean 'table")
+    assert "46 are valid, among them" in message
+    assert "other33" not in message
+    assert nearest("zzz", ["a", "b"]) == " (valid: a, b)"
