@@ -118,7 +118,7 @@ def test_the_age_judge_sees_the_chip_that_dlib_cuts(crops, monkeypatch):
     ramp[..., 0] = np.arange(112)[None, None, :] * 2
     ramp[..., 1] = np.arange(112)[None, :, None] * 2
     assert judges.AgeJudge()(ramp).tolist() == [0.25, 80, 7, 7, 7]
-    seen = recorder.planes * 256 + judges.CHIP_MEANS[:, None, None]
+    seen = recorder.planes * 256 + packaged.CHIP_MEANS[:, None, None]
     assert recorder.planes.shape == (5, 3, 64, 64)
     # dlib's template puts the eyes at (19.5, 19.3) and (43.6, 19.3) of the chip; so does this.
     for column, eye in ((19.53, 38.29), (43.56, 73.53)):
