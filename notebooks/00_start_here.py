@@ -38,11 +38,11 @@ from aifr_lib.evaluation.intervals import by_gap
 from aifr_lib.evaluation.verification import tar_at_far, verify
 from aifr_lib.experiments.companion import tour
 from aifr_lib.experiments.measure import embedders
+from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import plots, slider
-from aifr_lib.settings.presets import load_preset
 
-plots.style()
-settings = load_preset(preset)
+page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute)
+settings = page.settings
 
 # %% [markdown]
 # ## Faces that anyone may have
@@ -89,7 +89,7 @@ slider.show(
 # same direction, 0 for no relation. This is the whole of it:
 
 # %%
-network, config = embedders.network(settings, device)
+network, config = embedders.tour_network(settings, device)
 faces = chosen.faces(config.relief)
 embeddings = normalise(embed(network, faces))
 print(f"{len(faces)} pictures of {faces.labels['identity'].nunique()} people whom the network never saw")
@@ -168,7 +168,7 @@ if widgets:
 # random pairs and on pairs thirty years apart the network of this page gets:
 
 # %%
-artefact = tour.tour(settings, device=device, compute=compute, out=out)
+artefact = page.result(tour.TOUR)
 
 # %% tags=["hide-input"]
 from aifr_lib.reporting import pages

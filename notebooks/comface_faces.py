@@ -42,20 +42,17 @@ from IPython.display import HTML, Markdown, display
 
 from aifr_lib.experiments.comface import directions_table, galleries
 from aifr_lib.experiments.generator import drawing, edit_rows, latent_directions, latent_sets
-from aifr_lib.experiments.jobs import stored
+from aifr_lib.experiments.page import open_page
 from aifr_lib.faces.generators import directions, sources
-from aifr_lib.reporting import pages, plots, slider
-from aifr_lib.settings.presets import load_preset
+from aifr_lib.reporting import pages, slider
 
-plots.style()
-settings = load_preset(preset)
-where = {"device": device, "out": out, "compute": compute, "fresh": fresh}
+page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh)
+settings = page.settings
 shown, runs = {}, {}
-for figure in galleries.ATTRIBUTES:
-    shown[figure] = galleries.gallery(figure, settings, **where)
-    jobs = galleries.gallery_jobs(figure, settings)
-    runs[figure] = stored(settings, jobs, out)
-lacking = {name: job.lacking() for name, job in jobs.items() if name not in runs[figure]}
+for figure in (galleries.FIG_A, galleries.FIG_B):
+    shown[figure.id], runs[figure.id] = page.result(figure), page.runs(figure)
+    jobs = figure.jobs(settings, None, None)
+lacking = {name: job.lacking() for name, job in jobs.items() if name not in runs[figure.id]}
 for name, reason in lacking.items():
     display(Markdown(f"*No pictures from the {drawing.NAMES[name]}: {reason or 'not run yet at this size'}.*"))
 
@@ -84,7 +81,7 @@ player("comface_figA", "latent")
 
 # %% tags=["hide-input"]
 if runs["comface_figA"]:
-    galleries.gallery_figure("comface_figA", runs["comface_figA"])
+    galleries.gallery_figure(shown["comface_figA"], runs["comface_figA"])
     plt.show()
 HTML(pages.stamp(shown["comface_figA"]))
 
@@ -116,7 +113,7 @@ Markdown("```python\n" + inspect.getsource(directions.edit) + "```")
 # ## Table A: where the directions come from
 
 # %% tags=["hide-input"]
-table = directions_table.table_a(settings, **where)
+table = page.result(directions_table.TABLE_A)
 display(directions_table.table_frame(table).style.hide())
 HTML(pages.stamp(table))
 
@@ -135,7 +132,7 @@ HTML(pages.stamp(table))
 # different people is more alike than the picture is to its own person.
 
 # %% tags=["hide-input"]
-certified = latent_directions.latent_directions(settings, **where)
+certified = page.result(latent_directions.DIRECTIONS)
 similar = [row for row in certified.rows if row.metric == edit_rows.SAME and row.measured]
 if similar:
     edit_rows.direction_figure(certified)
@@ -175,7 +172,7 @@ asked = f"the interval of its {within}, does not reach below {edit_rows.LEAST:g}
 sentences = [f"*Certified* means that {asked}: the first number above, by the second judge."]
 first, end = origin["seeds"]
 sentences.append(f"The directions were found on {end - first} people.")
-reading = stored(settings, latent_directions.direction_jobs(settings), out).get(latent_directions.READING)
+reading = page.runs(latent_directions.DIRECTIONS).get(latent_directions.READING)
 if reading and reading.key == origin["run"]:
     sentences.append(f"MTCNN saw a face in {reading.summary['found']} of their pictures.")
 if ("age", "FG-NET", "corr") in found:
@@ -224,11 +221,11 @@ else:
 # have no birthday.
 
 # %% tags=["hide-input"]
-made = latent_sets.latent_sets(settings, **where)
+made = page.result(latent_sets.SETS)
 if made.runs:
     latent_sets.sets_figure(made, latent_sets.other_sets(settings, out))
     plt.show()
-    built = stored(settings, latent_sets.set_jobs(settings), out)
+    built = page.runs(latent_sets.SETS)
     sizes = [{"set": name, **{key: run.summary[key] for key in ("people", "pictures")}} for name, run in built.items()]
     display(pd.DataFrame(sizes).style.hide())
     if edited := built.get(latent_sets.EDITED):
@@ -369,7 +366,7 @@ print(pd.DataFrame(angles, directions, directions).to_string(float_format="{:.0f
 # sets above? *Predict: days, months or years?*
 
 # %% tags=["solution", "hide-input"]
-if run := stored(settings, latent_sets.set_jobs(settings), out).get(latent_sets.EDITED):
+if run := page.runs(latent_sets.SETS).get(latent_sets.EDITED):
     each = run.summary["seconds_a_picture"]
     print(f"{each:.2f} s a picture: {35e6 * each / 86400 / 365.25:.1f} years")
 else:

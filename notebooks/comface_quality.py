@@ -41,12 +41,11 @@ from aifr_lib.evaluation import ser_fiq
 from aifr_lib.experiments.comface import quality, quality_figure
 from aifr_lib.experiments.comface.quality import OUTSIDE, SER_FIQ
 from aifr_lib.experiments.generator.drawing import NAMES, unpacked
-from aifr_lib.experiments.jobs import stored
+from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import pages, plots, slider
-from aifr_lib.settings.presets import load_preset
 
-plots.style()
-settings = load_preset(preset)
+page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh)
+settings = page.settings
 
 # %% [markdown]
 # ## The idea
@@ -79,8 +78,7 @@ Markdown("```python\n" + inspect.getsource(ser_fiq.quality_of) + "```")
 # - a network that others trained on photographs to score quality (package `qualityface`) scores the same pictures.
 
 # %% tags=["hide-input"]
-result = quality.figure_d(settings, device=device, compute=compute, fresh=fresh, out=out)
-runs = stored(settings, quality.quality_jobs(settings), out)
+result, runs = page.result(quality.FIG_D), page.runs(quality.FIG_D)
 jobs = quality.quality_jobs(settings)
 lacking = {place: reason for place, job in jobs.items() if place not in runs and (reason := job.lacking())}
 for (faces, score), reason in lacking.items():

@@ -48,14 +48,12 @@ from aifr_lib.evaluation import change, identification, templates
 from aifr_lib.evaluation.intervals import mean_interval, wilson
 from aifr_lib.evaluation.verification import roc, ten_fold
 from aifr_lib.experiments.companion import protocol_figure, protocols, real_photographs
-from aifr_lib.experiments.jobs import stored
 from aifr_lib.experiments.measure.protocol_rows import scored_pairs
-from aifr_lib.reporting import pages, plots
-from aifr_lib.settings.presets import load_preset
+from aifr_lib.experiments.page import open_page
+from aifr_lib.reporting import pages
 
-plots.style()
-settings = load_preset(preset)
-chosen = None if seeds is None else range(seeds)
+page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh)
+settings = page.settings
 
 # %% [markdown]
 # ## The rules, in a few lines each
@@ -111,10 +109,10 @@ print(f"MAE {found.mae:.2f}, direction right in {found.accuracy:.0f} %")
 # ## The measurement
 
 # %%
-artefact = protocols.protocols(settings, seeds=chosen, device=device, compute=compute, fresh=fresh, out=out)
+artefact = page.result(protocols.PROTOCOLS)
 
 # %% tags=["hide-input"]
-runs = stored(settings, protocols.protocol_jobs(settings, chosen), out)
+runs = page.runs(protocols.PROTOCOLS)
 embedder = real_photographs.NAMES[settings.protocols.embedder]
 sentences = [f"The network on this page: **{embedder}**."]
 for place in protocols.places(settings):

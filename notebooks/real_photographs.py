@@ -49,14 +49,12 @@ from aifr_lib.evaluation.intervals import by_gap, mean_interval, wilson
 from aifr_lib.evaluation.verification import tar_at_far, ten_fold
 from aifr_lib.experiments import available
 from aifr_lib.experiments.companion import real_photographs
-from aifr_lib.experiments.jobs import stored
+from aifr_lib.experiments.page import open_page
 from aifr_lib.faces import align
 from aifr_lib.reporting import pages, plots, slider
-from aifr_lib.settings.presets import load_preset
 
-plots.style()
-settings = load_preset(preset)
-chosen = None if seeds is None else range(seeds)
+page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh)
+settings = page.settings
 
 # %% [markdown]
 # ## From a photograph to a crop
@@ -105,12 +103,10 @@ else:
 # *people* anew, not pairs: pairs that share a person are not independent.
 
 # %%
-artefact = real_photographs.real_photographs(
-    settings, seeds=chosen, device=device, compute=compute, fresh=fresh, out=out
-)
+artefact = page.result(real_photographs.PHOTOGRAPHS)
 
 # %% tags=["hide-input"]
-runs = stored(settings, real_photographs.photograph_jobs(settings, chosen), out)
+runs = page.runs(real_photographs.PHOTOGRAPHS)
 sentences = []
 for data in settings.real.datasets:
     found = [run for (name, _), run in runs.items() if name == data]

@@ -35,16 +35,14 @@ from IPython.display import HTML, Markdown, display
 
 from aifr_lib.data import relief
 from aifr_lib.data.relief.cache import draw
-from aifr_lib.experiments.relief import convergence, judged, pictures, shortcuts
+from aifr_lib.experiments.page import open_page
+from aifr_lib.experiments.relief import convergence, judged, judged_rows, pictures, shortcuts
 from aifr_lib.experiments.relief.judged_rows import IN_PLACE, OFF, WANTED, unmet
 from aifr_lib.faces.relief import Faces, render, sensitivity
 from aifr_lib.reporting import pages, plots, slider
-from aifr_lib.settings.presets import load_preset
 
-plots.style()
-settings = load_preset(preset)
-chosen = None if seeds is None else range(seeds)
-where = {"device": device, "out": out, "compute": compute, "fresh": fresh}
+page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh)
+settings = page.settings
 
 
 def show(pictures, columns, names=(), width=8.0):
@@ -204,12 +202,12 @@ Markdown(
 # age. So each of these shortcuts, with no network at all, must stay near chance on every list.
 
 # %% tags=["hide-input"]
-shortcuts = shortcuts.relief_shortcuts(settings, **where)
-shortcuts.shortcut_figure(shortcuts)
+told_apart = page.result(shortcuts.SHORTCUT_TABLE)
+shortcuts.shortcut_figure(told_apart)
 plt.show()
 
 # %% tags=["hide-input"]
-best = max((row for row in shortcuts.rows if row.measured), key=lambda row: row.measured.mean, default=None)
+best = max((row for row in told_apart.rows if row.measured), key=lambda row: row.measured.mean, default=None)
 if best is None:
     display(Markdown("*Not run yet at this size.*"))
 else:
@@ -219,7 +217,7 @@ else:
         f"of pairs, {held} the limit of {shortcuts.LIMIT:.0f} %. Chance is {shortcuts.CHANCE:.0f} %."
     )
     display(Markdown(sentence))
-HTML(pages.artefact_table(shortcuts) + pages.stamp(shortcuts))
+HTML(pages.artefact_table(told_apart) + pages.stamp(told_apart))
 
 # %% [markdown]
 # ## Is it hard, but not hopeless?
@@ -229,7 +227,7 @@ HTML(pages.artefact_table(shortcuts) + pages.stamp(shortcuts))
 # above it.
 
 # %% tags=["hide-input"]
-calibrated = convergence.relief_convergence(settings, seeds=chosen, **where)
+calibrated = page.result(convergence.CONVERGENCE)
 convergence.difficulty_figure(calibrated)
 plt.show()
 
@@ -276,13 +274,13 @@ Markdown(convergence.told(calibrated, settings.relief_card.calibration))
 # real people stand beside them: ORL, which has no ages, and FG-NET. Only numbers of these are kept.
 
 # %% tags=["hide-input"]
-judged = judged.relief_judges(settings, seeds=chosen, **where)
-judged.judge_figure(judged)
+seen_by_judges = page.result(judged.JUDGES)
+judged_rows.judge_figure(seen_by_judges)
 plt.show()
 
 # %% tags=["hide-input"]
 columns = {}
-for row in judged.rows:
+for row in seen_by_judges.rows:
     place = (row.keys["judge"], row.keys["over"], row.metric)
     if place in WANTED or row.metric in {"AUC", "mae", "pictures", IN_PLACE, OFF}:
         found = row.measured
@@ -297,11 +295,12 @@ table
 # %% tags=["hide-input"]
 short = [
     f"{row.keys['judge']}, {pages.METRICS.get(row.metric, row.metric)} on {row.keys['data']}: {told_of(row.measured)}"
-    for row in unmet(judged.rows)
+    for row in unmet(seen_by_judges.rows)
 ]
-measured = any(row.measured for row in judged.rows)
+measured = any(row.measured for row in seen_by_judges.rows)
 HTML(
-    (f"<p><b>Below what is wanted:</b> {'; '.join(short) or 'nothing'}.</p>" if measured else "") + pages.stamp(judged)
+    (f"<p><b>Below what is wanted:</b> {'; '.join(short) or 'nothing'}.</p>" if measured else "")
+    + pages.stamp(seen_by_judges)
 )
 
 # %% [markdown]

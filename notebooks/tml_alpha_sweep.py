@@ -31,14 +31,14 @@ fresh = False  # True forgets stored runs
 import matplotlib.pyplot as plt
 from IPython.display import HTML, Markdown, display
 
+from aifr_lib.experiments.page import open_page
 from aifr_lib.experiments.relief import convergence
 from aifr_lib.experiments.tml import alpha_sweep, tuning
-from aifr_lib.reporting import claims, pages, papers, plots
+from aifr_lib.reporting import claims, pages, papers
 from aifr_lib.settings.presets import load_preset
 
-plots.style()
-settings = load_preset(preset)
-chosen = None if seeds is None else range(seeds)
+page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh)
+settings = page.settings
 without = papers.value("tml_table1", {"loss": "ArcFace [49]"}, "LFW")
 with_it = papers.value("tml_table1", {"loss": "Transformer-ArcFace"}, "LFW")
 gain = with_it - without
@@ -154,18 +154,18 @@ if sweep.finals:
 Markdown("\n\n".join(story))
 
 # %%
-tuning = tuning.tuning(settings, device=device, compute=compute, fresh=fresh, out=out)
+tried = page.result(tuning.TUNING)
 
 # %% tags=["hide-input"]
-if tuning.runs and sweep.lrs:
-    tuning.tuning_figure(tuning)
+if tried.runs and sweep.lrs:
+    tuning.tuning_figure(tried)
     plt.show()
     rates = {}
     for alpha in sweep.alphas:
         rates.setdefault(alpha_sweep.training(sweep, alpha, seed=0).lr, []).append(f"{alpha:g}")
     told = "; ".join(f"at {rate:g} for α = {', '.join(alphas)}" for rate, alphas in rates.items())
-    display(Markdown(tuning.tuning_note(tuning, sweep)), Markdown(f"So the sweep is trained {told}."))
-    display(HTML(pages.stamp(tuning)))
+    display(Markdown(tuning.tuning_note(tried, sweep)), Markdown(f"So the sweep is trained {told}."))
+    display(HTML(pages.stamp(tried)))
 elif sweep.lrs:
     display(Markdown(f"*No runs of this experiment at {preset} size are stored yet.*"))
 else:
@@ -175,7 +175,7 @@ else:
 # And the sweep itself:
 
 # %%
-artefact = alpha_sweep.alpha_sweep(settings, seeds=chosen, device=device, compute=compute, fresh=fresh, out=out)
+artefact = page.result(alpha_sweep.FIG6)
 
 # %% tags=["hide-input"]
 HTML(pages.stamp(artefact) if artefact.runs else "")
@@ -196,7 +196,7 @@ HTML(pages.artefact_table(artefact) if artefact.runs else "")
 # ## What to conclude
 
 # %% tags=["hide-input"]
-HTML("".join(map(pages.claim_box, claims.judge_artefact(artefact, out))))
+HTML(pages.claim_boxes(claims.judge_artefact(artefact, out)))
 
 # %% tags=["hide-input"]
 Markdown(convergence.budget_note(settings, train, out))

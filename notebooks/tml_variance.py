@@ -32,14 +32,13 @@ fresh = False  # True forgets stored runs
 import pandas as pd
 from IPython.display import HTML, Markdown, display
 
+from aifr_lib.experiments.page import open_page
 from aifr_lib.experiments.relief import convergence
 from aifr_lib.experiments.tml import variance
 from aifr_lib.reporting import claims, pages, papers, plots
-from aifr_lib.settings.presets import load_preset
 
-plots.style()
-settings = load_preset(preset)
-chosen = None if seeds is None else range(seeds)
+page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh)
+settings = page.settings
 table = pd.DataFrame(papers.load("tml_table4").rows)
 table.style.hide().format(precision=2).set_caption("Table IV, as printed")
 
@@ -96,7 +95,7 @@ print(inspect.getsource(class_variance))
 # network is used on.
 
 # %%
-artefact = variance.variance(settings, seeds=chosen, device=device, compute=compute, fresh=fresh, out=out)
+artefact = page.result(variance.TABLE4)
 
 # %% tags=["hide-input"]
 HTML(pages.stamp(artefact) if artefact.runs else "")
@@ -120,7 +119,7 @@ HTML(pages.artefact_table(artefact) if artefact.runs else "")
 # ## What to conclude
 
 # %% tags=["hide-input"]
-HTML("".join(map(pages.claim_box, claims.judge_artefact(artefact, out))))
+HTML(pages.claim_boxes(claims.judge_artefact(artefact, out)))
 
 # %% tags=["hide-input"]
 standard, transformer = table["inter_over_intra"]

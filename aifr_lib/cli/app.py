@@ -65,6 +65,7 @@ for command, name in (
     (results.list_, "list"),
     (results.claims, None),
     (results.run_queue, "run-queue"),
+    (results.run, None),
     (networks.train, None),
     (networks.evaluate, None),
     (networks.embed, None),

@@ -125,7 +125,7 @@ def draw(
         there = sum(store.folder(key).is_dir() for key in keys)
         if there:
             with stored_only():
-                experiment.run(settings)
+                experiment(settings)
         if there or ids:
             typer.echo(f"{id}: {there} of {len(keys)} runs{'' if there else ', nothing to draw'}")
 
@@ -281,6 +281,33 @@ def run_queue(
     if tally.failed:
         say(aligned([{"failed": key, "why": why} for key, why in tally.failed.items()]))
         raise typer.Exit(1)
+
+
+def run(
+    key: Annotated[str, typer.Argument(help="A run's key, as the ledger prints it, or its beginning.")],
+    preset: PresetName = "classroom",
+    device: Device = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Compute it again; what it needs stays.")] = False,
+) -> None:
+    """Compute one run, with all that it needs.
+
+    What lies in the store is not computed again. Stopped, it goes on where it
+    was when the same command is given again.
+
+    \b
+    [bold]Examples[/bold]
+      aifr run-queue --preset classroom --dry-run
+      aifr run recognition-s0-2d0c1bff --preset classroom
+    """
+    settings = load_preset(preset)
+
+    from aifr_lib.experiments import EXPERIMENTS
+    from aifr_lib.experiments.jobs import have, store_of
+    from aifr_lib.experiments.queue import find
+
+    store = store_of(settings)
+    found = have(store, find(key, EXPERIMENTS, settings, device), fresh=fresh)
+    typer.echo(here(store.folder(found.key)))
 
 
 def _ledger_row(item: Any) -> dict[str, Any]:

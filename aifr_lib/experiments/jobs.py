@@ -1,28 +1,34 @@
-"""What an experiment is made of: jobs, each one run that can be named, computed, stored and shared."""
+"""What an experiment is made of: jobs, each one run that can be named, computed, stored and shared.
+
+TABLE4 = Experiment("tml_table4", variance_jobs, variance_rows, lambda artefact, runs: variance_figure(artefact))
+artefact = TABLE4(load_preset("classroom"), compute=False)
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
+from filelock import FileLock
 from matplotlib.figure import Figure
 
+from aifr_lib.names import ConfigError
 from aifr_lib.reporting import artefacts, plots
-from aifr_lib.reporting.artefacts import Artefact, Kind, Outcome
+from aifr_lib.reporting.artefacts import Artefact, Kind
 from aifr_lib.reporting.claims import outcome
 from aifr_lib.reporting.rows import Row
-from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec, RunStore, git, total_wall, versions
+from aifr_lib.reporting.runs import LOCK, DataId, Result, Run, RunSpec, RunStore, git, total_wall, versions
 from aifr_lib.settings.presets import Preset
 
 LOG = logging.getLogger(__name__)
 _MAY_COMPUTE = ContextVar("may_compute", default=True)
-Place = TypeVar("Place", bound=Hashable)
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -30,19 +36,79 @@ class Job:
     """One run to be had: its name, and the function of a work folder that computes it (resuming what is there).
 
     lacking: why it cannot be computed here (a package, a data set), in one sentence; None where it can.
+    needs: by a name of their own, the jobs whose work folders ``compute`` gets under that name, beside its own:
+    ``compute(folder, teacher=folder_of_the_teacher)``. Each is computed and stored first, its minutes its own, and is
+    locked while its folder is read. leaves: the files that others find in this job's work folder.
     """
 
     spec: RunSpec
-    compute: Callable[[Path], Result]
+    compute: Callable[..., Result]
     lacking: Callable[[], str | None] = lambda: None
+    needs: Mapping[str, Job] = field(default_factory=dict)
+    leaves: tuple[str, ...] = ("weights.safetensors",)
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """``run(preset, seeds=, device=, compute=, fresh=, out=)`` → Artefact; ``jobs(preset, seeds, device)`` by place."""
+    """A table or figure, declared once: the runs that it rests on, the rows that they give, the picture of these.
 
-    run: Callable[..., Artefact]
+    jobs(preset, seeds, device): by a key of the experiment's own; None as seeds takes the preset's. rows(preset, runs):
+    from those of the runs that are there. figure(artefact, runs): None draws none.
+    """
+
+    id: str
     jobs: Callable[[Preset, Sequence[int] | None, str | None], Mapping[Any, Job]]
+    rows: Callable[[Preset, Mapping[Any, Run]], Iterable[Row]] = lambda preset, runs: ()
+    figure: Callable[[Artefact, Mapping[Any, Run]], Figure] | None = None
+    kind: Kind = "experiment"
+
+    def __call__(
+        self,
+        preset: Preset,
+        *,
+        seeds: Sequence[int] | None = None,
+        device: str | None = None,
+        compute: bool = True,
+        fresh: bool = False,
+        out: str | Path | None = None,
+    ) -> Artefact:
+        """The artefact, a pure function of its runs: those stored and, with ``compute``, those that were missing.
+
+        Written under ``out`` (None: ``figures/<preset>``), but not without runs nor with ``compute=False``.
+        """
+        store = store_of(preset, out)
+        jobs = self.jobs(preset, seeds, device)
+        runs = gather(store, jobs, compute=compute, fresh=fresh)
+        rows = tuple(self.rows(preset, runs))
+        artefact = Artefact(
+            id=self.id,
+            kind=self.kind,
+            preset=preset.name,
+            seeds=tuple(sorted({run.spec.seed for run in runs.values()})),
+            data=union(job.spec.data for job in jobs.values()),
+            device=", ".join(sorted({run.device for run in runs.values()})) or None,
+            versions=versions(),
+            git=git(),
+            computed_at=tuple(sorted({run.git for run in runs.values()}, key=str)),
+            wall_s=total_wall(runs.values()),
+            runs=tuple(run.key for run in runs.values()),
+            rows=rows,
+            verdict=outcome(self.id, preset.name, rows, store.root),
+        )
+        if compute and runs:
+            with plt.rc_context():
+                plots.style()  # whoever calls: a picture of the repository has one look
+                drawn = self.figure(artefact, runs) if self.figure else None
+                artefacts.save(artefact, store.root, drawn)
+            if drawn is not None:
+                plt.close(drawn)  # left open, it would be shown once more at the end of a notebook's cell
+        return artefact
+
+    def stored(
+        self, preset: Preset, seeds: Sequence[int] | None = None, out: str | Path | None = None
+    ) -> dict[Any, Run]:
+        """The runs that are there, by the keys of ``jobs``."""
+        return gather(store_of(preset, out), self.jobs(preset, seeds, None), compute=False, fresh=False)
 
     def specs(self, preset: Preset, seeds: Sequence[int] | None = None) -> list[RunSpec]:
         """The runs that the table or figure is a function of."""
@@ -59,96 +125,109 @@ def stored_only() -> Iterator[None]:
         _MAY_COMPUTE.reset(before)
 
 
-def gather(store: RunStore, jobs: Mapping[Place, Job], *, compute: bool, fresh: bool) -> dict[Place, Run]:
+def store_of(preset: Preset, out: str | Path | None = None) -> RunStore:
+    """The store of a preset's runs under ``out``; None is ``figures/<preset>``."""
+    return RunStore(out or artefacts.figures_root(preset.name))
+
+
+def union(ids: Iterable[DataId]) -> DataId | None:
+    """Several data sets as one, each named once; None of none."""
+    different = list(dict.fromkeys(ids))
+    if len(different) <= 1:
+        return different[0] if different else None
+    return DataId(
+        name=", ".join(dict.fromkeys(one.name for one in different)),
+        version=", ".join(dict.fromkeys(one.version for one in different)),
+        hash="-".join(dict.fromkeys(one.hash for one in different)),
+    )
+
+
+def gather(store: RunStore, jobs: Mapping[Key, Job], *, compute: bool, fresh: bool) -> dict[Key, Run]:
     """The runs of ``jobs``: those stored, and with ``compute`` those that were missing; ``fresh`` computes all anew.
 
     A run that cannot be computed here is loaded where it is stored, else left out with a warning.
     """
     compute = compute and _MAY_COMPUTE.get()
+    if compute:
+        in_order(jobs.values())
     runs = {}
-    for place, job in jobs.items():
-        lacking = job.lacking() if compute else None
-        able = compute and lacking is None
-        run = store.load_or_compute(job.spec, job.compute if able else None, fresh=fresh and able)
-        if run is not None:
-            runs[place] = run
-        elif lacking:
-            what = " by ".join(map(str, place)) if isinstance(place, tuple) else place
-            LOG.warning("%s is left out: %s", what, lacking)
+    for key, job in jobs.items():
+        why = lacking(store, job) if compute else None
+        if compute and why is None:
+            runs[key] = have(store, job, fresh=fresh)
+        elif (run := store.load(job.spec.key)) is not None:
+            runs[key] = run
+        elif why:
+            what = " by ".join(map(str, key)) if isinstance(key, tuple) else key
+            LOG.warning("%s is left out: %s", what, why)
     return runs
 
 
-def stored(preset: Preset, jobs: Mapping[Place, Job], out: str | Path | None = None) -> dict[Place, Run]:
-    """The runs of ``jobs`` that lie under ``out`` (default ``figures/<preset>``)."""
-    return gather(RunStore(out or artefacts.figures_root(preset.name)), jobs, compute=False, fresh=False)
+def have(store: RunStore, job: Job, *, fresh: bool = False, wait: bool = True) -> Run:
+    """The run of a job: the stored one, else computed with all that it needs; ``fresh`` computes it, not its needs, anew.
 
-
-def together(ids: Sequence[DataId]) -> DataId:
-    """Several data sets as one."""
-    return DataId(
-        name=", ".join(dict.fromkeys(one.name for one in ids)),
-        version=", ".join(dict.fromkeys(one.version for one in ids)),
-        hash="-".join(one.hash for one in ids),
-    )
-
-
-def assemble(
-    id: str,
-    preset: Preset,
-    runs: Collection[Run],
-    rows: Sequence[Row],
-    *,
-    seeds: Iterable[int],
-    data: DataId,
-    verdict: Outcome,
-    kind: Kind = "experiment",
-) -> Artefact:
-    """The artefact of an experiment: its rows, where the runs behind them were computed, and with what it was drawn."""
-    return Artefact(
-        id=id,
-        kind=kind,
-        preset=preset.name,
-        seeds=tuple(seeds),
-        data=data,
-        device=", ".join(sorted({run.device for run in runs})) or None,
-        versions=versions(),
-        git=git(),
-        computed_at=tuple(sorted({run.git for run in runs}, key=str)),
-        wall_s=total_wall(runs),
-        runs=tuple(run.key for run in runs),
-        rows=tuple(rows),
-        verdict=verdict,
-    )
-
-
-def reproduce(
-    id: str,
-    preset: Preset,
-    jobs: Mapping[Place, Job],
-    rows: Callable[[Mapping[Place, Run]], Iterable[Row]],
-    *,
-    data: DataId,
-    kind: Kind = "experiment",
-    figure: Callable[[Artefact], Figure] | None = None,
-    compute: bool = True,
-    fresh: bool = False,
-    out: str | Path | None = None,
-) -> Artefact:
-    """A table or figure as a pure function of its runs: ``gather``, rows, verdict, and the files under ``out``.
-
-    out: None is ``figures/<preset>``. Nothing is written without runs or with ``compute=False``.
+    Errors: ConfigError where what it needs cannot be computed here; filelock.Timeout, without ``wait``, where another
+    process computes it or what it needs; whatever the computation raises.
     """
-    root = Path(out) if out else artefacts.figures_root(preset.name)
-    runs = gather(RunStore(root), jobs, compute=compute, fresh=fresh)
-    made = tuple(rows(runs))
-    seeds = sorted({run.spec.seed for run in runs.values()})
-    verdict = outcome(id, preset.name, made, root)
-    artefact = assemble(id, preset, runs.values(), made, seeds=seeds, data=data, verdict=verdict, kind=kind)
-    if compute and runs:
-        with plt.rc_context():
-            plots.style()  # whoever calls: a picture of the repository has one look
-            drawn = figure and figure(artefact)
-            artefacts.save(artefact, root, drawn)
-        if drawn is not None:
-            plt.close(drawn)  # left open, it would be shown once more at the end of a notebook's cell
-    return artefact
+
+    run = store.load_or_compute(job.spec, lambda folder: _compute(store, job, folder, wait), fresh=fresh, wait=wait)
+    assert run is not None
+    return run
+
+
+def _compute(store: RunStore, job: Job, folder: Path, wait: bool) -> Result:
+    with ExitStack() as held:
+        folders = {name: held.enter_context(_left_by(store, needed, wait)) for name, needed in job.needs.items()}
+        return job.compute(folder, **folders)
+
+
+@contextmanager
+def _left_by(store: RunStore, job: Job, wait: bool) -> Iterator[Path]:
+    """The work folder of a job that another needs, locked, with all in it that the job leaves."""
+    if why := lacking(store, job):
+        raise ConfigError(f"{job.spec.key} is needed, is not stored, and cannot be computed here: {why}")
+    if store.load(job.spec.key) is None:
+        have(store, job, wait=wait)
+    folder = store.work_folder(job.spec.key)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / LOCK, timeout=-1 if wait else 0):
+        if not all((folder / name).is_file() for name in job.leaves):
+            # Its run was stored on another machine, or the cache was emptied: the run stands, its files are made anew.
+            _compute(store, job, folder, wait)
+        yield folder
+
+
+def lacking(store: RunStore, job: Job) -> str | None:
+    """Why a job's run cannot be had here, in one sentence: for itself, or for what it needs; None where it can."""
+    if why := job.lacking():
+        return why
+    for name, needed in job.needs.items():
+        if (why := lacking(store, needed)) and not _left(store, needed):
+            return f"its {name} cannot be computed: {why}"
+    return None
+
+
+def _left(store: RunStore, job: Job) -> bool:
+    folder = store.work_folder(job.spec.key)
+    return store.folder(job.spec.key).is_dir() and all((folder / name).is_file() for name in job.leaves)
+
+
+def in_order(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs and all that they need, once each, what is needed first; else in the order given.
+
+    Errors: ConfigError for needs that form a circle, with the keys along it.
+    """
+    ordered: dict[str, Job] = {}
+
+    def visit(job: Job, above: tuple[str, ...]) -> None:
+        key = job.spec.key
+        if key in above:
+            raise ConfigError(f"runs need each other in a circle: {' → '.join((*above[above.index(key) :], key))}")
+        if key not in ordered:
+            for needed in job.needs.values():
+                visit(needed, (*above, key))
+            ordered[key] = job
+
+    for job in jobs:
+        visit(job, ())
+    return list(ordered.values())

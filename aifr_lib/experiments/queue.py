@@ -12,7 +12,8 @@ from statistics import median
 
 from filelock import Timeout
 
-from aifr_lib.experiments.jobs import Experiment, Job
+from aifr_lib.experiments.jobs import Experiment, Job, have, in_order, lacking
+from aifr_lib.names import ConfigError, nearest
 from aifr_lib.reporting.runs import Run, RunSpec, RunStore
 from aifr_lib.settings.presets import Preset
 
@@ -52,17 +53,35 @@ def ledger(
     seeds: Sequence[int] | None = None,
     device: str | None = None,
 ) -> list[Item]:
-    """Every run that the experiments rest on, once each, in the order in which they first ask for it."""
+    """Every run that the experiments rest on, once each, in the order in which they ask for it, but what is needed first.
+
+    Errors: ConfigError for runs that need each other in a circle.
+    """
     jobs: dict[str, Job] = {}
     ids: dict[str, list[str]] = {}
     for name, experiment in experiments.items():
-        for job in experiment.jobs(preset, seeds, device).values():
+        for job in in_order(experiment.jobs(preset, seeds, device).values()):
             jobs.setdefault(job.spec.key, job)
-            ids.setdefault(job.spec.key, []).append(name)
+            if name not in ids.setdefault(job.spec.key, []):
+                ids[job.spec.key].append(name)
     folders = sorted((store.root / "_runs").glob("[!.]*"))
     past = [run for folder in folders if (run := store.load(folder.name)) is not None]
     have = {run.key for run in past}
     return [Item(job, tuple(ids[key]), key in have, expected_minutes(job.spec, past)) for key, job in jobs.items()]
+
+
+def find(key: str, experiments: Mapping[str, Experiment], preset: Preset, device: str | None = None) -> Job:
+    """The job of a run, by its key or the beginning of one.
+
+    Errors: ConfigError where no run of the preset, or more than one, begins so.
+    """
+    every = (job for experiment in experiments.values() for job in experiment.jobs(preset, None, device).values())
+    jobs = {job.spec.key: job for job in in_order(every)}
+    found = [name for name in jobs if name == key] or [name for name in jobs if name.startswith(key)]
+    if len(found) != 1:
+        why = nearest(key, jobs) if not found else f" (it begins {len(found)} keys, such as {', '.join(found[:3])})"
+        raise ConfigError(f"no one run '{key}' at preset {preset.name}{why}")
+    return jobs[found[0]]
 
 
 def expected_minutes(spec: RunSpec, past: Sequence[Run]) -> float | None:
@@ -94,9 +113,14 @@ def work(
                 say(f"{line}: there already")
                 tally.elsewhere.append(item.key)
                 continue
+            unmade = sorted({one.spec.key for one in in_order([item.job])} & {*tally.failed, *tally.left})
+            if why := f"it needs {unmade[0]}, which is not there" if unmade else lacking(store, item.job):
+                say(f"{line}: cannot be computed here: {why}")
+                tally.left.append(item.key)
+                continue
             say(f"{line}: {minutes_text(item.minutes)}")
             began = time.monotonic()
-            store.load_or_compute(item.job.spec, item.job.compute, wait=False)
+            have(store, item.job, wait=False)
         except Timeout:
             say(f"{line}: another process is at it")
             tally.elsewhere.append(item.key)

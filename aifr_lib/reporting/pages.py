@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 from itertools import compress
 
@@ -49,6 +50,11 @@ def claim_box(verdict: Verdict) -> str:
         lines.append(NOT_PEOPLE)
     body = "".join(f'<p style="margin:.25em 0">{line}</p>' for line in lines)
     return f'<aside class="aifr-claim aifr-claim-{verdict.outcome}" style="{_BOX}">{body}</aside>'
+
+
+def claim_boxes(verdicts: Iterable[Verdict]) -> str:
+    """The boxes of several claims, one under the other."""
+    return "".join(map(claim_box, verdicts))
 
 
 def artefact_table(artefact: Artefact) -> str:

@@ -19,7 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -143,20 +143,7 @@ class RunStore:
         folder = self.folder(key)
         if not folder.is_dir():
             return None
-        record = _read_record(folder / "run.json")
-        if record.spec.key != key:
-            raise _damaged(folder / "run.json", f"it describes the run {record.spec.key}, not {key}")
-        scores = _read_scores(folder / "scores.npz", record.scores)
-        return Run(
-            key,
-            record.spec,
-            scores,
-            record.summary,
-            record.device,
-            record.versions,
-            record.git,
-            record.wall_s,
-        )
+        return _read_run(folder, _stamps(folder))
 
     def save(self, run: Run, log_tail: Iterable[str] = ()) -> Path:
         """Write the folder of a run whole or not at all; an older folder of the same key is replaced.
@@ -257,6 +244,31 @@ def _compact(name: str, values: np.ndarray) -> np.ndarray:
         where = int(np.flatnonzero(~np.isfinite(small.ravel()))[0])
         raise ValueError(f"scores '{name}': float16 cannot hold entry {where}, {values.ravel()[where]}")
     return small
+
+
+def _stamps(folder: Path) -> tuple[tuple[int, int], ...]:
+    """When the two files of a run were written and how long they are: what tells a folder from one written since."""
+    there = [path.stat() for name in ("run.json", "scores.npz") if (path := folder / name).is_file()]
+    return tuple((one.st_mtime_ns, one.st_size) for one in there)
+
+
+@lru_cache(maxsize=128)
+def _read_run(folder: Path, _: tuple[tuple[int, int], ...]) -> Run:
+    """The run in a folder, read and checked once a process for each time that it was written."""
+    record = _read_record(folder / "run.json")
+    if record.spec.key != folder.name:
+        raise _damaged(folder / "run.json", f"it describes the run {record.spec.key}, not {folder.name}")
+    scores = _read_scores(folder / "scores.npz", record.scores)
+    return Run(
+        folder.name,
+        record.spec,
+        scores,
+        record.summary,
+        record.device,
+        record.versions,
+        record.git,
+        record.wall_s,
+    )
 
 
 def _read_record(path: Path) -> _Record:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
 from aifr_lib.experiments.generator.edit_rows import EACH, FOUND, LEAST, POOLED, SECOND, certified, direction_rows
 from aifr_lib.experiments.generator.latent_directions import direction_jobs
-from aifr_lib.experiments.jobs import reproduce, together
+from aifr_lib.experiments.jobs import Experiment
 from aifr_lib.faces.generators.directions import found_directions
 from aifr_lib.reporting import papers
 from aifr_lib.reporting.artefacts import Artefact
@@ -38,27 +37,13 @@ READINGS = {
 }
 
 
-def table_a(
-    preset: Preset,
-    *,
-    seeds: Sequence[int] | None = None,
-    device: str | None = None,
-    compute: bool = True,
-    fresh: bool = False,
-    out: str | Path | None = None,
-) -> Artefact:
+def table_rows(preset: Preset, runs: Mapping[str, Run]) -> Iterator[Row]:
     """Each direction: the paper's source, the reading that found ours and how well, the judge that certified it.
 
     A function of the runs of ``latent_directions``; a direction that no second judge has looked at has no value.
     """
-    jobs = direction_jobs(preset)
-
-    def rows(runs: Mapping[str, Run]) -> Iterator[Row]:
-        for name in found_directions():
-            yield from source_rows(name, runs.get(name))
-
-    data = together([job.spec.data for job in jobs.values()])
-    return reproduce(ID, preset, jobs, rows, data=data, kind="settings", compute=compute, fresh=fresh, out=out)
+    for name in found_directions():
+        yield from source_rows(name, runs.get(name))
 
 
 def source_rows(name: str, run: Run | None) -> Iterator[Row]:
@@ -117,3 +102,6 @@ def _printed(keys: Mapping[str, str]) -> str:
     if not keys["in the paper"]:
         return "–"
     return f"{keys['in the paper']}, {keys['reference']}: {keys['boundary']}".replace("_", "_\u200b")
+
+
+TABLE_A = Experiment("comface_tableA", direction_jobs, table_rows, kind="settings")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,7 +18,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from aifr_lib.experiments.generator.drawing import NAMES, missing, packed, source_id, strengths, unpacked
-from aifr_lib.experiments.jobs import Job, reproduce, stored, together
+from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.faces.generators import sources
 from aifr_lib.faces.generators.directions import found_directions
 from aifr_lib.reporting import plots
@@ -30,31 +29,6 @@ from aifr_lib.settings.presets import Preset
 RECIPE, RECIPE_VERSION = "gallery", 1
 ATTRIBUTES = {"comface_figA": ("weight", "age", "smile"), "comface_figB": ("gender", "yaw", "light")}
 SHOWN, PEOPLE = (-5.0, -2.5, 0.0, 2.5, 5.0), 2  # strengths and people in the figures
-
-
-def gallery(
-    id: str,
-    preset: Preset,
-    *,
-    seeds: Sequence[int] | None = None,
-    device: str | None = None,
-    compute: bool = True,
-    fresh: bool = False,
-    out: str | Path | None = None,
-) -> Artefact:
-    """``comface_figA`` or ``comface_figB``: the first people of each source over α.
-
-    The people are the seeds 0, 1, 2 …, none of them chosen by looks. ``seeds`` and ``device`` change nothing.
-    """
-    jobs = gallery_jobs(id, preset)
-
-    def figure(_: Artefact) -> Figure:
-        return gallery_figure(id, stored(preset, jobs, out))
-
-    data = together([job.spec.data for job in jobs.values()])
-    return reproduce(
-        id, preset, jobs, lambda _: (), data=data, kind="gallery", figure=figure, compute=compute, fresh=fresh, out=out
-    )
 
 
 def gallery_jobs(
@@ -113,7 +87,7 @@ def pictures_of(run: Run) -> dict[str, np.ndarray]:
     return dict(zip(names, shaped, strict=True))
 
 
-def gallery_figure(id: str, runs: Mapping[str, Run]) -> Figure:
+def gallery_figure(artefact: Artefact, runs: Mapping[str, Run]) -> Figure:
     """A panel for each attribute, a row for each of the first people, a column for each strength of ``SHOWN``.
 
     The generator where it was run, else relief faces.
@@ -146,3 +120,7 @@ def player_frames(run: Run, people: int | None = None) -> tuple[list[bytes], lis
     for place in range(len(alphas)):
         frames.append(plots.picture(np.vstack([np.hstack(list(faces[:, place])) for faces in pictures])))
     return frames, [f"α = {alpha:+.1f}" if alpha else "α = 0, unedited" for alpha in alphas], alphas.index(0)
+
+
+# The people are the seeds 0, 1, 2 …, none of them chosen by looks.
+FIG_A, FIG_B = (Experiment(id, partial(gallery_jobs, id), figure=gallery_figure, kind="gallery") for id in ATTRIBUTES)

@@ -14,7 +14,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 from PIL import Image, ImageFilter
 from scipy.stats import rankdata
 from tqdm import tqdm
@@ -27,20 +26,19 @@ from aifr_lib.evaluation.statistics import correlation_statistic
 from aifr_lib.experiments import available
 from aifr_lib.experiments.comface.quality_figure import quality_figure
 from aifr_lib.experiments.generator import drawing
-from aifr_lib.experiments.jobs import Job, reproduce, stored, together
+from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.relief import convergence
 from aifr_lib.faces import align
 from aifr_lib.faces.generators import mobilestylegan
 from aifr_lib.models.judges import qualityface
 from aifr_lib.packages import missing_package
 from aifr_lib.reporting import plots
-from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import Measured, Row
-from aifr_lib.reporting.runs import LOCK, DataId, Result, Run, RunSpec
+from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 from aifr_lib.settings.comface import ComfaceQuality
 from aifr_lib.settings.presets import Preset
+from aifr_lib.training import recognition
 from aifr_lib.training.engine import accelerator_for
-from aifr_lib.training.recognition import train
 
 ID = "comface_figD"
 RECIPE, RECIPE_VERSION = "quality", 1
@@ -54,31 +52,14 @@ Place = tuple[str, str]
 Scores = Mapping[str, np.ndarray]
 
 
-def figure_d(
-    preset: Preset,
-    *,
-    seeds: Sequence[int] | None = None,
-    device: str | None = None,
-    compute: bool = True,
-    fresh: bool = False,
-    out: str | Path | None = None,
-) -> Artefact:
+def quality_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
     """Shares of identities above each threshold, what blur does to the score, and its agreement with an outside one.
 
-    One network was trained, with one seed: the scale of its scores is its own. ``seeds`` changes nothing.
+    One network was trained, with one seed: the scale of its scores is its own.
     """
-    jobs = quality_jobs(preset, seeds, device)
-    data = together([job.spec.data for (name, score), job in jobs.items() if score == SER_FIQ])
-
-    def rows(runs: Mapping[Place, Run]) -> Iterator[Row]:
-        yield network_row(preset, runs.get((NETWORK, NETWORK)))
-        for name in preset.comface_quality.sets:
-            yield from set_rows(drawing.NAMES[name], runs.get((name, SER_FIQ)), runs.get((name, OUTSIDE)))
-
-    return reproduce(
-        ID, preset, jobs, rows, data=data, figure=lambda _: quality_figure(stored(preset, jobs, out)),
-        compute=compute, fresh=fresh, out=out,
-    )  # fmt: skip
+    yield network_row(preset, runs.get((NETWORK, NETWORK)))
+    for name in preset.comface_quality.sets:
+        yield from set_rows(drawing.NAMES[name], runs.get((name, SER_FIQ)), runs.get((name, OUTSIDE)))
 
 
 def quality_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
@@ -97,13 +78,14 @@ def quality_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str
             recipe=RECIPE, recipe_version=RECIPE_VERSION, seed=0, values=values, data=faces_id(name, settings)
         )
 
-        def compute(folder: Path) -> Result:
-            if score == OUTSIDE:
-                return judge_run(name, settings)
-            # Work folders lie side by side: what the training left there is taken up, not trained again.
-            return ser_fiq_run(name, settings, folder.parent / network.spec.key, device)
-
-        return Job(spec, compute, lambda: missing(name, score))
+        if score == OUTSIDE:
+            return Job(spec, lambda _: judge_run(name, settings), lambda: missing(name, score))
+        return Job(
+            spec,
+            lambda _, network: ser_fiq_run(name, settings, network, device),
+            lambda: missing(name, score),
+            needs={"network": network},
+        )
 
     for name in settings.sets:
         jobs |= {(name, score): job(name, score) for score in (SER_FIQ, OUTSIDE)}
@@ -149,12 +131,13 @@ def blurred(pixels: np.ndarray) -> np.ndarray:
 
 
 def ser_fiq_run(name: str, settings: ComfaceQuality, folder: Path, device: str | None = None) -> Result:
-    """scores: ``distance`` d̄ and ``score`` v [N], ``blurred_*`` the same, small pictures (``jpeg``, ``ends``)."""
+    """scores: ``distance`` d̄ and ``score`` v [N], ``blurred_*`` the same, small pictures (``jpeg``, ``ends``).
+
+    folder: where the training of the network left its weights.
+    """
     started = time.perf_counter()
-    # The training's own run may be under way in another process: its folder is taken as that run takes it.
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / LOCK):
-        network = train(settings.train, folder, device=device).backbone
+    target = accelerator_for(device, "no").device
+    network, _ = recognition.load(folder / "weights.safetensors")
     clear = crops(name, settings.identities)
     scores: dict[str, np.ndarray] = {}
     for prefix, pixels in (("", clear), ("blurred_", blurred(clear))):
@@ -162,8 +145,7 @@ def ser_fiq_run(name: str, settings: ComfaceQuality, folder: Path, device: str |
         found = ser_fiq(network, resized, passes=settings.passes, device=device, progress=True)
         scores |= {f"{prefix}distance": found.distance, f"{prefix}score": found.score}
     thumbs = drawing.packed([plots.picture(one) for one in _resized(clear, THUMB)])
-    target = str(accelerator_for(device, "no").device)
-    return Result({**scores, **thumbs}, {"faces": len(clear)}, target, time.perf_counter() - started)
+    return Result({**scores, **thumbs}, {"faces": len(clear)}, str(target), time.perf_counter() - started)
 
 
 def judge_run(name: str, settings: ComfaceQuality) -> Result:
@@ -242,3 +224,6 @@ def agreement(ours: Scores, outside: Scores) -> Measured:
     ends = clustered_bootstrap(statistic, np.arange(people))
     value = float(statistic(np.ones((1, people)))[0])
     return Measured(mean=value, ci95=(float(ends.low), float(ends.high)), interval="identities")
+
+
+FIG_D = Experiment("comface_figD", quality_jobs, quality_rows, lambda _, runs: quality_figure(runs))

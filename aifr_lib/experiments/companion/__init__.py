@@ -1,1 +1,7 @@
 """The book's own pages."""
+
+from aifr_lib.experiments.companion.protocols import PROTOCOLS
+from aifr_lib.experiments.companion.real_photographs import PHOTOGRAPHS
+from aifr_lib.experiments.companion.tour import TOUR
+
+EXPERIMENTS = (PROTOCOLS, PHOTOGRAPHS, TOUR)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from aifr_lib.data import relief
 from aifr_lib.data.images import Images
@@ -21,12 +20,11 @@ from aifr_lib.evaluation import protocol_scores
 from aifr_lib.evaluation.protocol_scores import Scores
 from aifr_lib.experiments import available
 from aifr_lib.experiments.companion import protocol_figure, real_photographs
-from aifr_lib.experiments.jobs import Job, reproduce, stored, together
+from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.measure import embedders, photographs, protocol_rows
 from aifr_lib.experiments.measure.embedders import embeddings_of
 from aifr_lib.faces import align
 from aifr_lib.files import atomic_write, cache_dir
-from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 from aifr_lib.settings.presets import Preset
@@ -36,33 +34,14 @@ RECIPE, RECIPE_VERSION = "protocols", 1
 LISTS, CROWD, TEMPLATES, EDEMA = "relief-lists", "relief-megaface", "relief-ijb", "relief-edema"
 
 
-def protocols(
-    preset: Preset,
-    *,
-    seeds: Sequence[int] | None = None,
-    device: str | None = None,
-    compute: bool = True,
-    fresh: bool = False,
-    out: str | Path | None = None,
-) -> Artefact:
+def rows(preset: Preset, runs: Mapping[str, Run]) -> Iterator[Row]:
     """P1 to P5 by the preset's embedder on photographs and relief faces, with intervals and by age gap.
 
-    Runs that are there are loaded, those that are not are computed where their parts are installed; the rest
-    stay without a measured value. The seed draws impostor pairs and folds; of ``seeds`` the first is taken.
-    Returns the artefact ``protocols``; with ``compute`` it is written under ``out`` (default
-    ``figures/<preset>``).
+    What cannot be computed here stays without a measured value. The seed draws impostor pairs and folds; of ``seeds``
+    the first is taken.
     """
-    jobs = protocol_jobs(preset, seeds, device)
-
-    def rows(runs: Mapping[str, Run]) -> Iterator[Row]:
-        for place in places(preset):
-            yield from rows_of(preset, place, runs.get(place))
-
-    def figure(artefact: Artefact) -> Figure:
-        return protocol_figure.protocol_figure(artefact, stored(preset, jobs, out))
-
-    data = together([data_id(preset, place) for place in places(preset)])
-    return reproduce(ID, preset, jobs, rows, data=data, figure=figure, compute=compute, fresh=fresh, out=out)
+    for place in places(preset):
+        yield from rows_of(preset, place, runs.get(place))
 
 
 def protocol_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[str, Job]:
@@ -137,7 +116,7 @@ def compute_run(preset: Preset, place: str, seeds: Sequence[int] | None = None, 
     return Result(
         scores=scores,
         summary={"pictures": len(images), "people": int(images.labels["identity"].nunique())},
-        device="cpu" if device is None else device,
+        device=embedders.device_of(preset.protocols.embedder, device),
         wall_s=time.perf_counter() - started,
     )
 
@@ -228,3 +207,6 @@ def rows_of(preset: Preset, place: str, run: Run | None) -> list[Row]:
 
 def _seed(seeds: Sequence[int] | None) -> int:
     return seeds[0] if seeds else 0
+
+
+PROTOCOLS = Experiment("protocols", protocol_jobs, rows, protocol_figure.protocol_figure)

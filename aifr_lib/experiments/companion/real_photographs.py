@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,11 +18,10 @@ from aifr_lib.data.images import Images
 from aifr_lib.data.photograph_pairs import GAP_NAMES
 from aifr_lib.evaluation.protocol_scores import IMPOSTORS, measure
 from aifr_lib.experiments.available import ALIGNING, SETS, data_id, missing_set
-from aifr_lib.experiments.jobs import Job, reproduce, together
-from aifr_lib.experiments.measure.embedders import embedder_version, embeddings_of, missing_embedder
+from aifr_lib.experiments.jobs import Experiment, Job
+from aifr_lib.experiments.measure.embedders import device_of, embedder_version, embeddings_of, missing_embedder
 from aifr_lib.experiments.measure.photographs import identification_rows, verification_rows
 from aifr_lib.faces import align
-from aifr_lib.models import judges
 from aifr_lib.packages import missing_package
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
@@ -44,35 +42,18 @@ TICKS = (ORL_TICK, *GAP_NAMES)
 Place = tuple[str, str]
 
 
-def real_photographs(
-    preset: Preset,
-    *,
-    seeds: Sequence[int] | None = None,
-    device: str | None = None,
-    compute: bool = True,
-    fresh: bool = False,
-    out: str | Path | None = None,
-) -> Artefact:
+def photograph_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
     """Verification and leave-one-out rank-1 on each data set by each embedder, on FG-NET by age gap too.
 
-    Runs that are there are loaded, those that are not are computed where their parts are installed
-    (``missing``); the rest stay without a measured value. The seed draws the impostor pairs; of ``seeds`` the
-    first is taken.
-    Returns the artefact ``real_photographs``; with ``compute`` it is written under ``out`` (default
-    ``figures/<preset>``).
+    What cannot be computed here (``missing``) stays without a measured value. The seed draws the impostor pairs; of
+    ``seeds`` the first is taken.
     """
-
-    def rows(runs: Mapping[Place, Run]) -> Iterator[Row]:
-        for data, embedder in places(preset):
-            keys = {"data": data, "embedder": embedder}
-            if run := runs.get((data, embedder)):
-                yield from verification_rows(run.scores, keys) + identification_rows(run.scores, keys)
-            else:
-                yield from (Row(keys={**keys, "gap": "all"}, metric=metric) for metric in MAIN)
-
-    jobs = photograph_jobs(preset, seeds, device)
-    data = together([data_id(name) for name in preset.real.datasets])
-    return reproduce(ID, preset, jobs, rows, data=data, figure=gap_figure, compute=compute, fresh=fresh, out=out)
+    for data, embedder in places(preset):
+        keys = {"data": data, "embedder": embedder}
+        if run := runs.get((data, embedder)):
+            yield from verification_rows(run.scores, keys) + identification_rows(run.scores, keys)
+        else:
+            yield from (Row(keys={**keys, "gap": "all"}, metric=metric) for metric in MAIN)
 
 
 def photograph_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
@@ -126,7 +107,7 @@ def compute_run(
             "people": int(labels["identity"].nunique()),
             "missed": labels["record"][~labels["found"]].tolist(),
         },
-        device="cpu" if embedder in judges.JUDGES or device is None else device,
+        device=device_of(embedder, device),
         wall_s=time.perf_counter() - started,
     )
 
@@ -170,3 +151,6 @@ def _by_tick(artefact: Artefact, metric: str, embedder: str) -> dict[str, tuple[
 
 def _seed(seeds: Sequence[int] | None) -> int:
     return seeds[0] if seeds else 0
+
+
+PHOTOGRAPHS = Experiment(ID, photograph_jobs, photograph_rows, lambda artefact, _: gap_figure(artefact))

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from aifr_lib.experiments import recognise
-from aifr_lib.experiments.jobs import Job, reproduce
+from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.measure.embedders import COMMITTED, network
 from aifr_lib.files import repository_root
 from aifr_lib.models import weights
-from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import Result, Run
 from aifr_lib.settings.presets import Preset
@@ -41,27 +40,16 @@ def jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None 
     return {config.seed: Job(spec, compute)}
 
 
-def tour(
-    preset: Preset,
-    *,
-    seeds: Sequence[int] | None = None,
-    device: str | None = None,
-    compute: bool = True,
-    fresh: bool = False,
-    out: str | Path | None = None,
-) -> Artefact:
+def tour_rows(preset: Preset, runs: Mapping[int, Run]) -> Iterator[Row]:
     """The tour's network on random and on cross-age pairs; intervals over test identities (it has one seed)."""
     config = preset.tour.train
+    for name in config.relief.pair_lists:
+        measured = None
+        if run := runs.get(config.seed):
+            measured = Measured(
+                mean=run.summary["accuracy"][name], ci95=tuple(run.summary["interval"][name]), interval="identities"
+            )
+        yield Row(keys={"set": name}, metric="accuracy", measured=measured)
 
-    def rows(runs: Mapping[int, Run]) -> Iterator[Row]:
-        for name in config.relief.pair_lists:
-            measured = None
-            if run := runs.get(config.seed):
-                measured = Measured(
-                    mean=run.summary["accuracy"][name], ci95=tuple(run.summary["interval"][name]), interval="identities"
-                )
-            yield Row(keys={"set": name}, metric="accuracy", measured=measured)
 
-    data = recognise.spec(config).data
-    named = jobs(preset, seeds, device)
-    return reproduce("tour", preset, named, rows, data=data, compute=compute, fresh=fresh, out=out)
+TOUR = Experiment("tour", jobs, tour_rows)

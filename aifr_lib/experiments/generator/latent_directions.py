@@ -22,14 +22,13 @@ from aifr_lib.evaluation.embeddings import normalise
 from aifr_lib.experiments import available
 from aifr_lib.experiments.generator import finding, second_age_judge
 from aifr_lib.experiments.generator.edit_rows import UNKNOWN, direction_figure, direction_rows, reading_rows
-from aifr_lib.experiments.jobs import Job, reproduce, stored, together
+from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.faces import align
 from aifr_lib.faces.generators import directions, mobilestylegan
 from aifr_lib.faces.generators.directions import edit, found_directions, save_directions
 from aifr_lib.files import atomic_write
 from aifr_lib.models import judges
 from aifr_lib.models.judges import readings
-from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 from aifr_lib.settings.generator import LatentDirections
@@ -47,31 +46,15 @@ YUNET = ("smile", "width", "yaw", "light")
 MEASURED = ("alpha", "person", "told", "second", "gender", *YUNET)
 
 
-def latent_directions(
-    preset: Preset,
-    *,
-    seeds: Sequence[int] | None = None,
-    device: str | None = None,
-    compute: bool = True,
-    fresh: bool = False,
-    out: str | Path | None = None,
-) -> Artefact:
+def direction_table_rows(preset: Preset, runs: Mapping[str, Run]) -> Iterator[Row]:
     """How well each direction was found, and what a second judge says of it: rank correlation with α, what else
-    changes, how long SFace sees the same person.
-
-    Intervals resample people. ``seeds`` and ``device`` change nothing: the people are those of fixed seeds.
+    changes, how long SFace sees the same person. Intervals resample people.
     """
-    jobs = direction_jobs(preset)
-
-    def rows(runs: Mapping[str, Run]) -> Iterator[Row]:
-        if READING in runs:
-            yield from reading_rows(runs[READING].summary)
-        for name in preset.latent_directions.attributes:
-            if name in runs:
-                yield from direction_rows(name, runs[name].scores)
-
-    data = together([job.spec.data for job in jobs.values()])
-    return reproduce(ID, preset, jobs, rows, data=data, figure=direction_figure, compute=compute, fresh=fresh, out=out)
+    if READING in runs:
+        yield from reading_rows(runs[READING].summary)
+    for name in preset.latent_directions.attributes:
+        if name in runs:
+            yield from direction_rows(name, runs[name].scores)
 
 
 def direction_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[str, Job]:
@@ -140,7 +123,7 @@ def write_found(preset: Preset | None = None, path: str | Path = directions.FOUN
     """Make directions of the stored reading and write the package's file. Errors: FileNotFoundError without it."""
     preset = preset or load_preset("classroom")
     settings = preset.latent_directions
-    runs = stored(preset, {READING: direction_jobs(preset)[READING]})
+    runs = DIRECTIONS.stored(preset)
     if READING not in runs:
         raise FileNotFoundError(f"no people were read yet: `aifr reproduce {ID} --preset {preset.name}` reads them")
     directions = finding.fit(read_codes(settings), runs[READING].scores)
@@ -227,3 +210,8 @@ def _measure_person(
         "gender": np.where(found, judges.GenderJudge()(crops), UNKNOWN),
     }
     return np.stack([columns[key] for key in MEASURED], axis=1), judges.sface()(crops)
+
+
+DIRECTIONS = Experiment(
+    "latent_directions", direction_jobs, direction_table_rows, lambda artefact, _: direction_figure(artefact)
+)

@@ -26,7 +26,7 @@ from aifr_lib.evaluation.intervals import mean_interval
 from aifr_lib.experiments.generator import edit_rows
 from aifr_lib.experiments.generator.drawing import source_id, strengths
 from aifr_lib.experiments.generator.latent_directions import missing
-from aifr_lib.experiments.jobs import Job, reproduce, stored, together
+from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.measure.embedders import embeddings_of
 from aifr_lib.experiments.relief import judged, judged_rows
 from aifr_lib.experiments.relief.judged_rows import GAPS, TOLD, UNKNOWN
@@ -46,30 +46,12 @@ FOUND_UNEDITED = "people whose unedited face is found, %"
 AT_ONCE = 64  # crops
 
 
-def latent_sets(
-    preset: Preset,
-    *,
-    seeds: Sequence[int] | None = None,
-    device: str | None = None,
-    compute: bool = True,
-    fresh: bool = False,
-    out: str | Path | None = None,
-) -> Artefact:
-    """Build both sets; then: whether faces are found, how old they look, and for how long SFace knows the person.
-
-    Intervals resample people. ``seeds`` and ``device`` change nothing: a person is a seed, the generator runs on the
-    CPU. Artefact ``latent_sets``.
-    """
-    jobs = set_jobs(preset)
-
-    def rows(runs: Mapping[str, Run]) -> Iterator[Row]:
-        if run := runs.get(EDITED):
-            yield from edited_rows(run)
-        if run := runs.get(AGES):
-            yield from judged_rows.judge_rows(run.scores, AGES)
-
-    data = together([job.spec.data for job in jobs.values()])
-    return reproduce(ID, preset, jobs, rows, data=data, figure=sets_figure, compute=compute, fresh=fresh, out=out)
+def set_rows(preset: Preset, runs: Mapping[str, Run]) -> Iterator[Row]:
+    """Whether faces are found, how old they look, for how long SFace knows the person. Intervals resample people."""
+    if run := runs.get(EDITED):
+        yield from edited_rows(run)
+    if run := runs.get(AGES):
+        yield from judged_rows.judge_rows(run.scores, AGES)
 
 
 def set_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[str, Job]:
@@ -217,7 +199,7 @@ def edited_rows(run: Run) -> Iterator[Row]:
 
 def other_sets(preset: Preset, out: str | Path | None = None) -> list[Row]:
     """The same judges on relief faces and photographs, as far as ``relief_judges`` has stored runs of them."""
-    runs = stored(preset, judged.judge_jobs(preset), out)
+    runs = judged.JUDGES.stored(preset, out=out)
     return [row for data, run in runs.items() for row in judged_rows.judge_rows(run.scores, data)]
 
 
@@ -229,3 +211,6 @@ def sets_figure(artefact: Artefact, others: Sequence[Row] = ()) -> Figure:
     judged_rows.bin_panel(axes[1], [*across, *others], "SFace", judged_rows.AUC, list(GAPS))
     axes[1].set(xlabel="years between the pictures")
     return figure
+
+
+SETS = Experiment("latent_sets", set_jobs, set_rows, lambda artefact, _: sets_figure(artefact))

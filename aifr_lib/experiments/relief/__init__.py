@@ -1,1 +1,7 @@
 """The relief faces as a data set."""
+
+from aifr_lib.experiments.relief.convergence import CONVERGENCE
+from aifr_lib.experiments.relief.judged import JUDGES
+from aifr_lib.experiments.relief.shortcuts import SHORTCUT_TABLE
+
+EXPERIMENTS = (CONVERGENCE, JUDGES, SHORTCUT_TABLE)

@@ -25,7 +25,7 @@ from aifr_lib.data.relief.splits import labels_only
 from aifr_lib.evaluation.intervals import Interval, mean_interval
 from aifr_lib.evaluation.verification import ten_fold
 from aifr_lib.experiments import recognise
-from aifr_lib.experiments.jobs import Job, reproduce
+from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import Measured, Row
@@ -81,15 +81,7 @@ def trainings(calibration: Calibration) -> dict[str, Recognition]:
     }
 
 
-def relief_convergence(
-    preset: Preset,
-    *,
-    seeds: Sequence[int] | None = None,
-    device: str | None = None,
-    compute: bool = True,
-    fresh: bool = False,
-    out: str | Path | None = None,
-) -> Artefact:
+def convergence_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
     """Accuracy on each list of validation pairs by training, and points above another training, paired by seed.
 
     Intervals are Student's t over seeds; with one seed they resample people, for points above another training the
@@ -97,19 +89,13 @@ def relief_convergence(
     """
     calibration = preset.relief_card.calibration
     lists = chosen.lists_of(calibration.train.relief, "validation").get("everyday", [])
-
-    def rows(runs: Mapping[Place, Run]) -> Iterator[Row]:
-        for training, name in product(trainings(calibration), lists):
-            keys = {"training": training, "set": name}
-            yield Row(keys=keys, metric="accuracy", measured=accuracy(runs, training, name))
-            if training != BASELINE:
-                yield Row(keys=keys, metric=GAIN, measured=gain(runs, training, name))
-            if training == LONGEST:
-                yield Row(keys=keys, metric=DOUBLING, measured=gain(runs, training, name, above=LONGER))
-
-    jobs = convergence_jobs(preset, seeds, device)
-    data = next(iter(jobs.values())).spec.data
-    return reproduce(ID, preset, jobs, rows, data=data, figure=difficulty_figure, compute=compute, fresh=fresh, out=out)
+    for training, name in product(trainings(calibration), lists):
+        keys = {"training": training, "set": name}
+        yield Row(keys=keys, metric="accuracy", measured=accuracy(runs, training, name))
+        if training != BASELINE:
+            yield Row(keys=keys, metric=GAIN, measured=gain(runs, training, name))
+        if training == LONGEST:
+            yield Row(keys=keys, metric=DOUBLING, measured=gain(runs, training, name, above=LONGER))
 
 
 def convergence_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
@@ -267,7 +253,7 @@ def budget_note(preset: Preset, config: Recognition, out: str | Path | None = No
     free = {"alpha", "combine", "classifier", "layers", "heads", "feedforward", "pos_encoding", "lr", "seed"}
     if config.model_dump(exclude=free) != plain.model_dump(exclude=free):
         return ""
-    decided = decision(relief_convergence(preset, compute=False, out=out))
+    decided = decision(CONVERGENCE(preset, compute=False, out=out))
     longer, holds = next((value, holds) for one, value, holds in decided if one.training == LONGER)
     if longer is None:
         return ""
@@ -283,3 +269,8 @@ def budget_note(preset: Preset, config: Recognition, out: str | Path | None = No
 
 def _of(runs: Mapping[Place, Run], training: str) -> dict[int, Run]:
     return {seed: run for (which, seed), run in runs.items() if which == training}
+
+
+CONVERGENCE = Experiment(
+    "relief_convergence", convergence_jobs, convergence_rows, lambda artefact, _: difficulty_figure(artefact)
+)

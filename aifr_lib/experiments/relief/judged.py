@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,13 +21,12 @@ from aifr_lib.data.photograph_pairs import genuine_pairs, impostors
 from aifr_lib.data.relief.plan import Plan
 from aifr_lib.evaluation.embeddings import normalise
 from aifr_lib.experiments import available
-from aifr_lib.experiments.jobs import Job, reproduce
+from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.measure.embedders import embeddings_of
 from aifr_lib.experiments.relief.judged_rows import UNKNOWN, judge_figure, judge_rows, unmeasured
 from aifr_lib.faces import align
 from aifr_lib.faces.relief import landmarks, render
 from aifr_lib.models import judges
-from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 from aifr_lib.settings.presets import Preset
@@ -42,39 +40,30 @@ IMPOSTORS = 20_000
 CONFIDENCE = 0.9  # of the detector, from which a face counts as found
 
 
-def relief_judges(
-    preset: Preset,
-    *,
-    seeds: Sequence[int] | None = None,
-    device: str | None = None,
-    compute: bool = True,
-    fresh: bool = False,
-    out: str | Path | None = None,
-) -> Artefact:
+def judged_set_rows(preset: Preset, runs: Mapping[str, Run]) -> Iterator[Row]:
     """Rate of detection, AUC by age gap, and age as it looks, on relief faces, ORL and FG-NET.
 
     Intervals resample people. Sets that are not here, and all of them without the extra ``real``, stay without a
-    measured value. ``seeds`` and ``device`` change nothing: the faces are those that the preset names.
+    measured value.
     """
-    jobs = judge_jobs(preset, seeds, device)
-
-    def rows(runs: Mapping[str, Run]) -> Iterator[Row]:
-        for data in jobs:
-            yield from judge_rows(runs[data].scores, data) if data in runs else unmeasured(data)
-
-    data = data_id(RELIEF, preset.relief_card.judged)
-    return reproduce(ID, preset, jobs, rows, data=data, figure=judge_figure, compute=compute, fresh=fresh, out=out)
+    for data in judged_sets(preset):
+        yield from judge_rows(runs[data].scores, data) if data in runs else unmeasured(data)
 
 
 def judge_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[str, Job]:
     """One run for each data set, relief faces first. Naming them needs no picture."""
     judged = preset.relief_card.judged
-    drawn = (RELIEF,) if judged.again is None else (RELIEF, AGAIN)
 
     def job(data: str) -> Job:
         return Job(spec(data, judged), lambda _: compute_run(data, preset), lambda: missing(data))
 
-    return {data: job(data) for data in (*drawn, *preset.relief_card.photographs)}
+    return {data: job(data) for data in judged_sets(preset)}
+
+
+def judged_sets(preset: Preset) -> tuple[str, ...]:
+    """The sets of faces that are judged: relief faces, other people of theirs, photographs."""
+    drawn = (RELIEF,) if preset.relief_card.judged.again is None else (RELIEF, AGAIN)
+    return (*drawn, *preset.relief_card.photographs)
 
 
 def spec(data: str, judged: JudgedFaces) -> RunSpec:
@@ -199,3 +188,6 @@ def pair_scores(images: Images, embeddings: np.ndarray) -> dict[str, np.ndarray]
         "pair_b": identity[b].astype(np.int32),
         "pair_gap": np.nan_to_num(np.abs(age[a] - age[b]), nan=UNKNOWN),
     }
+
+
+JUDGES = Experiment("relief_judges", judge_jobs, judged_set_rows, lambda artefact, _: judge_figure(artefact))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -20,7 +19,7 @@ from aifr_lib.data import relief
 from aifr_lib.data.images import Images
 from aifr_lib.evaluation.intervals import mean_interval
 from aifr_lib.evaluation.verification import ten_fold
-from aifr_lib.experiments.jobs import Job, reproduce, together
+from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import METRICS, Measured, Row
@@ -91,34 +90,15 @@ SHORTCUTS: dict[str, Feature] = {
 }
 
 
-def relief_shortcuts(
-    preset: Preset,
-    *,
-    seeds: Sequence[int] | None = None,
-    device: str | None = None,
-    compute: bool = True,
-    fresh: bool = False,
-    out: str | Path | None = None,
-) -> Artefact:
-    """Accuracy (P1) of each shortcut on each list of test pairs, with intervals over people; nothing is trained.
-
-    ``seeds`` and ``device`` change nothing.
-    """
-    jobs = shortcut_jobs(preset)
-
-    def rows(runs: Mapping[str, Run]) -> Iterator[Row]:
-        for name in relief.PAIR_LISTS:
-            for shortcut in SHORTCUTS:
-                measured = None
-                if run := runs.get(name):
-                    accuracy, interval = (run.summary[part][shortcut] for part in ("accuracy", "interval"))
-                    measured = Measured(mean=accuracy, ci95=tuple(interval), interval="identities")
-                yield Row(keys={"set": name, "shortcut": shortcut}, metric="accuracy", measured=measured)
-
-    data = together(list({job.spec.data.hash: job.spec.data for job in jobs.values()}.values()))
-    return reproduce(
-        ID, preset, jobs, rows, data=data, figure=shortcut_figure, compute=compute, fresh=fresh, out=out
-    )  # fmt: skip
+def shortcut_rows(preset: Preset, runs: Mapping[str, Run]) -> Iterator[Row]:
+    """Accuracy (P1) of each shortcut on each list of test pairs, with intervals over people; nothing is trained."""
+    for name in relief.PAIR_LISTS:
+        for shortcut in SHORTCUTS:
+            measured = None
+            if run := runs.get(name):
+                accuracy, interval = (run.summary[part][shortcut] for part in ("accuracy", "interval"))
+                measured = Measured(mean=accuracy, ci95=tuple(interval), interval="identities")
+            yield Row(keys={"set": name, "shortcut": shortcut}, metric="accuracy", measured=measured)
 
 
 def shortcut_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[str, Job]:
@@ -207,3 +187,8 @@ def _mean(pixels: np.ndarray, box: Box) -> np.ndarray:
 
 def _chromaticity(colours: np.ndarray) -> np.ndarray:
     return colours[:, :2] / np.maximum(colours.sum(1, keepdims=True), 1e-9)
+
+
+SHORTCUT_TABLE = Experiment(
+    "relief_shortcuts", shortcut_jobs, shortcut_rows, lambda artefact, _: shortcut_figure(artefact)
+)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from aifr_lib.experiments import recognise
-from aifr_lib.experiments.jobs import Job, reproduce
+from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import Row
@@ -46,33 +45,13 @@ def alpha_sweep_jobs(
     return {(alpha, seed): recognise.job(training(sweep, alpha, seed), device) for alpha, seed in dict.fromkeys(places)}
 
 
-def alpha_sweep(
-    preset: Preset,
-    *,
-    seeds: Sequence[int] | None = None,
-    device: str | None = None,
-    compute: bool = True,
-    fresh: bool = False,
-    out: Path | None = None,
-) -> Artefact:
-    """Fig. 6: verification accuracy against the loss balancing factor α of eq. 11.
-
-    Loads the runs that are there and trains those that are not; ``compute=False`` leaves them out (their rows have no
-    measured value). Writes the artefact ``tml_fig6`` under ``out`` (default ``figures/<preset>``) and returns it.
-    """
+def alpha_sweep_rows(preset: Preset, runs: Mapping[tuple[float, int], Run]) -> Iterator[Row]:
+    """Accuracy by α and list of pairs, over seeds, beside what the paper prints."""
     sweep = preset.alpha_sweep
-
-    def rows(runs: Mapping[tuple[float, int], Run]) -> Iterator[Row]:
-        for alpha, name in product(sweep.alphas, sweep.train.relief.pair_lists):
-            found = {seed: run.summary for (at, seed), run in runs.items() if at == alpha}
-            measured = recognise.over_seeds(found, name)
-            yield Row(keys={"alpha": alpha, "set": name}, metric="accuracy", measured=measured, **printed(alpha, name))
-
-    jobs = alpha_sweep_jobs(preset, seeds, device)
-    data = recognise.spec(sweep.train).data
-    return reproduce(
-        "tml_fig6", preset, jobs, rows, data=data, figure=alpha_figure, compute=compute, fresh=fresh, out=out
-    )
+    for alpha, name in product(sweep.alphas, sweep.train.relief.pair_lists):
+        found = {seed: run.summary for (at, seed), run in runs.items() if at == alpha}
+        measured = recognise.over_seeds(found, name)
+        yield Row(keys={"alpha": alpha, "set": name}, metric="accuracy", measured=measured, **printed(alpha, name))
 
 
 def printed(alpha: float, name: str) -> dict[str, Any]:
@@ -89,3 +68,6 @@ def alpha_figure(artefact: Artefact) -> Figure:
     return plots.parameter_figure(
         artefact.rows, x="alpha", by="set", xlabel="loss balancing factor α (eq. 11)", band=good
     )
+
+
+FIG6 = Experiment("tml_fig6", alpha_sweep_jobs, alpha_sweep_rows, lambda artefact, _: alpha_figure(artefact))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from pathlib import Path
 from statistics import fmean
 
 from matplotlib.figure import Figure
 
 from aifr_lib.data.relief import chosen
 from aifr_lib.experiments import recognise
-from aifr_lib.experiments.jobs import Job, reproduce
+from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.tml.alpha_sweep import training
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
@@ -44,36 +43,18 @@ def tuning_jobs(
     }
 
 
-def tuning(
-    preset: Preset,
-    *,
-    seeds: Sequence[int] | None = None,
-    device: str | None = None,
-    compute: bool = True,
-    fresh: bool = False,
-    out: Path | None = None,
-) -> Artefact:
-    """The learning rates that were tried for each main α, scored on validation people.
+def tuning_rows(preset: Preset, runs: Mapping[tuple[float, float, int], Run]) -> Iterator[Row]:
+    """Accuracy on validation people by main α, learning rate and list of pairs.
 
     The same grid for every α is what makes their comparison fair: all rates with one seed, then the best of each α
-    with more (``AlphaSweep.finals``), since one seed alone can hide that a rate is too high. Artefact ``tml_tuning``.
+    with more (``AlphaSweep.finals``), since one seed alone can hide that a rate is too high.
     """
     sweep = preset.alpha_sweep
     lists = chosen.lists_of(sweep.train.relief, "validation").get("everyday", [])
-
-    def rows(runs: Mapping[tuple[float, float, int], Run]) -> Iterator[Row]:
-        for alpha, lr, name in product(sweep.main, sweep.lrs, lists):
-            found = {
-                seed: run.summary["validation"] for (at, rate, seed), run in runs.items() if (at, rate) == (alpha, lr)
-            }
-            keys = {"alpha": alpha, "lr": lr, "set": f"{name}, validation"}
-            yield Row(keys=keys, metric="accuracy", measured=recognise.over_seeds(found, name))
-
-    jobs = tuning_jobs(preset, seeds, device)
-    data = recognise.spec(sweep.train).data
-    return reproduce(
-        "tml_tuning", preset, jobs, rows, data=data, figure=tuning_figure, compute=compute, fresh=fresh, out=out
-    )
+    for alpha, lr, name in product(sweep.main, sweep.lrs, lists):
+        found = {seed: run.summary["validation"] for (at, rate, seed), run in runs.items() if (at, rate) == (alpha, lr)}
+        keys = {"alpha": alpha, "lr": lr, "set": f"{name}, validation"}
+        yield Row(keys=keys, metric="accuracy", measured=recognise.over_seeds(found, name))
 
 
 def tried(artefact: Artefact) -> dict[float, dict[float, Measured | None]]:
@@ -167,3 +148,6 @@ def tuning_figure(artefact: Artefact) -> Figure:
             axis.annotate(f"{mean:.1f} ↓", (float(keys["lr"]), bottom), xytext=(4, 4), textcoords="offset points",
                           fontsize=9, color=colour)  # fmt: skip
     return figure
+
+
+TUNING = Experiment("tml_tuning", tuning_jobs, tuning_rows, lambda artefact, _: tuning_figure(artefact))

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from aifr_lib.evaluation.variance import FORMS
-from aifr_lib.experiments import recognise
-from aifr_lib.experiments.jobs import Job, reproduce
+from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.tml.alpha_sweep import alpha_sweep_jobs
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
@@ -39,41 +37,22 @@ def variance_jobs(
     }
 
 
-def variance(
-    preset: Preset,
-    *,
-    seeds: Sequence[int] | None = None,
-    device: str | None = None,
-    compute: bool = True,
-    fresh: bool = False,
-    out: Path | None = None,
-) -> Artefact:
-    """Table IV: variance of the embeddings within and between people, with the branch and without.
+def variance_rows(preset: Preset, runs: Mapping[tuple[float, int], Run]) -> Iterator[Row]:
+    """Variance of the embeddings within and between people, with the branch and without.
 
-    The paper measures its training set (people "training"); test people are beside, as what a user meets. Loads or
-    trains runs as ``alpha_sweep`` does; artefact ``tml_table4``.
+    The paper measures its training set (people "training"); test people are beside, as what a user meets.
     """
-
-    def rows(runs: Mapping[tuple[float, int], Run]) -> Iterator[Row]:
-        for people, form, metric in product(("training", "test"), FORMS, ("intra", "inter", "ratio")):
-            for loss, alpha in LOSSES.items():
-                found = {
-                    seed: run.summary["variance"][people][form][metric]
-                    for (at, seed), run in runs.items()
-                    if at == alpha
-                }
-                yield Row(
-                    keys={"loss": loss, "form": form, "people": people},
-                    metric=metric,
-                    measured=student_t(found) if found else None,
-                    **printed_variance(loss, form, people, metric),
-                )
-
-    jobs = variance_jobs(preset, seeds, device)
-    data = recognise.spec(preset.alpha_sweep.train).data
-    return reproduce(
-        "tml_table4", preset, jobs, rows, data=data, figure=variance_figure, compute=compute, fresh=fresh, out=out
-    )
+    for people, form, metric in product(("training", "test"), FORMS, ("intra", "inter", "ratio")):
+        for loss, alpha in LOSSES.items():
+            found = {
+                seed: run.summary["variance"][people][form][metric] for (at, seed), run in runs.items() if at == alpha
+            }
+            yield Row(
+                keys={"loss": loss, "form": form, "people": people},
+                metric=metric,
+                measured=student_t(found) if found else None,
+                **printed_variance(loss, form, people, metric),
+            )
 
 
 def printed_variance(loss: str, form: str, people: str, metric: str) -> dict[str, Any]:
@@ -96,3 +75,6 @@ def variance_figure(artefact: Artefact) -> Figure:
             axis.set(title=f"{people} people", ylabel=f"{METRICS[metric]}\n({form} embeddings)")
     figure.tight_layout()
     return figure
+
+
+TABLE4 = Experiment("tml_table4", variance_jobs, variance_rows, lambda artefact, _: variance_figure(artefact))

@@ -18,7 +18,7 @@ def test_the_committed_network_is_small_and_what_the_preset_says():
     assert path.stat().st_size < 3_000_000
     metadata = weights.read_metadata(path)
     assert Recognition.model_validate(json.loads(metadata["recognition"])) == load_preset("classroom").tour.train
-    network, config = embedders.network(load_preset("lesson"))
+    network, config = embedders.tour_network(load_preset("lesson"))
     assert not network.training
     assert config.relief.test_identities == load_preset("lesson").tour.train.relief.test_identities
     assert weights.digest(network.state_dict()) == metadata["digest"]
