@@ -164,7 +164,7 @@ def gather(store: RunStore, jobs: Mapping[Key, Job], *, compute: bool, fresh: bo
 
 
 def have(store: RunStore, job: Job, *, fresh: bool = False, wait: bool = True) -> Run:
-    """The run of a job: the stored one, else computed with all that it needs; ``fresh`` computes it, not its needs, anew.
+    """The run of a job: the stored one, else computed with all that it needs; ``fresh`` computes it alone anew.
 
     Errors: ConfigError where what it needs cannot be computed here; filelock.Timeout, without ``wait``, where another
     process computes it or what it needs; whatever the computation raises.
@@ -184,7 +184,7 @@ def _compute(store: RunStore, job: Job, folder: Path, wait: bool) -> Result:
 @contextmanager
 def _left_by(store: RunStore, job: Job, wait: bool) -> Iterator[Path]:
     """The work folder of a job that another needs, locked, with all in it that the job leaves."""
-    if why := lacking(store, job):
+    if not _left(store, job) and (why := lacking(store, job)):
         raise ConfigError(f"{job.spec.key} is needed, is not stored, and cannot be computed here: {why}")
     if store.load(job.spec.key) is None:
         have(store, job, wait=wait)
@@ -208,6 +208,7 @@ def lacking(store: RunStore, job: Job) -> str | None:
 
 
 def _left(store: RunStore, job: Job) -> bool:
+    """Whether a job's run is stored and all that it leaves for others is here."""
     folder = store.work_folder(job.spec.key)
     return store.folder(job.spec.key).is_dir() and all((folder / name).is_file() for name in job.leaves)
 

@@ -53,7 +53,7 @@ def ledger(
     seeds: Sequence[int] | None = None,
     device: str | None = None,
 ) -> list[Item]:
-    """Every run that the experiments rest on, once each, in the order in which they ask for it, but what is needed first.
+    """Every run that the experiments rest on, once each, what is needed first, else in the order in which they ask.
 
     Errors: ConfigError for runs that need each other in a circle.
     """

@@ -33,8 +33,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "_toc.yml").touch()
     monkeypatch.chdir(tmp_path)
     experiment = Experiment(
-        run=never,
-        jobs=lambda preset, seeds, device: {seed: Job(spec(seed), never) for seed in seeds or SEEDS},
+        "tml_fig6",
+        lambda preset, seeds, device: {seed: Job(spec(seed), never) for seed in seeds or SEEDS},
     )
     monkeypatch.setattr(experiments, "EXPERIMENTS", {"tml_fig6": experiment})
     return tmp_path
@@ -93,7 +93,7 @@ def test_the_preset_itself_is_what_results_are_compared_with(monkeypatch: pytest
     monkeypatch.setattr(
         experiments,
         "EXPERIMENTS",
-        {"tml_fig6": Experiment(run=never, jobs=lambda preset, *_: asked.append(preset) or {})},
+        {"tml_fig6": Experiment("tml_fig6", lambda preset, *_: asked.append(preset) or {})},
     )
     inventory.state(artefact(preset="classroom"))
     assert set(map(str, asked)) == {str(load_preset("classroom"))}

@@ -14,6 +14,7 @@ import pytest
 
 from aifr_lib.experiments import queue
 from aifr_lib.experiments.jobs import Experiment, Job
+from aifr_lib.names import ConfigError
 from aifr_lib.reporting.runs import DataId, Result, RunSpec, RunStore
 from aifr_lib.settings.presets import load_preset
 
@@ -30,7 +31,7 @@ def result(minutes: float = 1.0) -> Result:
 
 
 def experiment(*jobs: Job) -> Experiment:
-    return Experiment(run=lambda: None, jobs=lambda preset, seeds, device: dict(enumerate(jobs)))
+    return Experiment("figure", lambda preset, seeds, device: dict(enumerate(jobs)))
 
 
 @pytest.fixture
@@ -63,6 +64,35 @@ def test_estimates_come_from_runs_that_differ_in_the_seed_alone_where_there_are_
 
 def ready(store: RunStore, *jobs: Job) -> list[queue.Item]:
     return queue.ledger({"figure": experiment(*jobs)}, PRESET, store)
+
+
+def test_what_a_run_needs_stands_before_it_under_the_same_ids(store: RunStore) -> None:
+    teacher = Job(spec(0), lambda _: result())
+    student = Job(spec(1), lambda _, teacher: result(), needs={"teacher": teacher})
+    items = queue.ledger({"figure": experiment(student), "table": experiment(teacher)}, PRESET, store)
+    assert [(item.key, item.ids) for item in items] == [(spec(0).key, ("figure", "table")), (spec(1).key, ("figure",))]
+
+
+def test_a_run_whose_teacher_failed_is_left_and_others_go_on(store: RunStore) -> None:
+    def fail(_: Path) -> Result:
+        raise RuntimeError("diverged")
+
+    teacher, alone = Job(spec(0), fail), Job(spec(2), lambda _: result())
+    student = Job(spec(1), lambda _, teacher: result(), needs={"teacher": teacher})
+    lines: list[str] = []
+    tally = queue.work(ready(store, student, alone), store, say=lines.append)
+    assert (list(tally.failed), tally.left, tally.done) == ([spec(0).key], [spec(1).key], [spec(2).key])
+    assert f"2/3 {spec(1).key}: cannot be computed here: it needs {spec(0).key}, which is not there" in lines
+
+
+def test_a_run_is_found_by_the_beginning_of_its_key(store: RunStore) -> None:
+    jobs = [Job(spec(seed), lambda _: result()) for seed in (0, 1)]
+    experiments = {"figure": experiment(*jobs)}
+    assert queue.find(spec(1).key[:-4], experiments, PRESET) is jobs[1]
+    with pytest.raises(ConfigError, match=r"no one run 'stand_in' at preset smoke \(it begins 2 keys"):
+        queue.find("stand_in", experiments, PRESET)
+    with pytest.raises(ConfigError, match=f"no one run 'stand_in-s7' .*did you mean '{spec(0).key[:10]}"):
+        queue.find("stand_in-s7", experiments, PRESET)
 
 
 def test_a_failed_run_is_noted_and_the_next_one_runs(store: RunStore) -> None:
@@ -119,6 +149,7 @@ sys.path.insert(0, {folder!r})
 from pathlib import Path
 import test_queue as t
 from aifr_lib.experiments import queue
+from aifr_lib.names import ConfigError
 from aifr_lib.reporting.runs import RunStore
 
 def compute(folder):

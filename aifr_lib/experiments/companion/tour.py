@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aifr_lib.experiments import recognise
 from aifr_lib.experiments.jobs import Experiment, Job
-from aifr_lib.experiments.measure.embedders import COMMITTED, network
+from aifr_lib.experiments.measure.embedders import COMMITTED, tour_network
 from aifr_lib.files import repository_root
 from aifr_lib.models import weights
 from aifr_lib.reporting.rows import Measured, Row
@@ -32,7 +32,7 @@ def jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None 
 
     def compute(folder: Path) -> Result:
         started = time.perf_counter()
-        net, trained = network(preset, device)
+        net, trained = tour_network(preset, device)
         target = str(accelerator_for(device, "no").device)
         scores, summary = recognise.score(net, trained, target)
         return Result(scores, summary, target, time.perf_counter() - started)

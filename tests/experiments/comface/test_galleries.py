@@ -40,7 +40,7 @@ def test_pictures_survive_a_run(tmp_path):
 
 
 def test_a_gallery_is_its_sources_pictures_in_order(preset, tmp_path):
-    result = galleries.gallery("comface_figA", preset, out=tmp_path)
+    result = galleries.FIG_A(preset, out=tmp_path)
     assert (result.kind, result.verdict, result.rows) == ("gallery", "none", ())
     assert (tmp_path / "comface_figA" / "comface_figA.svg").is_file()
     run = RunStore(tmp_path).load(result.runs[0])
@@ -61,7 +61,7 @@ def test_what_cannot_be_drawn_is_said_and_the_rest_goes_on(tmp_path, monkeypatch
     monkeypatch.setattr(mobilestylegan, "missing", lambda: "the photo-real generator needs openvino: pip install")
     both = load_preset("smoke", {"comface_faces.step": 5.0})
     with caplog.at_level(logging.WARNING):
-        result = galleries.gallery("comface_figB", both, out=tmp_path)
+        result = galleries.FIG_B(both, out=tmp_path)
     assert "latent is left out: the photo-real generator needs openvino" in caplog.text
     assert len(result.runs) == 1
 

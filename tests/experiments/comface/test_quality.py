@@ -2,7 +2,6 @@ import io
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from PIL import Image
 from scipy.stats import spearmanr
 
@@ -10,9 +9,10 @@ from aifr_lib.evaluation.ser_fiq import quality_of
 from aifr_lib.experiments.comface import galleries, quality, quality_figure
 from aifr_lib.experiments.comface.quality import NETWORK, OUTSIDE, SER_FIQ
 from aifr_lib.experiments.generator import drawing
+from aifr_lib.experiments.jobs import have
 from aifr_lib.faces.generators import mobilestylegan
 from aifr_lib.models.judges import qualityface
-from aifr_lib.reporting.runs import LOCK, Run, RunStore
+from aifr_lib.reporting.runs import Run, RunStore
 from aifr_lib.settings.presets import load_preset
 from aifr_lib.training.engine import accelerator_for
 
@@ -35,7 +35,7 @@ def run():
 
 def test_training_and_scores_are_runs_and_nothing_is_trained_twice(preset, tmp_path, monkeypatch):
     monkeypatch.setattr(quality, "missing", lambda name, score: "no judge" if score == OUTSIDE else None)
-    result = quality.figure_d(preset, out=tmp_path)
+    result = quality.FIG_D(preset, out=tmp_path)
     jobs = quality.quality_jobs(preset)
     assert set(jobs) == {(NETWORK, NETWORK), ("relief", SER_FIQ), ("relief", OUTSIDE)}
     assert set(result.runs) == {jobs[NETWORK, NETWORK].spec.key, jobs["relief", SER_FIQ].spec.key}
@@ -45,22 +45,14 @@ def test_training_and_scores_are_runs_and_nothing_is_trained_twice(preset, tmp_p
     assert 0 <= measured[SER_FIQ, "v ≥ 0.6, %"].mean <= 100
     weights = next(row for row in result.rows if row.paper_source)
     assert "majority" in weights.paper_source
-    again = quality.figure_d(preset, out=tmp_path, compute=False)
+    again = quality.FIG_D(preset, out=tmp_path, compute=False)
     assert again.rows == result.rows
-    work = RunStore(tmp_path).work_folder(jobs["relief", SER_FIQ].spec.key)
-    log = work.parent / jobs[NETWORK, NETWORK].spec.key / "log.jsonl"
-    lines = log.read_text()
-    taken = []
-
-    def locked(path):
-        taken.append(path)
-        return FileLock(path)
-
-    monkeypatch.setattr(quality, "FileLock", locked)
-    result = jobs["relief", SER_FIQ].compute(work)
-    assert log.read_text() == lines, "the network was trained once more"
-    assert taken == [log.parent / LOCK], "another process may train in that folder at the same time"
-    assert result.device == str(accelerator_for(None, "no").device)
+    assert jobs["relief", SER_FIQ].needs["network"].spec == jobs[NETWORK, NETWORK].spec
+    trained = RunStore(tmp_path).work_folder(jobs[NETWORK, NETWORK].spec.key) / "log.jsonl"
+    before = trained.stat().st_mtime_ns
+    job = jobs["relief", SER_FIQ]
+    assert have(RunStore(tmp_path), job, fresh=True).device == str(accelerator_for(None, "no").device)
+    assert trained.stat().st_mtime_ns == before, "the network was trained once more"
 
 
 def test_a_missing_package_is_said_and_the_rest_goes_on(preset, monkeypatch):

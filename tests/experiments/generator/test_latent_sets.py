@@ -68,7 +68,7 @@ def seen(picture):
 
 
 def test_edited_faces_are_told_of_by_attribute_and_strength(preset, tmp_path) -> None:
-    rows = latent_sets.latent_sets(preset, out=tmp_path / "out").rows
+    rows = latent_sets.SETS(preset, out=tmp_path / "out").rows
     value = {
         (r.keys.get("direction"), r.keys.get("at"), r.metric): r.measured.mean
         for r in rows
@@ -108,12 +108,12 @@ def test_across_ages_gaps_are_between_the_years_told(preset, tmp_path) -> None:
 
 def test_both_sets_are_drawn_once(preset, tmp_path) -> None:
     Source.drawn = 0
-    latent_sets.latent_sets(preset, out=tmp_path / "out")
+    latent_sets.SETS(preset, out=tmp_path / "out")
     timed = 6
     assert Source.drawn == 5 * 9 + 24 + timed
     assert len(latent_sets.edited_faces(preset.latent_sets).labels) == 45
     assert len(latent_sets.faces_across_ages(preset.latent_sets).labels) == 24
-    latent_sets.latent_sets(preset, out=tmp_path / "out", fresh=True)
+    latent_sets.SETS(preset, out=tmp_path / "out", fresh=True)
     assert Source.drawn == 5 * 9 + 24 + 2 * timed
 
 
@@ -132,9 +132,9 @@ def test_strengths_survive_half_precision(preset) -> None:
 
 def test_the_saved_figure_is_of_its_own_runs(preset, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(latent_sets, "other_sets", lambda *_: pytest.fail("another experiment's runs were read"))
-    made = latent_sets.latent_sets(preset, out=tmp_path / "out")
+    made = latent_sets.SETS(preset, out=tmp_path / "out")
     assert (tmp_path / "out" / made.id / f"{made.id}.svg").is_file()
-    summary = latent_sets.stored(preset, latent_sets.set_jobs(preset), tmp_path / "out")[latent_sets.EDITED].summary
+    summary = latent_sets.SETS.stored(preset, out=tmp_path / "out")[latent_sets.EDITED].summary
     assert 0 < summary["seconds_a_picture"] < 10
 
 

@@ -93,7 +93,7 @@ def test_the_decision_is_computed_from_the_table(runs, monkeypatch, longer: floa
             runs[training, seed] = run_of(run, 86.0 + longer + seed)
     monkeypatch.setattr("aifr_lib.experiments.jobs.gather", lambda *_, **__: runs)
     preset = load_preset("classroom", {"relief_card.calibration.train.relief.pair_lists": ["relief-agedb"]})
-    artefact = convergence.relief_convergence(preset, compute=False)
+    artefact = convergence.CONVERGENCE(preset, compute=False)
     told = {condition.training: (value, verdict) for condition, value, verdict in convergence.decision(artefact)}
     assert told[LONGEST][0].mean == pytest.approx(1.25 - longer) and told[LONGEST][1] is (abs(1.25 - longer) <= 1)
     assert told[SCHOOLED][0].mean == pytest.approx(5) and told[SCHOOLED][1] is True
@@ -113,7 +113,7 @@ def test_what_is_told_follows_the_table(runs, monkeypatch) -> None:
         for (training, seed), run in list(runs.items()):
             if training in levels:
                 runs[training, seed] = run_of(run, levels[training] + seed)
-        return convergence.told(convergence.relief_convergence(preset, compute=False), calibration)
+        return convergence.told(convergence.CONVERGENCE(preset, compute=False), calibration)
 
     assert told() == ""
     # Means over seeds 0, 1, 2 lie one point higher.
@@ -144,7 +144,7 @@ def test_no_test_picture_is_looked_at(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(relief, "load", watched)
     chosen.faces.cache_clear()
     preset = load_preset("smoke", {"relief_card.calibration.train.relief.pair_lists": ["relief-agedb", "relief-cplfw"]})
-    artefact = convergence.relief_convergence(preset, out=tmp_path)
+    artefact = convergence.CONVERGENCE(preset, out=tmp_path)
     assert {row.keys["set"] for row in artefact.rows} == {"relief-agedb"}
     assert seen <= {"train", "validation"} and "validation" in seen
     assert all(row.measured for row in artefact.rows)

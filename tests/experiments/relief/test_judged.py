@@ -113,7 +113,7 @@ def test_what_is_not_here_stays_unmeasured(tmp_path, monkeypatch) -> None:
     monkeypatch.delenv("AIFR_DATA", raising=False)
     assert "AIFR_DATA is not set" in judged.missing("fgnet")
     preset = load_preset("classroom")
-    artefact = judged.relief_judges(preset, compute=False, out=tmp_path)
+    artefact = judged.JUDGES(preset, compute=False, out=tmp_path)
     names = {"relief faces", "relief faces, other people", "ORL", "FG-NET"}
     assert {row.keys["data"] for row in artefact.rows} == names
     assert all(row.measured is None for row in artefact.rows) and not artefact.runs
@@ -140,7 +140,7 @@ def test_other_people_are_those_that_a_seed_of_the_command_draws(tmp_path) -> No
 @pytest.mark.skipif(judged.missing("relief") is not None, reason="needs aifr_lib[real]")
 def test_outside_judges_take_relief_faces_for_faces(tmp_path) -> None:
     preset = load_preset("smoke", {"relief_card.judged": {"identities": 18, "per_identity": 6, "size": 224}})
-    artefact = judged.relief_judges(preset, out=tmp_path)
+    artefact = judged.JUDGES(preset, out=tmp_path)
     told = {(row.keys["judge"], row.keys["over"], row.metric): row.measured for row in artefact.rows}
     for place, least in rows.WANTED.items():
         assert told[place] is not None, place

@@ -56,9 +56,9 @@ def test_features_are_means_over_their_places() -> None:
 
 
 def test_the_table_has_every_list_and_shortcut(tmp_path) -> None:
-    artefact = shortcuts.relief_shortcuts(load_preset("smoke"), out=tmp_path)
+    artefact = shortcuts.SHORTCUT_TABLE(load_preset("smoke"), out=tmp_path)
     assert len(artefact.rows) == len(relief.PAIR_LISTS) * len(SHORTCUTS)
     assert all(row.measured and row.measured.interval == "identities" for row in artefact.rows)
     assert (tmp_path / "relief_shortcuts" / "relief_shortcuts.svg").is_file()
-    again = shortcuts.relief_shortcuts(load_preset("smoke"), out=tmp_path, compute=False)
+    again = shortcuts.SHORTCUT_TABLE(load_preset("smoke"), out=tmp_path, compute=False)
     assert again.rows == artefact.rows

@@ -48,7 +48,7 @@ def preset():
 
 
 def test_sweep_trains_what_is_missing_then_only_loads(preset, tmp_path, monkeypatch):
-    first = alpha_sweep.alpha_sweep(preset, device="cpu", out=tmp_path)
+    first = alpha_sweep.FIG6(preset, device="cpu", out=tmp_path)
     assert first.verdict == "not_run", "a smoke result is never evidence"
     assert len(first.runs) == 4
     assert first.seeds == (0, 1)
@@ -57,21 +57,21 @@ def test_sweep_trains_what_is_missing_then_only_loads(preset, tmp_path, monkeypa
         assert row.measured.interval == "seeds"
         assert 0 <= row.measured.mean <= 100
     monkeypatch.setattr(recognise, "train", None)
-    again = alpha_sweep.alpha_sweep(preset, device="cpu", out=tmp_path)
+    again = alpha_sweep.FIG6(preset, device="cpu", out=tmp_path)
     assert again.rows == first.rows
     assert artefacts.load("tml_fig6", "smoke", tmp_path).rows == first.rows
     assert (tmp_path / "tml_fig6" / "tml_fig6.svg").stat().st_size > 1000
 
 
 def test_without_computing_nothing_is_invented(preset, tmp_path):
-    artefact = alpha_sweep.alpha_sweep(preset, compute=False, out=tmp_path)
+    artefact = alpha_sweep.FIG6(preset, compute=False, out=tmp_path)
     assert artefact.runs == ()
     assert all(row.measured is None for row in artefact.rows)
     assert not (tmp_path / "tml_fig6").exists()
 
 
 def test_one_seed_shows_the_interval_over_people(preset, tmp_path):
-    artefact = alpha_sweep.alpha_sweep(preset, seeds=[0], device="cpu", out=tmp_path)
+    artefact = alpha_sweep.FIG6(preset, seeds=[0], device="cpu", out=tmp_path)
     assert {row.measured.interval for row in artefact.rows} == {"identities"}
 
 
@@ -99,7 +99,7 @@ def test_main_alphas_get_their_seeds_and_rates_and_the_others_the_nearest():
 
 
 def test_tuning_shares_its_runs_with_the_sweep_and_looks_at_validation_people(preset, tmp_path, monkeypatch):
-    artefact = tuning.tuning(preset, device="cpu", out=tmp_path)
+    artefact = tuning.TUNING(preset, device="cpu", out=tmp_path)
     assert {row.keys["set"] for row in artefact.rows} == {"relief-lfw, validation", "relief-agedb, validation"}
     assert len(artefact.runs) == 4
     shared = {job.spec.key for job in alpha_sweep.alpha_sweep_jobs(preset, seeds=[0]).values()}
@@ -112,12 +112,12 @@ def test_tuning_shares_its_runs_with_the_sweep_and_looks_at_validation_people(pr
             for rate in (0.05, 0.1)
         }
         assert mean[lr] == max(mean.values())
-    nothing = tuning.tuning(preset, compute=False, out=tmp_path / "empty")
+    nothing = tuning.TUNING(preset, compute=False, out=tmp_path / "empty")
     assert tuning.best_rates(nothing, preset.alpha_sweep) == {}
 
 
 def test_variance_is_of_training_people_as_in_the_paper_and_of_test_people(preset, tmp_path):
-    artefact = variance.variance(preset, device="cpu", out=tmp_path)
+    artefact = variance.TABLE4(preset, device="cpu", out=tmp_path)
     rows = {(r.keys["people"], r.keys["form"], r.metric, r.keys["loss"]): r for r in artefact.rows}
     for people in ("training", "test"):
         for loss in ("arcface", "transformer-arcface"):
@@ -152,7 +152,7 @@ def test_key_changes_with_every_setting_and_with_the_recipe(preset, monkeypatch)
 
 
 def test_tour_at_smoke_trains_its_own_network(preset, tmp_path):
-    artefact = tour.tour(preset, device="cpu", out=tmp_path)
+    artefact = tour.TOUR(preset, device="cpu", out=tmp_path)
     assert {row.keys["set"] for row in artefact.rows} == {"relief-lfw", "relief-agedb"}
     assert all(row.measured.interval == "identities" for row in artefact.rows)
 
@@ -168,7 +168,7 @@ def test_committed_results_are_not_stale():
         assert artefact.preset == "classroom"
         expected = {spec.key for spec in experiment.specs(preset)}
         assert set(artefact.runs) <= expected, f"{name} is stale: aifr reproduce {name} --preset classroom"
-        again = experiment.run(preset, compute=False)
+        again = experiment(preset, compute=False)
         assert len(again.rows) == len(artefact.rows), f"{name} is not drawn from its runs: aifr draw {name}"
         for now, then in zip(again.rows, artefact.rows, strict=True):
             assert (now.keys, now.metric) == (then.keys, then.metric)
@@ -202,8 +202,8 @@ def test_a_part_of_the_sweep_is_drawn_as_a_part(preset, untrained, tmp_path):
         if alpha == 0.4:
             store.load_or_compute(job.spec, job.compute)
     with stored_only():
-        artefact = alpha_sweep.alpha_sweep(preset, out=tmp_path)
-        variance.variance(preset, out=tmp_path)
+        artefact = alpha_sweep.FIG6(preset, out=tmp_path)
+        variance.TABLE4(preset, out=tmp_path)
     assert len(artefact.runs) == 2 and (tmp_path / "tml_fig6" / "tml_fig6.svg").is_file()
     measured = {row.keys["alpha"]: row.measured for row in artefacts.load("tml_fig6", "smoke", tmp_path).rows}
     assert measured[0.0] is None and set(measured[0.4].per_seed) == {0, 1}
@@ -218,7 +218,7 @@ def test_the_grid_is_shown_as_the_mean_that_decides_and_what_it_lacks(preset, un
         if place != (0.4, 0.1, 0):
             store.load_or_compute(job.spec, job.compute)
     with stored_only():
-        artefact = tuning.tuning(preset, out=tmp_path)
+        artefact = tuning.TUNING(preset, out=tmp_path)
     table = tuning.tried(artefact)
     assert table[0.0][0.05].mean == pytest.approx(79.95) and table[0.4][0.1] is None
     assert tuning.best_rates(artefact, preset.alpha_sweep) == {0.0: 0.05}
@@ -262,17 +262,17 @@ def test_a_rate_that_only_the_first_seed_survives_is_not_taken(tmp_path, monkeyp
         if place[2] == 0:
             store.load_or_compute(job.spec, job.compute)
     with stored_only():
-        artefact = tuning.tuning(preset, out=tmp_path)
+        artefact = tuning.TUNING(preset, out=tmp_path)
     assert tuning.finalists(artefact, sweep) == {0.0: (0.05, 0.1), 0.4: (0.05, 0.1)}
     assert tuning.best_rates(artefact, sweep) == {}, "undecided: the second round has not begun"
     for place, job in jobs.items():
         if place[0] != 0.4 or place[2] != 2:
             store.load_or_compute(job.spec, job.compute)
     with stored_only():
-        artefact = tuning.tuning(preset, out=tmp_path)
+        artefact = tuning.TUNING(preset, out=tmp_path)
     assert tuning.best_rates(artefact, sweep) == {0.0: 0.1}, "undecided: both finalists lack a seed"
     assert "At α = 0.4 not all rates were run" in tuning.tuning_note(artefact, sweep)
-    artefact = tuning.tuning(preset, out=tmp_path)
+    artefact = tuning.TUNING(preset, out=tmp_path)
     assert tuning.best_rates(artefact, sweep) == {0.0: 0.1, 0.4: 0.05}
     assert "At α = 0.4 and a rate of 0.1, 3 seeds lie 20.0 points apart" in tuning.tuning_note(artefact, sweep)
 
