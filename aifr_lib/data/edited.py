@@ -37,6 +37,10 @@ ORIGINAL = "original"
 # How much pictures of one person differ beside age: (attribute, SD of α, largest |α|); the project's own choice.
 BETWEEN = (("yaw", 1.8, 4.5), ("smile", 1.8, 4.0), ("light", 1.8, 4.5))
 BETWEEN_SEED = 5_400
+NARROW_SEED = 5_401
+NARROW_FIRST = 10_000  # the first of the training people: none of them is edited, approved on or scored elsewhere
+# One unit of age is some five years of looks, so this is two years to either side of an age of one's own.
+NARROW_ALPHA, NARROW_CENTRE = 0.4, 4.0
 WAITING = 64  # pictures that may wait for the disk
 TOLD_AT_ONCE = 64
 TellAge = Callable[[np.ndarray], np.ndarray]
@@ -94,16 +98,35 @@ def longitudinal(identities: Sequence[int], per_identity: int = 8, strongest: fl
     """
     check_alpha(strongest)
     ages = np.linspace(-strongest, strongest, per_identity)
+    return _pictured("faces across ages", {who: ages for who in identities})
+
+
+def narrow(people: int = 1500, per_identity: int = 8) -> Plan:
+    """Training people as web-scraped ones are seen: each within some two years of an age of their own, all else
+    changing as in ``longitudinal``. Ages are even over all that the generator draws.
+
+    Labels and errors: as ``longitudinal``.
+    """
+    ages = {}
+    for who in range(NARROW_FIRST, NARROW_FIRST + people):
+        draw = np.random.default_rng([NARROW_SEED, who])
+        centre = draw.uniform(-NARROW_CENTRE, NARROW_CENTRE)
+        ages[who] = centre + draw.uniform(-NARROW_ALPHA, NARROW_ALPHA, per_identity)
+    return _pictured("generator-narrow", ages)
+
+
+def _pictured(name: str, ages: Mapping[int, np.ndarray]) -> Plan:
+    """A plan of people by the strengths of age at which each is pictured, with ``BETWEEN`` drawn for every picture."""
     rows, alphas = [], []
-    for who in identities:
-        for number, age in enumerate(ages):
+    for who, strengths in ages.items():
+        for number, age in enumerate(strengths):
             draw = np.random.default_rng([BETWEEN_SEED, who, number]).standard_normal(len(BETWEEN))
             other = {n: float(np.clip(sd * d, -top, top)) for (n, sd, top), d in zip(BETWEEN, draw, strict=True)}
             alphas.append({"age": float(age), **other})
             rows.append({"record": f"{who:06d}/{number:03d}", "identity": who})
     moved = pd.DataFrame(alphas).add_prefix("alpha_")
     labels = pd.concat([pd.DataFrame(rows, columns=["record", "identity"]), moved], axis=1)
-    return _checked(Plan("faces across ages", labels, tuple(alphas), shared=False))
+    return _checked(Plan(name, labels, tuple(alphas), shared=False))
 
 
 def cached(plan: Plan, source: Source, *, tell_age: TellAge | None = None, progress: bool = True) -> Images:

@@ -240,3 +240,14 @@ def test_relief_faces_can_be_built_too(tmp_path) -> None:
     )
     assert len(images) == 2 and (images.pixels[0] != images.pixels[1]).any()
     assert images.labels["age"].between(35, 45).all() and images.labels["age"].nunique() == 1
+
+
+def test_training_people_are_seen_within_two_years_of_an_age_of_their_own():
+    made = edited.narrow(200, 8)
+    age = made.labels["alpha_age"].to_numpy().reshape(200, 8)
+    assert np.ptp(age, axis=1).max() <= 2 * edited.NARROW_ALPHA
+    assert age.mean(1).min() < -3 and age.mean(1).max() > 3 and abs(age.mean()) < 0.5
+    assert made.labels["alpha_yaw"].groupby(made.labels["identity"]).std().min() > 0.3, "all else changes"
+    assert made.labels["identity"].min() == edited.NARROW_FIRST and len(made.labels) == 1600
+    assert edited.narrow(20, 8).alphas == made.alphas[: 20 * 8], "a person does not depend on how many there are"
+    assert not made.shared
