@@ -98,7 +98,7 @@ def longitudinal(identities: Sequence[int], per_identity: int = 8, strongest: fl
     """
     check_alpha(strongest)
     ages = np.linspace(-strongest, strongest, per_identity)
-    return _pictured("faces across ages", {who: ages for who in identities})
+    return _pictured("faces across ages", [(who, ages) for who in identities])
 
 
 def narrow(people: int = 1500, per_identity: int = 8) -> Plan:
@@ -107,18 +107,18 @@ def narrow(people: int = 1500, per_identity: int = 8) -> Plan:
 
     Labels and errors: as ``longitudinal``.
     """
-    ages = {}
+    ages = []
     for who in range(NARROW_FIRST, NARROW_FIRST + people):
         draw = np.random.default_rng([NARROW_SEED, who])
         centre = draw.uniform(-NARROW_CENTRE, NARROW_CENTRE)
-        ages[who] = centre + draw.uniform(-NARROW_ALPHA, NARROW_ALPHA, per_identity)
+        ages.append((who, centre + draw.uniform(-NARROW_ALPHA, NARROW_ALPHA, per_identity)))
     return _pictured("generator-narrow", ages)
 
 
-def _pictured(name: str, ages: Mapping[int, np.ndarray]) -> Plan:
+def _pictured(name: str, ages: Sequence[tuple[int, np.ndarray]]) -> Plan:
     """A plan of people by the strengths of age at which each is pictured, with ``BETWEEN`` drawn for every picture."""
     rows, alphas = [], []
-    for who, strengths in ages.items():
+    for who, strengths in ages:
         for number, age in enumerate(strengths):
             draw = np.random.default_rng([BETWEEN_SEED, who, number]).standard_normal(len(BETWEEN))
             other = {n: float(np.clip(sd * d, -top, top)) for (n, sd, top), d in zip(BETWEEN, draw, strict=True)}
