@@ -264,7 +264,7 @@ HTML(pages.artefact_table(calibrated) + pages.stamp(calibrated))
 # pairs too.
 
 # %% tags=["hide-input"]
-Markdown(convergence.told(calibrated, settings.relief_card.calibration))
+Markdown(convergence.findings(calibrated, settings.relief_card.calibration))
 
 # %% [markdown]
 # ## Do outside judges take them for faces?

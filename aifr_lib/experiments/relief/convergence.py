@@ -28,6 +28,7 @@ from aifr_lib.experiments import recognise
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.prose import counted, say
 from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import Result, Run
 from aifr_lib.reporting.seeds import student_t
@@ -137,8 +138,8 @@ def gain(runs: Mapping[Place, Run], training: str, name: str, above: str = BASEL
     shared = sorted(set(ours) & set(base))
     if not shared:
         return None
-    told = {seed: [one[seed].summary["accuracy"][name] for one in (ours, base)] for seed in shared}
-    measured = student_t({seed: points - before for seed, (points, before) in told.items()})
+    found = {seed: [one[seed].summary["accuracy"][name] for one in (ours, base)] for seed in shared}
+    measured = student_t({seed: points - before for seed, (points, before) in found.items()})
     if len(shared) > 1:
         return measured
     ends = gain_interval(ours[shared[0]], base[shared[0]], name)
@@ -196,52 +197,58 @@ def decision(artefact: Artefact) -> list[tuple[Condition, Measured | None, bool 
     return [(one, value, None if value is None else one.low <= value.mean <= one.high) for one, value in measured]
 
 
-def told(artefact: Artefact, calibration: Calibration) -> str:
+def findings(artefact: Artefact, calibration: Calibration) -> str:
     """What follows where the first conditions do not hold, in Markdown; "" where they do or are not measured."""
-    decided = decision(artefact)
-    found = {condition.training: (value.mean, holds) for condition, value, holds in decided if value}
-    alone = {condition.training for condition, value, _ in decided if value and len(value.per_seed) == 1}
+    decided = {condition.training: (value, holds) for condition, value, holds in decision(artefact) if value}
     reached = {
         row.keys["training"]: row.measured.mean
         for row in artefact.rows
         if row.metric == "accuracy" and row.keys["set"] == ACROSS_AGE and row.measured
     }
-    paragraphs = []
-    if LONGER in found and not found[LONGER][1]:
-        then = ""
-        if LONGEST in found:
-            again, holds = found[LONGEST]
-            stands = f"at twice its epochs it has converged, at {reached[LONGER]:.1f} %"
-            seeds = " (one seed)" if LONGEST in alone and LONGER not in alone else ""
-            then = f"; doubling them again moves it by {again:+.1f}{seeds}, so "
-            then += stands if holds else "it has not converged there either"
-        paragraphs.append(
-            f"**Not converged.** Twice the epochs move the baseline by {found[LONGER][0]:+.1f} points{then}. Methods "
-            "are compared at one equal budget, the baseline's, at which the small network is still learning: a "
-            "difference between two of them can be one of speed."
-        )
-    if TEACHER in found and not found[TEACHER][1]:
-        paragraphs.append(
-            f"**No room shown by the larger network alone.** It gains {found[TEACHER][0]:.1f} points with the rate and "
-            "the pictures of the small one. That better scores can be had on these pairs is seen from the control, "
-            "whose people are pictured across decades."
-        )
-        if SCHOOLED in found and calibration.schooled:
-            learner, plain = calibration.schooled, calibration.train
-            many, few = (one.relief.train_identities * one.relief.train_per_identity for one in (learner, plain))
-            gained, holds = found[SCHOOLED]
-            above = (
-                f"; above the small one at twice its epochs, {reached[SCHOOLED] - reached[LONGER]:.1f}"
-                if LONGER in reached
-                else ""
-            )
-            paragraphs[-1] += (
-                f" With {learner.relief.train_identities:,} people to learn from, a few years of each, and "
-                f"{learner.epochs * many / (plain.epochs * few):.1f} times the baseline's steps it gains {gained:.1f} "
-                f"points ({'enough' if holds else 'not enough either'}{above}). How much of that is the network, the "
-                "people or the steps is not told apart."
-            )
-    return "\n\n".join(paragraphs)
+    (longer, converged), (longest, later), (teacher, room), (schooled, enough) = (
+        decided.get(training, (None, None)) for training in (LONGER, LONGEST, TEACHER, SCHOOLED)
+    )
+    learner, plain = calibration.schooled or calibration.train, calibration.train
+    many, few = (one.relief.train_identities * one.relief.train_per_identity for one in (learner, plain))
+    numbers = {
+        "longer": longer and longer.mean,
+        "longest": longest and longest.mean,
+        "teacher": teacher and teacher.mean,
+        "schooled": schooled and schooled.mean,
+        "at_longer": reached.get(LONGER),
+        "above_longer": schooled and longer and reached[SCHOOLED] - reached[LONGER],
+        "people": learner.relief.train_identities,
+        "steps": learner.epochs * many / (plain.epochs * few),
+    }
+    one_seed = longest is not None and len(longest.per_seed) == 1 < len(longer.per_seed if longer else ())
+    not_converged = longer and not converged
+    no_room = teacher and not room
+    paragraphs = (
+        say(
+            numbers,
+            (not_converged, "**Not converged.** Twice the epochs move the baseline by {longer:+.1f} points."),
+            (not_converged and longest, "Doubling them again moves it by {longest:+.1f}."),
+            (not_converged and one_seed, "(That is one seed.)"),
+            (not_converged and later, "So at twice its epochs it has converged, at {at_longer:.1f} %."),
+            (not_converged and longest and not later, "So it has not converged there either."),
+            (not_converged, "Methods are compared at one equal budget, the baseline's."),
+            (not_converged, "There the small network is still learning: a difference of two can be one of speed."),
+        ),
+        say(
+            numbers,
+            (no_room, "**No room shown by the larger network alone.**"),
+            (no_room, "It gains {teacher:.1f} points with the rate and the pictures of the small one."),
+            (no_room, "That better scores can be had on these pairs is seen from the control,"),
+            (no_room, "whose people are pictured across decades."),
+            (no_room and schooled, "With {people:,} people to learn from, a few years of each, and"),
+            (no_room and schooled, "{steps:.1f} times the baseline's steps it gains {schooled:.1f} points."),
+            (no_room and schooled and enough, "That is enough."),
+            (no_room and schooled and not enough, "That is not enough either."),
+            (no_room and schooled and longer, "Above the small one at twice its epochs it gains {above_longer:.1f}."),
+            (no_room and schooled, "How much of that is the network, the people or the steps cannot be said."),
+        ),
+    )
+    return "\n\n".join(filter(None, paragraphs))
 
 
 def budget_note(preset: Preset, config: Recognition, out: str | Path | None = None) -> str:
@@ -257,13 +264,14 @@ def budget_note(preset: Preset, config: Recognition, out: str | Path | None = No
     longer, holds = next((value, holds) for one, value, holds in decided if one.training == LONGER)
     if longer is None:
         return ""
-    seeds = f"{len(longer.per_seed)} seed{'s' if len(longer.per_seed) != 1 else ''}"
-    told = f"Twice the epochs move the plain network by {longer.mean:+.1f} points on {ACROSS_AGE} (validation, {seeds})"
-    if holds:
-        return f"**The budget.** {told}: it has converged."
-    return (
-        f"**The budget.** {told}: it has not converged. All α train for the same number of steps, so what is compared "
-        "is what they have learned by then: a difference can be one of speed."
+    return say(
+        {"longer": longer.mean, "list": ACROSS_AGE, "seeds": counted(len(longer.per_seed), "seed")},
+        (True, "**The budget.** Twice the epochs move the plain network by {longer:+.1f} points on {list}"),
+        (True, "(validation people, {seeds})."),
+        (holds, "It has converged."),
+        (not holds, "It has not converged."),
+        (not holds, "All α train for the same number of steps, so what is compared is what they have learned by then:"),
+        (not holds, "a difference can be one of speed."),
     )
 
 

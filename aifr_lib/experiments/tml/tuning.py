@@ -14,6 +14,7 @@ from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.tml.alpha_sweep import training
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.prose import say
 from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import student_t
@@ -106,24 +107,33 @@ def best_rates(artefact: Artefact, sweep: AlphaSweep) -> dict[float, float]:
 def tuning_note(artefact: Artefact, sweep: AlphaSweep) -> str:
     """What a reader must know of ``tml_tuning``: the rates taken by main α, and what speaks against them."""
     best, lrs = best_rates(artefact, sweep), sorted({float(row.keys["lr"]) for row in artefact.rows})
-    notes = [f"Taken: {', '.join(f'{lr:g} at α = {alpha:g}' for alpha, lr in sweep.lr.items())}."]
-    if edge := [f"{alpha:g}" for alpha, lr in best.items() if lr in (lrs[0], lrs[-1])]:
-        notes.append(f"At α = {', '.join(edge)} the best rate is the last one tried: a better one may lie beyond.")
-    if unknown := [f"{alpha:g}" for alpha in sweep.lr if alpha not in best]:
-        notes.append(f"At α = {', '.join(unknown)} not all rates were run: what is taken there is a guess.")
-    for alpha, rates in tried(artefact).items():
-        for lr, one in rates.items():
-            if one and (spread := max(one.per_seed.values()) - min(one.per_seed.values())) > UNSTABLE:
-                notes.append(
-                    f"At α = {alpha:g} and a rate of {lr:g}, {len(one.per_seed)} seeds lie {spread:.1f} points apart: "
-                    "not every training goes well there."
-                )
     ends = [row.measured.ci95 for row in artefact.rows if row.measured and row.measured.interval == "identities"]
-    if widths := [high - low for low, high in filter(None, ends)]:
-        notes.append(
-            f"Resampling people, a number of one seed on one list is known to ±{fmean(widths) / 2:.1f} points."
+    widths = [high - low for low, high in filter(None, ends)]
+    numbers = {
+        "taken": ", ".join(f"{lr:g} at α = {alpha:g}" for alpha, lr in sweep.lr.items()),
+        "edge": (edge := ", ".join(f"{alpha:g}" for alpha, lr in best.items() if lr in (lrs[0], lrs[-1]))),
+        "unknown": (unknown := ", ".join(f"{alpha:g}" for alpha in sweep.lr if alpha not in best)),
+        "half": fmean(widths) / 2 if widths else None,
+    }
+    unstable = [
+        (
+            spread > UNSTABLE,
+            f"At α = {alpha:g} and a rate of {lr:g}, {len(one.per_seed)} seeds lie {spread:.1f} points apart: "
+            "not every training goes well there.",
         )
-    return " ".join(notes)
+        for alpha, rates in tried(artefact).items()
+        for lr, one in rates.items()
+        if one
+        for spread in (max(one.per_seed.values()) - min(one.per_seed.values()),)
+    ]
+    return say(
+        numbers,
+        (True, "Taken: {taken}."),
+        (edge, "At α = {edge} the best rate is the last one tried: a better one may lie beyond."),
+        (unknown, "At α = {unknown} not all rates were run: what is taken there is a guess."),
+        *unstable,
+        (widths, "Resampling people, a number of one seed on one list is known to ±{half:.1f} points."),
+    )
 
 
 def tuning_figure(artefact: Artefact) -> Figure:

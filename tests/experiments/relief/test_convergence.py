@@ -104,33 +104,35 @@ def test_the_decision_is_computed_from_the_table(runs, monkeypatch, longer: floa
     assert sum(row.metric == DOUBLING for row in artefact.rows) == 1
 
 
-def test_what_is_told_follows_the_table(runs, monkeypatch) -> None:
+def test_what_is_said_follows_the_table(runs, monkeypatch) -> None:
     monkeypatch.setattr("aifr_lib.experiments.jobs.gather", lambda *_, **__: runs)
     preset = load_preset("classroom", {"relief_card.calibration.train.relief.pair_lists": ["relief-agedb"]})
     calibration = preset.relief_card.calibration
 
-    def told(**levels: float) -> str:
+    def said(**levels: float) -> str:
         for (training, seed), run in list(runs.items()):
             if training in levels:
                 runs[training, seed] = run_of(run, levels[training] + seed)
-        return convergence.told(convergence.CONVERGENCE(preset, compute=False), calibration)
+        return convergence.findings(convergence.CONVERGENCE(preset, compute=False), calibration)
 
-    assert told() == ""
+    assert said() == ""
     # Means over seeds 0, 1, 2 lie one point higher.
-    lasting = told(**{LONGER: 88.0, LONGEST: 88.5, TEACHER: 87.0})
-    assert "Twice the epochs move the baseline by +2.0 points; doubling them again moves it by +0.5" in lasting
+    lasting = said(**{LONGER: 88.0, LONGEST: 88.5, TEACHER: 87.0})
+    assert "Twice the epochs move the baseline by +2.0 points. Doubling them again moves it by +0.5." in lasting
     assert "it has converged, at 89.0 %." in lasting and "It gains 1.0 points" in lasting
     steps = calibration.schooled.epochs * 3000 / (calibration.train.epochs * calibration.train.relief.train_identities)
     assert f"3,000 people to learn from, a few years of each, and {steps:.1f} times" in lasting
-    assert "it gains 5.0 points (enough; above the small one at twice its epochs, 3.0)" in lasting
-    restless = told(**{LONGEST: 90.0, SCHOOLED: 88.0})
-    assert "so it has not converged there either." in restless and "2.0 points (not enough either;" in restless
+    assert "it gains 5.0 points. That is enough. Above the small one at twice its epochs it gains 3.0." in lasting
+    restless = said(**{LONGEST: 90.0, SCHOOLED: 88.0})
+    assert "So it has not converged there either." in restless and "2.0 points. That is not enough either." in restless
     for place in [place for place in runs if place[0] in (LONGEST, SCHOOLED) and place != (LONGEST, 0)]:
         del runs[place]
     monkeypatch.setattr(convergence, "gain_interval", lambda *_: (0.0, 1.0))  # the runs have no scores
-    assert "doubling them again moves it by +0.5 (one seed), so at twice its epochs it has" in told(**{LONGEST: 88.5})
+    assert "again moves it by +0.5. (That is one seed.) So at twice its epochs it has converged" in said(
+        **{LONGEST: 88.5}
+    )
     del runs[LONGEST, 0]
-    assert "by +2.0 points. Methods" in told() and "people to learn from" not in told()
+    assert "by +2.0 points. Methods" in said() and "people to learn from" not in said()
 
 
 def test_no_test_picture_is_looked_at(tmp_path, monkeypatch) -> None:
@@ -157,7 +159,7 @@ def test_the_budget_is_told_of_the_trainings_that_have_it(runs, monkeypatch) -> 
     plain = preset.relief_card.calibration.train
     branch = plain.model_copy(update={"alpha": 0.4, "layers": 1, "lr": 0.4, "seed": 3})
     note = convergence.budget_note(preset, branch)
-    assert "by +0.5 points on relief-agedb (validation, 3 seeds): it has converged." in note
+    assert "by +0.5 points on relief-agedb (validation people, 3 seeds). It has converged." in note
     for (training, seed), run in list(runs.items()):
         if training == LONGER:
             runs[training, seed] = run_of(run, 88.0 + seed)

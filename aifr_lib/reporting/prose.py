@@ -1,0 +1,21 @@
+"""Sentences that are said where they hold, so that what a page says follows its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def say(numbers: Mapping[str, object], *sentences: tuple[object, str]) -> str:
+    """Of (condition, sentence) the sentences whose condition holds, in order, their numbers filled in by name.
+
+    >>> say({"gain": 1.25}, (True, "It gains {gain:.1f} points."), (None, "Nobody ran it."))
+    'It gains 1.2 points.'
+
+    Errors: KeyError for a number that a sentence names and nobody gives.
+    """
+    return " ".join(text.format(**numbers) for holds, text in sentences if holds)
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things: "1 seed", "3 seeds"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
