@@ -162,7 +162,7 @@ if tried.runs and sweep.lrs:
     plt.show()
     rates = {}
     for alpha in sweep.alphas:
-        rates.setdefault(alpha_sweep.training(sweep, alpha, seed=0).lr, []).append(f"{alpha:g}")
+        rates.setdefault(sweep.training(alpha, seed=0).lr, []).append(f"{alpha:g}")
     told = "; ".join(f"at {rate:g} for α = {', '.join(alphas)}" for rate, alphas in rates.items())
     display(Markdown(tuning.tuning_note(tried, sweep)), Markdown(f"So the sweep is trained {told}."))
     display(HTML(pages.stamp(tried)))
@@ -219,7 +219,7 @@ def head_gradient(alpha):
     torch.manual_seed(0)
     module = recognition.objective(train.model_copy(update={"alpha": alpha}), 10)
     images, labels = torch.randn(20, 3, *train.input_hw), torch.arange(20) % 10
-    module(images, labels)["loss"].backward()
+    module({"images": images, "identity": labels})["loss"].backward()
     return module.head.weight.grad.norm()
 
 

@@ -10,44 +10,38 @@ from typing import Annotated, Any
 import typer
 
 from aifr_lib.cli.common import AsJson, Device, PresetName, Settings, SkipBad, aligned, key_values, name_records, say
-from aifr_lib.names import ConfigError, nearest, validate
+from aifr_lib.names import ConfigError, choose, nearest, validate
 from aifr_lib.settings.presets import load_preset
-from aifr_lib.settings.recognition import Recognition
 
 
 def train(
+    recipe: Annotated[str, typer.Argument(help="What to train: recognition.")],
     out: Annotated[Path, typer.Option(help="Folder of checkpoint, log and weights.")],
     preset: PresetName = "smoke",
     parameter: Settings = None,
-    alpha: Annotated[float | None, typer.Option(help="Weight of the transformer branch.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of weights, order and mirroring.")] = None,
     device: Device = None,
 ) -> None:
-    """Train one recognition network: the one of the preset's α sweep, as you change it.
+    """Train one network by a recipe: with the preset's settings, as you change them.
 
-    Its learning rate is the sweep's for that α, unless -p lr=RATE gives
-    another. Stopped or killed, it goes on where it was when the same command
-    is given again; on a CPU the checksum is then that of an uninterrupted
-    training.
+    The learning rate of recognition is that of the preset's α sweep for the α
+    asked for, unless -p lr=RATE gives another. Stopped or killed, a training
+    goes on where it was when the same command is given again; on a CPU the
+    checksum is then that of an uninterrupted training.
 
     \b
     [bold]Examples[/bold]
-      aifr train --preset smoke --out runs/first
-      aifr train --preset lesson --alpha 0.4 --seed 1 --out runs/branch
-      aifr train --preset lesson -p loss=cosface -p relief.span=wide --out runs/w
-      torchrun --nproc-per-node 2 -m aifr_lib.cli train --out runs/two
+      aifr train recognition --preset smoke --out runs/first
+      aifr train recognition --preset lesson -p alpha=0.4 -p seed=1 --out runs/b
+      aifr train recognition -p loss=cosface -p relief.span=wide --out runs/w
+      torchrun --nproc-per-node 2 -m aifr_lib.cli train recognition --out runs/two
     """
-    from aifr_lib.experiments.tml import alpha_sweep
     from aifr_lib.reporting.scripts import literal
-    from aifr_lib.training import recognition
     from aifr_lib.training.engine import NonFiniteLoss
+    from aifr_lib.training.recipes import RECIPES
 
+    chosen = choose("recipe", recipe, RECIPES)
     given: dict[str, Any] = {key: literal(value) for key, value in key_values(parameter)}
-    given |= {key: value for key, value in (("alpha", alpha), ("seed", seed)) if value is not None}
-    sweep = load_preset(preset).alpha_sweep
-    asked = {"alpha": given.get("alpha", sweep.train.alpha)}
-    start = validate(Recognition, sweep.train.model_dump() | asked, "settings of the training")
-    values = alpha_sweep.training(sweep, start.alpha, start.seed).model_dump()
+    values = chosen.start(load_preset(preset), given).model_dump()
     for key, value in given.items():
         group, _, leaf = key.rpartition(".")
         node = values.get(group) if group else values
@@ -55,9 +49,9 @@ def train(
             groups = [name for name, held in values.items() if isinstance(held, dict)]
             raise ConfigError(f"'{group}' is no group of settings{nearest(group, groups)}")
         node[leaf] = value
-    config = validate(Recognition, values, "settings of the training")
+    settings = validate(chosen.settings, values, "settings of the training")
     try:
-        trained = recognition.train(config, out, device=device)
+        trained = chosen.train(settings, out, device=device)
     except NonFiniteLoss as error:
         raise ValueError(str(error)) from error
     if _first_process():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from aifr_lib.data.images import Images
+from aifr_lib.data.images import ChangePairs, Images
+from aifr_lib.names import ConfigError, nearest
 
 MOST_WORKERS = 8
+Batch = dict[str, Tensor]  # named columns of a batch, the first dimension of each its pictures
+Batches = Callable[..., Sampler]  # as ShuffledBatches is called: the order in which a recipe's pictures come
 
 
 def to_input(pixels: Tensor) -> Tensor:
@@ -29,6 +32,11 @@ def random_flip(images: Tensor) -> Tensor:
     """Mirror each picture of [B, 3, H, W] left to right with probability one half (TML section IV-B)."""
     mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
     return torch.where(mirrored, images.flip(-1), images)
+
+
+def mirrored(pixels: Tensor) -> Tensor:
+    """Stored pixels, uint8 [B, H, W, 3], as a network is trained on them: scaled, each mirrored or not by chance."""
+    return random_flip(to_input(pixels))
 
 
 def crop_columns(pixels: np.ndarray, hw: tuple[int, int]) -> np.ndarray:
@@ -50,27 +58,74 @@ def check_columns(shape: tuple[int, ...], hw: tuple[int, int]) -> None:
 
 
 class Rows(Dataset):
-    """Rows of an Images as (pixels uint8 [B, H, W, 3], classes int64 [B], rows int64 [B]).
+    """Rows of an Images as named columns: images uint8 [B, H, W, 3], identity int64 [B], row int64 [B], and ``more``.
 
-    Classes count the identities from 0 in rising order. A whole batch is gathered with one index operation: a copy
-    where the pixels are an array, decoded where they are stored as files (``data/stored.py``).
+    Identities are counted as classes, from 0 in rising order. more: labels that a recipe asks for besides, such as
+    "age", as float32 [B]. A whole batch is gathered with one index operation: a copy where the pixels are an array,
+    decoded where they are stored as files (``data/formats/stored.py``).
+    Errors: ConfigError for a label that the pictures do not have; ValueError for one that is not known of a picture.
     """
 
-    def __init__(self, images: Images, hw: tuple[int, int]):
+    def __init__(self, images: Images, hw: tuple[int, int], more: Sequence[str] = ()):
         check_columns(images.pixels.shape, hw)
         self.pixels, self.hw = images.pixels, hw
         identities, classes = np.unique(images.labels["identity"].to_numpy(), return_inverse=True)
         self.classes = torch.from_numpy(classes.astype(np.int64))
         self.class_count = len(identities)
+        self.more = {name: _label(images, name) for name in more}
+        self.columns = ("images", "identity", "row", *more)
 
     def __len__(self) -> int:
         return len(self.classes)
 
-    def __getitems__(self, rows: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    def __getitems__(self, rows: list[int]) -> Batch:
         index = torch.tensor(rows)
         # Fancy indexing with sorted rows would read a memory map in order, but batches are small next to a page cache.
         batch = np.ascontiguousarray(crop_columns(self.pixels[rows], self.hw))
-        return torch.from_numpy(batch), self.classes[index], index
+        more = {name: values[index] for name, values in self.more.items()}
+        return {"images": torch.from_numpy(batch), "identity": self.classes[index], "row": index, **more}
+
+
+class PairRows(Dataset):
+    """Pairs of pictures and what changes between them, as named columns: images uint8 [B, 2, H, W, 3], target float32
+    [B], identity int64 [B] (the class of the first picture), row int64 [B] (the pair's number).
+
+    Errors: ValueError for a picture that is not there.
+    """
+
+    columns = ("images", "target", "identity", "row")
+
+    def __init__(self, images: Images, pairs: ChangePairs, hw: tuple[int, int]):
+        check_columns(images.pixels.shape, hw)
+        self.pixels, self.hw = images.pixels, hw
+        self.sides = np.stack([pairs.a, pairs.b], axis=1).astype(np.int64)
+        if len(self.sides) and not (self.sides.min() >= 0 and self.sides.max() < len(images)):
+            raise ValueError(f"pairs of {pairs.name} name picture {self.sides.max()} of {len(images)}")
+        classes = np.unique(images.labels["identity"].to_numpy(), return_inverse=True)[1].astype(np.int64)
+        self.classes, self.target = torch.from_numpy(classes), torch.from_numpy(np.asarray(pairs.d, np.float32))
+
+    def __len__(self) -> int:
+        return len(self.sides)
+
+    def __getitems__(self, rows: list[int]) -> Batch:
+        index, sides = torch.tensor(rows), self.sides[rows]
+        both = np.ascontiguousarray(crop_columns(self.pixels[sides.ravel()], self.hw))
+        return {
+            "images": torch.from_numpy(both).unflatten(0, (-1, 2)),
+            "target": self.target[index],
+            "identity": self.classes[torch.from_numpy(sides[:, 0])],
+            "row": index,
+        }
+
+
+def _label(images: Images, name: str) -> Tensor:
+    if name not in images.labels:
+        raise ConfigError(f"{images.name} has no label '{name}'{nearest(name, images.labels.columns)}")
+    values = images.labels[name].to_numpy(dtype=np.float32)
+    if unknown := int(np.isnan(values).sum()):
+        first = images.labels["record"].iloc[int(np.flatnonzero(np.isnan(values))[0])]
+        raise ValueError(f"{images.name}: the {name} of {unknown} pictures is not known, such as {first}")
+    return torch.from_numpy(values)
 
 
 class ShuffledBatches(Sampler[list[int]]):
@@ -104,20 +159,22 @@ class ShuffledBatches(Sampler[list[int]]):
             yield rows[self.rank :: self.world].tolist()
 
 
-def loader(rows: Rows, batches: ShuffledBatches, *, pin: bool, workers: int | None = None) -> DataLoader:
+def loader(rows: Any, batches: Sampler, *, pin: bool, workers: int | None = None) -> DataLoader:
     """The batches in order; pinned where they travel to a GPU. Its own generator leaves the global one untouched.
 
-    workers: processes that gather batches, which changes nothing but the speed (None: none for an array, one a core
-    for pictures that must be decoded, but at most MOST_WORKERS).
+    workers: processes that gather batches ahead, which changes nothing but the speed (None: one a core, at most
+    MOST_WORKERS, for pictures that must be decoded, and where a GPU is to be fed; none for an array on a CPU).
     """
     if workers is None:
-        workers = 0 if isinstance(rows.pixels, np.ndarray) else min(MOST_WORKERS, os.cpu_count() or 1)
+        in_memory = isinstance(getattr(rows, "pixels", None), np.ndarray)
+        workers = 0 if in_memory and not pin else min(MOST_WORKERS, os.cpu_count() or 1)
     return DataLoader(
         rows,
         batch_sampler=batches,
         collate_fn=_as_it_is,
         pin_memory=pin,
         num_workers=workers,
+        prefetch_factor=4 if workers else None,
         worker_init_fn=_deaf_to_ctrl_c,
         generator=torch.Generator(),
     )

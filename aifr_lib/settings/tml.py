@@ -24,6 +24,11 @@ class AlphaSweep(Strict):
     lr: dict[float, float] = Field({}, description="the best of them; the other α take that of the nearest main α")
     train: Recognition
 
+    def training(self, alpha: float, seed: int, lr: float | None = None) -> Recognition:
+        """The training of one point; ``lr`` None takes the rate tuned for the nearest main α (ties: the lower)."""
+        tuned = self.lr[min(sorted(self.main), key=lambda main: abs(main - alpha))] if self.lr else self.train.lr
+        return self.train.model_copy(update={"alpha": alpha, "seed": seed, "lr": lr or tuned})
+
     @model_validator(mode="after")
     def _tuned(self) -> AlphaSweep:
         if strange := set(self.main) - set(self.alphas):

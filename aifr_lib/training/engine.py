@@ -1,8 +1,9 @@
-"""The one training loop.
+"""The one training loop, of every recipe.
 
-An *objective* is a module whose ``forward(images, labels)`` returns a dict of scalars with the key "loss". Everything
-random at a micro-batch is drawn from (seed, its number, process), and the order of the pictures from (seed, epoch), so
-the whole state of a training is: weights, optimiser, gradient scaler, step. That is what a checkpoint holds, and why a
+An *objective* is a module whose ``forward(batch, part)`` takes named columns and returns a dict of scalars with the key
+"loss". Its parts (one, or a generator and its critic) take their step in turn on the same pictures. Everything random
+at a micro-batch is drawn from (seed, its number, process), and the order of the pictures from (seed, epoch), so the
+whole state of a training is: weights, optimisers, gradient scaler, step. That is what a checkpoint holds, and why a
 resumed training gives the weights of an uninterrupted one, bit for bit on a CPU.
 """
 
@@ -12,26 +13,30 @@ import json
 import signal
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
+from filelock import FileLock, Timeout
 from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from aifr_lib.data.loader import Rows, ShuffledBatches, loader, random_flip, to_input
+from aifr_lib.data.loader import Batch, Batches, ShuffledBatches, loader, mirrored
 from aifr_lib.files import atomic_write
 from aifr_lib.models.weights import compare_states
-from aifr_lib.names import ConfigError, nearest
+from aifr_lib.names import ConfigError, choose, nearest
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
-PARTS = {"step", "seconds", "settings", "objective", "optimiser", "scaler"}  # of a checkpoint
+TRAINING = "training.lock"
+WHOLE = "all"  # the one part of an objective that has no others
+HELD = {"step", "seconds", "settings", "objective", "optimiser", "scaler"}  # in every checkpoint
+Rate = Callable[[int], float]
 
 
 class NonFiniteLoss(RuntimeError):
@@ -48,8 +53,9 @@ class Plan:
 
     steps: optimiser steps. batch: images a step over all processes. accumulate: micro-batches a step.
     clip: largest gradient norm or None. precision: "no", "bf16" or "fp16".
-    log_every, checkpoint_every: in steps and in seconds. settings: what the run was asked to be; a checkpoint of other
-    settings is refused.
+    log_every, checkpoint_every: in steps and in seconds. evaluate_every: steps between two looks of ``evaluate``.
+    compile: whether ``torch.compile`` fuses the objective. settings: what the run was asked to be; a checkpoint of
+    other settings is refused.
     """
 
     steps: int
@@ -60,16 +66,47 @@ class Plan:
     precision: str = "no"
     log_every: int = 20
     checkpoint_every: float = 30.0
+    evaluate_every: int = 100
+    compile: bool = False
     settings: Mapping[str, Any] | None = None
 
 
-def accelerator_for(device: str | None, precision: str, accumulate: int = 1) -> Accelerator:
+class Frozen:
+    """A network held apart from training: no gradient of its own, no step, no place in checkpoints or wrappers.
+
+    An objective keeps a teacher as ``self.teacher = Frozen(network)``; being no module, it is not registered. ``fit``
+    moves it to the device. Gradients pass through it: eq. 9 of AAD has the student's features finished by a teacher.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network.eval().requires_grad_(False)
+
+    def __call__(self, *given: Tensor) -> Tensor:
+        return self.network(*given)
+
+
+@dataclass
+class Best:
+    """The lowest value of ``evaluate`` so far (of equal ones the earliest), its step, the weights then."""
+
+    value: float = float("inf")
+    step: int = 0
+    weights: dict[str, Tensor] | None = None
+
+
+def accelerator_for(device: str | None, precision: str, accumulate: int = 1, parts: int = 1) -> Accelerator:
     """An Accelerator on ``device`` ("cpu", "cuda", None = the best there is), whatever an earlier run here used.
 
     Errors: ConfigError for a device that this machine does not have.
     """
     AcceleratorState._reset_state(reset_partial_state=True)
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=precision, gradient_accumulation_steps=accumulate)
+    accelerator = Accelerator(
+        cpu=device == "cpu",
+        mixed_precision=precision,
+        gradient_accumulation_steps=accumulate,
+        # The step of one part leaves the weights of the others without gradient.
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=parts > 1)],
+    )
     if device is not None and accelerator.device.type != device:
         here = {"cpu", accelerator.device.type}
         raise ConfigError(f"no device '{device}' on this machine{nearest(device, here)}")
@@ -78,40 +115,90 @@ def accelerator_for(device: str | None, precision: str, accumulate: int = 1) -> 
 
 def fit(
     objective: nn.Module,
-    optimiser: Optimizer,
-    rate: Callable[[int], float],
-    rows: Rows,
+    optimisers: Optimizer | Mapping[str, Optimizer],
+    rate: Rate | Mapping[str, Rate],
+    rows: Any,
     plan: Plan,
     out: Path,
     *,
     records: Sequence[str],
+    batches: Batches = ShuffledBatches,
+    inputs: Callable[[Tensor], Tensor] = mirrored,
+    evaluate: Callable[[int], float] | None = None,
     device: str | None = None,
     progress: bool = True,
 ) -> dict[str, float]:
     """Train ``objective`` in place for ``plan.steps`` steps; continue from ``out/checkpoint.pt`` where there is one.
 
-    rate(step): the factor on each group's initial learning rate. rows: the pictures; records: their names.
-    Returns the last logged scalars, the seconds of all sittings and the images per second.
-    Errors: NonFiniteLoss, Stopped; ValueError for a checkpoint of other settings or another architecture.
+    optimisers: one over all weights, or one for each part by name: a step is each part's in turn, on the same pictures
+    and with the gradients of the others cleared. rate(step): the factor on each group's initial learning rate, for all
+    parts or by part. objective.columns, where it has them, are those that its forward asks of a batch;
+    objective.after(step), where it has it, follows each step (momentum copies, averaged weights).
+    rows: the pictures (``data.loader.Rows`` and its like); records: their names. batches: the order in which they come.
+    inputs: stored pixels, uint8 [B, …, H, W, 3], to what the network sees. evaluate(step): a value of which the lowest
+    is best, asked every ``plan.evaluate_every`` steps and at the end; the objective is left with the best weights.
+    Returns the last logged scalars, the seconds of all sittings, the images per second, and with ``evaluate`` "best"
+    and "best_step".
+    Errors, before anything is trained: ConfigError for parts, columns or weights that do not fit, or a folder in which
+    another process trains; ValueError for a checkpoint of other settings or another architecture. Then NonFiniteLoss
+    and Stopped.
     """
     out.mkdir(parents=True, exist_ok=True)
-    accelerator = accelerator_for(device, plan.precision, plan.accumulate)
-    objective.to(memory_format=torch.channels_last)
-    prepared, stepper = accelerator.prepare(objective, optimiser)
-    step, before = resume(out, objective, stepper, accelerator, plan)
+    parts = dict(optimisers) if isinstance(optimisers, Mapping) else {WHOLE: optimisers}
+    rates = rate if isinstance(rate, Mapping) else dict.fromkeys(parts, rate)
+    check_parts(objective, parts, rates)
+    check_columns(objective, rows)
+    accelerator = accelerator_for(device, plan.precision, plan.accumulate, len(parts))
+    with alone_in(out, accelerator):
+        return _fit(
+            objective, parts, rates, rows, plan, out, accelerator, records, batches, inputs, evaluate, progress
+        )  # fmt: skip
 
-    micro = plan.batch // plan.accumulate
-    batches = ShuffledBatches(
-        len(rows),
-        micro,
-        seed=plan.seed,
-        start=step * plan.accumulate,
-        stop=plan.steps * plan.accumulate,
-        rank=accelerator.process_index,
-        world=accelerator.num_processes,
-    )
+
+def _fit(
+    objective: nn.Module,
+    parts: Mapping[str, Optimizer],
+    rates: Mapping[str, Rate],
+    rows: Any,
+    plan: Plan,
+    out: Path,
+    accelerator: Accelerator,
+    records: Sequence[str],
+    batches: Batches,
+    inputs: Callable[[Tensor], Tensor],
+    evaluate: Callable[[int], float] | None,
+    progress: bool,
+) -> dict[str, float]:
     on_gpu = accelerator.device.type == "cuda"
-    stream = iter(loader(rows, batches, pin=on_gpu))
+    objective.to(memory_format=torch.channels_last)
+    if on_gpu:
+        for_cuda(objective, parts.values(), accelerator.num_processes)
+    for teacher in frozen_in(objective):
+        teacher.network.to(accelerator.device).to(memory_format=torch.channels_last)
+    prepared, *made = accelerator.prepare(objective, *parts.values())
+    steppers = dict(zip(parts, made, strict=True))
+    forward = torch.compile(prepared) if plan.compile else prepared
+    after = getattr(objective, "after", None)
+    for stepper in made:
+        for group in stepper.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+    step, before, best = resume(out, objective, steppers, accelerator, plan)
+
+    stream = iter(
+        loader(
+            rows,
+            batches(
+                len(rows),
+                plan.batch // plan.accumulate,
+                seed=plan.seed,
+                start=step * plan.accumulate,
+                stop=plan.steps * plan.accumulate,
+                rank=accelerator.process_index,
+                world=accelerator.num_processes,
+            ),
+            pin=on_gpu,
+        )
+    )
     # On a GPU reading a loss waits for the device, so losses are read at log steps only; on a CPU that costs nothing.
     check_every = plan.log_every if on_gpu else 1
     unchecked: list[tuple[int, Tensor, dict[str, Tensor]]] = []
@@ -132,27 +219,33 @@ def fit(
         ) as bar,
     ):
         while step < plan.steps:
-            for group in stepper.param_groups:
-                group["lr"] = group["initial_lr"] * rate(step)
-            for part in range(plan.accumulate):
-                seed_step(plan.seed, step * plan.accumulate + part, accelerator.process_index)
-                pixels, labels, batch_rows = next(stream)
-                images = random_flip(to_input(pixels.to(accelerator.device, non_blocking=True)))
-                labels = labels.to(accelerator.device, non_blocking=True)
-                with accelerator.accumulate(prepared):
-                    losses = prepared(images, labels)
-                    accelerator.backward(losses["loss"])
-                    if plan.clip is not None and accelerator.sync_gradients:
-                        accelerator.clip_grad_norm_(prepared.parameters(), plan.clip)
-                    stepper.step()
-                    stepper.zero_grad()
-                unchecked.append((step, batch_rows, {name: value.detach() for name, value in losses.items()}))
+            micro_batches = [next(stream) for _ in range(plan.accumulate)]
+            for part, stepper in steppers.items():
+                for group in stepper.param_groups:
+                    group["lr"] = group["initial_lr"] * rates[part](step)
+                for number, micro in enumerate(micro_batches):
+                    seed_step(plan.seed, step * plan.accumulate + number, accelerator.process_index)
+                    batch = on_device(micro, accelerator.device, inputs)
+                    with accelerator.accumulate(prepared):
+                        losses = forward(batch, part)
+                        accelerator.backward(losses["loss"])
+                        if plan.clip is not None and accelerator.sync_gradients:
+                            accelerator.clip_grad_norm_(weights_of(stepper), plan.clip)
+                        stepper.step()
+                        for one in steppers.values():
+                            one.zero_grad()
+                    found = {name: value.detach() for name, value in losses.items()}
+                    unchecked.append((step, micro["row"], found if len(parts) == 1 else by_part(part, found)))
             step += 1
+            if after is not None:
+                after(step)
             bar.update(plan.batch)
 
             logging = step % plan.log_every == 0 or step == plan.steps
             checking = step % check_every == 0
             stopping = (checking or accelerator.num_processes == 1) and asked_anywhere(stop.asked, accelerator)
+            if evaluate is not None and (step % plan.evaluate_every == 0 or step == plan.steps):
+                keep_best(best, objective, evaluate, step)
             saving = step == plan.steps or time.perf_counter() - saved > plan.checkpoint_every or stopping
             if logging or saving or checking:
                 scalars = check_finite(unchecked, records)
@@ -160,20 +253,113 @@ def fit(
             if logging and accelerator.is_main_process:
                 speed = (step - first) * plan.batch / (time.perf_counter() - started)
                 bar.set_postfix(loss=f"{scalars['loss']:.3f}", refresh=False)
-                line = {"step": step, **scalars, "lr": stepper.param_groups[0]["lr"], "images_per_s": round(speed, 1)}
+                rate_now = next(iter(steppers.values())).param_groups[0]["lr"]
+                line = {"step": step, **scalars, "lr": rate_now, "images_per_s": round(speed, 1)}
                 with (out / LOG).open("a", encoding="utf-8") as log:
                     log.write(json.dumps(line) + "\n")
             if saving:
                 saved = time.perf_counter()
-                save(out, objective, stepper, accelerator, plan, step, before + saved - started)
+                save(out, objective, steppers, accelerator, plan, step, before + saved - started, best)
             if stopping:
                 raise Stopped(f"stopped at step {step} of {plan.steps}; run the same command again to go on")
+    if best.weights is not None:
+        objective.load_state_dict(best.weights)
+        scalars |= {"best": best.value, "best_step": best.step}
     if accelerator.num_processes > 1:
         # Running statistics are those of the process that wrote the checkpoint: one network comes out, not several.
         for buffer in objective.buffers():
             distributed.broadcast(buffer, src=0)
     seconds = before + time.perf_counter() - started
     return {**scalars, "seconds": seconds, "images_per_s": step * plan.batch / max(seconds, 1e-9)}
+
+
+def check_parts(objective: nn.Module, parts: Mapping[str, Optimizer], rates: Mapping[str, Rate]) -> None:
+    """Errors: ConfigError unless the parts are those of the objective and each weight is stepped by exactly one."""
+    named = getattr(objective, "parts", tuple(parts))
+    for part in (*parts, *rates):
+        choose("part", part, dict.fromkeys(named))
+    if lacking := (set(named) - set(parts)) | (set(parts) - set(rates)):
+        raise ConfigError(f"no optimiser or no rate for the part {', '.join(sorted(lacking))}")
+    owner: dict[int, str] = {}
+    for part, optimiser in parts.items():
+        for weight in weights_of(optimiser):
+            if id(weight) in owner:
+                raise ConfigError(f"a weight is stepped by two optimisers: '{owner[id(weight)]}' and '{part}'")
+            owner[id(weight)] = part
+    left = [name for name, weight in objective.named_parameters() if weight.requires_grad and id(weight) not in owner]
+    if left:
+        raise ConfigError(f"no optimiser steps '{left[0]}' ({len(left)} weights): freeze them, or give them to a part")
+
+
+def check_columns(objective: nn.Module, rows: Any) -> None:
+    """Errors: ConfigError for a column of a batch that the objective asks for and the pictures do not have."""
+    for column in getattr(objective, "columns", ()):
+        if column not in rows.columns:
+            raise ConfigError(f"the training asks for '{column}' of each picture{nearest(column, rows.columns)}")
+
+
+@contextmanager
+def alone_in(out: Path, accelerator: Accelerator) -> Iterator[None]:
+    """Hold the folder of a training, one launch at a time; the lock of a process that dies is dropped.
+
+    Errors: ConfigError where another process trains there.
+    """
+    if not accelerator.is_main_process:
+        yield
+        return
+    try:
+        with FileLock(out / TRAINING, timeout=0):
+            yield
+    except Timeout:
+        raise ConfigError(
+            f"another process trains in {out}: wait for it or name another folder. Several processes train together "
+            "where one launch starts them: torchrun --nproc-per-node N -m aifr_lib.cli train …, or accelerate launch"
+        ) from None
+
+
+def for_cuda(objective: nn.Module, optimisers: Iterable[Optimizer], processes: int) -> None:
+    """What only pays, or only works, on CUDA: fused steps, and batch norm over the pictures of all processes."""
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            if "fused" in group:
+                group.update(fused=True, foreach=False)
+    if processes > 1:
+        nn.SyncBatchNorm.convert_sync_batchnorm(objective)
+
+
+def frozen_in(objective: nn.Module) -> Iterator[Frozen]:
+    """The teachers that an objective, or a module of it, holds apart."""
+    for module in objective.modules():
+        yield from (value for value in vars(module).values() if isinstance(value, Frozen))
+
+
+def weights_of(optimiser: Any) -> list[Tensor]:
+    """The weights that an optimiser steps."""
+    return [weight for group in optimiser.param_groups for weight in group["params"]]
+
+
+def on_device(micro: Batch, device: torch.device, inputs: Callable[[Tensor], Tensor]) -> Batch:
+    """A batch on the device: stored pixels (uint8) as the network sees them, all else as it is."""
+    moved = {name: column.to(device, non_blocking=True) for name, column in micro.items() if name != "row"}
+    return {name: inputs(column) if column.dtype == torch.uint8 else column for name, column in moved.items()}
+
+
+def by_part(part: str, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The scalars of one of several parts: "loss", and all under the part's name."""
+    return {"loss": losses["loss"], **{f"{part}_{name}": value for name, value in losses.items()}}
+
+
+def keep_best(best: Best, objective: nn.Module, evaluate: Callable[[int], float], step: int) -> None:
+    """Ask ``evaluate`` of the weights as they are; keep a copy of the best so far. Errors: ValueError for NaN."""
+    objective.eval()
+    with torch.no_grad():
+        value = float(evaluate(step))
+    objective.train()
+    if value != value:
+        raise ValueError(f"evaluation at step {step} gave NaN: it must give a number, the lower the better")
+    if value < best.value:
+        best.value, best.step = value, step
+        best.weights = {name: tensor.detach().clone() for name, tensor in objective.state_dict().items()}
 
 
 def seed_step(seed: int, number: int, process: int) -> None:
@@ -184,7 +370,7 @@ def seed_step(seed: int, number: int, process: int) -> None:
 def check_finite(
     unchecked: Sequence[tuple[int, Tensor, dict[str, Tensor]]], records: Sequence[str]
 ) -> dict[str, float]:
-    """The scalars of the last micro-batch, after one look at all losses since the last check."""
+    """The scalars of the last micro-batch of each part, after one look at all losses since the last check."""
     losses = torch.stack([values["loss"] for _, _, values in unchecked])
     if not bool(losses.isfinite().all()):
         bad = int((~losses.isfinite()).nonzero()[0])
@@ -194,7 +380,10 @@ def check_finite(
             f"the loss is {losses[bad].item()} at step {step}; the last good checkpoint is kept. "
             f"Lower the learning rate or look at the batch: {names}"
         )
-    return {name: float(value) for name, value in unchecked[-1][2].items()}
+    last: dict[str, Tensor] = {}
+    for _, _, found in unchecked:
+        last.update(found)
+    return {name: float(value) for name, value in last.items()}
 
 
 class _Stop:
@@ -231,7 +420,14 @@ def asked_anywhere(asked: bool, accelerator: Accelerator) -> bool:
 
 
 def save(
-    out: Path, objective: nn.Module, optimiser: Any, accelerator: Accelerator, plan: Plan, step: int, seconds: float
+    out: Path,
+    objective: nn.Module,
+    steppers: Mapping[str, Any],
+    accelerator: Accelerator,
+    plan: Plan,
+    step: int,
+    seconds: float,
+    best: Best,
 ) -> None:
     """Write ``out/checkpoint.pt`` whole or not at all; refuse to replace a good one by weights that are not finite."""
     state = objective.state_dict()
@@ -241,6 +437,8 @@ def save(
     if not accelerator.is_main_process:
         return
     scaler = accelerator.scaler.state_dict() if accelerator.scaler is not None else {}
+    states = {part: stepper.state_dict() for part, stepper in steppers.items()}
+    kept = {} if best.weights is None else {"best": {"value": best.value, "step": best.step, "weights": best.weights}}
     with atomic_write(out / CHECKPOINT) as path:
         torch.save(
             {
@@ -248,26 +446,31 @@ def save(
                 "seconds": seconds,
                 "settings": dict(plan.settings or {}),
                 "objective": state,
-                "optimiser": optimiser.state_dict(),
+                "optimiser": states[WHOLE] if set(states) == {WHOLE} else states,
                 "scaler": scaler,
+                **kept,
             },
             path,
         )
 
 
-def resume(out: Path, objective: nn.Module, optimiser: Any, accelerator: Accelerator, plan: Plan) -> tuple[int, float]:
-    """Load ``out/checkpoint.pt`` where there is one; (step to go on from, seconds spent so far), both 0 without."""
+def resume(
+    out: Path, objective: nn.Module, steppers: Mapping[str, Any], accelerator: Accelerator, plan: Plan
+) -> tuple[int, float, Best]:
+    """Load ``out/checkpoint.pt`` where there is one; the step to go on from, the seconds spent so far, the best so far:
+    0, 0 and none without.
+    """
     path = out / CHECKPOINT
     if not path.exists():
         if accelerator.is_main_process:
             (out / LOG).unlink(missing_ok=True)
         accelerator.wait_for_everyone()
-        return 0, 0.0
+        return 0, 0.0, Best()
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(f"{path} cannot be read as a checkpoint ({error}); delete it to start afresh") from error
-    if lacking := PARTS - (state.keys() if isinstance(state, dict) else set()):
+    if lacking := HELD - (state.keys() if isinstance(state, dict) else set()):
         missing = ", ".join(sorted(lacking))
         raise ValueError(f"{path} is no checkpoint of this version, it lacks {missing}; delete it to start afresh")
     wanted = dict(plan.settings or {})
@@ -278,13 +481,17 @@ def resume(out: Path, objective: nn.Module, optimiser: Any, accelerator: Acceler
         raise ValueError(f"{path} belongs to a run with other settings ({changes}); use another folder or delete it")
     compare_states(objective.state_dict(), state["objective"], str(path))
     objective.load_state_dict(state["objective"])
-    optimiser.load_state_dict(state["optimiser"])
+    states = {WHOLE: state["optimiser"]} if set(steppers) == {WHOLE} else state["optimiser"]
+    if set(states) != set(steppers):
+        raise ValueError(f"{path} holds optimisers of {sorted(states)}, wanted {sorted(steppers)}; use another folder")
+    for part, stepper in steppers.items():
+        stepper.load_state_dict(states[part])
     if state["scaler"] and accelerator.scaler is not None:
         accelerator.scaler.load_state_dict(state["scaler"])
     if accelerator.is_main_process:
         truncate_log(out / LOG, state["step"])
     accelerator.wait_for_everyone()  # what the others read next is the log as it is now
-    return int(state["step"]), float(state["seconds"])
+    return int(state["step"]), float(state["seconds"]), Best(**state.get("best", {}))
 
 
 def last_logged(path: Path) -> dict[str, float]:

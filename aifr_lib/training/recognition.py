@@ -140,8 +140,6 @@ def train(
     optimiser = torch.optim.SGD(
         module.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
     )
-    for group in optimiser.param_groups:
-        group["initial_lr"] = config.lr
     records = images.labels["record"].tolist()
     seen = f"{images.name} {images.version}, {len(records)} pictures, crc {zlib.crc32(repr(records).encode()):08x}"
     settings = {"recipe_version": RECIPE_VERSION, "pictures": seen, **config.model_dump(mode="json")}
@@ -152,6 +150,7 @@ def train(
         accumulate=config.accumulate,
         clip=config.clip,
         precision=config.precision,
+        compile=config.compile,
         settings=settings,
     )
     scalars = fit(

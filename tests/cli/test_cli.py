@@ -90,10 +90,14 @@ def test_the_commands_are_those_that_the_book_names() -> None:
         (["list", "--paper", "tlm"], "unknown paper 'tlm'; did you mean 'tml'"),
         (["list", "--preset", "lessen"], "unknown preset 'lessen'; did you mean 'lesson'"),
         (["claims", "--paper", "tlm"], "unknown paper 'tlm'; did you mean 'tml'"),
-        (["train", "--out", "x", "-p", "epoch=1"], "unknown key 'epoch'; did you mean 'epochs'"),
-        (["train", "--out", "x", "-p", "relief.sise=1"], "unknown key 'relief.sise'; did you mean 'size'"),
-        (["train", "--out", "x", "-p", "relif.size=1"], "'relif' is no group of settings; did you mean"),
-        (["train", "--out", "x", "-p", "lr=fast"], "'lr': Input should be a valid number"),
+        (["train", "recogniton", "--out", "x"], "unknown recipe 'recogniton'; did you mean 'recognition'"),
+        (["train", "recognition", "--out", "x", "-p", "epoch=1"], "unknown key 'epoch'; did you mean 'epochs'"),
+        (
+            ["train", "recognition", "--out", "x", "-p", "relief.sise=1"],
+            "unknown key 'relief.sise'; did you mean 'size'",
+        ),
+        (["train", "recognition", "--out", "x", "-p", "relif.size=1"], "'relif' is no group of settings; did you mean"),
+        (["train", "recognition", "--out", "x", "-p", "lr=fast"], "'lr': Input should be a valid number"),
         (["run-queue", "--preset", "clasroom"], "unknown preset 'clasroom'; did you mean 'classroom'"),
         (["draw", "tml_fig66"], "unknown table or figure 'tml_fig66'; did you mean 'tml_fig6'"),
         (["faces", "--out", "x.png"], "say either --ages (a sheet) or --per-identity"),
@@ -186,7 +190,9 @@ def test_train_takes_typed_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         return SimpleNamespace(weights=out / "weights.safetensors", checksum="abc")
 
     monkeypatch.setattr(recognition, "train", train)
-    result = aifr("train", "--out", "x", "--alpha", "0.4", "--seed", "3", "-p", "lr=1e-4", "-p", "relief.size=64")
+    result = aifr(
+        "train", "recognition", "--out", "x", "-p", "alpha=0.4", "-p", "seed=3", "-p", "lr=1e-4", "-p", "relief.size=64"
+    )
     assert result.code == 0
     assert result.out == "weights   x/weights.safetensors\nchecksum  abc\n"
     (config,) = asked
@@ -194,10 +200,10 @@ def test_train_takes_typed_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
     sweep = load_preset("classroom").alpha_sweep
     for alpha in (0.8, 0.0):
-        assert aifr("train", "--preset", "classroom", "--out", "x", "-p", f"alpha={alpha}").code == 0
-        assert asked[-1] == alpha_sweep.training(sweep, alpha, 0), "the rate that the sweep takes for this α"
+        assert aifr("train", "recognition", "--preset", "classroom", "--out", "x", "-p", f"alpha={alpha}").code == 0
+        assert asked[-1] == sweep.training(alpha, 0), "the rate that the sweep takes for this α"
     assert asked[-1].lr != asked[-2].lr
-    assert "alpha" in aifr("train", "--out", "x", "-p", "alpha=much").err
+    assert "alpha" in aifr("train", "recognition", "--out", "x", "-p", "alpha=much").err
 
 
 def test_ctrl_c_exits_as_a_shell_expects(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +214,7 @@ def test_ctrl_c_exits_as_a_shell_expects(monkeypatch: pytest.MonkeyPatch) -> Non
         raise Stopped("stopped at step 3 of 9; run the same command again to go on")
 
     monkeypatch.setattr(recognition, "train", train)
-    result = aifr("train", "--out", "x")
+    result = aifr("train", "recognition", "--out", "x")
     assert result.code == 130
     assert result.err == "stopped at step 3 of 9; run the same command again to go on\n"
 
@@ -218,7 +224,7 @@ def test_a_stopped_training_goes_on_to_the_weights_of_an_unbroken_one(
 ) -> None:
     monkeypatch.setenv("AIFR_CACHE", str(tmp_path / "cache"))
     small = ["-p", "relief.train_identities=6", "-p", "batch=8", "-p", "epochs=10"]
-    settings = ["train", "--preset", "smoke", "--device", "cpu", *small]
+    settings = ["train", "recognition", "--preset", "smoke", "--device", "cpu", *small]
     whole = aifr(*settings, "--out", str(tmp_path / "whole"))
     assert whole.code == 0
 
@@ -265,7 +271,6 @@ def test_draw_makes_tables_of_what_is_stored_and_trains_nothing(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from aifr_lib.experiments import recognise
-    from aifr_lib.experiments.tml import alpha_sweep
     from aifr_lib.reporting.runs import Result, RunStore
     from aifr_lib.settings.presets import load_preset
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from conftest import make_images
 
-from aifr_lib.data.images import Images
-from aifr_lib.data.loader import Rows, ShuffledBatches, crop_columns, loader, random_flip, to_input
+from aifr_lib.data.images import ChangePairs, Images
+from aifr_lib.data.loader import PairRows, Rows, ShuffledBatches, crop_columns, loader, mirrored, random_flip, to_input
+from aifr_lib.names import ConfigError
 
 
 def test_to_input_scales_as_the_paper_and_moves_no_bytes():
@@ -60,7 +61,9 @@ def test_rows_give_classes_from_zero_and_the_right_pixels():
     rows = Rows(images, (16, 12))
     batches = ShuffledBatches(6, 3, seed=0, start=0, stop=2)
     before = torch.get_rng_state()
-    for pixels, classes, index in loader(rows, batches, pin=False):
+    for batch in loader(rows, batches, pin=False):
+        assert set(batch) == set(rows.columns)
+        pixels, classes, index = (batch[name] for name in ("images", "identity", "row"))
         assert (pixels.numpy() == images.pixels[index.numpy()][:, :, 2:14]).all()
         assert (classes.numpy() == (images.labels["identity"].to_numpy()[index.numpy()] - 100) // 7).all()
     assert (torch.get_rng_state() == before).all(), "loading must not draw from the global generator"
@@ -91,3 +94,29 @@ def test_images_refuse_wrong_shapes_and_doubles(images):
     double = images.labels.assign(record="same")
     with pytest.raises(ValueError, match="'same' stands more than once"):
         Images("x", "1", images.pixels, double)
+
+
+def test_labels_that_a_recipe_asks_for_come_as_columns():
+    images = make_images(identities=3, per_identity=2)
+    batch = Rows(images, (16, 16), ("age",)).__getitems__([4, 1])
+    assert batch["age"].tolist() == pytest.approx(images.labels["age"].iloc[[4, 1]].tolist())
+    with pytest.raises(ConfigError, match="noise has no label 'aeg'; did you mean 'age'"):
+        Rows(images, (16, 16), ("aeg",))
+    images.labels.loc[3, "age"] = np.nan
+    with pytest.raises(ValueError, match="the age of 1 pictures is not known, such as picture-003"):
+        Rows(images, (16, 16), ("age",))
+
+
+def test_pairs_give_both_pictures_and_what_changes_between_them():
+    images = make_images(identities=3, per_identity=2)
+    pairs = ChangePairs("years", np.array([0, 2, 5]), np.array([1, 3, 4]), np.array([3.0, -2.0, 7.5]), "years")
+    rows = PairRows(images, pairs, (16, 12))
+    (batch,) = loader(rows, ShuffledBatches(3, 3, seed=4, start=0, stop=1), pin=False)
+    for place, pair in enumerate(batch["row"].tolist()):
+        both = images.pixels[[pairs.a[pair], pairs.b[pair]]][:, :, 2:14]
+        assert (batch["images"][place].numpy() == both).all()
+        assert batch["target"][place] == pairs.d[pair]
+        assert batch["identity"][place] == images.labels["identity"].iloc[pairs.a[pair]]
+    assert mirrored(batch["images"].flatten(0, 1)).shape == (6, 3, 16, 12)
+    with pytest.raises(ValueError, match="name picture 9 of 6"):
+        PairRows(images, ChangePairs("years", np.array([9]), np.array([1]), np.array([1.0]), "years"), (16, 16))

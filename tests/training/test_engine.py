@@ -1,3 +1,4 @@
+import copy
 import json
 import os
 import signal
@@ -15,7 +16,8 @@ from torch import nn
 
 from aifr_lib.data.loader import Rows
 from aifr_lib.names import ConfigError
-from aifr_lib.training.engine import CHECKPOINT, LOG, NonFiniteLoss, Plan, Stopped, accelerator_for, fit
+from aifr_lib.training import engine
+from aifr_lib.training.engine import CHECKPOINT, LOG, Frozen, NonFiniteLoss, Plan, Stopped, accelerator_for, fit
 
 
 class Toy(nn.Module):
@@ -28,7 +30,10 @@ class Toy(nn.Module):
         self.body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes))
         self.calls, self.at = 0, {}
 
-    def forward(self, images, labels):
+    columns = ("images", "identity")
+
+    def forward(self, batch, part):
+        images, labels = batch["images"], batch["identity"]
         self.calls += 1
         if action := self.at.get(self.calls):
             action()
@@ -36,14 +41,12 @@ class Toy(nn.Module):
         return {"loss": loss * (float("nan") if self.calls == self.at.get("nan") else 1.0)}
 
 
-def run(out, *, toy=None, steps=12, images=None, settings=None, lr=0.1, **plan):
+def run(out, *, toy=None, steps=12, images=None, settings=None, lr=0.1, device="cpu", **plan):
     images = images or make_images()
     if toy is None:
         torch.manual_seed(0)
         toy = Toy()
     optimiser = torch.optim.SGD(toy.parameters(), lr=lr, momentum=0.9)
-    for group in optimiser.param_groups:
-        group["initial_lr"] = lr
     scalars = fit(
         toy,
         optimiser,
@@ -52,7 +55,7 @@ def run(out, *, toy=None, steps=12, images=None, settings=None, lr=0.1, **plan):
         Plan(**{"steps": steps, "batch": 8, "seed": 3, "log_every": 4, "settings": settings or {}, **plan}),
         out,
         records=images.labels["record"].tolist(),
-        device="cpu",
+        device=device,
         progress=False,
     )
     return toy, scalars
@@ -258,3 +261,184 @@ def test_two_processes_give_the_weights_of_one(tmp_path):
         states.append(torch.load(out / CHECKPOINT, weights_only=True)["objective"])
     for name, value in states[0].items():
         torch.testing.assert_close(states[1][name], value, rtol=1e-5, atol=1e-6)
+
+
+class Duel(nn.Module):
+    """A generator and a critic in turn, and a copy of the generator that follows it: a GAN in small."""
+
+    parts, columns = ("generator", "critic"), ("images",)
+
+    def __init__(self):
+        super().__init__()
+        self.generator = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 3, 1))
+        self.critic = nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.ReLU(), nn.Dropout(0.2), nn.Flatten(), nn.Linear(196, 1))
+        self.follower = copy.deepcopy(self.generator).requires_grad_(False)
+        self.teacher = Frozen(nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2)))
+        self.at, self.calls, self.seen = {}, 0, []
+
+    def forward(self, batch, part):
+        images = batch["images"]
+        drawn = self.generator(images)
+        self.seen.append((part, images.detach().clone()))
+        if part == "critic":
+            return {"loss": (self.critic(drawn.detach()) - self.critic(images)).mean()}
+        away = (self.teacher(drawn) - self.teacher(images)).square().mean()
+        return {"loss": away - self.critic(drawn).mean(), "away": away.detach()}
+
+    def after(self, step):
+        for slow, quick in zip(self.follower.parameters(), self.generator.parameters(), strict=True):
+            slow.lerp_(quick.detach(), 0.1)
+        self.calls += 1
+        if action := self.at.get(step):
+            action()
+
+
+def new_duel():
+    torch.manual_seed(0)
+    return Duel()
+
+
+def duel(out, module=None, steps=6, optimisers=None, plan=None, **options):
+    module = module or new_duel()
+    optimisers = optimisers or {
+        "generator": torch.optim.Adam(module.generator.parameters(), 1e-2),
+        "critic": torch.optim.SGD(module.critic.parameters(), 1e-2),
+    }
+    images = make_images()
+    scalars = fit(
+        module,
+        optimisers,
+        {"generator": lambda _: 1.0, "critic": lambda _: 0.5},
+        Rows(images, (16, 16)),
+        Plan(**{"steps": steps, "batch": 8, "seed": 3, "log_every": 2, **(plan or {})}),
+        out,
+        records=images.labels["record"].tolist(),
+        device="cpu",
+        progress=False,
+        **options,
+    )
+    return module, scalars
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_two_parts_resume_to_equal_bits_with_their_momentum_copy(tmp_path, accumulate):
+    plan = {"accumulate": accumulate}
+    whole, scalars = duel(tmp_path / "whole", plan=plan)
+    cut = new_duel()
+    cut.at = {4: lambda: os.kill(os.getpid(), signal.SIGTERM)}
+    with pytest.raises(Stopped, match="stopped at step 4 of 6"):
+        duel(tmp_path / "cut", cut, plan=plan)
+    resumed, _ = duel(tmp_path / "cut", plan=plan)
+    assert equal(whole, resumed) and (resumed.calls, whole.calls) == (2, 6)
+    assert not torch.equal(whole.follower[0].weight, whole.generator[0].weight)
+    assert {"generator_loss", "generator_away", "critic_loss", "loss"} <= set(scalars)
+    log = [json.loads(line) for line in (tmp_path / "whole" / LOG).read_text().splitlines()]
+    assert [line["step"] for line in log] == [2, 4, 6] and "critic_loss" in log[0]
+
+
+def test_parts_step_in_turn_on_the_same_pictures_as_a_loop_written_out(tmp_path):
+    module, _ = duel(tmp_path, steps=2)
+    seen = list(module.seen)
+    assert [part for part, _ in seen] == ["generator", "critic"] * 2
+    for (_, a), (_, b) in zip(seen[::2], seen[1::2], strict=True):
+        assert torch.equal(a, b), "mirrored alike"
+    slow = new_duel().to(memory_format=torch.channels_last)
+    generator = torch.optim.Adam(slow.generator.parameters(), 1e-2)
+    critic = torch.optim.SGD(slow.critic.parameters(), 0.5e-2)
+    for step in range(2):
+        for part, optimiser in (("generator", generator), ("critic", critic)):
+            engine.seed_step(3, step, 0)
+            torch.rand(8, 1, 1, 1)  # the mirroring's draw
+            slow.zero_grad()
+            slow({"images": seen[2 * step][1]}, part)["loss"].backward()
+            optimiser.step()
+        slow.after(step)
+    assert equal(module, slow)
+
+
+def test_a_teacher_is_held_apart(tmp_path):
+    module = new_duel()
+    before = {name: value.clone() for name, value in module.teacher.network.state_dict().items()}
+    duel(tmp_path, module)
+    assert all(torch.equal(value, before[name]) for name, value in module.teacher.network.state_dict().items())
+    assert not module.teacher.network.training and all(p.grad is None for p in module.teacher.network.parameters())
+    state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    assert not any("teacher" in name for name in state["objective"]) and set(state["optimiser"]) == set(Duel.parts)
+
+
+def test_the_best_weights_are_kept_lowest_first_ties_the_earlier(tmp_path):
+    values, at = {2: 0.7, 4: 0.3, 6: 0.3, 8: 0.9}, {}
+    module = new_duel()
+
+    def evaluate(step):
+        assert not module.training
+        at[step] = module.generator[0].weight.detach().clone()
+        return values[step]
+
+    options = {"steps": 8, "evaluate": evaluate, "plan": {"evaluate_every": 2}}
+    _, scalars = duel(tmp_path, module, **options)
+    assert list(at) == [2, 4, 6, 8] and (scalars["best"], scalars["best_step"]) == (0.3, 4)
+    assert torch.equal(module.generator[0].weight, at[4])
+    kept = torch.load(tmp_path / CHECKPOINT, weights_only=True)["best"]
+    assert (kept["value"], kept["step"]) == (0.3, 4)
+    at[2] = None
+    again, scalars = duel(tmp_path, **options)
+    assert torch.equal(again.generator[0].weight, at[4]) and scalars["best_step"] == 4
+    assert at[2] is None, "a finished training is not evaluated again"
+    with pytest.raises(ValueError, match="evaluation at step 6 gave NaN"):
+        duel(tmp_path / "nan", evaluate=lambda _: float("nan"))
+
+
+def test_what_does_not_fit_is_said_before_anything_is_trained(tmp_path):
+    module = new_duel()
+    adam = torch.optim.Adam(module.generator.parameters())
+    every, some = (torch.optim.SGD(one, 0.1) for one in (module.parameters(), list(module.critic.parameters())[1:]))
+    for optimisers, message in (
+        ({"generator": adam, "critc": every}, "unknown part 'critc'; did you mean 'critic'"),
+        ({"generator": adam}, "no optimiser or no rate for the part critic"),
+        ({"generator": adam, "critic": every}, "stepped by two optimisers: 'generator' and 'critic'"),
+        ({"generator": adam, "critic": some}, r"no optimiser steps 'critic\.0\.weight' \(1 weights\)"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            duel(tmp_path, module, optimisers=optimisers)
+    module.columns = ("images", "identiti")
+    with pytest.raises(ConfigError, match="asks for 'identiti' of each picture; did you mean 'identity'"):
+        duel(tmp_path, module)
+    assert not (tmp_path / CHECKPOINT).exists() and not module.seen
+
+
+def test_two_launches_do_not_train_into_one_folder(tmp_path):
+    script = (
+        "import sys, time, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(1, flush=True); "
+        "time.sleep(60)"
+    )
+    held = [sys.executable, "-c", script, str(tmp_path / engine.TRAINING)]
+    with subprocess.Popen(held, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline()
+        with pytest.raises(ConfigError, match=r"another process trains in .*torchrun --nproc-per-node"):
+            run(tmp_path)
+        other.kill()
+    run(tmp_path)
+
+
+def test_a_checkpoint_of_one_optimiser_is_what_it_was(tmp_path):
+    run(tmp_path)
+    state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    assert set(state) == {"step", "seconds", "settings", "objective", "optimiser", "scaler"}
+    assert set(state["optimiser"]) == {"state", "param_groups"}
+    duel(tmp_path / "two")
+    state = torch.load(tmp_path / "two" / CHECKPOINT, weights_only=True)
+    torch.save({**state, "optimiser": {"generator": state["optimiser"]["generator"]}}, tmp_path / "two" / CHECKPOINT)
+    with pytest.raises(ValueError, match=r"holds optimisers of \['generator'\], wanted \['critic', 'generator'\]"):
+        duel(tmp_path / "two")
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_steps_are_fused_precision_is_mixed_and_nothing_is_waited_for(tmp_path, monkeypatch):
+    reads = []
+    real = engine.check_finite
+    monkeypatch.setattr(engine, "check_finite", lambda *given: reads.append(1) or real(*given))
+    toy, scalars = run(tmp_path, toy=new_toy(), device="cuda", precision="bf16", checkpoint_every=1e9)
+    assert next(toy.parameters()).is_cuda and scalars["loss"] == scalars["loss"]
+    assert len(reads) == 3, "losses are read at log steps alone"

@@ -15,8 +15,6 @@ from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.runs import Run
 from aifr_lib.settings.presets import Preset
-from aifr_lib.settings.recognition import Recognition
-from aifr_lib.settings.tml import AlphaSweep
 
 # Fig. 6 prints no numbers; Table I has two of its points: (α, list) → its row, and what the number is.
 PRINTED = {
@@ -29,12 +27,6 @@ PRINTED = {
 GUESSED = ("embedding", "epochs", "feedforward", "pos_encoding", "precision")
 
 
-def training(sweep: AlphaSweep, alpha: float, seed: int, lr: float | None = None) -> Recognition:
-    """The training of one point of the sweep; ``lr`` None takes the rate tuned for the nearest main α (ties: lower)."""
-    tuned = sweep.lr[min(sorted(sweep.main), key=lambda main: abs(main - alpha))] if sweep.lr else sweep.train.lr
-    return sweep.train.model_copy(update={"alpha": alpha, "seed": seed, "lr": lr or tuned})
-
-
 def alpha_sweep_jobs(
     preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None
 ) -> dict[tuple[float, int], Job]:
@@ -42,7 +34,7 @@ def alpha_sweep_jobs(
     sweep = preset.alpha_sweep
     places = [(alpha, seed) for alpha in sweep.main for seed in (sweep.main_seeds if seeds is None else seeds)]
     places += [(alpha, seed) for alpha in sweep.alphas for seed in (sweep.seeds if seeds is None else seeds)]
-    return {(alpha, seed): recognise.job(training(sweep, alpha, seed), device) for alpha, seed in dict.fromkeys(places)}
+    return {(alpha, seed): recognise.job(sweep.training(alpha, seed), device) for alpha, seed in dict.fromkeys(places)}
 
 
 def alpha_sweep_rows(preset: Preset, runs: Mapping[tuple[float, int], Run]) -> Iterator[Row]:

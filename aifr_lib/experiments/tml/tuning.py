@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from aifr_lib.data.relief import chosen
 from aifr_lib.experiments import recognise
 from aifr_lib.experiments.jobs import Experiment, Job
-from aifr_lib.experiments.tml.alpha_sweep import training
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import say
@@ -39,7 +38,7 @@ def tuning_jobs(
     places = list(product(sweep.main, sweep.lrs, sweep.main_seeds[:1]))
     places += [(alpha, lr, seed) for alpha, rates in sweep.finals.items() for lr in rates for seed in sweep.seeds]
     return {
-        (alpha, lr, seed): recognise.job(training(sweep, alpha, seed, lr), device)
+        (alpha, lr, seed): recognise.job(sweep.training(alpha, seed, lr), device)
         for alpha, lr, seed in dict.fromkeys(places)
     }
 

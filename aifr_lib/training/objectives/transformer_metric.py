@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from aifr_lib.data.loader import Batch
 from aifr_lib.losses.margins import MarginHead
 from aifr_lib.losses.transformer_metric import summed_cross_entropy, weighted_cross_entropy
 from aifr_lib.models import Backbone, TransformerBranch
@@ -15,7 +16,7 @@ from aifr_lib.names import ConfigError, choose
 
 
 class TransformerMetric(nn.Module):
-    """Backbone, margin head and transformer branch with their loss; images ``[B, 3, H, W]`` in, a dict out.
+    """Backbone, margin head and transformer branch with their loss; a batch in, a dict out.
 
     backbone: has ``features`` and ``embed`` (models.build). head: a MarginHead over the backbone's embedding.
     branch: a TransformerBranch over its last map; None gives the plain baseline. alpha: weight of the branch
@@ -26,6 +27,8 @@ class TransformerMetric(nn.Module):
 
     At test time only ``backbone`` is used. Errors: ConfigError for values that do not fit together.
     """
+
+    columns = ("images", "identity")
 
     def __init__(
         self,
@@ -61,11 +64,12 @@ class TransformerMetric(nn.Module):
             return self.classifier(encoded, labels)
         return self.classifier(encoded)
 
-    def forward(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, part: str = "all") -> dict[str, Tensor]:
         """Scalars: "loss", to be minimised, and its detached parts "loss_margin" and "loss_transformer".
 
-        The baseline has no "loss_transformer".
+        batch: images [B, 3, H, W], identity [B]. The baseline has no "loss_transformer".
         """
+        images, labels = batch["images"], batch["identity"]
         features = self.backbone.features(images)
         margin_logits = self.head(self.backbone.embed(features), labels)
         if self.branch is None:

@@ -80,9 +80,9 @@ def test_batches_for_training_are_those_of_an_array(places, pixels, workers, hw)
     )
     assert len(found) == len(expected) == 5
     for a, b in zip(found, expected, strict=True):
-        assert all(map(torch.equal, a, b))
-        assert a[0].dtype == torch.uint8
-        assert a[0].shape == (3, *hw, 3)
+        assert set(a) == set(b) and all(torch.equal(a[name], b[name]) for name in a)
+        assert a["images"].dtype == torch.uint8
+        assert a["images"].shape == (3, *hw, 3)
 
 
 def test_pixels_travel_to_another_process_by_their_path(places, pixels):

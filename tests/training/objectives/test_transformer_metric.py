@@ -68,7 +68,7 @@ def test_the_module_is_the_equations(loss, classifier, combine):
     total = 0.6 * parts[0] + 0.4 * parts[1]
     if combine == "sum":
         total = F.cross_entropy(margin + transformer, labels)
-    found = module(images, labels)
+    found = module({"images": images, "identity": labels})
     assert set(found) == {"loss", "loss_margin", "loss_transformer"}
     torch.testing.assert_close(found["loss"], total)
     torch.testing.assert_close(found["loss_margin"], parts[0])
@@ -90,10 +90,10 @@ def test_alpha_zero_is_the_base_loss():
     mixed = objective(alpha=0.0)
     mixed.backbone.load_state_dict(base.backbone.state_dict())
     mixed.head.load_state_dict(base.head.state_dict())
-    found = base(images, labels)
+    found = base({"images": images, "identity": labels})
     assert set(found) == {"loss", "loss_margin"}
     found["loss"].backward()
-    other = mixed(images, labels)["loss"]
+    other = mixed({"images": images, "identity": labels})["loss"]
     other.backward()
     assert torch.equal(found["loss"], other)
     for one, two in zip(base.backbone.parameters(), mixed.backbone.parameters(), strict=True):
@@ -104,7 +104,7 @@ def test_alpha_zero_is_the_base_loss():
 @pytest.mark.parametrize("backbone", ["mobilefacenet", "iresnet18"])
 def test_alpha_one_leaves_the_embedding_layer_without_gradient(backbone):
     module = objective(backbone, alpha=1.0)
-    module(*batch())["loss"].backward()
+    module(dict(zip(("images", "identity"), batch(), strict=True)))["loss"].backward()
     for part in ("backbone.fc", "backbone.norm", "head"):
         assert not any(gradients(module, part).values()), part
     for part in ("backbone.stem", "backbone.stages", "branch", "classifier"):
@@ -131,7 +131,7 @@ def test_each_branch_reaches_the_convolutions_and_only_the_first_the_embedding(b
 
 def test_the_margin_classifier_of_adaface_has_statistics_of_its_own():
     module = objective(loss="adaface", alpha=0.4, classifier="margin")
-    module(*batch())
+    module(dict(zip(("images", "identity"), batch(), strict=True)))
     assert float(module.head.mean) != 20 and float(module.classifier.mean) != 20
     assert float(module.head.mean) != float(module.classifier.mean)
 
@@ -142,7 +142,7 @@ def test_autocast_and_channels_last(loss):
     images, labels = batch()
     images = images.to(memory_format=torch.channels_last)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = module(images, labels)
+        found = module({"images": images, "identity": labels})
     assert all(value.dtype == torch.float32 and value.isfinite() for value in found.values())
     found["loss"].backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
@@ -152,7 +152,7 @@ def test_autocast_and_channels_last(loss):
 def test_no_step_waits_for_a_value(combine):
     with FakeTensorMode():
         module = objective(loss="adaface", alpha=0.4, classifier="margin", combine=combine)
-        found = module(torch.randn(4, 3, 32, 32), torch.zeros(4, dtype=torch.long))
+        found = module({"images": torch.randn(4, 3, 32, 32), "identity": torch.zeros(4, dtype=torch.long)})
         found["loss"].backward()
 
 
@@ -163,7 +163,7 @@ def test_the_loss_falls_on_a_tiny_set():
     values = []
     for _ in range(20):
         optimiser.zero_grad()
-        found = module(images, labels)
+        found = module({"images": images, "identity": labels})
         found["loss"].backward()
         optimiser.step()
         values.append({name: value.item() for name, value in found.items()})
