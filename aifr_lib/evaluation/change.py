@@ -10,6 +10,7 @@ import numpy as np
 
 from aifr_lib.evaluation.checks import finite, same_length
 from aifr_lib.evaluation.intervals import Interval, Statistic, clustered_bootstrap, mean_interval, weighted_mean
+from aifr_lib.evaluation.statistics import correlation_statistic
 
 FOLDS = 4
 UNKNOWN = (np.nan, Interval(np.nan, np.nan))
@@ -65,7 +66,7 @@ def change(
     mae, mae_interval = _estimate([(one, weighted_mean(error[one])) for one in rows], subjects)
     corr, corr_interval = UNKNOWN
     if all(np.ptp(predicted[one]) > 0 and np.ptp(true[one]) > 0 for one in rows):
-        by_fold = [(one, weighted_correlation(predicted[one], true[one])) for one in rows]
+        by_fold = [(one, correlation_statistic(predicted[one], true[one])) for one in rows]
         corr, corr_interval = _estimate(by_fold, subjects)
     accuracy, accuracy_interval = UNKNOWN
     if all(map(len, aimed)):
@@ -100,22 +101,6 @@ def _estimate(by_fold: list[tuple[np.ndarray, Statistic]], subjects: np.ndarray)
         return np.divide(weighted, total, out=np.full(len(total), np.nan), where=total > 0)
 
     return float(averaged(np.ones((1, len(subjects))))[0]), clustered_bootstrap(averaged, subjects)
-
-
-def weighted_correlation(x: np.ndarray, y: np.ndarray) -> Statistic:
-    """Pearson's correlation of x and y [P] as a statistic of weights [R, P]; NaN where undefined."""
-    # Centred and scaled first, so that the differences of sums below lose no digits.
-    x, y = (x - x.mean()) / x.std(), (y - y.mean()) / y.std()
-    parts = np.stack([x, y, x * x, y * y, x * y], axis=1)
-
-    def correlation(weights: np.ndarray) -> np.ndarray:
-        total = weights.sum(axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            mx, my, mxx, myy, mxy = ((weights @ parts) / total[:, None]).T
-            variance = (mxx - mx**2) * (myy - my**2)
-            return np.where(variance > 1e-18, (mxy - mx * my) / np.sqrt(variance), np.nan)
-
-    return correlation
 
 
 class Fold(NamedTuple):

@@ -49,6 +49,6 @@ def matrix(what: str, values: np.ndarray, width: int | None = None) -> None:
 def known(what: str, names: np.ndarray | Sequence, valid: np.ndarray | Sequence) -> None:
     """Errors: ValueError that lists those of ``names`` which ``valid`` does not hold."""
     names = np.unique(np.asarray(names))
-    strangers = names[~np.isin(names, valid)]
-    if len(strangers):
-        raise ValueError(f"{what}: {len(strangers)} of {len(names)} ids are unknown ({listed(strangers)})")
+    unknown = names[~np.isin(names, valid)]
+    if len(unknown):
+        raise ValueError(f"{what}: {len(unknown)} of {len(names)} ids are unknown ({listed(unknown)})")

@@ -1,4 +1,4 @@
-"""Protocol P3: rank-1 of one person's pictures among many strangers (MegaFace challenge 1)."""
+"""Protocol P3: rank-1 of one person's pictures among many distractors (MegaFace challenge 1)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TILE = 512  # probes compared with them at once: 32 MB of similarities
 
 @dataclass(frozen=True)
 class AmongDistractors:
-    """Result of P3 over Q ordered pairs of pictures of one person and K sizes of the crowd.
+    """Result of P3 over Q ordered pairs of pictures of one person and K numbers of distractors.
 
     rank1: float64 [K], hits in % of the pairs. counts: int64 [K], how far the list of distractors was read;
     compared: int64 [K], how many of those are not listed as noise.
@@ -55,13 +55,13 @@ def among_distractors(
     embeddings: [N, D] of the probe set (FaceScrub, FG-NET), normalised here. identities: [N].
     distractors: [M, D], or the path of a ``.npy`` file of that shape in float16, float32 or float64, of which
         a block at a time is in memory; normalised here.
-    counts: crowd sizes, each a prefix of the distractors in their order (10, 100, …); None: all of them.
+    counts: numbers of distractors, each a prefix of the distractors in their order (10, 100, …); None: all of them.
     ages: [N] in years, NaN if unknown. keep: bool [M], False for distractors listed as noise (see ``kept``):
-        they are passed over, so a crowd of D holds ``compared`` of them. Noisy probes are left out by the
+        they are passed over, so of D distractors there are ``compared`` of them. Noisy probes are left out by the
         caller, rows and all.
     A tie (in float32) is no hit: constant embeddings score 0.
     Errors: ValueError for lengths or dimensions that differ, counts outside 1 … M, no person with two
-        pictures, a crowd with nobody in it, and embeddings that are zero or not finite, by file and row.
+        pictures, no distractors that are kept, and embeddings that are zero or not finite, by file and row.
     Source: Kemelmacher-Shlizerman et al. 2016, challenge 1; > in place of the devkit's ≥, so that a network
         that maps all faces to one point finds nobody. Noise lists: as MS-Celeb toolkits drop them.
     """
@@ -71,12 +71,12 @@ def among_distractors(
     matrix("embeddings", embeddings)
     probe, mate, skipped = ordered_pairs(identities)
     sizes = np.array([len(open_features(distractors))] if counts is None else sorted(set(counts)), dtype=np.int64)
-    rows, place = np.unique(probe, return_inverse=True)
+    rows, index = np.unique(probe, return_inverse=True)
     nearest = nearest_distractor(embeddings[rows], distractors, sizes, keep=keep, progress=progress)
     unit = normalise(embeddings.astype(np.float64))
     # A pair at a time along the last axis: a cosine does not depend on which pairs stand beside it.
     genuine = np.einsum("qd,qd->q", unit[probe], unit[mate]).astype(np.float32)
-    impostor = nearest[:, place]
+    impostor = nearest[:, index]
     hit = genuine > impostor
     return AmongDistractors(
         rank1=100 * hit.mean(axis=1),
@@ -139,11 +139,11 @@ def nearest_distractor(
     best = np.full(len(unit), -np.inf)
     nearest = np.empty((len(counts), len(unit)), dtype=np.float32)
     room = np.empty(min(TILE, len(unit)) * BLOCK, dtype=np.float32)
-    for values, crowd, stop in _blocks(distractors, name, counts, keep, progress):
-        for start in range(0, len(unit) if len(crowd) else 0, TILE):
+    for values, unit_rows, stop in _blocks(distractors, name, counts, keep, progress):
+        for start in range(0, len(unit) if len(unit_rows) else 0, TILE):
             probed, so_far = rough[start : start + TILE], best[start : start + TILE]
-            similarity = room[: len(probed) * len(crowd)].reshape(len(probed), len(crowd))
-            np.matmul(probed, crowd.T, out=similarity)
+            similarity = room[: len(probed) * len(unit_rows)].reshape(len(probed), len(unit_rows))
+            np.matmul(probed, unit_rows.T, out=similarity)
             top = similarity.max(axis=1)
             rivals = np.flatnonzero(top + slack > so_far)
             if len(rivals):
@@ -169,12 +169,12 @@ def _blocks(
                 rows = np.arange(start, stop)
                 if keep is not None:
                     values, rows = values[keep[start:stop]], rows[keep[start:stop]]
-                crowd = values.astype(np.float32, copy=False)
-                length = np.sqrt(np.einsum("nd,nd->n", crowd, crowd))
+                unit_rows = values.astype(np.float32, copy=False)
+                length = np.sqrt(np.einsum("nd,nd->n", unit_rows, unit_rows))
                 bad = rows[~(np.isfinite(length) & (length > 0))]
                 if len(bad):
                     raise ValueError(f"{name}: {len(bad)} rows are zero or hold NaN or infinity (rows {listed(bad)})")
-                yield values, np.divide(crowd, length[:, None], out=room[: len(crowd)]), stop
+                yield values, np.divide(unit_rows, length[:, None], out=room[: len(unit_rows)]), stop
                 bar.update(stop - start)
                 start = stop
 
@@ -182,7 +182,7 @@ def _blocks(
 def _check(distractors: Features, width: int, counts: np.ndarray, keep: np.ndarray | None) -> str:
     values, name = checked(distractors, "distractors", width)
     if not len(counts) or counts[0] < 1 or counts[-1] > len(values):
-        raise ValueError(f"{name}: crowds must be of 1 … {len(values)} distractors, got {counts.tolist()}")
+        raise ValueError(f"{name}: counts must be of 1 … {len(values)} distractors, got {counts.tolist()}")
     if keep is not None:
         same_length(distractors=values, keep=keep)
         if not keep[: counts[0]].any():

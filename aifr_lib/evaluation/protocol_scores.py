@@ -17,22 +17,25 @@ from aifr_lib.evaluation.identification import leave_one_out
 from aifr_lib.evaluation.templates import pool, verify_templates
 
 Scores = dict[str, np.ndarray]
+IMPOSTORS = 20_000
+BLOCK = 1 << 16  # pairs at once
+UNKNOWN_AGE = -1.0
 PENALTIES = np.logspace(-3, 3, 13)  # of the ridge regression, chosen on validation subjects
 
 
-def crowd_sizes(most: int) -> list[int]:
-    """10, 100, … below ``most``, and ``most`` itself: the crowds of MegaFace's curves."""
+def distractor_counts(most: int) -> list[int]:
+    """10, 100, … below ``most``, and ``most`` itself: as on the curves of MegaFace."""
     return [*(10**k for k in range(1, 7) if 10**k < most), most]
 
 
 def list_scores(images: Images, embeddings: np.ndarray, lists: Iterable[Pairs]) -> Scores:
-    """P1 over lists of pairs: ``NAME_score`` (cosine), same, fold, a, b (identities), gap (years), [P] each."""
-    identity, age = (images.labels[column].to_numpy() for column in ("identity", "age"))
+    """P1 over lists of pairs: ``NAME_score`` (cosine), same, fold, a, b (identities), gap (years, or NaN)."""
+    identity, age = images.labels["identity"].to_numpy(), images.labels["age"].to_numpy(dtype=np.float64)
     unit = normalise(embeddings.astype(np.float64))
     scores: Scores = {}
     for pairs in lists:
         columns = {
-            "score": np.einsum("pd,pd->p", unit[pairs.a], unit[pairs.b]),
+            "score": _cosines(unit, pairs.a, pairs.b),
             "same": pairs.same,
             "fold": pairs.fold.astype(np.int8),
             "a": identity[pairs.a].astype(np.int64),
@@ -44,30 +47,30 @@ def list_scores(images: Images, embeddings: np.ndarray, lists: Iterable[Pairs]) 
 
 
 def rank_scores(images: Images, embeddings: np.ndarray) -> Scores:
-    """P2: ``probe_rank`` [N], in the order of ``photographs.measure``."""
+    """P2: ``probe_rank`` [N], in the order of ``measure``."""
     found = leave_one_out(embeddings, images.labels["identity"].to_numpy())
     return {"probe_rank": found.rank.astype(np.int32)}
 
 
-def crowd_scores(
+def distractor_scores(
     images: Images,
     embeddings: np.ndarray,
-    crowd: Features,
+    distractors: Features,
     *,
     probes: np.ndarray | None = None,
     keep: np.ndarray | None = None,
 ) -> Scores:
-    """P3: ``crowd_hit`` [K, Q] by size of the crowd, ``crowd_size`` [K], identity and gap (−1 unknown) [Q].
+    """P3: ``crowd_hit`` [K, Q] by number of distractors, ``crowd_size`` [K], identity and gap (−1 unknown) [Q].
 
     probes: bool [N], the pictures that take part. keep: bool [M], False for distractors that are passed over.
     """
     rows = slice(None) if probes is None else np.flatnonzero(probes)
     labels, embeddings = images.labels.iloc[rows], embeddings[rows]
     identity = labels["identity"].to_numpy()
-    sizes = crowd_sizes(len(open_features(crowd)))
+    counts = distractor_counts(len(open_features(distractors)))
     if keep is not None:
-        sizes = [size for size in sizes if keep[:size].any()]
-    found = among_distractors(embeddings, identity, crowd, sizes, ages=labels["age"].to_numpy(), keep=keep)
+        counts = [count for count in counts if keep[:count].any()]
+    found = among_distractors(embeddings, identity, distractors, counts, ages=labels["age"].to_numpy(), keep=keep)
     return {
         "crowd_hit": found.hit,
         "crowd_size": found.counts,
@@ -87,11 +90,11 @@ def template_scores(
     scores = None if weights is None else weights[lists.row]
     pooled = pool(embeddings[lists.row], lists.template, lists.media, scores=scores)
     found = verify_templates(pooled, lists.a, lists.b, lists.same)
-    ids, first, place = np.unique(lists.template, return_index=True, return_inverse=True)
+    ids, first, index = np.unique(lists.template, return_index=True, return_inverse=True)
     one = lists.row[first]
     single = verify_templates(pool(embeddings[one], ids, ids), lists.a, lists.b, lists.same)
     age = images.labels["age"].to_numpy(dtype=np.float64)[lists.row]
-    mean_age = np.bincount(place, age) / np.bincount(place)
+    mean_age = np.bincount(index, age) / np.bincount(index)
     return {
         "score": found.scores,
         "single_score": single.scores,
@@ -123,15 +126,6 @@ def change_scores(images: Images, embeddings: np.ndarray, pairs: ChangePairs, *,
     }
 
 
-IMPOSTORS = 20_000
-
-
-BLOCK = 1 << 16  # pairs at once
-
-
-UNKNOWN_AGE = -1.0
-
-
 def measure(images: Images, embeddings: np.ndarray, *, seed: int = 0) -> dict[str, np.ndarray]:
     """Scores of both protocols over photographs.
 
@@ -146,7 +140,7 @@ def measure(images: Images, embeddings: np.ndarray, *, seed: int = 0) -> dict[st
     identity = images.labels["identity"].to_numpy()
     age = images.labels["age"].to_numpy(dtype=np.float64)
     gap = np.abs(age[pairs.a] - age[pairs.b])
-    score = _cosines(unit, pairs.a, pairs.b)
+    score = _cosines(unit, pairs.a, pairs.b).astype(np.float32)
     loo = leave_one_out(embeddings, identity, age)
     # Each genuine pair serves twice: either picture may be the probe.
     best = np.full((len(images), len(GAP_NAMES)), -np.inf, dtype=np.float32)
@@ -161,7 +155,7 @@ def measure(images: Images, embeddings: np.ndarray, *, seed: int = 0) -> dict[st
         "pair_a": identity[pairs.a].astype(np.int32),
         "pair_b": identity[pairs.b].astype(np.int32),
         "pair_gap": np.where(np.isnan(gap), UNKNOWN_AGE, gap),
-        "impostor_score": _cosines(unit, a, b),
+        "impostor_score": _cosines(unit, a, b).astype(np.float32),
         "impostor_a": identity[a].astype(np.int32),
         "impostor_b": identity[b].astype(np.int32),
         "impostor_ages": np.nan_to_num(np.column_stack([age[a], age[b]]), nan=UNKNOWN_AGE),
@@ -175,4 +169,4 @@ def _cosines(unit: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     # In blocks: two copies of the embeddings of millions of pairs would not fit.
     blocks = (slice(start, start + BLOCK) for start in range(0, len(a), BLOCK))
     found = [np.einsum("pd,pd->p", unit[a[block]], unit[b[block]]) for block in blocks]
-    return np.clip(np.concatenate(found), -1, 1).astype(np.float32)
+    return np.clip(np.concatenate(found), -1, 1)

@@ -74,13 +74,15 @@ def auc_statistic(scores: np.ndarray, same: np.ndarray) -> Statistic:
 
 def correlation_statistic(x: np.ndarray, y: np.ndarray) -> Statistic:
     """Pearson's correlation of x and y [P] as a statistic of weights [R, P]; NaN where either does not vary."""
-    x, y = x - x.mean(), y - y.mean()
+    # Centred and scaled first, so that the differences of sums below lose no digits.
+    x, y = ((values - values.mean()) / (values.std() or 1.0) for values in (x, y))
 
     def statistic(weights: np.ndarray) -> np.ndarray:
-        share = weights / weights.sum(axis=1, keepdims=True)
+        total = weights.sum(axis=1, keepdims=True)
+        share = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
         mean_x, mean_y = share @ x, share @ y
         covariance = share @ (x * y) - mean_x * mean_y
         spread = (share @ x**2 - mean_x**2) * (share @ y**2 - mean_y**2)
-        return np.divide(covariance, np.sqrt(spread), out=np.full(len(spread), np.nan), where=spread > 1e-12)
+        return np.divide(covariance, np.sqrt(spread), out=np.full(len(spread), np.nan), where=spread > 1e-18)
 
     return statistic

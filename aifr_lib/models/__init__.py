@@ -7,25 +7,29 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from aifr_lib.models.backbone import Backbone, FourStages
+from aifr_lib.models.grad_cam import grad_cam
 from aifr_lib.models.iresnet import UNITS, IResNet
 from aifr_lib.models.mobilefacenet import MobileFaceNet
 from aifr_lib.models.transformer_branch import TransformerBranch
 from aifr_lib.names import ConfigError, choose, nearest
 
-__all__ = ["BACKBONES", "Backbone", "IResNet", "MobileFaceNet", "TransformerBranch", "build"]
+__all__ = ["BACKBONES", "Backbone", "FourStages", "IResNet", "MobileFaceNet", "TransformerBranch", "build", "grad_cam"]
 
-Backbone = MobileFaceNet | IResNet
-BACKBONES: dict[str, Callable[..., Backbone]] = {
+BACKBONES: dict[str, Callable[..., FourStages]] = {
     "mobilefacenet": MobileFaceNet,
     **{name: partial(IResNet, units) for name, units in UNITS.items()},
 }
 
 
-def build(name: str, **options: Any) -> Backbone:
-    """The backbone ``name``: ``build("iresnet18", input_hw=(64, 64), width=0.5)``.
+def build(name: str, **options: Any) -> FourStages:
+    """The backbone ``name``, one of ``BACKBONES``, with the options of its class.
 
     Errors: ConfigError for an unknown name, an option this backbone does not have, or a value that does not
     fit.
+
+    >>> build("iresnet18", input_hw=(64, 64), width=0.5).feature_hw
+    (4, 4)
     """
     backbone = choose("backbone", name, BACKBONES)
     valid = inspect.signature(backbone).parameters

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from aifr_lib.models.backbone import FourStages
 from aifr_lib.models.blocks import PReLU, cells, channels, initialise
 
 UNITS = {  # residual units of the four stages
@@ -21,6 +22,9 @@ class Unit(nn.Module):
     """The improved residual unit: BN, conv, BN, PReLU, conv, BN; nothing after the addition.
 
     The first unit of a stage halves the map, and its shortcut is a strided 1x1 convolution with batch norm.
+
+    >>> [tuple(parameter.shape) for parameter in Unit(8, 16, stride=2).shortcut.parameters()]
+    [(16, 8, 1, 1), (16,), (16,)]
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -35,7 +39,7 @@ class Unit(nn.Module):
         )
         self.shortcut = (
             nn.Identity()
-            if stride == 1
+            if stride == 1 and inputs == outputs
             else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
         )
 
@@ -43,12 +47,16 @@ class Unit(nn.Module):
         return self.shortcut(x) + self.layers(x)
 
 
-def stage(inputs: int, outputs: int, units: int) -> nn.Sequential:
-    """``units`` residual units, the first of which halves the map."""
-    return nn.Sequential(Unit(inputs, outputs, 2), *(Unit(outputs, outputs, 1) for _ in range(units - 1)))
+def stage(inputs: int, outputs: int, units: int, stride: int = 2) -> nn.Sequential:
+    """``units`` residual units, the first of which halves the map (unless ``stride`` is 1).
+
+    >>> len(stage(8, 16, units=3))
+    3
+    """
+    return nn.Sequential(Unit(inputs, outputs, stride), *(Unit(outputs, outputs, 1) for _ in range(units - 1)))
 
 
-class IResNet(nn.Module):
+class IResNet(FourStages):
     """Faces ``[B, 3, H, W]``, scaled by (x - 127.5) / 128, to embeddings ``[B, embedding]`` (not normalised).
 
     Units: Han et al. 2017 (arXiv 1610.02915), as used for faces by Deng et al. 2019 (ArcFace, section 3.1:
@@ -60,7 +68,15 @@ class IResNet(nn.Module):
     a multiple of 8. dropout: before the embedding layer (ArcFace; MTLFace trains with .5). The scale of the
     last batch norm is learned (inferred: TML's Table IV has a total variance that changes, which a scale
     frozen at 1, as some toolkits have it, would hold near the number of dimensions). Initialisation:
-    ``blocks.initialise``. Errors: ConfigError for an ``input_hw`` that does not fit.
+    ``blocks.initialise``. last_stride: of the last stage; 1 leaves out its halving, so that a small picture keeps
+    more cells, 36 at 48 x 48 where 2 leaves 9 (ours; no paper has it).
+    O_f is the map after stage 4 and its batch norm, before dropout and flattening (inferred: TML says "just before
+    the flattening"). Errors: ConfigError for an ``input_hw`` or ``last_stride`` that does not fit.
+
+    >>> import torch
+    >>> network = IResNet((2, 2, 2, 2), input_hw=(48, 48), width=0.125)
+    >>> [tuple(one.shape[1:]) for one in network.stage_maps(torch.zeros(2, 3, 48, 48))]
+    [(8, 24, 24), (16, 12, 12), (32, 6, 6), (64, 3, 3)]
     """
 
     def __init__(
@@ -70,6 +86,7 @@ class IResNet(nn.Module):
         embedding: int = 512,
         width: float = 1.0,
         dropout: float = 0.4,
+        last_stride: int = 2,
     ) -> None:
         super().__init__()
         c64, c128, c256, c512 = (channels(base, width) for base in (64, 128, 256, 512))
@@ -77,14 +94,14 @@ class IResNet(nn.Module):
         self.input_hw = (input_hw[0], input_hw[1])
         self.embedding = embedding
         self.feature_channels = c512
-        self.feature_hw = cells(input_hw)
+        self.feature_hw = cells(input_hw, last_stride)
 
         self.stem = nn.Sequential(nn.Conv2d(3, c64, 3, 1, 1, bias=False), nn.BatchNorm2d(c64), PReLU(c64))
         self.stages = nn.Sequential(  # maps at 112 x 112:
             stage(c64, c64, one),  #     64 x 56 x 56
             stage(c64, c128, two),  #   128 x 28 x 28
             stage(c128, c256, three),  # 256 x 14 x 14
-            stage(c256, c512, four),  # 512 x  7 x  7
+            stage(c256, c512, four, last_stride),  # 512 x  7 x  7
         )
         self.last = nn.BatchNorm2d(c512)
         self.dropout = nn.Dropout(dropout)
@@ -92,17 +109,6 @@ class IResNet(nn.Module):
         self.norm = nn.BatchNorm1d(embedding)
         initialise(self)
 
-    def features(self, x: Tensor) -> Tensor:
-        """The last map with spatial extent, O_f ``[B, feature_channels, *feature_hw]`` (TML eq. 4).
-
-        After stage 4 and its batch norm, before dropout and flattening (inferred: "just before the
-        flattening").
-        """
-        return self.last(self.stages(self.stem(x)))
-
     def embed(self, features: Tensor) -> Tensor:
         """O_f to the embedding ``[B, embedding]`` (TML eq. 5)."""
         return self.norm(self.fc(self.dropout(features).flatten(1)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.embed(self.features(x))

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from aifr_lib.models.backbone import FourStages
 from aifr_lib.models.blocks import PReLU, cells, channels, initialise
 
 
 def conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """Convolution, batch norm, PReLU."""
+    """Convolution, batch norm, PReLU; a map keeps its size, over ``stride``.
+
+    >>> [type(layer).__name__ for layer in conv(3, 8, kernel=3, stride=2)]
+    ['Conv2d', 'BatchNorm2d', 'PReLU']
+    """
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
@@ -17,7 +22,11 @@ def conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 
 
 
 class Bottleneck(nn.Module):
-    """Expand 1x1, depthwise 3x3, project 1x1 (no activation); added to its input where the stride is 1."""
+    """Expand 1x1, depthwise 3x3, project 1x1 (no activation); added to its input where the stride is 1.
+
+    >>> Bottleneck(8, 16, 8, stride=1).residual, Bottleneck(8, 16, 8, stride=2).residual
+    (True, False)
+    """
 
     def __init__(self, inputs: int, hidden: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -33,13 +42,17 @@ class Bottleneck(nn.Module):
         return x + self.layers(x) if self.residual else self.layers(x)
 
 
-def stage(inputs: int, outputs: int, strided: int, residual: int, units: int) -> nn.Sequential:
-    """A bottleneck of stride 2 and ``strided`` hidden channels, then ``units`` residual ones."""
-    first = Bottleneck(inputs, strided, outputs, stride=2)
+def stage(inputs: int, outputs: int, strided: int, residual: int, units: int, stride: int = 2) -> nn.Sequential:
+    """A bottleneck of ``stride`` and ``strided`` hidden channels, then ``units`` residual ones.
+
+    >>> len(stage(8, 8, strided=16, residual=16, units=4))
+    5
+    """
+    first = Bottleneck(inputs, strided, outputs, stride)
     return nn.Sequential(first, *(Bottleneck(outputs, residual, outputs, stride=1) for _ in range(units)))
 
 
-class MobileFaceNet(nn.Module):
+class MobileFaceNet(FourStages):
     """Faces ``[B, 3, H, W]``, scaled by (x - 127.5) / 128, to embeddings ``[B, embedding]`` (not normalised).
 
     Chen et al. 2018 (arXiv 1804.07573), Table 1. 1,201,024 parameters at 112 x 112 with 512 dimensions and
@@ -48,7 +61,18 @@ class MobileFaceNet(nn.Module):
     input_hw: height and width, multiples of 16. embedding: dimensions of the embedding; ``width`` leaves it
     alone. width: multiplies every channel count, rounded to a multiple of 8. bias: of the embedding layer;
     idle before a batch norm, and there because AAD's 1.2M and TML's 0.99M fit either way (inferred).
-    Initialisation: ``blocks.initialise``. Errors: ConfigError for an ``input_hw`` that does not fit.
+    last_stride: of the last stage; 1 leaves out its halving, so that a small picture keeps more cells, 36 at 48 x 48
+    where 2 leaves 9 (ours; no paper has it). Initialisation: ``blocks.initialise``.
+
+    The four stages end where the map is about to be halved (inferred: AAD matches the student's maps to its
+    teacher's, cell for cell, so they must have 56, 28, 14 and 7 cells a side; the wide convolution behind the last
+    bottleneck belongs to what follows, since its map is the head's). O_f is the map of that convolution.
+    Errors: ConfigError for an ``input_hw`` or ``last_stride`` that does not fit.
+
+    >>> import torch
+    >>> network = MobileFaceNet(input_hw=(48, 48), width=0.125)
+    >>> [tuple(one.shape[1:]) for one in network.stage_maps(torch.zeros(2, 3, 48, 48))]
+    [(8, 24, 24), (8, 12, 12), (16, 6, 6), (16, 3, 3)]
     """
 
     def __init__(
@@ -57,20 +81,21 @@ class MobileFaceNet(nn.Module):
         embedding: int = 512,
         width: float = 1.0,
         bias: bool = True,
+        last_stride: int = 2,
     ) -> None:
         super().__init__()
         c64, c128, c256, c512 = (channels(base, width) for base in (64, 128, 256, 512))
         self.input_hw = (input_hw[0], input_hw[1])
         self.embedding = embedding
         self.feature_channels = c512
-        self.feature_hw = cells(input_hw)
+        self.feature_hw = cells(input_hw, last_stride)
 
         self.stem = conv(3, c64, 3, stride=2)
         self.stages = nn.Sequential(  # maps at 112 x 112:
             conv(c64, c64, 3, groups=c64),  #                64 x 56 x 56
             stage(c64, c64, c128, c128, units=4),  #         64 x 28 x 28
             stage(c64, c128, c256, c256, units=6),  #       128 x 14 x 14
-            stage(c128, c128, c512, c256, units=2),  #      128 x  7 x  7
+            stage(c128, c128, c512, c256, 2, last_stride),  # 128 x  7 x  7
         )
         self.last = conv(c128, c512, 1)
         self.pool = nn.Sequential(  # global depthwise convolution: one weight for each cell of each channel
@@ -81,13 +106,6 @@ class MobileFaceNet(nn.Module):
         self.norm = nn.BatchNorm1d(embedding)
         initialise(self)
 
-    def features(self, x: Tensor) -> Tensor:
-        """The last map with spatial extent, O_f ``[B, feature_channels, *feature_hw]`` (TML eq. 4)."""
-        return self.last(self.stages(self.stem(x)))
-
     def embed(self, features: Tensor) -> Tensor:
         """O_f to the embedding ``[B, embedding]`` (TML eq. 5)."""
         return self.norm(self.fc(self.pool(features).flatten(1)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.embed(self.features(x))

@@ -22,7 +22,7 @@ from aifr_lib.data import named, relief
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import Rows
 from aifr_lib.losses import margins
-from aifr_lib.models import BACKBONES, Backbone, build, weights
+from aifr_lib.models import BACKBONES, FourStages, build, weights
 from aifr_lib.models.transformer_branch import TransformerBranch
 from aifr_lib.names import choose, validate
 from aifr_lib.settings.recognition import Recognition
@@ -47,7 +47,7 @@ class Trained:
     scalars: dict[str, float]
 
 
-def backbone(config: Recognition) -> Backbone:
+def backbone(config: Recognition) -> FourStages:
     """The network whose embedding is used at test time."""
     options: dict[str, Any] = {"input_hw": config.input_hw, "embedding": config.embedding, "width": config.width}
     if config.backbone.startswith("iresnet"):

@@ -3,7 +3,8 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.metrics import mean_absolute_error
 
-from aifr_lib.evaluation.change import change, subject_folds, weighted_correlation
+from aifr_lib.evaluation.change import change, subject_folds
+from aifr_lib.evaluation.statistics import correlation_statistic
 
 
 def test_by_hand():
@@ -51,9 +52,9 @@ def test_the_correlation_under_weights_is_that_of_repeated_rows():
     x, y = random.standard_normal((2, 50)) + 1000
     weights = random.integers(0, 4, (5, 50)).astype(float)
     expected = [pearsonr(np.repeat(x, w.astype(int)), np.repeat(y, w.astype(int))).statistic for w in weights]
-    np.testing.assert_allclose(weighted_correlation(x, y)(weights), expected)
-    assert np.isnan(weighted_correlation(x, y)(np.zeros((1, 50)))).all()
-    assert np.isnan(weighted_correlation(x, y)(np.eye(50)[:1])).all()
+    np.testing.assert_allclose(correlation_statistic(x, y)(weights), expected)
+    assert np.isnan(correlation_statistic(x, y)(np.zeros((1, 50)))).all()
+    assert np.isnan(correlation_statistic(x, y)(np.eye(50)[:1])).all()
 
 
 @pytest.mark.parametrize(("people", "least"), [(4, 0.65), (12, 0.8)])

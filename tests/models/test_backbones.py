@@ -1,3 +1,5 @@
+import hashlib
+
 import pytest
 import torch
 from torch import nn
@@ -5,6 +7,7 @@ from torch import nn
 from aifr_lib import models
 from aifr_lib.models.blocks import PReLU, channels
 from aifr_lib.models.mobilefacenet import MobileFaceNet
+from aifr_lib.models.weights import digest
 from aifr_lib.names import ConfigError
 
 
@@ -175,3 +178,82 @@ def test_misspelt_names_and_options_get_the_nearest():
         models.build("mobilefacnet")
     with pytest.raises(ConfigError, match="'iresnet18' has no option 'embeding'; did you mean 'embedding'"):
         models.build("iresnet18", embeding=128)
+
+
+WEIGHTS = {  # of seed 7, as they were when the stored runs were trained
+    "mobilefacenet": "402555e9c74bbc5ff7ed51f40e1bae109a6e16c38e8371d331b247db3db12804",
+    "iresnet18": "482a9616e574f114735735680923c64cdde38417a22ec8789d3d40aa09abd7a1",
+}
+ORDERS = {
+    "mobilefacenet": "f9d8260aa7bd3aa0a512556e57f762d6a718898f29b0d65637f9c05b6b9f664c",
+    "iresnet18": "2dac033d9a1199425d3296f13c7cd143a3a9d4dc95d0b2f730dfc6ed182bfc1f",
+}
+
+
+@pytest.mark.parametrize(("name", "width"), [("mobilefacenet", 0.25), ("iresnet18", 0.125)])
+def test_a_seed_gives_the_weights_that_it_always_gave(name, width):
+    torch.manual_seed(7)
+    state = models.build(name, input_hw=(48, 48), width=width, embedding=32).state_dict()
+    assert digest(state) == WEIGHTS[name]
+    assert hashlib.sha256("\n".join(state).encode()).hexdigest() == ORDERS[name]
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("input_hw", "width", "last_stride"), [((48, 48), 0.125, 2), ((32, 48), 0.25, 2), ((48, 48), 0.125, 1)]
+)
+@pytest.mark.parametrize("name", models.BACKBONES)
+def test_a_network_entered_after_any_stage_is_the_network(name, input_hw, width, last_stride, training):
+    torch.manual_seed(0)
+    model = models.build(name, input_hw=input_hw, width=width, embedding=16, last_stride=last_stride).train(training)
+    images = torch.randn(3, 3, *input_hw)
+    sides = [2, 4, 8, 8 * last_stride]
+    for stage in range(1, 5):
+        torch.manual_seed(1)
+        expected = model(images)
+        torch.manual_seed(1)
+        maps = model.stage_maps(images)
+        assert [one.shape[2:] for one in maps] == [(input_hw[0] // side, input_hw[1] // side) for side in sides]
+        assert torch.equal(model.tail(stage, maps[stage - 1]), expected)
+
+
+@pytest.mark.parametrize("name", ["mobilefacenet", "iresnet18"])
+def test_the_last_stride_only_keeps_more_cells(name):
+    states = []
+    for last_stride, cells in ((2, 9), (1, 36)):
+        model = models.build(name, input_hw=(48, 48), width=0.125, last_stride=last_stride)
+        assert model.feature_hw[0] * model.feature_hw[1] == cells
+        assert model(torch.randn(2, 3, 48, 48)).shape == (2, 512)
+        states.append({key: value.shape for key, value in model.state_dict().items()})
+    differ = {key for key in states[0] if states[0][key] != states[1][key]}
+    assert list(states[0]) == list(states[1]) and differ == {"mobilefacenet": {"pool.0.weight"}}.get(
+        name, {"fc.weight"}
+    )
+    with pytest.raises(ConfigError, match="last_stride must be 1 or 2, got 3"):
+        models.build(name, last_stride=3)
+
+
+@pytest.mark.parametrize("stage", [0, 5])
+def test_a_stage_that_there_is_not_is_named(stage):
+    model = models.build("mobilefacenet", input_hw=(16, 16), width=0.125).eval()
+    with pytest.raises(ValueError, match=f"stage {stage}: a backbone has the stages 1 to 4"):
+        model.tail(stage, torch.zeros(1, 16, 1, 1))
+    with pytest.raises(ValueError, match=f"stage {stage}"):
+        models.grad_cam(model, stage, torch.zeros(1, 3, 16, 16), lambda embeddings: embeddings[:, 0])
+
+
+def test_grad_cam_weighs_each_channel_by_what_the_score_gains_from_it():
+    """The weight of a channel is the slope of the score when all its cells rise alike, over the cells."""
+    torch.manual_seed(0)
+    model = models.build("iresnet18", input_hw=(32, 32), width=0.125, embedding=8).double().eval()
+    images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    found = models.grad_cam(model, 3, images, lambda embeddings: embeddings[:, 2])
+    with torch.no_grad():
+        features = model.stage_maps(images)[2]
+        expected = torch.zeros(2, *features.shape[2:], dtype=torch.float64)
+        for channel in range(features.shape[1]):
+            step = torch.zeros_like(features)
+            step[:, channel] = 1e-6
+            rise = model.tail(3, features + step)[:, 2] - model.tail(3, features - step)[:, 2]
+            expected += (rise / 2e-6 / features[0, 0].numel())[:, None, None] * features[:, channel]
+    torch.testing.assert_close(found, expected.relu(), rtol=1e-4, atol=1e-6)

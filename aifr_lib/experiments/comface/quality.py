@@ -20,13 +20,14 @@ from tqdm import tqdm
 
 from aifr_lib.data import relief
 from aifr_lib.data.loader import crop_columns
-from aifr_lib.evaluation.intervals import clustered_bootstrap, mean_interval, wilson
+from aifr_lib.evaluation.intervals import wilson
 from aifr_lib.evaluation.ser_fiq import ser_fiq
 from aifr_lib.evaluation.statistics import correlation_statistic
 from aifr_lib.experiments import available
 from aifr_lib.experiments.comface.quality_figure import quality_figure
 from aifr_lib.experiments.generator import drawing
 from aifr_lib.experiments.jobs import Experiment, Job
+from aifr_lib.experiments.measure.protocol_rows import mean_over_people, statistic_over_people
 from aifr_lib.experiments.relief import convergence
 from aifr_lib.faces import align
 from aifr_lib.faces.generators import mobilestylegan
@@ -212,18 +213,13 @@ def share(hits: np.ndarray) -> Measured:
 
 def mean(values: np.ndarray) -> Measured:
     """A mean over people, with a bootstrap over them."""
-    values = values.astype(np.float64)
-    ends = mean_interval(values, np.arange(len(values)))
-    return Measured(mean=float(values.mean()), ci95=(ends.low, ends.high), interval="identities")
+    return mean_over_people(values.astype(np.float64), np.arange(len(values)))
 
 
 def agreement(ours: Scores, outside: Scores) -> Measured:
     """Spearman's correlation of the two scores, with a bootstrap over people."""
     statistic = correlation_statistic(rankdata(-ours["distance"]), rankdata(outside["score"]))
-    people = len(ours["distance"])
-    ends = clustered_bootstrap(statistic, np.arange(people))
-    value = float(statistic(np.ones((1, people)))[0])
-    return Measured(mean=value, ci95=(float(ends.low), float(ends.high)), interval="identities")
+    return statistic_over_people(statistic, np.arange(len(ours["distance"])))
 
 
 FIG_D = Experiment("comface_figD", quality_jobs, quality_rows, lambda _, runs: quality_figure(runs))

@@ -24,11 +24,11 @@ Runs = Mapping[str, Run]
 
 
 def protocol_figure(artefact: Artefact, runs: Runs) -> Figure:
-    """Six panels: P1 ROC, P2 CMC, P3 against the crowd, P4 ROC, P5 predicted against true, and by age gap."""
+    """Six panels: P1 ROC, P2 CMC, P3 by distractors, P4 ROC, P5 predicted against true, and by age gap."""
     figure, axes = plt.subplots(3, 2, figsize=(8.5, 10.5), layout="constrained")
     roc_panel(axes[0, 0], artefact, runs)
     cmc_panel(axes[0, 1], runs)
-    crowd_panel(axes[1, 0], artefact)
+    distractor_panel(axes[1, 0], artefact)
     template_panel(axes[1, 1], artefact, runs)
     change_panel(axes[2, 0], runs)
     gap_panel(axes[2, 1], artefact)
@@ -79,7 +79,7 @@ def cmc_panel(axis: Axes, runs: Runs) -> None:
     axis.set_xticks([1, 5, 10, 15, 20])
 
 
-def crowd_panel(axis: Axes, artefact: Artefact) -> None:
+def distractor_panel(axis: Axes, artefact: Artefact) -> None:
     """Rank-1 against the number of distractors."""
     axis.set(title="P3: and among so many strangers?", xlabel="distractors", ylabel="rank-1, %", xscale="log")
     rows = [row for row in artefact.rows if row.keys["protocol"] == "P3" and row.keys["gap"] == "all" and row.measured]

@@ -21,7 +21,7 @@ from aifr_lib.evaluation.protocol_scores import Scores
 from aifr_lib.experiments import available
 from aifr_lib.experiments.companion import protocol_figure, real_photographs
 from aifr_lib.experiments.jobs import Experiment, Job
-from aifr_lib.experiments.measure import embedders, photographs, protocol_rows
+from aifr_lib.experiments.measure import embedders, protocol_rows
 from aifr_lib.experiments.measure.embedders import embeddings_of
 from aifr_lib.faces import align
 from aifr_lib.files import atomic_write, cache_dir
@@ -145,7 +145,7 @@ def _scorer(preset: Preset, place: str, seed: int, device: str | None) -> Callab
     def of_photographs(images: Images, embeddings: np.ndarray) -> Scores:
         scores = protocol_scores.measure(images, embeddings, seed=seed)
         scores |= protocol_scores.rank_scores(images, embeddings)
-        scores |= protocol_scores.crowd_scores(images, embeddings, _crowd(preset, device))
+        scores |= protocol_scores.distractor_scores(images, embeddings, _distractors(preset, device))
         if images.labels["age"].notna().all():
             ages = relief.changes(images, "age", seed=seed)
             scores |= protocol_scores.change_scores(images, embeddings, ages, seed=seed)
@@ -164,7 +164,7 @@ def _scorer(preset: Preset, place: str, seed: int, device: str | None) -> Callab
     return {LISTS: of_lists, TEMPLATES: of_templates, EDEMA: of_edema}.get(place, of_photographs)
 
 
-def _crowd(preset: Preset, device: str | None) -> Path:
+def _distractors(preset: Preset, device: str | None) -> Path:
     """Embeddings of the distractors in a file: each set of photographs is sought among the same."""
     settings = preset.protocols
     digest = relief.set_digest(CROWD, size=settings.relief.size, **_counts(preset, CROWD))
@@ -197,9 +197,9 @@ def rows_of(preset: Preset, place: str, run: Run | None) -> list[Row]:
         return protocol_rows.change_rows(scores, protocol["P5"], "kg", by_age=False)
     rows = protocol_rows.accuracy_rows(scores, "pair", protocol["P1"])
     rows += protocol_rows.curve_rows(scores, "pair", protocol["P1"])
-    rows += photographs.identification_rows(scores, protocol["P2"])
+    rows += protocol_rows.identification_rows(scores, protocol["P2"])
     rows += protocol_rows.rank_rows(scores, protocol["P2"])
-    rows += protocol_rows.crowd_rows(scores, protocol["P3"])
+    rows += protocol_rows.distractor_rows(scores, protocol["P3"])
     if "change_true" in scores:
         rows += protocol_rows.change_rows(scores, protocol["P5"], "years", by_age=True)
     return rows

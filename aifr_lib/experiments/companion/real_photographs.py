@@ -20,7 +20,7 @@ from aifr_lib.evaluation.protocol_scores import IMPOSTORS, measure
 from aifr_lib.experiments.available import ALIGNING, SETS, data_id, missing_set
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.measure.embedders import device_of, embedder_version, embeddings_of, missing_embedder
-from aifr_lib.experiments.measure.photographs import identification_rows, verification_rows
+from aifr_lib.experiments.measure.protocol_rows import identification_rows, verification_rows
 from aifr_lib.faces import align
 from aifr_lib.packages import missing_package
 from aifr_lib.reporting import plots

@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import rankdata
 
-from aifr_lib.evaluation.intervals import Statistic, clustered_bootstrap, mean_interval
 from aifr_lib.evaluation.statistics import correlation_statistic
 from aifr_lib.experiments.generator.finding import ATTRIBUTES
+from aifr_lib.experiments.measure.protocol_rows import mean_over_people, over_people, statistic_over_people
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import Measured, Row
@@ -45,7 +45,7 @@ Scores = Mapping[str, np.ndarray]
 def reading_rows(summary: Mapping[str, float]) -> Iterator[Row]:
     """How well codes predict each attribute's reading."""
     for name in ATTRIBUTES:
-        yield _row(name, "all", FOUND, float(summary[name]))
+        yield _row(name, "all", FOUND, over_people(summary[name]))
 
 
 def direction_rows(name: str, scores: Scores) -> Iterator[Row]:
@@ -57,19 +57,19 @@ def direction_rows(name: str, scores: Scores) -> Iterator[Row]:
     seen = second > UNKNOWN
     each = np.array([_spearman(alpha[rows], second[rows]) for rows in _by_person(person, seen)])
     people = np.unique(person[seen])
-    yield _row(name, "all", EACH, each.mean(), mean_interval(each, people))
+    yield _row(name, "all", EACH, mean_over_people(each, people))
     zero = _at_zero(second, alpha, person)
     for metric, values, known in ((POOLED, second, seen), (CHANGED, second - zero, seen & (zero > UNKNOWN))):
         statistic = correlation_statistic(rankdata(alpha[known]), rankdata(values[known]))
-        yield _row(name, "all", metric, _whole(statistic, known.sum()), clustered_bootstrap(statistic, person[known]))
+        yield _row(name, "all", metric, statistic_over_people(statistic, person[known]))
     for step in np.unique(alpha[seen]):
         at = seen & (alpha == step)
-        yield _row(name, float(step), TOLD, second[at].mean(), mean_interval(second[at], person[at]))
+        yield _row(name, float(step), TOLD, mean_over_people(second[at], person[at]))
     yield from similarity_rows(name, scores)
     for other, reading in OTHERS.items():
         change = _moved(scores[reading].astype(np.float64), alpha) if reading in scores else None
         if change is not None:
-            yield _row(name, moves(other), DRAGGED, change)
+            yield _row(name, moves(other), DRAGGED, over_people(change))
 
 
 def moves(other: str) -> str:
@@ -89,15 +89,13 @@ def similarity_rows(name: str, scores: Scores) -> Iterator[Row]:
     """
     known = scores["same"] > UNKNOWN
     limit = float(np.quantile(scores["other"], 0.99))
-    yield _row(name, "other people", LEVEL + ", mean", float(scores["other"].mean()))
-    yield _row(name, "other people", LEVEL + ", 99 %", limit)
+    yield _row(name, "other people", LEVEL + ", mean", over_people(scores["other"].mean()))
+    yield _row(name, "other people", LEVEL + ", 99 %", over_people(limit))
     for step in np.unique(scores["alpha"][known & (scores["alpha"] != 0)]):
         here = known & (scores["alpha"] == step)
         same, who = scores["same"][here].astype(np.float64), scores["person"][here]
-        yield _row(name, float(step), SAME, same.mean(), mean_interval(same, who))
-        hits = same > limit
-        ends = mean_interval(hits, who)
-        yield _row(name, float(step), ABOVE, 100 * hits.mean(), (100 * ends[0], 100 * ends[1]))
+        yield _row(name, float(step), SAME, mean_over_people(same, who))
+        yield _row(name, float(step), ABOVE, mean_over_people(same > limit, who, scale=100))
 
 
 def _at_zero(values: np.ndarray, alpha: np.ndarray, person: np.ndarray) -> np.ndarray:
@@ -118,11 +116,10 @@ def _moved(values: np.ndarray, alpha: np.ndarray) -> float | None:
 
 
 def _judge_rows(name: str, scores: Scores) -> Iterator[Row]:
-    age, told, people = (scores[f"fgnet_{key}"] for key in ("age", "told", "identity"))
-    statistic = correlation_statistic(age.astype(np.float64), told.astype(np.float64))
-    yield _row(name, "FG-NET", "corr", _whole(statistic, len(age)), clustered_bootstrap(statistic, people))
-    error = np.abs(age - told)
-    yield _row(name, "FG-NET", "mae", error.mean(), mean_interval(error, people))
+    age, estimated, people = (scores[f"fgnet_{key}"] for key in ("age", "told", "identity"))
+    statistic = correlation_statistic(age.astype(np.float64), estimated.astype(np.float64))
+    yield _row(name, "FG-NET", "corr", statistic_over_people(statistic, people))
+    yield _row(name, "FG-NET", "mae", mean_over_people(np.abs(age - estimated), people))
 
 
 def _by_person(person: np.ndarray, seen: np.ndarray) -> Iterator[np.ndarray]:
@@ -137,14 +134,7 @@ def _spearman(x: np.ndarray, y: np.ndarray) -> float:
     return float((ranks_x * ranks_y).sum() / size) if size else 0.0
 
 
-def _whole(statistic: Statistic, count: int) -> float:
-    return float(statistic(np.ones((1, count)))[0])
-
-
-def _row(name: str, at: str | float, metric: str, mean: float, ends: tuple[float, float] | None = None) -> Row:
-    known = ends is not None and np.isfinite(ends).all()
-    interval = (float(ends[0]), float(ends[1])) if known and ends else None
-    measured = Measured(mean=float(mean), ci95=interval, interval="identities" if interval else None)
+def _row(name: str, at: str | float, metric: str, measured: Measured) -> Row:
     return Row(keys={"direction": name, "at": at}, metric=metric, measured=measured)
 
 

@@ -22,14 +22,14 @@ from aifr_lib.data import edited
 from aifr_lib.data.images import Images
 from aifr_lib.data.photograph_pairs import impostors
 from aifr_lib.evaluation.embeddings import normalise
-from aifr_lib.evaluation.intervals import mean_interval
 from aifr_lib.experiments.generator import edit_rows
 from aifr_lib.experiments.generator.drawing import source_id, strengths
 from aifr_lib.experiments.generator.latent_directions import missing
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.measure.embedders import embeddings_of
+from aifr_lib.experiments.measure.protocol_rows import mean_over_people
 from aifr_lib.experiments.relief import judged, judged_rows
-from aifr_lib.experiments.relief.judged_rows import GAPS, TOLD, UNKNOWN
+from aifr_lib.experiments.relief.judged_rows import ESTIMATED, GAPS, UNKNOWN
 from aifr_lib.faces import align
 from aifr_lib.faces.generators import sources
 from aifr_lib.models import judges
@@ -177,9 +177,7 @@ def edited_rows(run: Run) -> Iterator[Row]:
     alpha = np.round(np.round(run.scores["alpha"].astype(np.float64) / step) * step, 6)
     scores = {**run.scores, "alpha": alpha}
     person = scores["person"]
-    found = scores["found"][alpha == 0]
-    ends = mean_interval(found, person[alpha == 0])
-    percent = Measured(mean=100 * float(found.mean()), ci95=(100 * ends.low, 100 * ends.high), interval="identities")
+    percent = mean_over_people(scores["found"][alpha == 0], person[alpha == 0], scale=100)
     yield Row(keys={"data": EDITED, "at": "all"}, metric=FOUND_UNEDITED, measured=percent)
     for metric in ("pictures", "people"):
         yield Row(keys={"data": EDITED, "at": "all"}, metric=metric, measured=Measured(mean=run.summary[metric]))
@@ -191,10 +189,9 @@ def edited_rows(run: Run) -> Iterator[Row]:
             yield row.model_copy(update={"keys": {"data": EDITED, **row.keys}})
         for strength in np.unique(columns["alpha"]):
             at = columns["alpha"] == strength
-            low, high = mean_interval(columns["told"][at], who[at])
-            mean = Measured(mean=float(columns["told"][at].mean()), ci95=(low, high), interval="identities")
+            mean = mean_over_people(columns["told"][at], who[at])
             keys = {"data": EDITED, "direction": name, "at": float(strength)}
-            yield Row(keys=keys, metric=TOLD, measured=mean)
+            yield Row(keys=keys, metric=ESTIMATED, measured=mean)
 
 
 def other_sets(preset: Preset, out: str | Path | None = None) -> list[Row]:

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from aifr_lib.data.images import Images
+from aifr_lib.data.images import Images, Pairs
 from aifr_lib.evaluation import protocol_scores
 from aifr_lib.evaluation.features import Features
 from aifr_lib.evaluation.protocol_scores import measure
 from aifr_lib.experiments.measure import protocol_rows, questions
 from aifr_lib.experiments.measure.embedders import Embedder, check_backbone, embed_with, load
-from aifr_lib.experiments.measure.photographs import identification_rows, list_rows, verification_rows
 from aifr_lib.experiments.measure.questions import Asked, Question
 from aifr_lib.files import atomic_write
 from aifr_lib.names import ConfigError
@@ -50,7 +49,7 @@ def evaluate(
     Relief faces are the test faces of the preset's tour, verified on the preset's pair lists; a ``.bin`` has its own
     pairs. Other pictures are aligned first unless they are 112×112, and verified on ``pairs``, or on all genuine pairs
     with as many impostors. IJB's pictures are weighed by the detector's scores; where a list of noise is there, rank-1
-    among distractors is told with and without what it names. Under several processes each embeds a share.
+    among distractors is given with and without what it names. Under several processes each embeds a share.
     Errors: ConfigError with the nearest name for an unknown backbone, data or protocol; those of the readers.
     """
     # Before minutes of aligning are spent on a name that does not exist.
@@ -59,24 +58,26 @@ def evaluate(
     # The first process aligns; the others then find what it kept.
     with accelerator_for(device, "no").main_process_first():
         asked = questions.pictures(question, preset, progress)
-        crowd = questions.strangers(question, progress)
+        distractors = questions.distractors(question, progress)
     images = asked.images
     embeddings = embed_with(embedder, images, device=device, progress=progress)
     keys: dict[str, Key] = {"data": images.name, "embedder": str(backbone)}
     if question.asked == "templates":
         rows = _template_rows(asked, embeddings, keys)
     elif question.asked == "distractors":
-        assert crowd is not None
-        noisy = crowd.labels.get("noisy") if isinstance(crowd, Images) else None
-        if isinstance(crowd, Images):
-            crowd = embed_with(embedder, crowd, device=device, progress=progress)
-        rows = _crowd_rows(images, embeddings, crowd, None if noisy is None else noisy.to_numpy(bool), keys)
+        assert distractors is not None
+        noisy = distractors.labels.get("noisy") if isinstance(distractors, Images) else None
+        if isinstance(distractors, Images):
+            distractors = embed_with(embedder, distractors, device=device, progress=progress)
+        named = None if noisy is None else noisy.to_numpy(bool)
+        rows = _distractor_rows(images, embeddings, distractors, named, keys)
     elif question.asked == "change":
         rows = _change_rows(images, embeddings, keys)
     elif asked.lists:
-        rows = [row for pairs in asked.lists for row in list_rows(embeddings, images, pairs, keys)]
+        rows = [row for pairs in asked.lists for row in _list_rows(images, embeddings, pairs, keys)]
     else:
-        rows_of = verification_rows if question.asked == "verification" else identification_rows
+        verifying = question.asked == "verification"
+        rows_of = protocol_rows.verification_rows if verifying else protocol_rows.identification_rows
         rows = rows_of(measure(images, embeddings), keys)
     found = images.labels.get("found")
     missed = () if found is None else tuple(images.labels["record"][~found.astype(bool)])
@@ -112,6 +113,11 @@ def write_embeddings(
     return embeddings.shape
 
 
+def _list_rows(images: Images, embeddings: np.ndarray, pairs: Pairs, keys: Mapping[str, Key]) -> list[Row]:
+    scores = protocol_scores.list_scores(images, embeddings, [pairs])
+    return protocol_rows.accuracy_rows(scores, pairs.name, {**keys, "data": pairs.name}, {"pairs": len(pairs)})
+
+
 def _template_rows(asked: Asked, embeddings: np.ndarray, keys: Mapping[str, Key]) -> list[Row]:
     assert asked.templates is not None
     score = asked.images.labels.get("score")
@@ -120,19 +126,19 @@ def _template_rows(asked: Asked, embeddings: np.ndarray, keys: Mapping[str, Key]
     return protocol_rows.template_rows(scores, {**keys, "data": asked.templates.name})
 
 
-def _crowd_rows(
-    images: Images, embeddings: np.ndarray, crowd: Features, noisy: np.ndarray | None, keys: Mapping[str, Key]
+def _distractor_rows(
+    images: Images, embeddings: np.ndarray, distractors: Features, noisy: np.ndarray | None, keys: Mapping[str, Key]
 ) -> list[Row]:
     """Rows of P3; where a list calls probes or distractors noise, with these and without them ("cleaned")."""
     own = images.labels.get("noisy")
     if own is None and noisy is None:
-        return protocol_rows.crowd_rows(protocol_scores.crowd_scores(images, embeddings, crowd), keys)
+        return protocol_rows.distractor_rows(protocol_scores.distractor_scores(images, embeddings, distractors), keys)
     clean = np.ones(len(images), dtype=bool) if own is None else ~own.to_numpy(bool)
     keep = None if noisy is None else ~noisy
     rows = []
     for noise, probes, kept in (("kept", None, None), ("left out", clean, keep)):
-        scores = protocol_scores.crowd_scores(images, embeddings, crowd, probes=probes, keep=kept)
-        rows += protocol_rows.crowd_rows(scores, {**keys, "noise": noise})
+        scores = protocol_scores.distractor_scores(images, embeddings, distractors, probes=probes, keep=kept)
+        rows += protocol_rows.distractor_rows(scores, {**keys, "noise": noise})
     return rows
 
 

@@ -45,7 +45,7 @@ class Question:
     detector scores, distractors and lists of noise.
     protocol: None: the first that the table has for a named set, else verification.
     pairs: a list of pairs of pictures (``pairs.txt``, ``.csv``) or of templates.
-    distractors: a name, or a folder, ``.rec`` or image list of strangers, or their embeddings in a ``.npy`` file.
+    distractors: a name, or a folder, ``.rec`` or image list of other people, or their embeddings in a ``.npy`` file.
     Errors: ConfigError for an unknown protocol, for one that the data does not fit, and for a list that the protocol
     needs and lacks, or has no use for.
     """
@@ -101,7 +101,7 @@ class Question:
         return self.named.protocols[0]
 
     @property
-    def strangers(self) -> Path | None:
+    def sought_among(self) -> Path | None:
         """``distractors``, or those that go with the named set."""
         if self.distractors is None and self.asked == "distractors" and self.named and self.named.distractors:
             return Path(self.named.distractors)
@@ -167,9 +167,9 @@ def pictures(question: Question, preset: Preset, progress: bool) -> Asked:
     return Asked(images, _listed(question, images))
 
 
-def strangers(question: Question, progress: bool) -> Images | Features | None:
-    """The strangers: pictures to be embedded, or the file that holds their embeddings."""
-    path = question.strangers
+def distractors(question: Question, progress: bool) -> Images | Features | None:
+    """The distractors: pictures to be embedded, or the file that holds their embeddings."""
+    path = question.sought_among
     if path is None or path.suffix == ".npy":
         return path
     return load(path, progress=progress)

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from aifr_lib.evaluation.intervals import Interval, clustered_bootstrap, mean_interval
 from aifr_lib.evaluation.statistics import auc_statistic, correlation_statistic
+from aifr_lib.experiments.measure.protocol_rows import mean_over_people, over_people, statistic_over_people
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import Measured, Row
@@ -22,7 +22,7 @@ DECADES = {f"{low}–{low + 9} years": (low, low + 10) for low in range(0, 80, 1
 LEAST_PAIRS = 10  # of either kind, for an AUC
 FOUND, IN_PLACE, OFF = "faces found, %", "faces found in their place, %", "landmarks off, % of the eyes' distance"
 PLACE = 0.25  # mean distance of the five landmarks from the true ones, in distances between the eyes: below, in place
-AUC, FALL, TOLD = "AUC", "AUC lost across age", "years told, mean"
+AUC, FALL, ESTIMATED = "AUC", "AUC lost across age", "years told, mean"
 # What relief faces must reach, (judge, over, metric) → lowest value. This is the one place where it stands.
 WANTED = {
     ("MTCNN", "all", FOUND): 99.0,
@@ -43,9 +43,8 @@ Scores = Mapping[str, np.ndarray]
 def judge_rows(scores: Scores, data: str) -> Iterator[Row]:
     """The numbers of one data set from its run; ages and gaps only where they are known."""
     found, identity = scores["picture_found"], scores["picture_identity"]
-    ends = mean_interval(found, identity)
-    yield _row(data, "MTCNN", "all", FOUND, 100 * found.mean(), Interval(100 * ends.low, 100 * ends.high))
-    yield _row(data, "MTCNN", "all", "pictures", len(found))
+    yield _row(data, "MTCNN", "all", FOUND, mean_over_people(found, identity, scale=100))
+    yield _row(data, "MTCNN", "all", "pictures", over_people(len(found)))
     yield from _place_rows(scores, data)
     yield from _pair_rows(scores, data)
     yield from _age_rows(scores, data)
@@ -77,7 +76,7 @@ def _place_rows(scores: Scores, data: str) -> Iterator[Row]:
     there = known & (off < PLACE)
     for metric, value, people in ((IN_PLACE, there, identity), (OFF, off[known], identity[known])):
         value = 100 * value.astype(np.float64)
-        yield _row(data, "MTCNN", "all", metric, value.mean(), mean_interval(value, people))
+        yield _row(data, "MTCNN", "all", metric, mean_over_people(value, people))
 
 
 def _pair_rows(scores: Scores, data: str) -> Iterator[Row]:
@@ -85,44 +84,43 @@ def _pair_rows(scores: Scores, data: str) -> Iterator[Row]:
     people = scores["pair_a"], scores["pair_b"]
     bins = {name: (gap >= low) & (gap < high) for name, (low, high) in GAPS.items()}
     parts = {"all": np.ones(len(gap), dtype=bool), **bins}
-    told = {}
+    areas = {}
     for name, inside in parts.items():
         if min((inside & same).sum(), (inside & ~same).sum()) < LEAST_PAIRS:
             continue
-        statistic = auc_statistic(score[inside], same[inside])
-        told[name] = float(statistic(np.ones((1, inside.sum())))[0])
-        ends = clustered_bootstrap(statistic, people[0][inside], people[1][inside])
-        yield _row(data, "SFace", name, AUC, told[name], ends)
-        yield _row(data, "SFace", name, "genuine pairs", int((inside & same).sum()))
-    if {NEAR, FAR} <= set(told):
-        near, far = (auc_statistic(score[bins[name]], same[bins[name]]) for name in (NEAR, FAR))
-        ends = clustered_bootstrap(lambda w: near(w[:, bins[NEAR]]) - far(w[:, bins[FAR]]), *people)
-        yield _row(data, "SFace", FAR, FALL, told[NEAR] - told[FAR], ends)
+        areas[name] = auc_statistic(score[inside], same[inside])
+        measured = statistic_over_people(areas[name], people[0][inside], people[1][inside])
+        yield _row(data, "SFace", name, AUC, measured)
+        yield _row(data, "SFace", name, "genuine pairs", over_people(int((inside & same).sum())))
+    if {NEAR, FAR} <= set(areas):
+
+        def fall(weights: np.ndarray) -> np.ndarray:
+            return areas[NEAR](weights[:, bins[NEAR]]) - areas[FAR](weights[:, bins[FAR]])
+
+        yield _row(data, "SFace", FAR, FALL, statistic_over_people(fall, *people))
 
 
 def _age_rows(scores: Scores, data: str) -> Iterator[Row]:
     known = (scores["picture_age"] > UNKNOWN) & (scores["picture_told"] > UNKNOWN)
     if known.sum() < LEAST_PAIRS:
         return
-    age, told = scores["picture_age"][known].astype(np.float64), scores["picture_told"][known].astype(np.float64)
+    age, estimated = (scores[f"picture_{name}"][known].astype(np.float64) for name in ("age", "told"))
     people = scores["picture_identity"][known]
-    statistic = correlation_statistic(age, told)
-    correlation = float(statistic(np.ones((1, len(age))))[0])
-    yield _row(data, "age judge", "all", "corr", correlation, clustered_bootstrap(statistic, people))
-    error = np.abs(age - told)
-    yield _row(data, "age judge", "all", "mae", error.mean(), mean_interval(error, people))
+    correlation = statistic_over_people(correlation_statistic(age, estimated), people)
+    yield _row(data, "age judge", "all", "corr", correlation)
+    yield _row(data, "age judge", "all", "mae", mean_over_people(np.abs(age - estimated), people))
     for name, (low, high) in DECADES.items():
         inside = (age >= low) & (age < high)
         if inside.sum() >= LEAST_PAIRS:
-            yield _row(data, "age judge", name, TOLD, told[inside].mean(), mean_interval(told[inside], people[inside]))
+            yield _row(data, "age judge", name, ESTIMATED, mean_over_people(estimated[inside], people[inside]))
 
 
 def judge_figure(artefact: Artefact) -> Figure:
-    """Left: AUC of SFace against the age gap. Right: the years the age judge tells against the decade of life."""
+    """Left: AUC of SFace against the age gap. Right: the years the age judge estimates against the decade of life."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
     panels = (
         ("SFace", AUC, list(GAPS), "years between the pictures"),
-        ("age judge", TOLD, list(DECADES), "true age, years"),
+        ("age judge", ESTIMATED, list(DECADES), "true age, years"),
     )
     for axis, (judge, metric, bins, label) in zip(axes, panels, strict=True):
         bin_panel(axis, artefact.rows, judge, metric, bins)
@@ -149,9 +147,5 @@ def bin_panel(axis: Axes, rows: Sequence[Row], judge: str, metric: str, bins: Se
         axis.legend()
 
 
-def _row(data: str, judge: str, over: str, metric: str, value: float, ends: Interval | None = None) -> Row:
-    # One person alone cannot be resampled: the number stands without an interval.
-    known = ends is not None and bool(np.isfinite(ends).all())
-    interval = (float(ends[0]), float(ends[1])) if ends is not None and known else None
-    measured = Measured(mean=float(value), ci95=interval, interval="identities" if interval else None)
+def _row(data: str, judge: str, over: str, metric: str, measured: Measured) -> Row:
     return Row(keys={"data": NAMES[data], "judge": judge, "over": over}, metric=metric, measured=measured)

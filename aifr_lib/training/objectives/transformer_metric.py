@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from aifr_lib.data.loader import Batch
 from aifr_lib.losses.margins import MarginHead
 from aifr_lib.losses.transformer_metric import summed_cross_entropy, weighted_cross_entropy
-from aifr_lib.models import Backbone, TransformerBranch
+from aifr_lib.models import FourStages, TransformerBranch
 from aifr_lib.names import ConfigError, choose
 
 
@@ -32,7 +32,7 @@ class TransformerMetric(nn.Module):
 
     def __init__(
         self,
-        backbone: Backbone,
+        backbone: FourStages,
         head: MarginHead,
         branch: TransformerBranch | None = None,
         alpha: float = 0.0,

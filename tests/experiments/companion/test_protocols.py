@@ -36,7 +36,7 @@ def scores():
     crowd = np.random.default_rng(1).standard_normal((120, 12))
     found = protocol_scores.measure(images, embeddings)
     found |= protocol_scores.rank_scores(images, embeddings)
-    return found | protocol_scores.crowd_scores(images, embeddings, crowd)
+    return found | protocol_scores.distractor_scores(images, embeddings, crowd)
 
 
 def by_metric(rows, gap="all"):
@@ -44,9 +44,9 @@ def by_metric(rows, gap="all"):
 
 
 def test_crowds_are_those_of_megafaces_curves():
-    assert protocol_scores.crowd_sizes(1_000_000) == [10, 100, 1000, 10_000, 100_000, 1_000_000]
-    assert protocol_scores.crowd_sizes(50) == [10, 50]
-    assert protocol_scores.crowd_sizes(10) == [10]
+    assert protocol_scores.distractor_counts(1_000_000) == [10, 100, 1000, 10_000, 100_000, 1_000_000]
+    assert protocol_scores.distractor_counts(50) == [10, 50]
+    assert protocol_scores.distractor_counts(10) == [10]
 
 
 def test_rows_of_lists_are_the_protocols():
@@ -71,7 +71,7 @@ def test_rows_of_photographs(scores):
     rank = by_metric(protocol_rows.rank_rows(scores, {}))
     assert rank["rank-5"] == pytest.approx(100 * (scores["probe_rank"] <= 5).mean())
     assert rank["rank-5"] <= rank["rank-10"]
-    crowd = protocol_rows.crowd_rows(scores, {})
+    crowd = protocol_rows.distractor_rows(scores, {})
     overall = {row.keys["distractors"]: row.measured.mean for row in crowd if row.keys["gap"] == "all"}
     assert list(overall) == [10, 100, 120]
     assert overall[10] > overall[100] >= overall[120]
@@ -169,7 +169,7 @@ def shown(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(real_photographs, "missing", lambda *_: None)
         patch.setattr(protocols, "_images", lambda preset, place: images)
-        patch.setattr(protocols, "_crowd", lambda preset, device: root / "crowd.npy")
+        patch.setattr(protocols, "_distractors", lambda preset, device: root / "crowd.npy")
         patch.setattr(protocols, "embeddings_of", lambda name, pictures, preset, device=None: embeddings)
         patch.setattr(protocols.chosen, "everyday_pairs", lambda settings: [lists])
         patch.setattr(protocols.relief, "templates", lambda images, **_: templates)
@@ -242,7 +242,7 @@ def test_the_crowd_is_embedded_once(preset, tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(protocols, "_images", lambda preset, place: calls.append(place))
     monkeypatch.setattr(protocols, "embeddings_of", lambda *_, **__: np.ones((5, 3), np.float32))
-    first, second = protocols._crowd(preset, None), protocols._crowd(preset, None)
+    first, second = protocols._distractors(preset, None), protocols._distractors(preset, None)
     assert first == second and calls == ["relief-megaface"]
     assert np.load(first).shape == (5, 3)
 

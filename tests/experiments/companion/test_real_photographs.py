@@ -10,10 +10,11 @@ from aifr_lib.data.named import fgnet
 from aifr_lib.data.photograph_pairs import GAP_NAMES, gap_bins
 from aifr_lib.data.sets.aligned import labels_digest
 from aifr_lib.evaluation import protocol_scores
+from aifr_lib.evaluation.statistics import tar_statistic
 from aifr_lib.evaluation.verification import tar_at_far
 from aifr_lib.experiments import available
 from aifr_lib.experiments.companion import real_photographs
-from aifr_lib.experiments.measure import embedders, evaluate, photographs
+from aifr_lib.experiments.measure import embedders, evaluate, protocol_rows
 from aifr_lib.experiments.measure.questions import Question
 from aifr_lib.models import judges
 from aifr_lib.models.foreign import cards
@@ -107,7 +108,7 @@ def test_tar_statistic_is_the_protocols_on_the_pairs_drawn():
     same = rng.random(400) < 0.3
     scores = np.round(rng.normal(size=400) + 1.5 * same, 1)
     weights = rng.integers(0, 3, (6, 400)).astype(float)
-    found = photographs.tar_statistic(scores, same, 0.05)(weights)
+    found = tar_statistic(scores, same, 0.05)(weights)
     for weight, tar in zip(weights, found, strict=True):
         drawn = np.repeat(np.arange(400), weight.astype(int))
         assert tar == pytest.approx(tar_at_far(scores[drawn], same[drawn], 0.05).tar)
@@ -117,15 +118,15 @@ def test_tar_statistic_of_equal_weights_is_the_protocols():
     rng = np.random.default_rng(2)
     same = np.arange(5000) < 1000
     scores = rng.normal(size=5000) + 2 * same
-    ours = photographs.tar_statistic(scores, same, 0.01)(np.ones((1, 5000)))[0]
+    ours = tar_statistic(scores, same, 0.01)(np.ones((1, 5000)))[0]
     assert ours == pytest.approx(tar_at_far(scores, same, 0.01).tar)
-    assert np.isnan(photographs.tar_statistic(scores, same, 0.01)(np.zeros((1, 5000)))[0])
+    assert np.isnan(tar_statistic(scores, same, 0.01)(np.zeros((1, 5000)))[0])
 
 
 def test_perfect_embeddings_give_a_hundred_everywhere(images):
     perfect = np.eye(9)[images.labels["identity"]]
     scores = protocol_scores.measure(images, perfect)
-    rows = photographs.verification_rows(scores, {}) + photographs.identification_rows(scores, {})
+    rows = protocol_rows.verification_rows(scores, {}) + protocol_rows.identification_rows(scores, {})
     counts = ("genuine pairs", "impostor pairs", "probes")
     assert {row.measured.mean for row in rows if row.metric not in counts} == {100.0}
     # Eight people who are all found do not prove that everybody is.
@@ -136,17 +137,17 @@ def test_perfect_embeddings_give_a_hundred_everywhere(images):
 
 def test_without_ages_there_are_no_gaps():
     scores = protocol_scores.measure(album(ages=False), np.random.default_rng(0).normal(size=(40, 6)))
-    rows = photographs.verification_rows(scores, {}) + photographs.identification_rows(scores, {})
+    rows = protocol_rows.verification_rows(scores, {}) + protocol_rows.identification_rows(scores, {})
     assert {row.keys["gap"] for row in rows} == {"all"}
 
 
 def test_a_false_accept_rate_needs_enough_impostors(images, embeddings):
     scores = protocol_scores.measure(images, embeddings)
     assert len(scores["impostor_score"]) == 700
-    assert not any(row.metric.startswith("TAR") for row in photographs.verification_rows(scores, {}))
+    assert not any(row.metric.startswith("TAR") for row in protocol_rows.verification_rows(scores, {}))
     images = album(people=12)
     scores = protocol_scores.measure(images, np.random.default_rng(0).normal(size=(60, 6)))
-    metrics = {row.metric for row in photographs.verification_rows(scores, {})}
+    metrics = {row.metric for row in protocol_rows.verification_rows(scores, {})}
     assert "TAR@FAR=1e-2" in metrics
     assert "TAR@FAR=1e-3" not in metrics
 

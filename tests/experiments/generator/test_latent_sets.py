@@ -78,8 +78,8 @@ def test_edited_faces_are_told_of_by_attribute_and_strength(preset, tmp_path) ->
     assert value[None, "all", latent_sets.FOUND_UNEDITED] == 80
     # JPEG may move a colour by a level or two.
     for alpha in (-5.0, -2.5, 0.0, 2.5, 5.0):
-        assert value["age", alpha, judged_rows.TOLD] == pytest.approx(40 + 10 * alpha, abs=1.5)
-        assert value["smile", alpha, judged_rows.TOLD] == pytest.approx(40, abs=1.5)
+        assert value["age", alpha, judged_rows.ESTIMATED] == pytest.approx(40 + 10 * alpha, abs=1.5)
+        assert value["smile", alpha, judged_rows.ESTIMATED] == pytest.approx(40, abs=1.5)
     for alpha in (-5.0, -2.5, 2.5, 5.0):
         expected = np.cos(np.radians(2 * abs(alpha))), np.cos(np.radians(abs(alpha)))
         assert value["age", alpha, edit_rows.SAME] == pytest.approx(expected[0], abs=0.01)
@@ -126,7 +126,7 @@ def test_strengths_survive_half_precision(preset) -> None:
     scores = {name: np.tile(values, 2) for name, values in {**both, "found": np.ones(101, dtype=bool)}.items()}
     scores |= {"person": np.repeat([0, 1], 101).astype(np.int32), "other": np.zeros(3)}
     run = Run(spec.key, spec, scores, {"pictures": 202, "people": 2}, "cpu", {}, Git(), 1.0)
-    told = [row for row in latent_sets.edited_rows(run) if row.metric == judged_rows.TOLD]
+    told = [row for row in latent_sets.edited_rows(run) if row.metric == judged_rows.ESTIMATED]
     assert [row.keys["at"] for row in told if row.keys["direction"] == "age"] == alphas.tolist()
 
 

@@ -62,7 +62,7 @@ def test_rows_are_what_the_scores_say() -> None:
     assert found.mean == pytest.approx(100 * 89 / 90) and found.ci95[0] < found.mean < found.ci95[1] <= 100
     assert told["relief faces", "age judge", "all", "corr"].mean == pytest.approx(1)
     assert told["relief faces", "age judge", "all", "mae"].mean == pytest.approx(5)
-    assert told["relief faces", "age judge", "60–69 years", rows.TOLD].mean == pytest.approx(65)
+    assert told["relief faces", "age judge", "60–69 years", rows.ESTIMATED].mean == pytest.approx(65)
     near, far = (told["relief faces", "SFace", over, rows.AUC].mean for over in (rows.NEAR, rows.FAR))
     fall = told["relief faces", "SFace", rows.FAR, rows.FALL]
     assert near > 0.98 > far and fall.mean == pytest.approx(near - far)

@@ -1,0 +1,21 @@
+"""The examples in docstrings of losses and models are run and give what they say."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+from aifr_lib import losses, models
+
+MODULES = [
+    importlib.import_module(f"{package.__name__}.{one.name}")
+    for package in (losses, models)
+    for one in pkgutil.iter_modules(package.__path__)
+    if not one.ispkg
+]
+
+
+@pytest.mark.parametrize("module", [losses, models, *MODULES], ids=lambda module: module.__name__)
+def test_examples_of_docstrings(module):
+    assert doctest.testmod(module).failed == 0
