@@ -328,9 +328,9 @@ def test_every_listed_claim_speaks_of_an_experiment_of_its_paper():
         content = contents.find(one.artefact)
         assert (content.paper, content.kind) == (one.paper, "experiment"), one.id
         assert one.id.startswith(f"{one.artefact}_")
-    assert claims.find("tml_fig6_extremes").kind == "ordering"
-    with pytest.raises(ConfigError, match="did you mean 'tml_fig6_extremes'"):
-        claims.find("tml_fig6_extreme")
+    assert claims.find("tml_fig6_low").kind == "ordering"
+    with pytest.raises(ConfigError, match="did you mean 'tml_fig6_high'"):
+        claims.find("tml_fig6_hig")
 
 
 def sweep(curve):
@@ -349,7 +349,7 @@ def test_fig6_end_to_end(tmp_path):
     words = {id: verdict.outcome for id, verdict in verdicts.items()}
     assert {words.pop(id) for id in list(words) if id.startswith("tml_fig6")} == {"supported"}
     assert set(words.values()) == {"untested"}
-    assert len(verdicts["tml_fig6_extremes"].comparisons) == 4
+    assert len(verdicts["tml_fig6_low"].comparisons) == 2
     assert claims.outcomes("classroom", tmp_path)["tml_fig6"] == "supported"
 
 
@@ -367,7 +367,8 @@ def test_a_part_of_the_sweep_is_never_taken_for_its_average(tmp_path):
     for rows in (part, missing):
         words = {v.claim.id: v.outcome for v in claims.judge_artefact(results(*rows)["tml_fig6"], tmp_path)}
         assert words == {
-            "tml_fig6_extremes": "untested",
+            "tml_fig6_low": "untested",
+            "tml_fig6_high": "untested",
             "tml_fig6_good_range": "untested",
             "tml_fig6_across_ages": "supported",
         }
