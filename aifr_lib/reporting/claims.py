@@ -29,8 +29,8 @@ class Claim(Strict):
     ``kind``: ordering and chain want every rank better than the next; equality wants the two within
     ``margin`` of each other; gap wants their difference to be ``at_least`` or ``at_most`` so much; interaction
     wants the better rank's lead to be larger at the first of ``between`` than at the second.
-    ``primary``: what the paper rests on, fixed before its runs. ``delta``: a gain that counts for nothing (by default
-    5 % of the base's error, where the metric has a best value). ``paired``: compared seed by seed.
+    ``primary``: what the paper rests on, to be fixed before its runs. ``delta``: a gain that counts for nothing (by
+    default 5 % of the base's error, where the metric has a best value). ``paired``: compared seed by seed.
     """
 
     id: str

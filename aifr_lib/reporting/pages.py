@@ -37,7 +37,7 @@ def stamp(artefact: Artefact) -> str:
 def claim_box(verdict: Verdict) -> str:
     """The claim, its verdict, every comparison behind it with what could have been seen, and what the data are not."""
     claim = verdict.claim
-    rest = " It is what the paper rests on, fixed before the runs." if claim.primary else ""
+    rest = " It is what the paper rests on." if claim.primary else ""
     lines = [
         f"<strong>The claim</strong> ({escape(claim.source)}): {escape(claim.statement)}{rest}",
         f'<strong>Our verdict:</strong> <span class="aifr-verdict aifr-{verdict.outcome}">{escape(word(verdict))}'
