@@ -197,35 +197,41 @@ def claims(
 ) -> None:
     """What the papers claim, and what the stored results say of it.
 
-    A verdict is supported, contradicted, inconclusive or untested. Beside it
-    stands the smallest difference that these results could have shown.
+    A verdict is supported, contradicted, no gain above δ, inconclusive or
+    untested. Under it stands each comparison with its difference, interval,
+    p before and after correction, and the difference it could have shown.
 
     \b
     [bold]Examples[/bold]
       aifr claims --paper tml
       aifr claims --preset classroom --json
     """
-    from aifr_lib.reporting.claims import judge_all
+    from aifr_lib.reporting.claims import judge_all, link_said, word
 
     short = paper_of(paper)
-    rows = [
-        {
-            "claim": verdict.claim.id,
-            "about": verdict.claim.artefact,
-            "verdict": verdict.outcome + (" (exploratory)" if verdict.exploratory else ""),
-            "could have seen": None
-            if verdict.detectable is None
-            else f"{verdict.detectable:.2g} {verdict.claim.unit}".rstrip(),
-            "why": verdict.reason,
-            "statement": verdict.claim.statement,
-        }
-        for verdict in judge_all(load_preset(preset).name)
-        if short in (None, verdict.claim.paper)
-    ]
+    verdicts = [one for one in judge_all(load_preset(preset).name) if short in (None, one.claim.paper)]
     if as_json:
+        rows = [
+            {
+                "claim": verdict.claim.id,
+                "about": verdict.claim.artefact,
+                "primary": verdict.claim.primary,
+                "outcome": verdict.outcome,
+                "verdict": word(verdict),
+                "why": verdict.reason,
+                "comparisons": [link_said(verdict, one) for one in verdict.comparisons],
+                "statement": verdict.claim.statement,
+            }
+            for verdict in verdicts
+        ]
         typer.echo(json.dumps(rows, indent=1, ensure_ascii=False))
-    else:
-        typer.echo(aligned([{key: row[key] for key in row if key != "statement"} for row in rows]))
+        return
+    for verdict in verdicts:
+        typer.echo(f"{verdict.claim.statement}{' [primary]' if verdict.claim.primary else ''}\n  {word(verdict)}")
+        if verdict.p is None:
+            typer.echo(f"    {verdict.reason}")
+        for one in verdict.comparisons:
+            typer.echo(f"    {link_said(verdict, one)}")
 
 
 def run_queue(

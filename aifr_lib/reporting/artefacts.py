@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Kind = Literal["experiment", "settings", "diagram", "gallery"]
-Outcome = Literal["supported", "contradicted", "inconclusive", "untested", "mixed", "not_run", "none"]
-
+Outcome = Literal["supported", "contradicted", "no_gain", "inconclusive", "untested", "mixed", "not_run", "none"]
 
 # Presets too small for a verdict.
 UNJUDGED = ("smoke", "lesson")

@@ -1,8 +1,7 @@
-"""Verdicts on the papers' claims, computed from artefacts: paired by seed, corrected within a paper."""
+"""Verdicts on the papers' claims, computed from artefacts; what a paper rests on is corrected apart from the rest."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,10 +16,9 @@ from aifr_lib.reporting import artefacts
 from aifr_lib.reporting.artefacts import UNJUDGED, Artefact, Outcome
 from aifr_lib.reporting.comparisons import Comparison, Missing, Selector, compare
 from aifr_lib.reporting.papers import Paper
+from aifr_lib.reporting.prose import counted
 from aifr_lib.reporting.rows import Row
-from aifr_lib.reporting.seeds import Paired, holm, smallest_detectable
-
-LEVEL = 0.05
+from aifr_lib.reporting.seeds import LEVEL, SPREADS_LEVEL, Estimate, holm_steps
 
 
 class Claim(Strict):
@@ -29,7 +27,10 @@ class Claim(Strict):
     ``rows`` names what is compared, best first; where a rank is a list, each of its members holds that rank.
     ``metrics`` says which way a metric is better; ``each`` repeats the comparison with each of its selectors.
     ``kind``: ordering and chain want every rank better than the next; equality wants the two within
-    ``margin`` of each other; gap wants their difference to be ``at_least`` or ``at_most`` so much.
+    ``margin`` of each other; gap wants their difference to be ``at_least`` or ``at_most`` so much; interaction
+    wants the better rank's lead to be larger at the first of ``between`` than at the second.
+    ``primary``: what the paper rests on, to be fixed before its runs. ``delta``: a gain that counts for nothing (by
+    default 5 % of the base's error, where the metric has a best value). ``paired``: compared seed by seed.
     """
 
     id: str
@@ -37,7 +38,7 @@ class Claim(Strict):
     artefact: str
     source: str
     statement: str
-    kind: Literal["ordering", "chain", "equality", "gap"]
+    kind: Literal["ordering", "chain", "equality", "gap", "interaction"]
     metrics: dict[str, Literal["higher", "lower"]] = Field(min_length=1)
     rows: list[Selector | list[Selector]] = Field(min_length=2)
     each: list[Selector] = Field([{}], min_length=1)
@@ -45,7 +46,11 @@ class Claim(Strict):
     margin: float | None = Field(None, gt=0)
     at_least: float | None = None
     at_most: float | None = None
-    seeds: int = Field(3, ge=3, description="fewer paired seeds make it exploratory")
+    between: list[Selector] | None = Field(None, min_length=2, max_length=2)
+    delta: float | None = Field(None, gt=0)
+    primary: bool = False
+    paired: bool = False
+    seeds: int = Field(3, ge=3, description="fewer seeds of an arm make it exploratory")
 
     @model_validator(mode="after")
     def _whole(self) -> Claim:
@@ -56,6 +61,10 @@ class Claim(Strict):
         bounds = sum(bound is not None for bound in (self.at_least, self.at_most))
         if bounds != (self.kind == "gap"):
             raise ValueError("a gap, and only a gap, has either at_least or at_most")
+        if (self.between is not None) != (self.kind == "interaction"):
+            raise ValueError("between belongs to an interaction, and an interaction needs it")
+        if self.delta is not None and self.kind in ("equality", "gap"):
+            raise ValueError(f"a claim of kind {self.kind} has a bound of its own and takes no delta")
         return self
 
 
@@ -71,15 +80,26 @@ class Results(Protocol):
 
 @dataclass(frozen=True)
 class Verdict:
-    """``p`` is two-sided, after Holm; ``detectable`` the smallest true difference this design could see."""
+    """``p`` is two-sided and raw; ``step`` is what Holm multiplies it by among a family of ``family`` claims."""
 
     claim: Claim
     outcome: Outcome
     reason: str
     comparisons: tuple[Comparison, ...] = ()
     p: float | None = None
-    detectable: float | None = None
+    step: int = 1
+    family: int = 1
     exploratory: bool = False
+
+    @property
+    def corrected(self) -> float | None:
+        """``p`` after Holm's correction: below .05 just where the claim is decided for or against."""
+        return None if self.p is None else min(1.0, self.step * self.p)
+
+    @property
+    def alpha(self) -> float:
+        """The level that goes with it: of the intervals, and of what could have been seen."""
+        return LEVEL / self.step
 
     @property
     def weakest(self) -> Comparison:
@@ -127,17 +147,20 @@ def _stored(preset: str, root: str | Path | None, but: str | None = None) -> dic
 
 
 def judge_together(claims: Sequence[Claim], results: Mapping[str, Results]) -> list[Verdict]:
-    """Verdicts in the order of ``claims``, with Holm's correction over all of a paper's claims, tested yet or not.
+    """Verdicts in the order of ``claims``. Holm corrects a paper's primary claims among themselves at .05, and all its
+    others among themselves, tested yet or not.
 
     A claim of several comparisons is supported when the weakest of them is (that needs no correction), and
-    contradicted when one of them is reversed (Bonferroni over the comparisons).
+    contradicted when one of them is reversed (Bonferroni over the comparisons). Where it is neither, and each of
+    its intervals ends below δ, there is no gain above δ.
     """
     verdicts = [_measure(claim, results.get(claim.artefact)) for claim in claims]
-    for paper in {claim.paper for claim in claims}:
-        family = sum(claim.paper == paper for claim in claims)
-        tested = [i for i, one in enumerate(verdicts) if one.claim.paper == paper and one.p is not None]
-        for i, p in zip(tested, holm([verdicts[i].p or 0.0 for i in tested], family), strict=True):
-            verdicts[i] = _decide(verdicts[i], p, family)
+    for family in {(claim.paper, claim.primary) for claim in claims}:
+        members = [i for i, claim in enumerate(claims) if (claim.paper, claim.primary) == family]
+        tested = [i for i in members if verdicts[i].p is not None]
+        steps = holm_steps([verdicts[i].p or 0.0 for i in tested], len(members))
+        for i, step in zip(tested, steps, strict=True):
+            verdicts[i] = _decide(replace(verdicts[i], step=step, family=len(members)))
     return verdicts
 
 
@@ -182,11 +205,10 @@ def _measure(claim: Claim, results: Results | None) -> Verdict:
         comparisons = tuple(compare(claim, results.rows))
     except Missing as error:
         return Verdict(claim, "untested", str(error))
-    seeds = min(len(one.difference.seeds) for one in comparisons)
+    seeds = min(one.difference.seeds for one in comparisons)
     if seeds < claim.seeds:
         reason = f"exploratory: {seeds} of the {claim.seeds} seeds that a verdict needs"
-        detectable = _detectable(comparisons, LEVEL)
-        return Verdict(claim, "inconclusive", reason, comparisons, None, detectable, exploratory=True)
+        return Verdict(claim, "inconclusive", reason, comparisons, exploratory=True)
     for_it, against = _p_values(comparisons)
     return Verdict(claim, "inconclusive", "", comparisons, min(1.0, 2 * min(for_it, against)))
 
@@ -197,28 +219,57 @@ def _p_values(comparisons: Sequence[Comparison]) -> tuple[float, float]:
     return max(link.p_above for link in links), min(1.0, len(links) * min(link.p_below for link in links))
 
 
-def _decide(verdict: Verdict, p: float, family: int) -> Verdict:
+def _decide(verdict: Verdict) -> Verdict:
     for_it, against = _p_values(verdict.comparisons)
     word: Outcome = "inconclusive"
-    if p < LEVEL:
+    if verdict.p is not None and verdict.p * verdict.step < LEVEL:
         word = "supported" if for_it < against else "contradicted"
-    one = verdict.weakest
-    detectable = _detectable(verdict.comparisons, LEVEL / family)
-    reason = (
-        f"{one.label}: {_estimate(one.difference, verdict.claim.unit)}, p = {p:.2g} after Holm over {family} claims"
-    )
-    return replace(verdict, outcome=word, reason=reason, p=p, detectable=detectable)
+    elif all(one.spare and one.spare.p_above < verdict.alpha / 2 for one in verdict.comparisons):
+        word = "no_gain"
+    return replace(verdict, outcome=word, reason=link_said(verdict, verdict.weakest))
 
 
-def _detectable(comparisons: Sequence[Comparison], alpha: float) -> float | None:
-    found = [
-        smallest_detectable(one.difference.sd, len(one.difference.seeds), alpha=alpha)
-        for one in comparisons
-        if one.difference.sd is not None
-    ]
-    return max(found, default=None)
+def word(verdict: Verdict) -> str:
+    """The verdict as a reader sees it."""
+    if verdict.outcome == "no_gain":
+        deltas = [one.delta for one in verdict.comparisons if one.delta is not None]
+        sizes = dict.fromkeys(f"{delta:.2g}" for delta in (min(deltas), max(deltas)))
+        return f"no gain above {' to '.join(sizes)} {verdict.claim.unit}".rstrip()
+    if verdict.outcome == "not_run":
+        return "no verdict"
+    return verdict.outcome + (" (exploratory)" if verdict.exploratory else "")
 
 
-def _estimate(difference: Paired, unit: str) -> str:
-    lo, hi = difference.ci95 or (math.nan, math.nan)
-    return f"{difference.mean:+.3g} {unit}".rstrip() + f" [{lo:+.3g}, {hi:+.3g}] over {len(difference.seeds)} seeds"
+def link_said(verdict: Verdict, one: Comparison) -> str:
+    """One comparison as a sentence: difference, interval, raw and corrected p, what could have been seen, the error."""
+    estimate, unit = one.difference, verdict.claim.unit
+    p = max(link.p for link in one.links)
+    parts = [f"{one.label}: {_interval(estimate, verdict.alpha, unit)} over {counted(estimate.seeds, 'seed')}"]
+    if verdict.p is not None:
+        whose = "primary claim" if verdict.claim.primary else "claim"
+        parts.append(f"p = {p:.2g}, {min(1.0, verdict.step * p):.2g} after Holm over {counted(verdict.family, whose)}")
+    if (size := estimate.detectable(verdict.alpha)) is not None:
+        parts.append(f"{size:.2g} {unit}".rstrip() + " would have been seen four times out of five")
+    return "; ".join([*parts, _error(estimate)])
+
+
+def _interval(estimate: Estimate, alpha: float, unit: str) -> str:
+    size = f"{estimate.mean:+.3g} {unit}".rstrip()
+    interval = estimate.interval(alpha)
+    if interval is None:
+        return size
+    return f"{size} [{interval[0]:+.3g}, {interval[1]:+.3g}] at {100 * (1 - alpha):.3g} %"
+
+
+def _error(estimate: Estimate) -> str:
+    words = {
+        "pooled": f"error pooled over all arms, {estimate.df:.0f} degrees of freedom",
+        "separate": "error of these arms alone (Welch)",
+        "paired": "paired by seed",
+    }
+    parts = [words[estimate.error]]
+    if estimate.spreads_p is not None:
+        parts.append(f"equal spreads p = {estimate.spreads_p:.2g} (Levene, level {SPREADS_LEVEL:g})")
+    if estimate.r is not None:
+        parts.append(f"correlation by seed {estimate.r:+.2f}")
+    return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""The rows that a claim compares, found in an artefact and paired by seed."""
+"""The rows that a claim compares, found in an artefact: contrasts of its arms, with what names them in words."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aifr_lib.names import ConfigError
-from aifr_lib.reporting.rows import Key, Row
-from aifr_lib.reporting.seeds import Paired, one_sample
+from aifr_lib.reporting.rows import BEST, METRICS, Key, Row
+from aifr_lib.reporting.seeds import Estimate, Values, contrast, paired_contrast
 
 if TYPE_CHECKING:
     from aifr_lib.reporting.claims import Claim
 
 
-# Which rows: an exact value or a list, of which each must be there. Several rows are averaged seed by seed.
+# Which rows: an exact value or a list, of which each must be there. Several rows are averaged.
 Selector = dict[str, Key | list[Key]]
+# Keys that say what an arm is measured on. All others say which arm it is.
+CONDITIONS = ("set", "task", "form", "people", "unit")
+# The gain that counts for nothing unless a claim says otherwise: this share of the base's error.
+NO_GAIN = 0.05
 
 
 class Missing(Exception):
@@ -28,13 +32,16 @@ class Missing(Exception):
 class Comparison:
     """Two ranks compared: ``difference`` is the one named first minus the other, as the metric counts.
 
-    ``links`` are the numbers whose means the claim says are above 0: the difference (turned round where lower is
-    better), or its distances from the bounds that the claim sets.
+    ``links`` are the numbers that the claim says are above 0: the difference (turned round where lower is
+    better), or its distances from the bounds that the claim sets. ``spare``: how far the gain stays below δ, which
+    is ``delta`` (None where the claim has none).
     """
 
     label: str
-    difference: Paired
-    links: tuple[Paired, ...]
+    difference: Estimate
+    links: tuple[Estimate, ...]
+    delta: float | None = None
+    spare: Estimate | None = None
 
 
 def compare(claim: Claim, rows: Sequence[Row]) -> Iterator[Comparison]:
@@ -44,19 +51,50 @@ def compare(claim: Claim, rows: Sequence[Row]) -> Iterator[Comparison]:
         for where in claim.each:
             for upper, lower in itertools.pairwise(ranks):
                 for first, second in itertools.product(upper, lower):
-                    sign = 1 if better == "higher" else -1
-                    a, b = (_select(claim, rows, {**where, **one}, metric) for one in (first, second))
-                    shared = sorted(a.keys() & b.keys())
-                    if not shared:
-                        raise Missing(f"{_name(first)} and {_name(second)} share no seed")
-                    values = {seed: a[seed] - b[seed] for seed in shared}
-                    gained = {seed: sign * value for seed, value in values.items()}
-                    label = f"{_name(first)} against {_name(second)} ({_name({**where, 'metric': metric})})"
-                    yield Comparison(label, one_sample(values), _links(claim, gained))
+                    yield _compare(claim, rows, metric, 1 if better == "higher" else -1, (where, first, second))
 
 
-def _links(claim: Claim, values: Mapping[int, float]) -> tuple[Paired, ...]:
-    """What the claim says is above 0, seed by seed. An equality is two one-sided tests against its margin."""
+def _compare(
+    claim: Claim, rows: Sequence[Row], metric: str, sign: int, selectors: tuple[Selector, Selector, Selector]
+) -> Comparison:
+    where, first, second = selectors
+    measured_on: dict[tuple[tuple[str, Key], ...], float] = {}
+    for turn, place in zip((1, -1), claim.between or [{}], strict=False):
+        a, b = (_select(claim, rows, {**where, **place, **one}, metric) for one in (first, second))
+        on = {_condition(row) for row in a}
+        if on != {_condition(row) for row in b}:
+            raise ConfigError(f"claim {claim.id}: its ranks are measured on different {', '.join(CONDITIONS)}")
+        measured_on |= dict.fromkeys(on, turn / len(on))
+    everyone = _arms(rows, metric, measured_on)
+    weights: dict[tuple[tuple[str, Key], ...], float] = {}
+    for side, chosen in ((1, a), (-1, b)):
+        names = {_arm(row) for row in chosen}
+        for name in names:
+            weights[name] = weights.get(name, 0.0) + side / len(names)
+    if not all(everyone[name] for name in weights):
+        raise Missing(f"{said(first)} and {said(second)} share no seed over what is averaged")
+    arms = {name: everyone[name] for name, weight in weights.items() if weight}
+    factors = [weights[name] for name in arms]
+    if claim.paired:
+        if not set.intersection(*(set(arm) for arm in arms.values())):
+            raise Missing(f"{said(first)} and {said(second)} share no seed")
+        difference = paired_contrast(factors, list(arms.values()))
+    else:
+        others = [arm for name, arm in everyone.items() if name not in arms]
+        difference = contrast(factors, list(arms.values()), others)
+    delta = _delta(claim, metric, [everyone[_arm(row)] for row in b])
+    gain = difference.turned(sign)
+    return Comparison(
+        f"{said(first)} against {said(second)} ({_where(where, claim.between, metric)})",
+        difference,
+        _links(claim, gain),
+        delta,
+        None if delta is None else gain.turned(-1, delta),
+    )
+
+
+def _links(claim: Claim, gain: Estimate) -> tuple[Estimate, ...]:
+    """What the claim says is above 0. An equality is two one-sided tests against its margin."""
     if claim.margin is not None:
         bounds = [(1, claim.margin), (-1, claim.margin)]
     elif claim.at_least is not None:
@@ -65,40 +103,89 @@ def _links(claim: Claim, values: Mapping[int, float]) -> tuple[Paired, ...]:
         bounds = [(-1, claim.at_most)]
     else:
         bounds = [(1, 0.0)]
-    return tuple(one_sample({seed: sign * x + shift for seed, x in values.items()}) for sign, shift in bounds)
+    return tuple(gain.turned(sign, shift) for sign, shift in bounds)
 
 
-def _select(claim: Claim, rows: Sequence[Row], selector: Selector, metric: str) -> dict[int, float]:
-    """Value by seed of the rows selected; several rows are averaged over the seeds that all of them have."""
+def _delta(claim: Claim, metric: str, base: Sequence[Values]) -> float | None:
+    """The claim's, or of an ordering by a metric with a best value 5 % of what its base is short of that."""
+    if claim.kind in ("equality", "gap"):
+        return None
+    if claim.delta is not None or metric not in BEST or claim.kind == "interaction":
+        return claim.delta
+    mean = math.fsum(math.fsum(arm.values()) / len(arm) for arm in base) / len(base)
+    return NO_GAIN * abs(BEST[metric] - mean)
+
+
+def _select(claim: Claim, rows: Sequence[Row], selector: Selector, metric: str) -> list[Row]:
+    """The rows selected, each of them measured."""
     lists = {key: wanted for key, wanted in selector.items() if isinstance(wanted, list)}
     chosen: list[Row] = []
     for values in itertools.product(*lists.values()):
         exact = {**selector, **dict(zip(lists, values, strict=True))}
         found = [row for row in rows if row.metric == metric and _fits(row, exact)]
         if not found:
-            raise Missing(f"no row with {_name({**exact, 'metric': metric})}")
+            raise Missing(f"no row with {said({**exact, 'metric': METRICS.get(metric, metric)})}")
         if len(found) > 1:
-            raise ConfigError(f"claim {claim.id}: {len(found)} rows of {claim.artefact} with {_name(exact)}")
+            raise ConfigError(f"claim {claim.id}: {len(found)} rows of {claim.artefact} with {_keys(exact)}")
         chosen += found
-    by_seed = []
     for row in chosen:
         if row.measured is None:
-            raise Missing(f"the run is missing for {_name(row.keys)}")
+            raise Missing(f"the run is missing for {said(row.keys)}")
         if not row.measured.per_seed:
-            raise Missing(f"no values by seed for {_name(row.keys)}")
-        by_seed.append(row.measured.per_seed)
-    seeds = set.intersection(*(set(values) for values in by_seed))
-    return {seed: math.fsum(values[seed] for values in by_seed) / len(by_seed) for seed in seeds}
+            raise Missing(f"no values by seed for {said(row.keys)}")
+    return chosen
+
+
+def _arms(
+    rows: Sequence[Row], metric: str, conditions: Mapping[tuple[tuple[str, Key], ...], float]
+) -> dict[tuple[tuple[str, Key], ...], dict[int, float]]:
+    """By seed, of each arm that is measured under all the conditions, its values there weighted and added up."""
+    found: dict[tuple[tuple[str, Key], ...], dict[tuple[tuple[str, Key], ...], Values]] = {}
+    for row in rows:
+        if row.metric == metric and row.measured and row.measured.per_seed and _condition(row) in conditions:
+            found.setdefault(_arm(row), {})[_condition(row)] = row.measured.per_seed
+    return {
+        arm: {
+            seed: math.fsum(weight * values[name][seed] for name, weight in conditions.items())
+            for seed in set.intersection(*(set(by_seed) for by_seed in values.values()))
+        }
+        for arm, values in found.items()
+        if values.keys() == conditions.keys()
+    }
+
+
+def _condition(row: Row) -> tuple[tuple[str, Key], ...]:
+    return tuple(sorted((key, value) for key, value in row.keys.items() if key in CONDITIONS))
+
+
+def _arm(row: Row) -> tuple[tuple[str, Key], ...]:
+    return tuple(sorted((key, value) for key, value in row.keys.items() if key not in CONDITIONS))
 
 
 def _fits(row: Row, selector: Mapping[str, Key | list[Key]]) -> bool:
     return all(key in row.keys and row.keys[key] == wanted for key, wanted in selector.items())
 
 
-def _name(selector: Mapping[str, Key | list[Key]]) -> str:
-    parts = []
-    for key, wanted in selector.items():
-        if isinstance(wanted, list):
-            wanted = ", ".join(map(str, wanted))
-        parts.append(f"{key} {wanted}")
-    return ", ".join(parts)
+def _keys(selector: Mapping[str, Key | list[Key]]) -> str:
+    return ", ".join(f"{key} {wanted}" for key, wanted in selector.items())
+
+
+def said(selector: Mapping[str, Key | list[Key]]) -> str:
+    """A selector in words: "transformer arcface", "α = 0.4", "without transformer", "the mean over α = 0.1 to 0.9"."""
+    return ", ".join(_said(key, wanted) for key, wanted in selector.items())
+
+
+def _said(key: str, wanted: Key | list[Key]) -> str:
+    name = {"alpha": "α"}.get(key, key.replace("_", " "))
+    if isinstance(wanted, list):
+        if all(isinstance(one, int | float) for one in wanted) and len(wanted) > 2:
+            return f"the mean over {name} = {wanted[0]:g} to {wanted[-1]:g}"
+        return "the mean over " + " and ".join(_said(key, one) for one in wanted)
+    if isinstance(wanted, bool):
+        return f"{'with' if wanted else 'without'} {name}"
+    return wanted if isinstance(wanted, str) else f"{name} = {wanted:g}"
+
+
+def _where(where: Selector, between: Sequence[Selector] | None, metric: str) -> str:
+    parts = [said(where), " less ".join(map(said, between or ())), METRICS.get(metric, metric)]
+    return ", ".join(part for part in parts if part)

@@ -7,7 +7,7 @@ from html import escape
 from itertools import compress
 
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.claims import Verdict
+from aifr_lib.reporting.claims import Verdict, link_said, word
 from aifr_lib.reporting.rows import INTERVALS, METRICS, Row
 from aifr_lib.reporting.runs import Git
 
@@ -35,17 +35,15 @@ def stamp(artefact: Artefact) -> str:
 
 
 def claim_box(verdict: Verdict) -> str:
-    """The claim, its verdict and why, what difference could have been seen, and what the data are not."""
+    """The claim, its verdict, every comparison behind it with what could have been seen, and what the data are not."""
     claim = verdict.claim
-    word = "no verdict" if verdict.outcome == "not_run" else verdict.outcome
+    rest = " It is what the paper rests on." if claim.primary else ""
     lines = [
-        f"<strong>The claim</strong> ({escape(claim.source)}): {escape(claim.statement)}",
-        f'<strong>Our verdict:</strong> <span class="aifr-verdict aifr-{verdict.outcome}">{word}</span> – '
-        f"{escape(verdict.reason)}.",
+        f"<strong>The claim</strong> ({escape(claim.source)}): {escape(claim.statement)}{rest}",
+        f'<strong>Our verdict:</strong> <span class="aifr-verdict aifr-{verdict.outcome}">{escape(word(verdict))}'
+        f"</span>{f' – {escape(verdict.reason)}.' if verdict.p is None else ''}",
     ]
-    if verdict.detectable is not None:
-        size = f"{verdict.detectable:.2g} {claim.unit}".rstrip()
-        lines.append(f"A true difference of {escape(size)} would have been seen four times out of five.")
+    lines += [f"{escape(link_said(verdict, one))}." for one in verdict.comparisons]
     if verdict.comparisons:
         lines.append(NOT_PEOPLE)
     body = "".join(f'<p style="margin:.25em 0">{line}</p>' for line in lines)

@@ -158,7 +158,8 @@ def statement(claim: claims.Claim) -> nodes.inline:
 
 
 def badge(outcome: str) -> nodes.inline:
-    return nodes.inline("", outcome.replace("_", " "), classes=["aifr-verdict", f"aifr-{outcome}"])
+    word = "no gain above δ" if outcome == "no_gain" else outcome.replace("_", " ")
+    return nodes.inline("", word, classes=["aifr-verdict", f"aifr-{outcome}"])
 
 
 def shown(env: BuildEnvironment, id: str) -> list[nodes.Node]:
