@@ -6,66 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
-import yaml
-from pydantic import Field, model_validator
-
-from aifr_lib.names import Strict, choose, validate
-from aifr_lib.reporting import artefacts
+from aifr_lib.names import choose, validate
+from aifr_lib.reporting import artefacts, papers
 from aifr_lib.reporting.artefacts import UNJUDGED, Artefact, Outcome
-from aifr_lib.reporting.comparisons import Comparison, Missing, Selector, compare
-from aifr_lib.reporting.papers import Paper
+from aifr_lib.reporting.comparisons import Claim, Comparison, Missing, compare
 from aifr_lib.reporting.prose import counted
 from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.seeds import LEVEL, SPREADS_LEVEL, Estimate, holm_steps
-
-
-class Claim(Strict):
-    """What a paper says, as a comparison of rows.
-
-    ``rows`` names what is compared, best first; where a rank is a list, each of its members holds that rank.
-    ``metrics`` says which way a metric is better; ``each`` repeats the comparison with each of its selectors.
-    ``kind``: ordering and chain want every rank better than the next; equality wants the two within
-    ``margin`` of each other; gap wants their difference to be ``at_least`` or ``at_most`` so much; interaction
-    wants the better rank's lead to be larger at the first of ``between`` than at the second.
-    ``primary``: what the paper rests on, to be fixed before its runs. ``delta``: a gain that counts for nothing (by
-    default 5 % of the base's error, where the metric has a best value). ``paired``: compared seed by seed.
-    """
-
-    id: str
-    paper: Paper
-    artefact: str
-    source: str
-    statement: str
-    kind: Literal["ordering", "chain", "equality", "gap", "interaction"]
-    metrics: dict[str, Literal["higher", "lower"]] = Field(min_length=1)
-    rows: list[Selector | list[Selector]] = Field(min_length=2)
-    each: list[Selector] = Field([{}], min_length=1)
-    unit: str = ""
-    margin: float | None = Field(None, gt=0)
-    at_least: float | None = None
-    at_most: float | None = None
-    between: list[Selector] | None = Field(None, min_length=2, max_length=2)
-    delta: float | None = Field(None, gt=0)
-    primary: bool = False
-    paired: bool = False
-    seeds: int = Field(3, ge=3, description="fewer seeds of an arm make it exploratory")
-
-    @model_validator(mode="after")
-    def _whole(self) -> Claim:
-        if self.kind in ("equality", "gap") and len(self.rows) != 2:
-            raise ValueError(f"a claim of kind {self.kind} compares two ranks, got {len(self.rows)}")
-        if (self.margin is not None) != (self.kind == "equality"):
-            raise ValueError("margin belongs to an equality, and an equality needs one")
-        bounds = sum(bound is not None for bound in (self.at_least, self.at_most))
-        if bounds != (self.kind == "gap"):
-            raise ValueError("a gap, and only a gap, has either at_least or at_most")
-        if (self.between is not None) != (self.kind == "interaction"):
-            raise ValueError("between belongs to an interaction, and an interaction needs it")
-        if self.delta is not None and self.kind in ("equality", "gap"):
-            raise ValueError(f"a claim of kind {self.kind} has a bound of its own and takes no delta")
-        return self
 
 
 class Results(Protocol):
@@ -109,10 +58,12 @@ class Verdict:
 
 @cache
 def load() -> tuple[Claim, ...]:
-    """Every claim of ``claims.yaml``. Errors: ConfigError that names the claim and key at fault."""
-    path = Path(__file__).with_name("claims.yaml")
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return tuple(validate(Claim, {"id": id, **claim}, f"{path.name}: {id}") for id, claim in values.items())
+    """Every claim of every paper. Errors: ConfigError that names file, claim and key at fault."""
+    return tuple(
+        validate(Claim, {"id": id, "paper": part.paper, **claim}, f"{part.path}: {id}")
+        for part in papers.parts()
+        for id, claim in part.claims.items()
+    )
 
 
 def find(id: str) -> Claim:

@@ -6,15 +6,14 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Literal
 
-from aifr_lib.names import ConfigError
+from pydantic import Field, model_validator
+
+from aifr_lib.names import ConfigError, Strict
+from aifr_lib.reporting.papers import Paper
 from aifr_lib.reporting.rows import BEST, METRICS, Key, Row
 from aifr_lib.reporting.seeds import Estimate, Values, contrast, paired_contrast
-
-if TYPE_CHECKING:
-    from aifr_lib.reporting.claims import Claim
-
 
 # Which rows: an exact value or a list, of which each must be there. Several rows are averaged.
 Selector = dict[str, Key | list[Key]]
@@ -22,6 +21,53 @@ Selector = dict[str, Key | list[Key]]
 CONDITIONS = ("set", "task", "form", "people", "unit")
 # The gain that counts for nothing unless a claim says otherwise: this share of the base's error.
 NO_GAIN = 0.05
+
+
+class Claim(Strict):
+    """What a paper says, as a comparison of rows.
+
+    ``rows`` names what is compared, best first; where a rank is a list, each of its members holds that rank.
+    ``metrics`` says which way a metric is better; ``each`` repeats the comparison with each of its selectors.
+    ``kind``: ordering and chain want every rank better than the next; equality wants the two within
+    ``margin`` of each other; gap wants their difference to be ``at_least`` or ``at_most`` so much; interaction
+    wants the better rank's lead to be larger at the first of ``between`` than at the second.
+    ``primary``: what the paper rests on, to be fixed before its runs. ``delta``: a gain that counts for nothing (by
+    default 5 % of the base's error, where the metric has a best value). ``paired``: compared seed by seed.
+    """
+
+    id: str
+    paper: Paper
+    artefact: str
+    source: str
+    statement: str
+    kind: Literal["ordering", "chain", "equality", "gap", "interaction"]
+    metrics: dict[str, Literal["higher", "lower"]] = Field(min_length=1)
+    rows: list[Selector | list[Selector]] = Field(min_length=2)
+    each: list[Selector] = Field([{}], min_length=1)
+    unit: str = ""
+    margin: float | None = Field(None, gt=0)
+    at_least: float | None = None
+    at_most: float | None = None
+    between: list[Selector] | None = Field(None, min_length=2, max_length=2)
+    delta: float | None = Field(None, gt=0)
+    primary: bool = False
+    paired: bool = False
+    seeds: int = Field(3, ge=3, description="fewer seeds of an arm make it exploratory")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Claim:
+        if self.kind in ("equality", "gap") and len(self.rows) != 2:
+            raise ValueError(f"a claim of kind {self.kind} compares two ranks, got {len(self.rows)}")
+        if (self.margin is not None) != (self.kind == "equality"):
+            raise ValueError("margin belongs to an equality, and an equality needs one")
+        bounds = sum(bound is not None for bound in (self.at_least, self.at_most))
+        if bounds != (self.kind == "gap"):
+            raise ValueError("a gap, and only a gap, has either at_least or at_most")
+        if (self.between is not None) != (self.kind == "interaction"):
+            raise ValueError("between belongs to an interaction, and an interaction needs it")
+        if self.delta is not None and self.kind in ("equality", "gap"):
+            raise ValueError(f"a claim of kind {self.kind} has a bound of its own and takes no delta")
+        return self
 
 
 class Missing(Exception):

@@ -45,13 +45,12 @@ class PaperContentsDirective(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        sources = {entry.id: entry.source for entry in papers.index()}
         outcomes = claims.outcomes(PRESET, figures(self.env))
         rows: list[list[Cell]] = []
         for content in contents.load():
             if content.paper != self.arguments[0]:
                 continue
-            row = [sources[content.id], nodes.literal("", content.id), content.title, content.kind]
+            row = [content.source, nodes.literal("", content.id), content.title, content.kind]
             if content.planned:
                 row += ["planned", "–"]
             elif not (figures(self.env) / content.id / f"{content.id}.json").is_file():
@@ -61,7 +60,7 @@ class PaperContentsDirective(SphinxDirective):
                 row += [notebook_link(self.env, content), badge(outcome) if outcome else "published"]
             rows.append(row)
         if not rows:
-            raise self.error(f"no table or figure of a paper '{self.arguments[0]}' in contents.yaml")
+            raise self.error(f"no table or figure of a paper '{self.arguments[0]}' in its paper.yaml")
         return [table(("In the paper", "Id", "What it shows", "Kind", "Notebook", "Result"), rows)]
 
 
@@ -128,7 +127,7 @@ class DataCardsDirective(SphinxDirective):
 def data_card(entry: Any, directive: SphinxDirective) -> list[nodes.Node]:
     """What a set is, how it is obtained, its terms and flaws, who uses it, what stands in."""
     counts = ", ".join(f"{count:,} {what}" for what, count in entry.counts.items()) or "none published"
-    sources = {one.id: f"{one.paper} {one.source}" for one in papers.index()}
+    sources = {one.id: f"{one.paper} {one.source}" for one in contents.load() if one.paper}
     tables = ", ".join(sources[id] for id in entry.tables) or "none of the four papers' tables"
     title, _ = directive.parse_inline(f"{entry.title} {{cite:p}}`{','.join(entry.cite)}`", lineno=directive.lineno)
     # The files are plain text: as code they would not wrap, and stretch the column beyond the page.
@@ -179,17 +178,16 @@ def shown(env: BuildEnvironment, id: str) -> list[nodes.Node]:
 
 def without_result(content: contents.Content) -> list[nodes.Node]:
     """A plain sentence, and the printed numbers where the paper gives any."""
-    entry = {entry.id: entry for entry in papers.index()}[content.id]
     reason = "its notebook is still to be written" if content.planned else "its experiment has not been run yet"
-    sentence = f"There is no result of ours for {entry.source} here: {reason}."
-    if not entry.is_table:
+    sentence = f"There is no result of ours for {content.source} here: {reason}."
+    if not content.printed:
         sentence += " The paper shows it as a picture, without numbers that could be set beside ours."
-    elif not entry.at_hand:
+    elif not content.at_hand:
         sentence += " The text that we work from cites the table without containing it: nothing can be quoted."
     else:
         sentence += " These are the numbers that the paper prints:"
     parts: list[nodes.Node] = [nodes.paragraph("", sentence, classes=["aifr-none"])]
-    if entry.is_table and entry.at_hand:
+    if content.printed and content.at_hand:
         parts += printed(papers.load(content.id))
     return parts
 

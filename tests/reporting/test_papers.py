@@ -1,37 +1,37 @@
-from pathlib import Path
-
 import pytest
 import yaml
 
 from aifr_lib.names import ConfigError
 from aifr_lib.reporting import contents, papers
 
-TABLES = [entry for entry in papers.index() if entry.is_table]
-FOLDER = Path(papers.__file__).parent
+TABLES = sorted(papers.tables())
 
 
-def test_index_holds_27_tables_and_19_figures():
-    assert (len(TABLES), len(papers.index()) - len(TABLES)) == (27, 19)
-    assert len({entry.id for entry in papers.index()}) == 46
-    assert {path.stem for path in FOLDER.glob("*.yaml")} == {"index", *(entry.id for entry in TABLES)}
+def test_27_tables_and_19_figures_of_four_papers():
+    of_papers = [content for content in contents.load() if content.paper]
+    assert (len(TABLES), len(of_papers) - len(TABLES)) == (27, 19)
+    assert set(TABLES) <= {content.id for content in of_papers}
+    assert {path.parent.name for path in papers.FOLDER.glob("*/*.yaml")} == set(papers.PARTS)
 
 
-@pytest.mark.parametrize("entry", TABLES, ids=lambda entry: entry.id)
-def test_every_table_follows_the_schema_and_the_index_counts_it(entry):
-    table = papers.load(entry.id)
-    assert (table.id, table.paper, table.source, table.at_hand) == (
-        *(entry.id, entry.paper, entry.source, entry.at_hand),
-    )
-    assert (len(table.rows), len(table.flags)) == (entry.rows, entry.flags)
+@pytest.mark.parametrize("id", TABLES)
+def test_every_table_follows_the_schema_and_is_what_the_contents_say(id):
+    table, content = papers.load(id), contents.find(id)
+    assert (table.id, table.paper, table.source, table.at_hand) == (id, content.paper, content.source, content.at_hand)
+    assert table.rows
+
+
+def test_every_doubt_is_carried_over():
+    assert sum(len(papers.load(id).flags) for id in TABLES) == 32
 
 
 def test_every_number_is_carried_over():
     numbers = [
         cell
-        for entry in TABLES
-        for row in papers.load(entry.id).rows
+        for id in TABLES
+        for row in papers.load(id).rows
         for column, cell in row.items()
-        if column in papers.load(entry.id).columns and isinstance(cell, float)
+        if column in papers.load(id).columns and isinstance(cell, float)
     ]
     assert len(numbers) == 472
     assert sum(numbers) == pytest.approx(21120.845)
@@ -64,13 +64,6 @@ def test_a_rotated_row_keeps_its_correction_beside_it():
     assert flag.corrected == {"CPLFW": 92.08, "CFPFP": 98.27, "IJBB": 94.25, "IJBC": 96.03}
 
 
-def test_claims_are_carried_over():
-    assert sum(len(papers.load(entry.id).claims) for entry in TABLES) == 31
-    chain = papers.load("aad_table2").claims[0]
-    assert chain.order == ["aad", "ad", "l2", "self"]
-    assert chain.exceptions_strict["ad>l2"] == ["MV2/FGNET_LOO: ad=93.01 vs l2=93.41"]
-
-
 def test_unknown_names_get_the_nearest():
     with pytest.raises(ConfigError, match="did you mean 'tml_table2'"):
         papers.load("tml_tabel2")
@@ -84,16 +77,34 @@ def test_unknown_names_get_the_nearest():
 
 @pytest.mark.parametrize("change", [{"sorce": "x"}, {"rows": [{"loss": "x"}]}, {"paper": "XML"}, {"flags": [{}]}])
 def test_a_file_against_the_schema_is_refused(change, monkeypatch, tmp_path):
-    values = yaml.safe_load((FOLDER / "tml_table1.yaml").read_text(encoding="utf-8"))
-    (tmp_path / "tml_table1.yaml").write_text(yaml.safe_dump({**values, **change}))
-    monkeypatch.setattr(papers, "_path", lambda name: tmp_path / f"{name}.yaml")
-    with pytest.raises(ConfigError, match=r"tml_table1\.yaml"):
+    values = yaml.safe_load(papers.tables()["tml_table1"].read_text(encoding="utf-8"))
+    (tmp_path / "tml").mkdir()
+    (tmp_path / "tml" / "table1.yaml").write_text(yaml.safe_dump({**values, **change}))
+    monkeypatch.setattr(papers, "tables", lambda: {"tml_table1": tmp_path / "tml" / "table1.yaml"})
+    with pytest.raises(ConfigError, match=r"papers/tml/table1\.yaml"):
         papers.load.__wrapped__("tml_table1")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("paper: TML\ncontents: {tml_fig1: {kind: gallery", r"papers/tml/paper\.yaml is not YAML"),
+        ("paper: TLM\ncontents: {}", r"papers/tml/paper\.yaml: 'paper'"),
+        ("paper: TML\ncontent: {}", r"unknown key 'content'; did you mean 'contents'"),
+    ],
+)
+def test_a_paper_file_that_is_wrong_is_named(text, message, monkeypatch, tmp_path):
+    (tmp_path / "tml").mkdir()
+    (tmp_path / "tml" / "paper.yaml").write_text(text)
+    monkeypatch.setattr(papers, "FOLDER", tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        papers._part("tml")
 
 
 def test_contents_hold_every_id_of_the_papers_and_the_own_pages():
     listed = {content.id: content.paper for content in contents.load()}
-    assert {id: paper for id, paper in listed.items() if paper} == {entry.id: entry.paper for entry in papers.index()}
+    folder = {"TML": "tml", "AAD": "aad", "ComFace": "comface", "MTLFace": "mtlface"}
+    assert all(id.startswith(folder[paper]) for id, paper in listed.items() if paper)
     assert {"tour", "real_photographs"} <= {id for id, paper in listed.items() if paper is None}
     assert contents.find("tour").notebook == "00_start_here"
 

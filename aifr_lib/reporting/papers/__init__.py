@@ -1,4 +1,7 @@
-"""What the four papers print: a YAML file for each table, with doubts about a cell in its ``flags``."""
+"""What the four papers hold and print: a folder a paper, ``paper.yaml`` and a YAML file for each printed table.
+
+Doubts about a printed cell stand in the table's ``flags``.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from pydantic import Field, model_validator
 from aifr_lib.names import ConfigError, Strict, choose, nearest, validate
 
 Paper = Literal["TML", "AAD", "ComFace", "MTLFace"]
+FOLDER = Path(__file__).parent
 Cell = bool | int | float | str | list[int] | list[str] | None
 
 
@@ -23,22 +27,6 @@ class Flag(Strict):
     issue: str
     kind: str
     corrected: dict[str, float] | None = None
-
-
-class Claim(Strict):
-    """What the paper says of the table, and whether the printed numbers bear it out."""
-
-    id: str
-    kind: str
-    statement: str | None = None
-    source: str | None = None
-    per: str | None = None
-    order: list[str] | None = None
-    relation: str | None = None
-    exceptions_strict: dict[str, list[str]] | None = None
-    table_gains: dict[str, float] | None = None
-    holds_in_table: bool | str | None = None
-    checkable_in_table: bool | None = None
 
 
 class Reported(Strict):
@@ -60,11 +48,7 @@ class Reported(Strict):
     columns: list[str]
     rows: list[dict[str, Cell]]
     flags: list[Flag]
-    claims: list[Claim]
-    derived: dict[str, float] | None = None
     machine: dict[str, Any] | None = None
-    best_per_column: dict[str, str] | None = None
-    deltas: dict[str, list[tuple[str, str, float]]] | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Reported:
@@ -77,38 +61,52 @@ class Reported(Strict):
         return self
 
 
-class Entry(Strict):
-    """A line of the index: a table with its counts, or a figure with what it shows and what it needs."""
+class Part(Strict):
+    """A paper's own file: what it contains and what it claims, as ``contents`` and ``claims`` check them.
 
-    id: str
-    paper: Paper
-    source: str
-    at_hand: bool = True
-    rows: int | None = Field(None, ge=1)
-    flags: int | None = Field(None, ge=0)
-    shows: str | None = None
-    reproduce: str | None = None
-    needs: str | None = None
+    paper: None for the companion's own pages.
+    """
 
-    @property
-    def is_table(self) -> bool:
-        return self.rows is not None
+    path: str
+    paper: Paper | None
+    contents: dict[str, dict[str, Any]]
+    claims: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+# In reading order; a new paper is a folder and its name here.
+PARTS = ("companion", "tml", "aad", "comface", "mtlface")
 
 
 @cache
-def index() -> tuple[Entry, ...]:
-    """Every table, then every figure, of the four papers."""
-    path = _path("index")
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return tuple(validate(Entry, entry, path.name) for kind in ("tables", "figures") for entry in values[kind])
+def parts() -> tuple[Part, ...]:
+    """The companion's own part, then the papers'. Errors: ConfigError that names the file and key at fault."""
+    return tuple(_part(name) for name in PARTS)
+
+
+def _part(name: str) -> Part:
+    path = FOLDER / name / "paper.yaml"
+    shown = f"papers/{name}/paper.yaml"
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{shown} is not YAML: {error}") from None
+    return validate(Part, {"path": shown, **values}, shown)
+
+
+@cache
+def tables() -> dict[str, Path]:
+    """The file of every printed table, by its id: ``tml_table2`` is ``papers/tml/table2.yaml``."""
+    files = (path for name in PARTS for path in sorted((FOLDER / name).glob("*.yaml")) if path.stem != "paper")
+    return {f"{path.parent.name}_{path.stem}": path for path in files}
 
 
 @cache
 def load(id: str) -> Reported:
     """One printed table, checked. Errors: ConfigError for an unknown id (and the nearest) or a wrong file."""
-    table = choose("table", id, {entry.id: entry for entry in index() if entry.is_table})
-    path = _path(table.id)
-    return validate(Reported, yaml.safe_load(path.read_text(encoding="utf-8")), path.name)
+    path = choose("table", id, tables())
+    return validate(
+        Reported, yaml.safe_load(path.read_text(encoding="utf-8")), f"papers/{path.parent.name}/{path.name}"
+    )
 
 
 def value(id: str, row: Mapping[str, Cell], column: str) -> Cell:
@@ -125,7 +123,3 @@ def value(id: str, row: Mapping[str, Cell], column: str) -> Cell:
     if len(found) != 1:
         raise ConfigError(f"{id}: expected one row with {dict(row)}, found {len(found)} of {len(table.rows)}")
     return found[0].get(column)
-
-
-def _path(name: str) -> Path:
-    return Path(__file__).parent / f"{name}.yaml"
