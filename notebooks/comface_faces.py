@@ -30,7 +30,6 @@ device = None  # the generator runs on the CPU
 out = None  # where results go; None is figures/<preset>
 compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
-widgets = True  # False on a page without a kernel
 
 # %% tags=["hide-input"]
 import inspect
@@ -302,27 +301,28 @@ player("comface_figA", "relief")
 # ```
 #
 # This was tested with a small stand-in of the same interface, not with NVIDIA's networks, which are not here.
-#
-# In a running notebook, anybody at any strength:
 
-# %% tags=["hide-input"]
-if widgets and compute:
-    from ipywidgets import Dropdown, FloatSlider, IntText, interact
+# %% [markdown] tags=["live"]
+# With a kernel behind it, anybody at any strength:
 
-    ready = [name for name in sources.SOURCES if drawing.missing(name) is None]
-    opened = {name: sources.open_source(name) for name in ready}
+# %% tags=["hide-input", "live"]
+from ipywidgets import Dropdown, FloatSlider, IntText, interact
 
-    @interact(
-        source=Dropdown(options=ready, value=ready[-1]),
-        person=IntText(value=10),
-        attribute=Dropdown(options=list(galleries.ATTRIBUTES["comface_figA"])),
-        alpha=FloatSlider(value=0.0, min=-5, max=5, step=0.5, continuous_update=False),
-    )
-    def _(source, person, attribute, alpha):
-        _, axis = plt.subplots(figsize=(3.5, 3.5))
-        axis.imshow(opened[source].render(person, attribute, alpha))
-        axis.axis("off")
-        plt.show()
+ready = [name for name in sources.SOURCES if drawing.missing(name) is None]
+opened = {name: sources.open_source(name) for name in ready}
+
+
+@interact(
+    source=Dropdown(options=ready, value=ready[-1]),
+    person=IntText(value=10),
+    attribute=Dropdown(options=list(galleries.ATTRIBUTES["comface_figA"])),
+    alpha=FloatSlider(value=0.0, min=-5, max=5, step=0.5, continuous_update=False),
+)
+def _(source, person, attribute, alpha):
+    _, axis = plt.subplots(figsize=(3.5, 3.5))
+    axis.imshow(opened[source].render(person, attribute, alpha))
+    axis.axis("off")
+    plt.show()
 
 
 # %% [markdown]

@@ -25,7 +25,6 @@ device = None  # "cpu", "cuda"; None takes the best there is
 out = None  # where results go; None is figures/<preset>
 compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
-widgets = True  # False on a page without a kernel
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -322,23 +321,23 @@ for parameter, move in pictures.MOVES.items():
 grid = "display:grid;grid-template-columns:repeat(auto-fill,minmax(11rem,1fr));gap:.5rem"
 HTML(f'<div style="{grid}">{"".join(players)}</div>')
 
-# %% [markdown]
-# In a running notebook, any person, parameter and value:
+# %% [markdown] tags=["live"]
+# With a kernel behind it, any person, parameter and value:
 
-# %% tags=["hide-input"]
-if widgets:
-    from ipywidgets import Dropdown, FloatSlider, IntSlider, interact
+# %% tags=["hide-input", "live"]
+from ipywidgets import Dropdown, FloatSlider, IntSlider, interact
 
-    @interact(
-        person=IntSlider(value=3, min=0, max=200),
-        age=FloatSlider(value=35, min=2, max=90),
-        parameter=Dropdown(options=list(pictures.MOVES)[1:]),
-        along=FloatSlider(value=0.5, min=0, max=1, step=0.05),
-    )
-    def _(person, age, parameter, along):
-        values = pictures.MOVES[parameter].values
-        value = values[0] + along * (values[-1] - values[0])
-        show(render(pictures.moved(parameter, person, age, [value]), 224).numpy(), 1, [f"{value:.2f}"], 3)
+
+@interact(
+    person=IntSlider(value=3, min=0, max=200),
+    age=FloatSlider(value=35, min=2, max=90),
+    parameter=Dropdown(options=list(pictures.MOVES)[1:]),
+    along=FloatSlider(value=0.5, min=0, max=1, step=0.05),
+)
+def _(person, age, parameter, along):
+    values = pictures.MOVES[parameter].values
+    value = values[0] + along * (values[-1] - values[0])
+    show(render(pictures.moved(parameter, person, age, [value]), 224).numpy(), 1, [f"{value:.2f}"], 3)
 
 
 # %% [markdown]
