@@ -15,9 +15,11 @@ from aifr_lib.files import repository_root
 
 
 def lab(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- ARGUMENTS]", help="What follows -- goes to jupyter lab.")
+    ] = None,
     folder: Annotated[Path | None, typer.Option(help="Where to work (default: lab/ in the checkout).")] = None,
     start: Annotated[bool, typer.Option("--start/--no-start", help="Start JupyterLab there.")] = True,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser on it.")] = True,
 ) -> None:
     """Open working copies of the notebooks in JupyterLab.
 
@@ -28,7 +30,7 @@ def lab(
     \\b
     [bold]Examples[/bold]
       aifr lab
-      aifr lab --no-browser
+      aifr lab -- --no-browser --port 8899
     """
     from aifr_lib.reporting import scripts
 
@@ -39,7 +41,7 @@ def lab(
         return
     # So that a terminal in JupyterLab, or a cell that begins with !, finds the command too.
     found = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    command = [sys.executable, "-m", "jupyterlab", str(folder), *(() if browser else ("--no-browser",))]
+    command = [sys.executable, "-m", "jupyterlab", str(folder), *(arguments or ())]
     raise typer.Exit(subprocess.run(command, env={**os.environ, "PATH": found}, check=False).returncode)
 
 

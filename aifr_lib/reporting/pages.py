@@ -21,7 +21,7 @@ def banner(preset: str) -> str:
     """What a page computed at a small size may not be taken for; empty for the others."""
     said = {
         "smoke": "<strong>Smoke size: shapes only, no evidence.</strong> Everything runs, and no number here means "
-        "anything. For an effect to see, set <code>preset = \"lesson\"</code>.",
+        'anything. For an effect to see, set <code>preset = "lesson"</code>.',
         "lesson": "<strong>Lesson size:</strong> an effect to see, no verdict.",
     }
     return f'<div class="aifr-size" role="note" style="{_BOX}">{said[preset]}</div>' if preset in said else ""
