@@ -27,7 +27,7 @@ def lab(
     that you have only run is renewed when its notebook changes. For a new copy
     of an edited one, rename yours.
 
-    \\b
+    \b
     [bold]Examples[/bold]
       aifr lab
       aifr lab -- --no-browser --port 8899
@@ -56,7 +56,7 @@ def students(
     against a hash. nbgrader can collect and grade the copies. One that was
     edited is never written again.
 
-    \\b
+    \b
     [bold]Examples[/bold]
       aifr students class/
       aifr students class/ 00_start_here tml_alpha_sweep --preset lesson

@@ -33,7 +33,8 @@ def references(path: Path) -> dict[str, str]:
         raise ImportError("citations need the package pybtex: in the repository, pip install -e '.[book]'") from None
     found = {}
     for key, entry in parse_file(str(path)).entries.items():
-        names = [" ".join(map(str, person.rich_last_names)) for person in entry.persons["author"]]
+        people = [(*one.rich_prelast_names, *one.rich_last_names) for one in entry.persons["author"]]
+        names = [" ".join(map(str, parts)) for parts in people]
         authors = f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
         found[key] = f"{authors}, {entry.fields['year']}"
     return found

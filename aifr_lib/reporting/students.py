@@ -41,7 +41,7 @@ def student_copy(name: str, preset: str) -> NotebookNode:
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if "parameters" in tags:
-            cell.source = re.sub(r'^preset = "\\w+"', f'preset = "{preset}"', cell.source, flags=re.MULTILINE)
+            cell.source = re.sub(r'^preset = "\w+"', f'preset = "{preset}"', cell.source, flags=re.MULTILINE)
         if "solution" in tags:
             number += 1
             cells += _answer(name, number, cell)
