@@ -4,14 +4,16 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+CALLED = echo "aifr is in $(BIN): \`make shell\` opens a shell that finds it, \`source $(BIN)/activate\` tells this one"
 
-.PHONY: book test smoke lab lint bench notebooks clean help
+.PHONY: book test smoke lab shell lint bench notebooks clean help
 
 help:            ## what each target does
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
 
 book: $(STAMP)   ## set up, run the opening notebook, render the others from committed results, build the book
 	$(BIN)/python book/build.py
+	@$(CALLED)
 
 test: $(STAMP)   ## the whole suite, the built book in a browser included
 	$(BIN)/python -m pytest tests -n 2 --dist loadfile
@@ -19,8 +21,12 @@ test: $(STAMP)   ## the whole suite, the built book in a browser included
 smoke: $(STAMP)  ## every notebook from scratch at smoke size
 	$(BIN)/aifr reproduce --preset smoke --fresh
 
-lab: $(STAMP)    ## JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks
+lab: $(STAMP)    ## JupyterLab on working copies of the notebooks in lab/, which are never overwritten
+	@$(CALLED)
+	$(BIN)/aifr lab
+
+shell: $(STAMP)  ## a shell in which aifr, python and jupyter are found
+	@PATH="$(abspath $(BIN)):$$PATH" VIRTUAL_ENV="$(abspath $(VENV))" "$${SHELL:-bash}"
 
 lint: $(STAMP)   ## ruff, mypy, import-linter
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
@@ -31,7 +37,7 @@ bench: $(STAMP)  ## speed, as ratios against a plain reference in the same run
 notebooks: $(STAMP) ## derive each notebooks/NAME.ipynb from its script
 	$(BIN)/aifr notebooks
 
-clean:           ## remove what was built; results, caches and the environment stay
+clean:           ## remove what was built; results, caches, the environment and your lab/ stay
 	rm -rf _build build book/_executed
 
 $(STAMP): requirements.lock requirements-alone.txt pyproject.toml

@@ -209,28 +209,32 @@ Markdown(convergence.budget_note(settings, train, out))
 #
 # **1.** At α = 0.9 the margin loss, the only one that reaches the embedding layer, has a tenth of the weight. With the
 # learning rate unchanged, what happens to the size of the first gradient of its class weights? *Predict the ratio to
-# α = 0.*
+# α = 0: the same, a half or a tenth?*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["the same", "a half", "a tenth"] answer="a tenth"
 from aifr_lib.training import recognition
+
+# Drawn once: a branch draws its weights from the same generator, and pictures drawn after it would be others.
+images, labels = torch.randn(20, 3, *train.input_hw), torch.arange(20) % 10
 
 
 def head_gradient(alpha):
     torch.manual_seed(0)
-    module = recognition.objective(train.model_copy(update={"alpha": alpha}), 10)
-    images, labels = torch.randn(20, 3, *train.input_hw), torch.arange(20) % 10
+    module = recognition.objective(train.model_copy(update={"alpha": alpha, "dropout": 0.0}), 10)
     module({"images": images, "identity": labels})["loss"].backward()
     return module.head.weight.grad.norm()
 
 
 base = head_gradient(0.0)
-print({alpha: round(float(head_gradient(alpha) / base), 3) for alpha in (0.4, 0.9)})
+for alpha in (0.4, 0.9):
+    print(f"α = {alpha}: {head_gradient(alpha) / base:.3f} of the gradient at α = 0")
+print("Why: a weight on a loss is a weight on its gradient, so one learning rate is another step for each α.")
 
 # %% [markdown]
 # **2.** The encoder has no positional encoding in the paper. If the cells of the last map are shuffled, does the branch
 # notice? *Predict before you reveal.*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["yes", "no"] answer="no"
 from aifr_lib.models.transformer_branch import TransformerBranch
 
 cells = torch.randn(1, 64, 4, 4)
@@ -239,16 +243,19 @@ for encoding in ("none", "learned"):
     torch.manual_seed(0)
     branch = TransformerBranch(64, layers=1, heads=4, feedforward=64, tokens=16, pos_encoding=encoding).eval()
     with torch.no_grad():
-        print(encoding, "largest difference:", float((branch(cells) - branch(shuffled)).abs().max()))
+        print(f"encoding {encoding}: largest difference {float((branch(cells) - branch(shuffled)).abs().max()):.1e}")
+print("Why: attention weighs cells by what is in them, and the mean forgets their order. Only an encoding says where a")
+print("cell was: without it, the branch sees a bag of features and no face with its eyes above its mouth.")
 
 # %% [markdown]
 # **3.** Take the paper's gain on LFW, above. If two networks were equally good, how often would one
 # beat the other by that much through the choice of test pairs alone? *Predict: one time in a hundred, twenty, or five?*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["a hundred", "twenty", "five"] answer="five"
 import numpy as np
 
 rng = np.random.default_rng(0)
 right = rng.binomial(6000, (without + with_it) / 200, size=(100_000, 2)) / 60
 apart = np.abs(right[:, 0] - right[:, 1]) >= gain
 print(f"{apart.mean():.0%} of the time, if the errors of the two were independent")
+print("Why: at such accuracies few of the pairs are wrong, and a handful more or less of them is the whole gain.")

@@ -133,21 +133,23 @@ Markdown(
 # ## Predict, then reveal
 #
 # **1.** Batch normalisation ends the network: every coordinate of the embedding has variance $\gamma_j^2$ over the
-# training set. What must then hold for $S_\mathrm{intra} + S_\mathrm{inter}$? *Predict before you reveal.*
+# training set. What is then $S_\mathrm{intra} + S_\mathrm{inter}$: $\sum_j \gamma_j^2$, 1, or anything? *Predict before
+# you reveal.*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["sum of γ²", "1", "anything"] answer="sum of γ²"
 gamma = np.array([1.5, 0.5])
 normal = gamma * (cloud - cloud.mean(0)) / cloud.std(0)
 measured = class_variance(normal, people)
 print(
     f"intra + inter = {measured.intra + measured.inter:.4f}, the sum of the squares of gamma = {(gamma**2).sum():.4f}"
 )
+print("Why: the two add up to the variance of all embeddings, and normalisation has fixed that.")
 
 # %% [markdown]
 # **2.** So if both numbers fall, as in Table IV, and if they mean what they mean here, what has changed for certain?
 # *The clusters, or γ?*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["the clusters", "γ"] answer="γ"
 printed = table.set_index("loss")
 total = printed["intra"] + printed["inter"]
 print(total.to_string())
@@ -155,12 +157,14 @@ print(
     f"the sum fell to {total.iloc[1] / total.iloc[0]:.0%}: γ shrank. The ratio moved by "
     f"{printed['inter_over_intra'].iloc[1] - printed['inter_over_intra'].iloc[0]:.2f}."
 )
+print("Why: only γ sets their sum. What the clusters did is in the ratio alone, which no scale changes.")
 
 # %% [markdown]
 # **3.** A ratio near 1 between two variances: are the clusters of the paper far apart? *Predict how often a picture
-# would lie nearer to another person's mean than to its own, among a hundred people in 2 dimensions, and in 128.*
+# would lie nearer to another person's mean than to its own, among a hundred people in 2 dimensions, and in 128: in
+# both, in 2 only, or in neither?*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["often in both", "often in 2 only", "in neither"] answer="often in 2 only"
 crowd = np.repeat(np.arange(100), 40)
 for dimensions in (2, 8, 32, 128):
     wide = rng.normal(0, 1, (100, dimensions))[crowd] + rng.normal(0, 1, (4000, dimensions))
@@ -168,4 +172,4 @@ for dimensions in (2, 8, 32, 128):
     nearest = ((wide**2).sum(1, keepdims=True) - 2 * wide @ means.T + (means**2).sum(1)).argmin(1)
     ratio = class_variance(wide, crowd).ratio
     print(f"{dimensions:4} dimensions, ratio {ratio:.2f}: {(nearest != crowd).mean():.1%} lie nearer to somebody else")
-print("The more dimensions, the less likely it is that noise points at somebody: the ratio alone says little.")
+print("Why: the more dimensions, the less likely it is that noise points at somebody: the ratio alone says little.")

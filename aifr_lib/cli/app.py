@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aifr_lib.cli import data, networks, pictures, results
+from aifr_lib.cli import data, networks, pictures, results, teaching
 
 
 class Commands(TyperGroup):
@@ -72,5 +72,7 @@ for command, name in (
     (networks.export, None),
     (pictures.align, None),
     (pictures.faces, None),
+    (teaching.lab, None),
+    (teaching.students, None),
 ):
     app.command(name)(command)

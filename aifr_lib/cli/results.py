@@ -21,7 +21,7 @@ from aifr_lib.cli.common import (
     say,
 )
 from aifr_lib.files import repository_root
-from aifr_lib.names import choose
+from aifr_lib.names import ConfigError, choose
 from aifr_lib.settings.presets import PRESETS, load_preset
 
 
@@ -115,9 +115,13 @@ def draw(
 
     from aifr_lib.experiments import EXPERIMENTS
     from aifr_lib.experiments.jobs import stored_only
+    from aifr_lib.reporting import contents
     from aifr_lib.reporting.artefacts import figures_root
     from aifr_lib.reporting.runs import RunStore
 
+    planned = {content.id for content in contents.load() if content.id not in EXPERIMENTS}
+    for id in planned.intersection(ids or ()):
+        raise ConfigError(f"'{id}' is planned: there is no experiment behind it yet, and nothing to draw")
     chosen = {id: choose("table or figure", id, EXPERIMENTS) for id in ids} if ids else EXPERIMENTS
     store = RunStore(figures_root(preset))
     for id, experiment in chosen.items():
@@ -135,7 +139,8 @@ def notebooks_(
 ) -> None:
     """Derive each notebooks/NAME.ipynb from its script NAME.py.
 
-    The script is the source: edits made in the .ipynb alone are replaced.
+    The script is the source. Edits that were made in the .ipynb alone are kept
+    beside it, as NAME.edited.ipynb.
 
     \b
     [bold]Examples[/bold]
@@ -145,8 +150,10 @@ def notebooks_(
     from aifr_lib.reporting import scripts
 
     differing = scripts.pair(check=check)
-    for path in differing:
+    for path, kept in differing.items():
         typer.echo(f"{'differs' if check else 'written'}  {here(path)}")
+        if kept:
+            typer.echo(f"         it had been edited: that is now {here(kept)}")
     if check and differing:
         raise typer.Exit(1)
 

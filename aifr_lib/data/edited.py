@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from filelock import FileLock
-from tqdm import tqdm
 
 from aifr_lib.data.formats.pictures import QUALITY, BadPicture, decode, encode_jpeg
 from aifr_lib.data.formats.stored import Files, StoredPixels
@@ -31,6 +30,7 @@ from aifr_lib.faces import align
 from aifr_lib.faces.generators.directions import check_alpha
 from aifr_lib.faces.generators.sources import Source
 from aifr_lib.files import atomic_write, cache_dir
+from aifr_lib.progress import tqdm
 
 VERSION = "edited-faces-v1"
 ORIGINAL = "original"

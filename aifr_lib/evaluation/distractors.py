@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from aifr_lib.evaluation.checks import known, listed, matrix, same_length
 from aifr_lib.evaluation.embeddings import BAR_AFTER, normalise
 from aifr_lib.evaluation.features import Features, checked, open_features
+from aifr_lib.progress import tqdm
 
 BLOCK = 16384  # distractors read at once
 TILE = 512  # probes compared with them at once: 32 MB of similarities

@@ -9,11 +9,11 @@ from itertools import pairwise
 import numpy as np
 import torch
 from torch import Tensor, distributed, nn
-from tqdm import tqdm
 
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import check_columns, crop_columns, to_input
 from aifr_lib.evaluation.checks import finite, listed
+from aifr_lib.progress import tqdm
 
 BAR_AFTER = 2.0  # seconds; a bar for less is noise
 

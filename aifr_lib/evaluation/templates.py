@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
-from tqdm import tqdm
 
 from aifr_lib.evaluation.checks import both_classes, known, listed, same_length
 from aifr_lib.evaluation.embeddings import BAR_AFTER
 from aifr_lib.evaluation.features import Features, checked, open_features
 from aifr_lib.evaluation.intervals import Interval, mean_interval
 from aifr_lib.evaluation.verification import Roc, roc
+from aifr_lib.progress import tqdm
 
 BLOCK = 4096  # pictures, or pairs of templates, at once
 FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)

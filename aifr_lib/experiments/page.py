@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from IPython.display import HTML, display
+
 from aifr_lib.experiments.jobs import Experiment
-from aifr_lib.reporting import plots
+from aifr_lib.reporting import pages, plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.runs import Run
 from aifr_lib.settings.presets import Preset, load_preset
@@ -58,7 +60,12 @@ def open_page(
 ) -> Page:
     """The page of a notebook from its parameters; ``seeds`` counts them. Sets the look of pictures that follow.
 
+    A page of a size that is no evidence says so first.
+
     Errors: those of ``load_preset``.
     """
+    settings = load_preset(preset)
     plots.style()
-    return Page(load_preset(preset), None if seeds is None else range(seeds), device, out, compute, fresh)
+    if said := pages.banner(settings.name):
+        display(HTML(said))
+    return Page(settings, None if seeds is None else range(seeds), device, out, compute, fresh)

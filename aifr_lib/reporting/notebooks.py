@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from aifr_lib.files import atomic_write, repository_root
 from aifr_lib.names import ConfigError, nearest
+from aifr_lib.progress import ALONE
 from aifr_lib.reporting import contents
 from aifr_lib.reporting.runs import code_digest
 from aifr_lib.reporting.scripts import check_parameters, derive, parameters_of, script, scripts
@@ -33,6 +34,7 @@ TIMEOUT_MINUTES = {"smoke": 15.0, "lesson": 45.0, "classroom": 24 * 60.0, "paper
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 BAR = re.compile(r"\d+%\||^\s*$")
+BAR_EVERY = 10.0  # seconds between two lines of a notebook's bars
 
 Progress = Callable[[str], None]
 
@@ -70,6 +72,22 @@ class Task:
     timeout: float | None = None
 
 
+class _Bars:
+    """A file for what a kernel writes to standard error: hands on its progress bars, one line in ten seconds."""
+
+    def __init__(self, name: str, say: Progress) -> None:
+        self.name, self.say, self.said = name, say, time.monotonic()
+
+    def write(self, text: str) -> None:
+        bars = [line.strip() for line in re.split(r"[\r\n]", text) if re.search(r"\d+%\|", line)]
+        if bars and time.monotonic() - self.said >= BAR_EVERY:
+            self.said = time.monotonic()
+            self.say(f"{self.name}: {bars[-1]}")
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+
 def items_of(name: str) -> list[str]:
     """The ids of the tables and figures that a notebook makes."""
     return [content.id for content in contents.load() if content.notebook == name]
@@ -105,9 +123,6 @@ def _values(name: str, preset: str, parameters: Mapping[str, Any] | None) -> dic
     if "preset" in (parameters or {}):
         raise ConfigError("the preset is no parameter to set: choose it by --preset")
     values = {**check_parameters(name, parameters or {}), "preset": preset}
-    # An executed notebook has no kernel behind it any more, so a widget on it would be dead.
-    if "widgets" in parameters_of(name):
-        values["widgets"] = False
     if values.get("out"):
         values["out"] = str(Path(values["out"]).resolve())
     return values
@@ -196,17 +211,23 @@ def run(
     # Taken before it runs: an edit made meanwhile must not count as run.
     inputs = _inputs(name, preset, values)
     notebook = derive(script(name))
+    # An executed notebook has no kernel behind it any more, so a widget on it would be dead.
+    notebook.cells = [cell for cell in notebook.cells if "live" not in cell.metadata.get("tags", [])]
+    # For the kernel, which inherits it.
+    os.environ[ALONE] = "1"
     cells = 1 + sum(cell.cell_type == "code" for cell in notebook.cells)
     minutes = timeout if timeout is not None else TIMEOUT_MINUTES[preset]
     unfinished = default_output(name, preset).with_suffix(".unfinished.ipynb")
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     at = 0
+    bars = _Bars(name, say)
 
     def on_cell_start(cell: NotebookNode, cell_index: int) -> None:
         nonlocal at
         if cell.cell_type == "code":
             at += 1
             say(f"{name}: cell {at}/{cells}")
+            bars.said = time.monotonic()
 
     try:
         executed = papermill.execute_notebook(
@@ -219,6 +240,7 @@ def run(
             cwd=script(name).parent,
             extra_arguments=["--log-level=CRITICAL"],
             on_cell_start=on_cell_start,
+            stderr_file=bars,
             timeout_func=lambda cell: max(1.0, start + 60 * minutes - time.monotonic()),
         )
     except papermill.PapermillExecutionError as error:
@@ -238,15 +260,14 @@ def run(
 
 
 def _publish(notebook: NotebookNode, made_from: Mapping[str, Any], output: Path) -> None:
-    """Write the executed notebook: no parameter cells, tagged inputs folded, progress bars gone, its origin noted."""
+    """Write the executed notebook: no parameter cells, progress bars gone, its origin noted."""
     import nbformat
 
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if {"parameters", "injected-parameters"} & set(tags):
             cell.metadata["tags"] = [*tags, "remove-cell"]
-        if {"parameters", "injected-parameters", "hide-input"} & set(tags):
-            cell.metadata.setdefault("jupyter", {})["source_hidden"] = True
+            cell.metadata["jupyter"] = {"source_hidden": True}
         if "outputs" in cell:
             cell.outputs = [output for output in cell.outputs if not _is_bar(output)]
     notebook.metadata["aifr"] = made_from

@@ -17,6 +17,16 @@ _BOX = "border:1px solid currentColor;border-left-width:5px;border-radius:4px;pa
 _SMALL = "font-size:.85em;opacity:.8"
 
 
+def banner(preset: str) -> str:
+    """What a page computed at a small size may not be taken for; empty for the others."""
+    said = {
+        "smoke": "<strong>Smoke size: shapes only, no evidence.</strong> Everything runs, and no number here means "
+        'anything. For an effect to see, set <code>preset = "lesson"</code>.',
+        "lesson": "<strong>Lesson size:</strong> an effect to see, no verdict.",
+    }
+    return f'<div class="aifr-size" role="note" style="{_BOX}">{said[preset]}</div>' if preset in said else ""
+
+
 def stamp(artefact: Artefact) -> str:
     """One small line: preset, data, seeds, device, commits of the runs and of the drawing, software, time."""
     data = artefact.data

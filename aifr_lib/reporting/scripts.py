@@ -1,6 +1,7 @@
 """The percent scripts ``notebooks/NAME.py``, the notebooks derived from them, and their parameters.
 
-The script is the source. ``notebooks/NAME.ipynb`` is derived from it, without outputs, for readers to open.
+The script is the source. ``notebooks/NAME.ipynb`` is derived from it, without outputs, for readers to open. A notebook
+for readers carries a digest of its cells, so that what they have made of it is never taken for ours.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from aifr_lib.files import atomic_write, repository_root
 from aifr_lib.names import ConfigError, nearest
+from aifr_lib.reporting.citations import spelt_out
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
+
+SEAL = "aifr_cells"  # in a notebook's metadata
 
 
 def scripts() -> dict[str, Path]:
@@ -36,7 +40,8 @@ def script(name: str) -> Path:
 def derive(path: Path) -> NotebookNode:
     """The notebook of a percent script: no outputs, and cell ids that depend on the cells' text alone.
 
-    Cells tagged ``solution`` are folded in JupyterLab, with what they will print, until the reader unfolds them.
+    JupyterLab folds cells tagged ``hide-input``, and those tagged ``solution`` with what they will print, until the
+    reader unfolds them.
     """
     import jupytext
 
@@ -46,27 +51,104 @@ def derive(path: Path) -> NotebookNode:
         digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
         seen[digest] = seen.get(digest, 0) + 1
         cell["id"] = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
-        if "solution" in cell.metadata.get("tags", []):
+        tags = cell.metadata.get("tags", [])
+        if "solution" in tags:
             cell.metadata["jupyter"] = {"source_hidden": True, "outputs_hidden": True}
+        elif "hide-input" in tags:
+            cell.metadata["jupyter"] = {"source_hidden": True}
     return notebook
 
 
-def pair(*, check: bool = False) -> list[Path]:
-    """Derive every ``notebooks/NAME.ipynb`` from its script; return those that differed.
+def for_readers(path: Path) -> NotebookNode:
+    """The notebook of a percent script as it is opened beside the book: citations spelt out, links into ``book/``."""
+    notebook = derive(path)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            # The page that the book is made of lies two folders deep in it, the notebook one folder beside it.
+            cell.source = spelt_out(cell.source).replace("](../", "](../book/")
+    return sealed(notebook)
+
+
+def sealed(notebook: NotebookNode) -> NotebookNode:
+    """The notebook with the digest of its cells, by which ``edited`` knows it again."""
+    notebook.metadata[SEAL] = _digest(notebook)
+    return notebook
+
+
+def edited(path: Path) -> bool:
+    """Whether the cells of a notebook are other than we wrote them; results alone, or folds, are no edit."""
+    import nbformat
+
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except (ValueError, nbformat.ValidationError):
+        return True
+    return notebook.metadata.get(SEAL) != _digest(notebook)
+
+
+def _digest(notebook: NotebookNode) -> str:
+    cells = [(cell.cell_type, cell.source) for cell in notebook.cells]
+    return hashlib.sha256(json.dumps(cells).encode()).hexdigest()[:16]
+
+
+def _write(notebook: NotebookNode, path: Path) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(_text(notebook), encoding="utf-8")
+
+
+def _text(notebook: NotebookNode) -> str:
+    import nbformat
+
+    return nbformat.writes(notebook) + "\n"
+
+
+def pair(*, check: bool = False) -> dict[Path, Path | None]:
+    """Derive every ``notebooks/NAME.ipynb`` from its script: those that differed, and where edits made in one are kept.
 
     check: write nothing.
     """
+    differing: dict[Path, Path | None] = {}
+    for path in scripts().values():
+        notebook, derived = path.with_suffix(".ipynb"), for_readers(path)
+        if notebook.is_file() and notebook.read_text(encoding="utf-8") == _text(derived):
+            continue
+        differing[notebook] = None
+        if check:
+            continue
+        if notebook.is_file() and edited(notebook):
+            differing[notebook] = notebook.rename(_free(notebook))
+        _write(derived, notebook)
+    return differing
+
+
+def _free(path: Path) -> Path:
+    """A name beside a notebook that no file has yet."""
+    names = (path.with_suffix(f".edited{number}.ipynb") for number in ("", *range(2, 1000)))
+    return next(name for name in names if not name.exists())
+
+
+def lay_out(notebooks: Mapping[str, NotebookNode], folder: Path) -> dict[Path, str]:
+    """Write sealed notebooks into a folder as NAME.ipynb, and say of each what became of it.
+
+    A file that its reader has edited stays, and so does one whose cells are those of today, with its results.
+    """
     import nbformat
 
-    differing = []
-    for path in scripts().values():
-        notebook, text = path.with_suffix(".ipynb"), nbformat.writes(derive(path)) + "\n"
-        if not notebook.is_file() or notebook.read_text(encoding="utf-8") != text:
-            differing.append(notebook)
-            if not check:
-                with atomic_write(notebook) as temporary:
-                    temporary.write_text(text, encoding="utf-8")
-    return differing
+    states = {}
+    for name, notebook in notebooks.items():
+        path = folder / f"{name}.ipynb"
+        if not path.exists():
+            state = "new"
+        elif edited(path):
+            state = "yours, kept"
+        elif nbformat.read(path, as_version=4).metadata[SEAL] == notebook.metadata[SEAL]:
+            state = "as it was"
+        else:
+            state = "renewed"
+        if state in ("new", "renewed"):
+            _write(notebook, path)
+        states[path] = state
+    return states
 
 
 def parameters_of(name: str) -> dict[str, Any]:

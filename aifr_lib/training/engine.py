@@ -25,12 +25,12 @@ from accelerate.state import AcceleratorState
 from filelock import FileLock, Timeout
 from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
-from tqdm import tqdm
 
 from aifr_lib.data.loader import Batch, Batches, ShuffledBatches, loader, mirrored
 from aifr_lib.files import atomic_write
 from aifr_lib.models.weights import compare_states
 from aifr_lib.names import ConfigError, choose, nearest
+from aifr_lib.progress import tqdm
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
 TRAINING = "training.lock"

@@ -73,6 +73,8 @@ def test_the_commands_are_those_that_the_book_names() -> None:
         "run-queue",
         "draw",
         "notebooks",
+        "lab",
+        "students",
     }
 
 
@@ -100,6 +102,9 @@ def test_the_commands_are_those_that_the_book_names() -> None:
         (["train", "recognition", "--out", "x", "-p", "lr=fast"], "'lr': Input should be a valid number"),
         (["run-queue", "--preset", "clasroom"], "unknown preset 'clasroom'; did you mean 'classroom'"),
         (["draw", "tml_fig66"], "unknown table or figure 'tml_fig66'; did you mean 'tml_fig6'"),
+        (["draw", "aad_table1"], "'aad_table1' is planned: there is no experiment behind it yet"),
+        (["students", "class", "goood"], "no notebook 'goood'; did you mean 'good'"),
+        (["students", "class", "--preset", "lessen"], "unknown preset 'lessen'; did you mean 'lesson'"),
         (["faces", "--out", "x.png"], "say either --ages (a sheet) or --per-identity"),
         (["faces", "--ages", "3", "--out", "x"], "--out must name a .png for a sheet, got 'x'"),
         (["faces", "--ages", "3;4", "--out", "x.png"], "--ages takes numbers with commas"),
@@ -178,6 +183,31 @@ def test_notebooks_derives_and_checks(checkout: Path) -> None:
         "written  notebooks/good.ipynb",
     ]
     assert aifr("notebooks", "--check").code == 0
+    derived = checkout / "notebooks" / "bad.ipynb"
+    derived.write_text(derived.read_text().replace("no luck", "more luck"))
+    assert aifr("notebooks").out.splitlines() == [
+        "written  notebooks/bad.ipynb",
+        "         it had been edited: that is now notebooks/bad.edited.ipynb",
+    ]
+
+
+def test_lab_lays_out_copies_and_starts_jupyterlab_on_them(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[list[str], str]] = []
+
+    def start(command: list[str], *, env: dict[str, str], check: bool) -> SimpleNamespace:
+        started.append((command, env["PATH"]))
+        return SimpleNamespace(returncode=3)
+
+    monkeypatch.setattr(subprocess, "run", start)
+    assert aifr("lab", "--no-start").err.splitlines() == [
+        "new          lab/bad.ipynb",
+        "new          lab/good.ipynb",
+    ]
+    assert not started
+    assert aifr("lab", "--", "--no-browser").code == 3, "JupyterLab's own exit code"
+    ((command, path),) = started
+    assert command[1:] == ["-m", "jupyterlab", str(checkout / "lab"), "--no-browser"]
+    assert path.startswith(str(Path(sys.executable).parent)), "a cell that begins with !aifr finds it"
 
 
 def test_train_takes_typed_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

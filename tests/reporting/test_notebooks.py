@@ -145,3 +145,33 @@ def test_progress_bars_leave_no_trace_but_warnings_do(checkout: Path) -> None:
     notebook = nbformat.read(notebooks.run("good", "smoke").output, as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert [output.text for output in outputs] == ["mind the gap\n"]
+
+
+def test_bars_are_told_while_a_cell_runs_and_warnings_are_not(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notebooks, "BAR_EVERY", 0.0)
+    text = HEADER + "# %%\nimport sys\nfrom aifr_lib.progress import tqdm\n"
+    text += "for _ in tqdm(range(3), desc='train'): pass\nprint('mind the gap', file=sys.stderr)\n"
+    (checkout / "notebooks" / "good.py").write_text(text)
+    lines: list[str] = []
+    assert notebooks.run("good", "smoke", progress=lines.append).failure is None
+    bars = [line for line in lines if "cell" not in line and "done" not in line]
+    assert bars and all(line.startswith("good: train: ") and "%|" in line for line in bars)
+
+
+def test_bars_keep_quiet_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    now = iter([0.0, 3.0, 11.0, 11.0, 12.0])
+    monkeypatch.setattr(notebooks.time, "monotonic", lambda: next(now))
+    bars = notebooks._Bars("page", lines.append)
+    for text in ("\rtrain:  10%|# |", "\rtrain:  20%|##|\rtrain:  30%|##|", "\rtrain:  40%|##|", "no bar"):
+        bars.write(text)
+    assert lines == ["page: train:  30%|##|"]
+
+
+def test_cells_for_a_live_kernel_are_left_out_with_their_text(checkout: Path) -> None:
+    text = HEADER + '# %% [markdown] tags=["live"]\n# Move it:\n\n# %% tags=["hide-input", "live"]\nraise ValueError\n'
+    (checkout / "notebooks" / "good.py").write_text(text + "\n# %%\n1 + 1\n")
+    done = notebooks.run("good", "smoke")
+    assert done.failure is None
+    written = done.output.read_text()
+    assert "Move it" not in written and "ValueError" not in written and "1 + 1" in written

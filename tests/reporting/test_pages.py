@@ -146,3 +146,8 @@ def test_a_column_that_no_row_fills_is_left_out():
 
 def test_empty_table_is_still_a_table():
     assert "<tbody></tbody>" in pages.artefact_table(artefact())
+
+
+def test_small_sizes_say_what_they_are_not_and_the_others_are_silent():
+    assert "no evidence" in pages.banner("smoke") and "no verdict" in pages.banner("lesson")
+    assert pages.banner("classroom") == pages.banner("paper") == ""

@@ -67,24 +67,105 @@ def test_derived_notebooks_have_no_outputs_and_the_same_unique_ids_each_time(che
     assert all(cell.outputs == [] for cell in first.cells if cell.cell_type == "code")
 
 
-def test_solutions_are_folded_in_jupyterlab_and_nothing_else_is(checkout: Path) -> None:
-    *others, solution = scripts.derive(checkout / "notebooks" / "page.py").cells
+def test_solutions_and_plumbing_are_folded_in_jupyterlab_and_nothing_else_is(checkout: Path) -> None:
+    path = checkout / "notebooks" / "page.py"
+    path.write_text(SCRIPT + '\n# %% tags=["hide-input"]\nprint(preset)\n')
+    *others, solution, plumbing = scripts.derive(path).cells
     assert solution.metadata.jupyter == {"source_hidden": True, "outputs_hidden": True}
+    assert plumbing.metadata.jupyter == {"source_hidden": True}
     assert not any("jupyter" in cell.metadata for cell in others)
+
+
+def test_readers_see_citations_and_links_that_lead_somewhere(checkout: Path) -> None:
+    (checkout / "book").mkdir()
+    (checkout / "book" / "references.bib").write_text(
+        '@misc{one, author = {Terh{\\"o}rst, Philipp}, year = {2020}}\n'
+        "@misc{two, author = {A, B and C, D}, year = {2019}}\n"
+        "@misc{many, author = {de la Cruz, A and Mann, B and Li, C}, year = {2018}}\n"
+    )
+    page = checkout / "notebooks" / "page.py"
+    page.write_text(SCRIPT.replace("# # A page", "# {cite}`one`, {cite:p}`two,many`, [card](../data/relief.md)"))
+    assert "{cite}`one`" in scripts.derive(page).cells[0].source, "the book's own citations stay"
+    text = scripts.for_readers(page).cells[0].source
+    assert text == "[Terhörst, 2020], [A and C, 2019; de la Cruz et al., 2018], [card](../book/data/relief.md)"
+    page.write_text(SCRIPT.replace("# # A page", "# {cite}`mny`"))
+    with pytest.raises(ConfigError, match="unknown reference 'mny'; did you mean 'many'"):
+        scripts.for_readers(page)
 
 
 def test_pair_writes_what_differs_and_nothing_else(checkout: Path) -> None:
     derived, own = checkout / "notebooks" / "page.ipynb", checkout / "notebooks" / "own.ipynb"
     own.write_text("a reader's own notebook, which has no script")
-    assert scripts.pair(check=True) == [derived]
+    assert scripts.pair(check=True) == {derived: None}
     assert not derived.exists()
-    assert scripts.pair() == [derived]
-    assert scripts.pair() == []
+    assert scripts.pair() == {derived: None}
+    assert scripts.pair() == {}
     with (checkout / "notebooks" / "page.py").open("a") as file:
         file.write("\n# %%\n1 + 1\n")
-    assert scripts.pair() == [derived]
+    assert scripts.pair() == {derived: None}
     assert nbformat.read(derived, as_version=4).cells[-1].source == "1 + 1"
     assert own.read_text().startswith("a reader's own")
+
+
+def change(path: Path, how: str) -> None:
+    """What a reader may do to a notebook in JupyterLab."""
+    notebook = nbformat.read(path, as_version=4)
+    if how == "run":
+        notebook.cells[1].execution_count = 1
+        notebook.cells[2].outputs = [nbformat.v4.new_output("stream", text="smoke")]
+        notebook.cells[2].metadata["jupyter"] = {"source_hidden": True}
+        notebook.metadata["language_info"] = {"name": "python", "version": "3.11.9"}
+    elif how == "edit":
+        notebook.cells[1].source = 'preset = "lesson"'
+    elif how == "add":
+        notebook.cells.append(nbformat.v4.new_code_cell("1 + 1"))
+    elif how == "remove":
+        del notebook.cells[-1]
+    nbformat.write(notebook, path)
+    if how == "damage":
+        path.write_text(path.read_text()[:100])
+
+
+EDITS = ("edit", "add", "remove", "damage")
+
+
+@pytest.mark.parametrize("how", EDITS)
+def test_edits_of_a_derived_notebook_are_kept_beside_it(checkout: Path, how: str) -> None:
+    scripts.pair()
+    derived = checkout / "notebooks" / "page.ipynb"
+    whole = derived.read_bytes()
+    for name in ("page.edited.ipynb", "page.edited2.ipynb"):
+        change(derived, how)
+        theirs = derived.read_bytes()
+        assert scripts.pair(check=True) == {derived: None} and derived.read_bytes() == theirs
+        assert scripts.pair() == {derived: derived.with_name(name)}
+        assert derived.with_name(name).read_bytes() == theirs
+        assert derived.read_bytes() == whole
+
+
+def test_a_derived_notebook_that_was_only_run_is_simply_derived_again(checkout: Path) -> None:
+    scripts.pair()
+    derived = checkout / "notebooks" / "page.ipynb"
+    change(derived, "run")
+    assert scripts.pair() == {derived: None}
+    assert sorted(path.name for path in derived.parent.iterdir()) == ["page.ipynb", "page.py"]
+
+
+@pytest.mark.parametrize("how", ["nothing", "run", *EDITS])
+def test_a_working_copy_is_renewed_unless_its_reader_edited_it(checkout: Path, how: str) -> None:
+    page, copy = checkout / "notebooks" / "page.py", checkout / "lab" / "page.ipynb"
+
+    def lay() -> str:
+        return scripts.lay_out({"page": scripts.for_readers(page)}, checkout / "lab")[copy]
+
+    assert lay() == "new"
+    change(copy, how)
+    theirs, mine = copy.read_bytes(), how in EDITS
+    assert lay() == ("yours, kept" if mine else "as it was")
+    assert copy.read_bytes() == theirs, "results are there still"
+    page.write_text(SCRIPT.replace("# # A page", "# # Another page"))
+    assert lay() == ("yours, kept" if mine else "renewed")
+    assert (copy.read_bytes() == theirs) == mine
 
 
 def test_parameters_are_read_from_the_tagged_cell(checkout: Path) -> None:

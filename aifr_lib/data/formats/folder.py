@@ -20,12 +20,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from aifr_lib.data.formats.faults import BadFile
 from aifr_lib.data.formats.lines import OnFault
 from aifr_lib.data.formats.pictures import BadPicture, read_picture
 from aifr_lib.data.images import OLDEST, UNKNOWN
+from aifr_lib.progress import tqdm
 
 LOG = logging.getLogger(__name__)
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".pgm", ".bmp"})

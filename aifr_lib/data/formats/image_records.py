@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from tqdm import tqdm
 
 from aifr_lib.data.formats import recordio
 from aifr_lib.data.formats.faults import BadFile
 from aifr_lib.data.formats.recordio import RecordFile
 from aifr_lib.data.images import OLDEST, UNKNOWN
 from aifr_lib.files import atomic_write
+from aifr_lib.progress import tqdm
 
 SPLIT = -1  # size of a picture whose record is cut into parts: it is read through RecordFile.read
 EXACT = 1 << 24  # from here on float32 labels skip numbers

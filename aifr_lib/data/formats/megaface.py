@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.lib.format import open_memmap
-from tqdm import tqdm
 
 from aifr_lib.data.formats.faults import BadFile
 from aifr_lib.data.formats.image_list import inside
 from aifr_lib.files import atomic_write
+from aifr_lib.progress import tqdm
 
 HEAD = struct.Struct("<4i")
 LARGEST = 1 << 16

@@ -18,12 +18,12 @@ from filelock import FileLock
 from numpy.lib.format import open_memmap
 from torch import Tensor
 from torch.nn import functional
-from tqdm import tqdm
 
 from aifr_lib.data.images import Images
 from aifr_lib.data.relief.plan import VERSION, Plan
 from aifr_lib.faces.relief import render
 from aifr_lib.files import atomic_write, cache_dir
+from aifr_lib.progress import tqdm
 
 COMPILE_FROM = 10**9  # pixels from which minutes of compiling pay
 PART = 1024

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
-from tqdm import tqdm
 
 from aifr_lib.data.formats.folder import LABELS, claim
 from aifr_lib.data.relief.plan import MAX_PER_IDENTITY, PEOPLE, Plan, checked, decades, pictures_of
 from aifr_lib.faces.relief import Faces, check_size, render
 from aifr_lib.files import atomic_write
+from aifr_lib.progress import tqdm
 
 # Beyond the people of every split and set, of this release and those to come.
 OWN_IDENTITIES = 1_000_000_000

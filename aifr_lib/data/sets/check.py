@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from tqdm import tqdm
 
 from aifr_lib.data.formats import ijb, image_records, recordio
 from aifr_lib.data.formats.faults import BadFile, some
@@ -21,6 +20,7 @@ from aifr_lib.data.formats.pictures import BadPicture
 from aifr_lib.data.formats.recordio import RecordFile
 from aifr_lib.data.formats.stored import Files, Members, Records, Source, pixels_of
 from aifr_lib.data.sets.kinds import kind_of, rec_of
+from aifr_lib.progress import tqdm
 
 Faults = Iterator[BadFile]
 

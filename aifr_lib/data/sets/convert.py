@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
-from tqdm import tqdm
 
 from aifr_lib.data.formats import image_records, insightface_bin
 from aifr_lib.data.formats.faults import BadFile
@@ -24,6 +23,7 @@ from aifr_lib.data.formats.stored import Files, Members, Source, checked
 from aifr_lib.data.images import UNKNOWN
 from aifr_lib.data.sets.kinds import kind_of, opened, rec_of
 from aifr_lib.files import atomic_write
+from aifr_lib.progress import tqdm
 
 MAGICS = ((JPEG, ".jpg"), (b"\x89PNG", ".png"), (b"BM", ".bmp"), (b"P5", ".pgm"), (b"P6", ".pgm"))
 PAIRS = "pairs.csv"

@@ -15,12 +15,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
-from tqdm import tqdm
 
 from aifr_lib.experiments.generator.drawing import NAMES, missing, packed, source_id, strengths, unpacked
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.faces.generators import sources
 from aifr_lib.faces.generators.directions import found_directions
+from aifr_lib.progress import tqdm
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.runs import Result, Run, RunSpec

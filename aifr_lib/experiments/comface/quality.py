@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 from scipy.stats import rankdata
-from tqdm import tqdm
 
 from aifr_lib.data import relief
 from aifr_lib.data.loader import crop_columns
@@ -33,6 +32,7 @@ from aifr_lib.faces import align
 from aifr_lib.faces.generators import mobilestylegan
 from aifr_lib.models.judges import qualityface
 from aifr_lib.packages import missing_package
+from aifr_lib.progress import tqdm
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec

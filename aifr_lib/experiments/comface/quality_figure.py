@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from aifr_lib.evaluation.ser_fiq import CENTRE, quality_of
+from aifr_lib.evaluation.ser_fiq import CENTRE
 from aifr_lib.experiments.generator import drawing
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.runs import Run
@@ -52,24 +52,30 @@ def threshold_frames(run: Run, thresholds: np.ndarray, shown: int = 60) -> tuple
     ``shown`` faces are taken evenly from all by rank.
     """
     v = run.scores["score"].astype(np.float64)
-    order = np.argsort(run.scores["distance"], kind="stable")
-    chosen = order[np.linspace(0, len(order) - 1, min(shown, len(order))).round().astype(int)]
-    faces = drawing.unpacked(run.scores)[chosen]
-    frames, labels = [], []
+    labels = []
     for least in thresholds:
-        kept = v[chosen] >= least
-        weight = np.where(kept, 1.0, FADED)[:, None, None, None]
-        drawn = (weight * faces + (1 - weight) * 255).round().astype(np.uint8)
-        frames.append(plots.picture(plots.strip(drawn, COLUMNS)))
         stay = int((v >= least).sum())
         labels.append(f"v ≥ {least:.2g}: {stay} of {len(v)} identities stay ({100 * stay / len(v):.0f} %)")
-    return frames, labels
+    return _frames(run, [v >= least for least in thresholds], shown), labels
 
 
 def keep_frames(run: Run, shares: np.ndarray, shown: int = 60) -> tuple[list[bytes], list[str]]:
     """The same by rank: the best share (0 … 1) stays, wherever the score lies."""
     distance = run.scores["distance"].astype(np.float64)
     limits = np.quantile(distance, shares)
-    frames, _ = threshold_frames(run, quality_of(limits).score, shown)
     ends = zip(shares, limits, strict=True)
-    return frames, [f"the best {100 * share:.0f} %: d̄ ≤ {limit:.3f}" for share, limit in ends]
+    labels = [f"the best {100 * share:.0f} %: d̄ ≤ {limit:.3f}" for share, limit in ends]
+    return _frames(run, [distance <= limit for limit in limits], shown), labels
+
+
+def _frames(run: Run, stays: Sequence[np.ndarray], shown: int) -> list[bytes]:
+    """Faces by rank, a picture for each choice (bool [N]) of those that stay."""
+    order = np.argsort(run.scores["distance"], kind="stable")
+    chosen = order[np.linspace(0, len(order) - 1, min(shown, len(order))).round().astype(int)]
+    faces = drawing.unpacked(run.scores)[chosen]
+    frames = []
+    for stay in stays:
+        weight = np.where(stay[chosen], 1.0, FADED)[:, None, None, None]
+        drawn = (weight * faces + (1 - weight) * 255).round().astype(np.uint8)
+        frames.append(plots.picture(plots.strip(drawn, COLUMNS)))
+    return frames

@@ -17,13 +17,13 @@ import numpy as np
 from sklearn.covariance import LedoitWolf
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, cross_val_predict
-from tqdm import tqdm
 
 from aifr_lib.faces.generators.directions import STRONGEST, Direction
 from aifr_lib.faces.generators.sources import Generator
 from aifr_lib.files import atomic_write
 from aifr_lib.models import judges
 from aifr_lib.models.judges import readings
+from aifr_lib.progress import tqdm
 
 FIRST_SEED = 1_000_000  # of the people who are read; nobody else here has such a seed
 

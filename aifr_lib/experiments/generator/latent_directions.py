@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from aifr_lib import packages
 from aifr_lib.evaluation.embeddings import normalise
@@ -29,6 +28,7 @@ from aifr_lib.faces.generators.directions import edit, found_directions, save_di
 from aifr_lib.files import atomic_write
 from aifr_lib.models import judges
 from aifr_lib.models.judges import readings
+from aifr_lib.progress import tqdm
 from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 from aifr_lib.settings.generator import LatentDirections

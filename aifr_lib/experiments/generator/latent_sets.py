@@ -16,7 +16,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 from aifr_lib.data import edited
 from aifr_lib.data.images import Images
@@ -33,6 +32,7 @@ from aifr_lib.experiments.relief.judged_rows import ESTIMATED, GAPS, UNKNOWN
 from aifr_lib.faces import align
 from aifr_lib.faces.generators import sources
 from aifr_lib.models import judges
+from aifr_lib.progress import tqdm
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import Result, Run, RunSpec

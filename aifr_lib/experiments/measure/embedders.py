@@ -29,6 +29,7 @@ from aifr_lib.packages import missing_package
 from aifr_lib.reporting.runs import LOCK
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
+from aifr_lib.settings.relief import Relief
 from aifr_lib.training import recognition
 from aifr_lib.training.engine import accelerator_for
 
@@ -151,15 +152,22 @@ def missing_embedder(embedder: str, preset: Preset) -> str | None:
 def tour_network(preset: Preset, device: str | None = None) -> tuple[nn.Module, Recognition]:
     """The tour's network in eval mode with its settings: the committed one, or one trained now in seconds.
 
-    A network that was trained here before is loaded from the cache. The settings say what it was trained on, but how
-    many test faces and pairs to use is the preset's choice.
+    A network that was trained here before is loaded from the cache.
     """
     config = preset.tour.train
     if preset.tour.committed:
-        net, trained = recognition.load(repository_root() / COMMITTED)
-        test = config.relief.model_copy(update={"size": trained.relief.size})
-        return net, trained.model_copy(update={"relief": test})
+        return committed_network(config.relief)
     folder = cache_dir() / "runs" / preset.name / recognise.spec(config).key
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / LOCK):
         return recognition.train(config, folder, device=device).backbone, config
+
+
+def committed_network(test: Relief) -> tuple[nn.Module, Recognition]:
+    """The network in this checkout in eval mode, and its settings.
+
+    They say what it was trained on; how many faces and pairs it is tested on, ``test`` says.
+    """
+    network, trained = recognition.load(repository_root() / COMMITTED)
+    faces = test.model_copy(update={"size": trained.relief.size})
+    return network, trained.model_copy(update={"relief": faces})

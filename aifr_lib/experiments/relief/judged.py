@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from aifr_lib import packages
 from aifr_lib.data import relief
@@ -27,6 +26,7 @@ from aifr_lib.experiments.relief.judged_rows import UNKNOWN, judge_figure, judge
 from aifr_lib.faces import align
 from aifr_lib.faces.relief import landmarks, render
 from aifr_lib.models import judges
+from aifr_lib.progress import tqdm
 from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 from aifr_lib.settings.presets import Preset

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,3 +102,11 @@ def test_frames_fade_what_a_threshold_drops(run):
     assert (none[first] > whole[first]).all()
     _, ranked = quality_figure.keep_frames(run, np.array([0.5, 1.0]))
     assert ranked[0].startswith("the best 50 %: d̄ ≤ 0.250")
+
+
+def test_the_best_hundred_per_cent_are_all_even_after_half_precision(run):
+    stored = {name: run.scores[name].astype(np.float16) for name in ("distance", "score")}
+    halved = replace(run, scores={**run.scores, **stored})
+    (whole,), _ = quality_figure.threshold_frames(halved, np.array([0.0]))
+    (kept,), _ = quality_figure.keep_frames(halved, np.array([1.0]))
+    assert kept == whole

@@ -9,7 +9,7 @@ from aifr_lib.files import repository_root
 from aifr_lib.models import weights
 from aifr_lib.reporting import artefacts
 from aifr_lib.reporting.runs import RunStore
-from aifr_lib.settings.presets import load_preset
+from aifr_lib.settings.presets import PRESETS, load_preset
 from aifr_lib.settings.recognition import Recognition
 
 
@@ -22,6 +22,17 @@ def test_the_committed_network_is_small_and_what_the_preset_says():
     assert not network.training
     assert config.relief.test_identities == load_preset("lesson").tour.train.relief.test_identities
     assert weights.digest(network.state_dict()) == metadata["digest"]
+
+
+def test_the_opening_page_has_the_committed_network_at_every_size():
+    for preset in map(load_preset, PRESETS):
+        network, config = embedders.committed_network(preset.tour.train.relief)
+        assert (
+            weights.digest(network.state_dict())
+            == weights.read_metadata(repository_root() / embedders.COMMITTED)["digest"]
+        )
+        assert config.relief.size == config.input_hw[0], "pictures of the size that it was trained on"
+        assert config.relief.test_identities == preset.tour.train.relief.test_identities
 
 
 def test_its_committed_scores_give_its_committed_accuracy():
