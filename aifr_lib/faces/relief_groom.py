@@ -14,14 +14,14 @@ from torch import Tensor
 
 
 def surroundings(
-    i: SimpleNamespace, style: SimpleNamespace, age: Tensor, gender: Tensor, weight: Tensor, head: dict[str, Tensor]
+    i: SimpleNamespace, pace: SimpleNamespace, style: SimpleNamespace, age: Tensor, gender: Tensor, weight: Tensor, head: dict[str, Tensor]
 ) -> dict[str, Tensor]:
     """Measures [B, 1, 1] by name. ``head`` gives child, old, sag, male and the skull's."""
     child, old, sag, male = (head[name] for name in ("child", "old", "sag", "male"))
     adult = 1 - child
     m: dict[str, Tensor] = {}
     u = head["unit"]
-    m["ear_h"] = (29.5 + 1.5 * male + 1.4 * i.ear_size + 3 * old - 3.5 * child) * u
+    m["ear_h"] = (29.5 + 1.5 * male + 1.4 * i.ear_size + 4 * old - 3.5 * child) * u
     m["ear_flare"] = torch.deg2rad((24 + 5 * i.ear_size + 8 * child).clamp(12, 45))
     m["neck_w"] = (48 + 6 * male - 12 * child + 4.5 * weight) * u
     m["chin_low"] = head["chin_y"] + (14 + 3 * male - 6 * child - 2 * weight) * u

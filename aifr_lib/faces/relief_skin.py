@@ -53,15 +53,15 @@ def _skin(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, folds: Tensor, br
     blood = m.flush * blood * (1 + 0.5 * broad[0]) + (0.05 + 0.22 * m.worn) * (broad[2] - 0.15).clamp(min=0)
     red = blood.clamp(0, 1)
     colour = m.skin * _tint(red, 0.05, 0.36, 0.32)
-    colour = colour * (1 + (0.025 + 0.075 * m.worn) * broad[0] + (0.015 + 0.05 * m.worn) * spots[1]
-                       + (0.02 + 0.045 * m.worn) * pores[0])  # fmt: skip
+    colour = colour * (1 + (0.02 + 0.10 * m.worn) * broad[0] + (0.01 + 0.075 * m.worn) * spots[1]
+                       + (0.015 + 0.055 * m.worn) * pores[0])  # fmt: skip
     # Thin skin round the eyes is darker and violet, more so in some and with age.
     orbit = bump(mm - m.eye_x / u, ey + 2, 19, 13)
     # What the surrounding flesh keeps the sky's light from.
     my = (y - m.mouth_y) / u
     shade = 0.20 * bump(mm - 13, ey + 1, 5, 8) + 0.20 * bump(mm, ny - 3, 13, 4)
     shade = shade + 0.15 * bump(mm, my - (m.lip_low + m.gap) / u - 3.5, 14, 4)
-    below = bump(mm - m.eye_x / u + 4, ey - 10, 13, 6) * (0.14 + 0.42 * m.bags.clamp(max=1.4))
+    below = bump(mm - m.eye_x / u + 4, ey - 10, 13, 6) * (0.10 + 0.55 * m.bags.clamp(max=1.4))
     colour = colour * _tint((0.22 + 0.12 * m.old) * orbit + shade, 0.78, 1.0, 0.94) * _tint(below, 0.55, 0.72, 0.50)
     # Spots of age: few and large, at the temples, cheeks and forehead.
     stain = spots[2] + 0.45 * broad[2]
@@ -74,7 +74,7 @@ def _skin(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, folds: Tensor, br
         mole = getattr(m, f"mole_a{n}") * edge(0.013 - (dx * dx + dy * dy + 1e-9).sqrt(), max(px, 0.010))
         colour = colour * (1 - 0.72 * mole)
     # Little light reaches the bottom of a fold, and what returns is red.
-    colour = colour * _tint(folds, 0.20, 0.30, 0.31)
+    colour = colour * _tint(folds, 0.27, 0.38, 0.38)
     nostril = bump(
         mm - 0.50 * m.nose_w / u,
         ny - 0.2 + 0.25 * (mm - 0.5 * m.nose_w / u),
@@ -93,7 +93,7 @@ def _eyes(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, colour: Tensor, s
     eye = eyes(m, x, y, px)
     colour = colour * (1 - 0.5 * eye["crease"]) * _tint(eye["plate"], 0.10, 0.18, 0.16)
     colour = colour * _tint(eye["rose"], 0.02, 0.22, 0.20) * (1 - 0.30 * eye["liner"])
-    sclera = torch.stack([0.58 - 0.05 * m.old, 0.54 - 0.07 * m.old, 0.52 - 0.11 * m.old])
+    sclera = (1 - 0.45 * m.melanin) * torch.stack([0.52 - 0.05 * m.old, 0.48 - 0.07 * m.old, 0.46 - 0.11 * m.old])
     sclera = sclera * _tint(eye["side"], 0.22, 0.34, 0.32)
     # Light that enters from above brightens the lower half of the iris.
     iris = m.iris * (0.85 + 0.55 * eye["low"] + 0.35 * eye["ring"] + 0.3 * grain) * (1 - 0.78 * eye["rim"])
