@@ -20,9 +20,9 @@ from aifr_lib.faces.relief_parameters import normal
 
 # First year and year of the full grade at a mean person's pace.
 YEARS = {
-    "laugh_lines": (17.0, 56.0), "brow_lines": (23.0, 60.0), "crows_feet": (25.0, 60.0), "frown_lines": (26.0, 62.0),
-    "lip_lines": (45.0, 76.0), "crepe": (44.0, 76.0), "worn": (17.0, 64.0), "bags": (22.0, 60.0),
-    "sag": (27.0, 72.0), "marionette": (35.0, 66.0), "hollow": (36.0, 82.0), "thinned": (24.0, 74.0),
+    "laugh_lines": (16.0, 64.0), "brow_lines": (22.0, 66.0), "crows_feet": (24.0, 66.0), "frown_lines": (26.0, 68.0),
+    "lip_lines": (45.0, 76.0), "crepe": (44.0, 76.0), "worn": (17.0, 70.0), "bags": (22.0, 64.0),
+    "sag": (27.0, 74.0), "marionette": (36.0, 70.0), "hollow": (36.0, 82.0), "thinned": (24.0, 74.0),
 }  # fmt: skip
 OTHERS = ("grey", "spots", "recession")
 ONSET, RATE, FULL = 2.5, 0.18, 1.4  # SD of the first year; SD of the log rate; the grade that nothing passes

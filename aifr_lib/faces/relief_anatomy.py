@@ -100,7 +100,9 @@ def _bones(m: dict[str, Tensor], mm: SimpleNamespace, i: SimpleNamespace, own: T
     m["cheek_w"] = (0.5 * mm.face_width + own * (1.9 * i.face_width + 1.2 * i.cheekbones) + 1.1 * soft + 1.0) * u
     m["jaw_w"] = (0.5 * mm.jaw_width + own * (1.2 * i.face_width + 3.2 * i.jaw_width) + 1.5 * soft
                   + 1.2 * weight + 2.6 * m["sag"] + 0.4) * u  # fmt: skip
-    m["jaw_w"] = torch.minimum(m["jaw_w"], 0.97 * m["cheek_w"])
+    # A jaw nears the width of the cheeks and never reaches it: a soft minimum, without a corner.
+    wide, soft_by = 0.93 * m["cheek_w"], 4 * u
+    m["jaw_w"] = wide - soft_by * torch.nn.functional.softplus((wide - m["jaw_w"]) / soft_by)
     m["jaw_p"] = (2.0 + 0.26 * own * i.jaw_square + 0.20 * m["male"] + 0.12 * weight + 0.2 * m["sag"]
                   + 0.15 * m["child"]).clamp(min=1.75)  # fmt: skip
     m["jaw_q"] = (0.55 - 0.045 * own * i.chin_size - 0.04 * m["male"] - 0.02 * soft).clamp(0.38, 0.60)
@@ -127,7 +129,7 @@ def _eyes(m: dict[str, Tensor], mm: SimpleNamespace, i: SimpleNamespace, au: Sim
                      * (1 - 0.55 * sag.clamp(max=1))) * u  # fmt: skip
     m["crease"] = (1.0 - 0.45 * (i.lid_fold - 0.6).clamp(min=0) - 0.1 * m["child"]).clamp(0.1, 1)
     m["hood"] = (0.25 + 0.35 * i.lid_fold + 1.5 * sag).clamp(0, 2.2)
-    m["iris_r"] = 1.06 * mm.iris_radius * u
+    m["iris_r"] = 1.12 * mm.iris_radius * u
     m["gaze_x"], m["gaze_y"] = 4.5 * style.gaze_x * u, 1.6 * style.gaze_y * u
     m["socket"] = (5.2 + 1.2 * own * i.eye_depth + 0.9 * male - 2.4 * m["child"] + 2.2 * m["old"]) * u
     m["bags"] = m["bags"] * (1 + 0.25 * i.ageing_sag) * (1 - m["child"]) + 0.35 * au.au6
@@ -183,7 +185,7 @@ def _mouth(
     m["lip_up"] = ((mm.upper_lip + own * 1.5 * i.upper_lip) * thin).clamp(min=1.3) * u
     m["lip_low"] = ((mm.lower_lip + own * 1.6 * i.lower_lip) * thin * (1 + 0.2 * au.au17)).clamp(min=2.0) * u
     m["bow"] = (0.17 + 0.03 * i.upper_lip - 0.10 * m["thinned"]).clamp(0.05, 0.27)
-    m["corner"] = (-1.1 * i.mouth_curve - 2.6 + 2.6 * sag - 8.5 * au.au12 + 6.0 * au.au17 + 1.2 * au.au20) * u
+    m["corner"] = ((-0.8 * i.mouth_curve - 2.6 + 2.0 * sag).clamp(max=1.0) - 8.5 * au.au12 + 6.0 * au.au17 + 1.2 * au.au20) * u
     m["gap"] = 10.0 * au.au25 * (1 - 0.15 * m["child"]) * u
     m["teeth"] = (0.45 + 0.8 * au.au12 + 0.5 * au.au20).clamp(max=1.0)
     m["cleft"] = (1.2 * i.chin_cleft).clamp(min=0) * (1 - m["child"]) * u

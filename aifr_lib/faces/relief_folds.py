@@ -37,12 +37,12 @@ def _cheeks(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, bent: Tensor)
     ny, my, ey = (y - m.nose_y) / u, (y - m.mouth_y) / u, (y - m.eye_y) / u
     wing, corner = m.nose_w / u, m.mouth_w / u
     t = ((ny + 6) / ((m.mouth_y - m.nose_y) / u + 12)).clamp(0, 1)
-    path = wing + 2.0 + (corner - wing + 7.0 - 3.0 * (1 - m.smile)) * power(t, 0.8)
-    path = path + (2.5 + 2.0 * m.smile) * t * (1 - t)
-    along = step(-9, 3, ny) * (1 - step(-6, 10, my))
+    path = wing + 2.0 + (corner - wing + 7.5 - 1.5 * (1 - m.smile)) * power(t, 0.9)
+    path = path + (5.0 + 3.0 * m.smile) * t * (1 - t)
+    along = step(-10, 2, ny) * (1 - step(-9, 11, my))
     strength = 0.06 + 1.1 * m.laugh_lines + 0.75 * m.smile * (1 - 0.5 * m.child) + 0.35 * m.wrinkle_nose
     side = ax - path + 0.35 * bent
-    groove = strength * along * (0.55 * valley(side, 2.0, px) + 0.60 * hill(side, 4.5))
+    groove = strength * along * (0.45 * valley(side, 2.0, px) + 0.62 * hill(side, 5.0))
     raised = along * (0.4 + 2.2 * m.laugh_lines + 1.8 * m.smile) * hill(side - 7, 6.0)
     droop = hill(my - 9, 9) * step(-2, 3, my)
     down = ax - corner - 1.0 - 0.12 * my + 0.35 * bent

@@ -24,7 +24,7 @@ def height(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, rough: Tensor, w
     _, z = skull(m, x, y)
     z = z + u * (_upper(m, ax, y) + _nose(m, ax, y) + _lower(m, ax, y))
     depth, raised = folds(m, ax, y, px / u, wander)
-    fine = 0.14 + 0.60 * m.worn
+    fine = 0.14 + 0.50 * m.worn
     return z + u * (raised - 2.5 * depth + fine * rough), depth.clamp(0, 1)
 
 

@@ -34,8 +34,9 @@ def surroundings(
     m["bald"] = lost * gender * torch.sigmoid(2.2 * i.ageing_recession - 0.6)
     thin = 0.5 * (old - 0.4).clamp(min=0) * (1 - gender) + 0.9 * m["bald"] + 0.25 * lost * gender
     m["thinning"] = thin.clamp(max=1)
-    receding = torch.sigmoid((age - (46 - 9 * i.ageing_recession)) / 8) * gender
-    rise = 62 + 3.5 * i.hairline - 4 * child + 7 * receding
+    # A third of men have lost hair at the temples by 30, half by 50 (Hamilton, 1951; Rhodes et al., 1998).
+    receding = torch.sigmoid((age - (45 - 10 * i.ageing_recession - 2 * pace.recession)) / 8) * gender
+    rise = 62 + 3.5 * i.hairline - 4 * child + 8 * receding + 2 * old
     m["hairline_y"] = head["root_y"] - rise * u
     m["temples"] = (4 + 3 * male + 2 * i.hairline - 3 * child + 14 * receding).clamp(min=0) * u
     m["peak"] = (6 * i.widows_peak.clamp(min=0) * adult + 2 * receding) * u

@@ -28,7 +28,7 @@ def head_layer(
     colour, shine = _skin(m, x, y, px, folds, broad, spots, pores)
     colour = blend(
         colour,
-        m.brows * 0.9 + 0.08 * m.silver * m.grey,
+        blend(m.brows * 0.9, 0.5 * m.silver, 0.8 * m.grey),
         beard(m, x, y, px, width, pores[2]),
     )
     colour, shine, glint = _eyes(m, x, y, px, colour, shine, pores[1])
@@ -62,7 +62,7 @@ def _skin(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, folds: Tensor, br
     shade = 0.20 * bump(mm - 13, ey + 1, 5, 8) + 0.20 * bump(mm, ny - 3, 13, 4)
     shade = shade + 0.15 * bump(mm, my - (m.lip_low + m.gap) / u - 3.5, 14, 4)
     below = bump(mm - m.eye_x / u + 4, ey - 10, 13, 6) * (0.10 + 0.55 * m.bags.clamp(max=1.4))
-    colour = colour * _tint((0.22 + 0.12 * m.old) * orbit + shade, 0.78, 1.0, 0.94) * _tint(below, 0.55, 0.72, 0.50)
+    colour = colour * _tint((0.22 + 0.12 * m.old) * orbit + shade, 0.78, 1.0, 0.94) * _tint(below, 0.58, 0.64, 0.50)
     # Spots of age: few and large, at the temples, cheeks and forehead.
     stain = spots[2] + 0.45 * broad[2]
     place = 0.35 + 0.65 * bump(mm - 46, ey - 4, 30, 60)
