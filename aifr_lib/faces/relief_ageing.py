@@ -20,12 +20,13 @@ from aifr_lib.faces.relief_parameters import normal
 
 # First year and year of the full grade at a mean person's pace.
 YEARS = {
-    "laugh_lines": (16.0, 64.0), "brow_lines": (22.0, 66.0), "crows_feet": (24.0, 66.0), "frown_lines": (26.0, 68.0),
-    "lip_lines": (45.0, 76.0), "crepe": (44.0, 76.0), "worn": (17.0, 70.0), "bags": (22.0, 64.0),
-    "sag": (27.0, 74.0), "marionette": (36.0, 70.0), "hollow": (36.0, 82.0), "thinned": (24.0, 74.0),
+    "laugh_lines": (18.0, 70.0), "brow_lines": (25.0, 72.0), "crows_feet": (26.0, 72.0), "frown_lines": (28.0, 72.0),
+    "lip_lines": (45.0, 80.0), "crepe": (44.0, 80.0), "worn": (18.0, 76.0), "bags": (24.0, 70.0),
+    "sag": (28.0, 78.0), "marionette": (36.0, 74.0), "hollow": (32.0, 84.0), "thinned": (24.0, 76.0),
 }  # fmt: skip
 OTHERS = ("grey", "spots", "recession")
-ONSET, RATE, FULL = 2.5, 0.18, 1.4  # SD of the first year; SD of the log rate; the grade that nothing passes
+ONSET, RATE = 2.5, 0.18  # SD of the first year; SD of the log rate
+FULL, CURVE = 1.32, 1.4  # the grade that nothing reaches; how early most of it is there
 STREAM = 17
 
 
@@ -54,7 +55,9 @@ def signs_of_age(i: SimpleNamespace, pace: SimpleNamespace, age: Tensor, weight:
     def grade(name: str) -> Tensor:
         first, full = YEARS[name]
         rate = (RATE * getattr(pace, f"rate_{name}")).exp() / (full - first)
-        return ((years[name] - first - ONSET * getattr(pace, name)) * rate).clamp(0, FULL)
+        part = ((years[name] - first - ONSET * getattr(pace, name)) * rate).clamp(min=0)
+        # Fast at first, slower later: 0.66 half way, 1 at the full grade's year.
+        return FULL * (1 - (-CURVE * part).exp())
 
     return {
         "child": ((18 - age) / 18).clamp(0, 1) ** 1.1,

@@ -62,13 +62,13 @@ def colours(
     for n, tone in enumerate(SKIN[1:]):
         skin = mix(skin, colour(tone), melanin * (len(SKIN) - 1) - n)
     under = i.skin_red * (1 - 0.4 * melanin)
-    skin = skin * torch.exp(under * factors(0.03, -0.055, 0.03)) * torch.exp(child * factors(0.02, 0.0, 0.01))
+    skin = skin * torch.exp(under * factors(0.02, -0.04, 0.02)) * torch.exp(child * factors(0.02, 0.0, 0.01))
     # Old skin is yellower and duller.
-    skin = skin * torch.exp(worn * factors(-0.08, -0.14, -0.24))
+    skin = skin * torch.exp(worn * factors(-0.08, -0.12, -0.17))
 
     lip = mix(factors(*PALE_LIP), factors(*DARK_LIP), 1.3 * melanin - 0.15)
     faded = 0.12 + 0.12 * m["male"] + 0.38 * m["thinned"] - 0.05 * i.skin_red
-    dark = 0.25 + 0.30 * i.hair_colour + 0.55 * (i.skin_tone + 0.3) - 0.45 * style.dye
+    dark = 0.25 + 0.30 * i.hair_colour + 0.55 * (i.skin_tone + 0.3) - 0.35 * style.dye
     light = torch.sigmoid(-2.2 * dark - 0.3 + 1.6 * child * (melanin < 0.45))
     hair = mix(colour(BROWN_HAIR), colour(BLACK_HAIR), 1.5 * dark - 0.2)
     hair = mix(hair, colour(BLOND_HAIR), 1.5 * light - 0.25)

@@ -64,7 +64,7 @@ def shade(
     lx, ly, lz = lamp
     facing = nx * lx + ny * ly + nz * lz
     shadow = cast_shadow(m, depth, lx, ly, lz, px)
-    leak = torch.tensor((0.26, 0.17, 0.13), device=depth.device).reshape(3, 1, 1, 1)
+    leak = torch.tensor((0.24, 0.17, 0.14), device=depth.device).reshape(3, 1, 1, 1)
     diffuse = ((facing + leak) / (1 + leak)).clamp(min=0) * (1 - 0.72 * shadow * (1 - 0.5 * leak))
     warmth = torch.stack([1 + 0.16 * m.light_warmth, 1 + 0 * m.light_warmth, 1 - 0.20 * m.light_warmth])
     fill = m.light_fill * (0.75 * nz - 0.66 * nx * torch.sign(lx)).clamp(min=0)

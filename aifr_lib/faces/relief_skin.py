@@ -53,8 +53,9 @@ def _skin(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, folds: Tensor, br
     blood = m.flush * blood * (1 + 0.5 * broad[0]) + (0.05 + 0.22 * m.worn) * (broad[2] - 0.15).clamp(min=0)
     red = blood.clamp(0, 1)
     colour = m.skin * _tint(red, 0.05, 0.36, 0.32)
-    colour = colour * (1 + (0.02 + 0.10 * m.worn) * broad[0] + (0.01 + 0.075 * m.worn) * spots[1]
-                       + (0.015 + 0.055 * m.worn) * pores[0])  # fmt: skip
+    # Much melanin hides what is uneven beneath it.
+    uneven = (0.02 + 0.10 * m.worn) * broad[0] + (0.01 + 0.075 * m.worn) * spots[1] + (0.015 + 0.055 * m.worn) * pores[0]
+    colour = colour * (1 + (1 - 0.6 * m.melanin) * uneven)
     # Thin skin round the eyes is darker and violet, more so in some and with age.
     orbit = bump(mm - m.eye_x / u, ey + 2, 19, 13)
     # What the surrounding flesh keeps the sky's light from.
@@ -85,7 +86,8 @@ def _skin(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, folds: Tensor, br
     oily = (
         0.09 + 0.08 * bump(mm, ey + 42, 32, 24) + 0.12 * bump(mm, ny + 8, 7, 16) + 0.05 * bump(mm - 40, ey - 24, 14, 12)
     )
-    return colour, oily * (1 - 0.35 * m.old.clamp(max=1)) * (1 + 0.3 * pores[2])
+    # Dark skin shows its form by its gloss, since it returns little other light.
+    return colour, oily * (1 - 0.35 * m.old.clamp(max=1)) * (1 + 0.3 * pores[2]) * (1 + 0.8 * m.melanin)
 
 
 def _eyes(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, colour: Tensor, shine: Tensor,
