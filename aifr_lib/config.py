@@ -95,7 +95,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-PairList = Literal["relief-lfw", "relief-agedb", "relief-calfw", "relief-cfpfp", "relief-cplfw"]
+PairList = Literal["relief-lfw", "relief-agedb", "relief-calfw", "relief-cfpfp", "relief-cplfw", "relief-near"]
 
 
 class Relief(Strict):

@@ -66,7 +66,7 @@ __all__ = [
 
 SPLITS = ("train", "validation", "test")
 SPANS = ("narrow", "wide")
-VIEWS = ("everyday", "pose")
+VIEWS = ("everyday", "pose", "near")
 NARROW_SD = 5.0  # years around the centre of a training identity
 OBLIQUE = (15.0, 35.0)
 FRONTAL = 10.0  # degrees of yaw
@@ -82,7 +82,7 @@ def load(
     span: "narrow" (training ages have SD 5 years around a centre, centres even over 4 … 80 years) or "wide" (training
     ages as in validation and test: one in each of ``per_identity`` equal parts of 4 … 80 years).
     view: "everyday" (``relief_parameters.POSE_SD``) or "pose": in turn a frontal picture (|yaw| ≤ 10°), a profile
-    (40 … 60°) and an oblique one of the other side (15 … 35°), at the narrow ages, so that pose is what varies.
+    (40 … 60°) and an oblique one of the other side (15 … 35°), at the narrow ages, so that pose is what varies; or "near": everyday pictures at the narrow ages.
     frame: "aligned" (as cropped for recognition) or "portrait". compiled: None compiles only for very large sets;
     pixels may differ by one grey level.
     Labels: record, identity, and every scalar parameter of the picture (``relief_parameters.COLUMNS``).
@@ -121,7 +121,7 @@ def split_plan(
     counts = torch.full_like(numbers, checked("per_identity", per_identity, 1, MAX_PER_IDENTITY))
     whose, place, picture = pictures_of(numbers, counts)
     # The span says nothing outside training, nor where only pose varies; one cache serves both.
-    narrow = view == "pose" or (split == "train" and span == "narrow")
+    narrow = view != "everyday" or (split == "train" and span == "narrow")
     spec = {"identities": identities, "per_identity": per_identity, "narrow": narrow, "view": view}
     ages = _narrow_ages(numbers, per_identity) if narrow else decades(numbers, per_identity)
     fixed = {"yaw": _posed(numbers, whose, place, picture)} if view == "pose" else {}

@@ -185,7 +185,9 @@ def _mouth(
     m["lip_up"] = ((mm.upper_lip + own * 1.5 * i.upper_lip) * thin).clamp(min=1.3) * u
     m["lip_low"] = ((mm.lower_lip + own * 1.6 * i.lower_lip) * thin * (1 + 0.2 * au.au17)).clamp(min=2.0) * u
     m["bow"] = (0.17 + 0.03 * i.upper_lip - 0.10 * m["thinned"]).clamp(0.05, 0.27)
-    m["corner"] = ((-0.8 * i.mouth_curve - 2.6 + 2.0 * sag).clamp(max=1.0) - 8.5 * au.au12 + 6.0 * au.au17 + 1.2 * au.au20) * u
+    m["corner"] = (
+        (-0.8 * i.mouth_curve - 2.6 + 2.0 * sag).clamp(max=1.0) - 8.5 * au.au12 + 6.0 * au.au17 + 1.2 * au.au20
+    ) * u
     m["gap"] = 10.0 * au.au25 * (1 - 0.15 * m["child"]) * u
     m["teeth"] = (0.45 + 0.8 * au.au12 + 0.5 * au.au20).clamp(max=1.0)
     m["cleft"] = (1.2 * i.chin_cleft).clamp(min=0) * (1 - m["child"]) * u

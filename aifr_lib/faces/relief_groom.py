@@ -14,7 +14,13 @@ from torch import Tensor
 
 
 def surroundings(
-    i: SimpleNamespace, pace: SimpleNamespace, style: SimpleNamespace, age: Tensor, gender: Tensor, weight: Tensor, head: dict[str, Tensor]
+    i: SimpleNamespace,
+    pace: SimpleNamespace,
+    style: SimpleNamespace,
+    age: Tensor,
+    gender: Tensor,
+    weight: Tensor,
+    head: dict[str, Tensor],
 ) -> dict[str, Tensor]:
     """Measures [B, 1, 1] by name. ``head`` gives child, old, sag, male and the skull's."""
     child, old, sag, male = (head[name] for name in ("child", "old", "sag", "male"))

@@ -54,7 +54,9 @@ def _skin(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, folds: Tensor, br
     red = blood.clamp(0, 1)
     colour = m.skin * _tint(red, 0.05, 0.36, 0.32)
     # Much melanin hides what is uneven beneath it.
-    uneven = (0.02 + 0.10 * m.worn) * broad[0] + (0.01 + 0.075 * m.worn) * spots[1] + (0.015 + 0.055 * m.worn) * pores[0]
+    uneven = (
+        (0.02 + 0.10 * m.worn) * broad[0] + (0.01 + 0.075 * m.worn) * spots[1] + (0.015 + 0.055 * m.worn) * pores[0]
+    )
     colour = colour * (1 + (1 - 0.6 * m.melanin) * uneven)
     # Thin skin round the eyes is darker and violet, more so in some and with age.
     orbit = bump(mm - m.eye_x / u, ey + 2, 19, 13)

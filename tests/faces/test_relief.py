@@ -25,7 +25,7 @@ from aifr_lib.faces.relief_parameters import COLUMNS, IDENTITY, RANGES, hash32, 
 CALM = {
     "pose": [0.0] * 3, "framing": [0.0] * 3, "action_units": [0.0] * 10, "white_balance": [0.0] * 2,
     "light": [0.0, 20.0, 0.9, 0.0, 0.35, 0.0], "camera": [0.0, 0.0, 0.0, 0.0, 100.0],
-    "style": [0.1, 0.0, 0.3, 0.5, *[0.0] * 9],
+    "style": [0.1, 0.0, 0.3, 0.5, *[0.0] * 10],
     "scene": [0.5] * 3 + [0.0, 0.0] + [0.5] * 5,
 }  # fmt: skip
 
@@ -155,7 +155,7 @@ def test_an_action_unit_moves_its_part_of_the_face(unit: str, top: int, bottom: 
 @pytest.mark.parametrize(
     "name", ["weight", "gender", "yaw", "pitch", "roll", "zoom", "light_azimuth", "light_warmth", "light_fill",
              "balance_red", "exposure", "blur", "noise", "quality", "hair_length", "fringe", "parted", "swept", "tied",
-             "wave", "backdrop", "background_red", "cloth_blue", "collar", "pattern",
+             "wave", "dye", "backdrop", "background_red", "cloth_blue", "collar", "pattern",
              *(name for name in IDENTITY if name not in ("build", "ageing_weight"))],
 )  # fmt: skip
 def test_every_parameter_is_seen(name: str) -> None:

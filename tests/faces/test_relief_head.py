@@ -22,7 +22,7 @@ CALM = {
     "pose": [0.0] * 3, "framing": [0.0] * 3, "action_units": [0.0] * len(ACTION_UNITS),
     "white_balance": [0.0] * 2, "light_azimuth": 0.0, "light_elevation": 20.0, "light_key": 0.9,
     "light_ambient": 0.3, "light_warmth": 0.0, "exposure": 0.0, "contrast": 0.0, "blur": 0.0, "noise": 0.0,
-    "fringe": 0.0, "hair_length": 0.1, "beard": 0.0, "moustache": 0.0, "gaze_x": 0.0, "gaze_y": 0.0,
+    "fringe": 0.0, "hair_length": 0.1, "beard": 0.0, "moustache": 0.0, "gaze_x": 0.0, "gaze_y": 0.0, "dye": 0.0,
     "weight": 0.0, "quality": 100.0,
 }  # fmt: skip
 MEAN = [0.0] * len(IDENTITY)
