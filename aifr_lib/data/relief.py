@@ -82,7 +82,8 @@ def load(
     span: "narrow" (training ages have SD 5 years around a centre, centres even over 4 … 80 years) or "wide" (training
     ages as in validation and test: one in each of ``per_identity`` equal parts of 4 … 80 years).
     view: "everyday" (``relief_parameters.POSE_SD``) or "pose": in turn a frontal picture (|yaw| ≤ 10°), a profile
-    (40 … 60°) and an oblique one of the other side (15 … 35°), at the narrow ages, so that pose is what varies; or "near": everyday pictures at the narrow ages.
+    (40 … 60°) and an oblique one of the other side (15 … 35°), at the narrow ages, so that pose is what varies; or
+    "near": everyday pictures at the narrow ages.
     frame: "aligned" (as cropped for recognition) or "portrait". compiled: None compiles only for very large sets;
     pixels may differ by one grey level.
     Labels: record, identity, and every scalar parameter of the picture (``relief_parameters.COLUMNS``).

@@ -22,7 +22,8 @@ GROWN_UP, NEAR = 16, 5  # years
 class PairList:
     """view: the pictures a list is drawn from, as ``relief.load`` takes it.
 
-    fits: which pairs may stand in it, from the gap in years, the younger age and the two yaws in degrees; arrays of one shape.
+    fits: which pairs may stand in it, from the gap in years, the younger age and the two yaws in degrees; arrays of one
+    shape.
     """
 
     view: str
@@ -68,7 +69,8 @@ def pairs(images: Images, name: str, *, count: int = 6000, seed: int = 0) -> Pai
     """A verification list: ten folds disjoint in identity, count / 10 pairs each, half of them positive.
 
     relief-lfw: any two pictures. relief-near: ≤ 5 years apart, negatives too, so that only who it is differs.
-    relief-agedb: of the age of 16 and more, ≥ 30 years apart, as in AgeDB-30, which has hardly a child. relief-calfw: 10 to 30 years apart
+    relief-agedb: of the age of 16 and more, ≥ 30 years apart, as in AgeDB-30, which has hardly a child.
+    relief-calfw: 10 to 30 years apart
     (CALFW's positives: 16.6 years in the mean). relief-cfpfp: one frontal (|yaw| ≤ 10°), one profile (≥ 40°).
     relief-cplfw: both turned by ≥ 15°, ≥ 40° between them (inferred). ``PAIR_LISTS[name].view`` says which pictures
     of ``relief.load`` a list is drawn from.

@@ -6,27 +6,27 @@ Aging Atlas, 2007). Volume: the deep fat of the cheek is lost and the tear troug
 Pessa, Plast. Reconstr. Surg. 2007; Mendelson and Wong, Aesthetic Plast. Surg. 2012). Sagging: jowls and marionette
 lines from about 45 (Reece, Pessa and Rohrich, 2008). Lips thin and lengthen through all adult life (Iblher et al.,
 2008). Skin: spots, unevenness and yellowing from the thirties on (Fisher et al., NEJM 1997). How people differ is
-inferred: onset by some years, rate by a quarter, each sign for itself, beside a person's pace for each kind of sign.
+inferred: onset by some years, rate by a fifth, each sign for itself, beside a person's pace for each kind of sign.
 """
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 
-import torch
 from torch import Tensor
 
 from aifr_lib.faces.relief_parameters import normal
 
 # First year and year of the full grade at a mean person's pace.
 YEARS = {
-    "laugh_lines": (18.0, 70.0), "brow_lines": (25.0, 72.0), "crows_feet": (26.0, 72.0), "frown_lines": (28.0, 72.0),
-    "lip_lines": (45.0, 80.0), "crepe": (44.0, 80.0), "worn": (18.0, 76.0), "bags": (24.0, 70.0),
-    "sag": (28.0, 78.0), "marionette": (36.0, 74.0), "hollow": (32.0, 84.0), "thinned": (24.0, 76.0),
+    "laugh_lines": (20.0, 66.0), "brow_lines": (27.0, 68.0), "crows_feet": (28.0, 68.0), "frown_lines": (30.0, 70.0),
+    "lip_lines": (45.0, 80.0), "crepe": (44.0, 80.0), "worn": (20.0, 70.0), "bags": (26.0, 64.0),
+    "sag": (29.0, 73.0), "marionette": (34.0, 64.0), "hollow": (32.0, 78.0), "thinned": (24.0, 76.0),
 }  # fmt: skip
 OTHERS = ("grey", "spots", "recession")
 ONSET, RATE = 2.5, 0.18  # SD of the first year; SD of the log rate
-FULL, CURVE = 1.32, 1.4  # the grade that nothing reaches; how early most of it is there
+# The grade that a mean person nears and nobody passes; how early most of it is there.
+FULL, MOST, CURVE = 1.32, 1.7, 1.4
 STREAM = 17
 
 
@@ -54,10 +54,10 @@ def signs_of_age(i: SimpleNamespace, pace: SimpleNamespace, age: Tensor, weight:
 
     def grade(name: str) -> Tensor:
         first, full = YEARS[name]
-        rate = (RATE * getattr(pace, f"rate_{name}")).exp() / (full - first)
-        part = ((years[name] - first - ONSET * getattr(pace, name)) * rate).clamp(min=0)
+        rate = (RATE * getattr(pace, f"rate_{name}")).exp()
+        part = ((years[name] - first - ONSET * getattr(pace, name)) / (full - first)).clamp(min=0)
         # Fast at first, slower later: 0.66 half way, 1 at the full grade's year.
-        return FULL * (1 - (-CURVE * part).exp())
+        return (FULL * rate * (1 - (-CURVE * part).exp())).clamp(max=MOST)
 
     return {
         "child": ((18 - age) / 18).clamp(0, 1) ** 1.1,

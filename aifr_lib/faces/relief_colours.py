@@ -68,12 +68,12 @@ def colours(
 
     lip = mix(factors(*PALE_LIP), factors(*DARK_LIP), 1.3 * melanin - 0.15)
     faded = 0.12 + 0.12 * m["male"] + 0.38 * m["thinned"] - 0.05 * i.skin_red
-    dark = 0.25 + 0.30 * i.hair_colour + 0.55 * (i.skin_tone + 0.3) - 0.35 * style.dye
+    dark = 0.25 + 0.22 * i.hair_colour + 0.55 * (i.skin_tone + 0.3) - 0.5 * style.dye
     light = torch.sigmoid(-2.2 * dark - 0.3 + 1.6 * child * (melanin < 0.45))
     hair = mix(colour(BROWN_HAIR), colour(BLACK_HAIR), 1.5 * dark - 0.2)
     hair = mix(hair, colour(BLOND_HAIR), 1.5 * light - 0.25)
     # Sun, water and dye: hair is now lighter, now darker and redder than the person's own.
-    hair = hair * torch.exp(style.dye * factors(0.18, 0.14, 0.08))
+    hair = hair * torch.exp(style.dye * factors(0.14, 0.13, 0.12))
     hair = mix(hair, colour(RED_HAIR), (0.9 * i.hair_red - 0.9) * (melanin < 0.4))
     # Half of all people are half grey at 50 (Keogh and Walsh, 1965), give or take a decade.
     grey = torch.sigmoid((age - (51 - 6.5 * i.ageing_grey - 2 * pace.grey)) / 6)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from aifr_lib.faces.relief_surface import bump, hill, power, step, valley
+from aifr_lib.faces.relief_surface import bump, hill, step, valley
 
 
 def folds(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, wander: Tensor) -> tuple[Tensor, Tensor]:
@@ -28,7 +28,7 @@ def folds(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, wander: Tensor)
     lips = torch.cos((ax + 0.5 * bent) * 1.15).clamp(min=0) ** 3 * bump(ax, my + m.lip_up / u + 4.5, 20, 5)
     crepe = torch.sin(0.62 * ax - 0.30 * ey + 1.1 * bent).clamp(min=0) ** 3 * bump(ax - 48, my + 12, 12, 24)
     nose = torch.sin(0.9 * ey + 0.2 * ax).clamp(min=0) ** 2 * bump(ax - 4, ey - 4, 9, 8)
-    return depth + fade * (0.5 * m.lip_lines * lips + 0.45 * m.crepe * crepe) + 0.8 * m.wrinkle_nose * nose, raised
+    return depth + fade * (0.3 * m.lip_lines * lips + 0.45 * m.crepe * crepe) + 0.8 * m.wrinkle_nose * nose, raised
 
 
 def _cheeks(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, bent: Tensor) -> tuple[Tensor, Tensor]:
@@ -37,9 +37,9 @@ def _cheeks(m: SimpleNamespace, ax: Tensor, y: Tensor, px: Tensor, bent: Tensor)
     ny, my, ey = (y - m.nose_y) / u, (y - m.mouth_y) / u, (y - m.eye_y) / u
     wing, corner = m.nose_w / u, m.mouth_w / u
     t = ((ny + 6) / ((m.mouth_y - m.nose_y) / u + 12)).clamp(0, 1)
-    path = wing + 2.0 + (corner - wing + 7.5 - 1.5 * (1 - m.smile)) * power(t, 0.9)
+    path = wing + 2.0 + (corner - wing + 10.0 - 1.5 * (1 - m.smile)) * t
     path = path + (5.0 + 3.0 * m.smile) * t * (1 - t)
-    along = step(-10, 2, ny) * (1 - step(-9, 11, my))
+    along = step(-12, 2, ny) * (1 - step(-12, 8, my))
     strength = 0.06 + 1.1 * m.laugh_lines + 0.75 * m.smile * (1 - 0.5 * m.child) + 0.35 * m.wrinkle_nose
     side = ax - path + 0.35 * bent
     groove = strength * along * (0.45 * valley(side, 2.0, px) + 0.62 * hill(side, 5.0))

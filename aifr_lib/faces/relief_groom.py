@@ -42,7 +42,7 @@ def surroundings(
     m["thinning"] = thin.clamp(max=1)
     # A third of men have lost hair at the temples by 30, half by 50 (Hamilton, 1951; Rhodes et al., 1998).
     receding = torch.sigmoid((age - (45 - 10 * i.ageing_recession - 2 * pace.recession)) / 8) * gender
-    rise = 62 + 3.5 * i.hairline - 4 * child + 8 * receding + 2 * old
+    rise = 62 + 2.8 * i.hairline - 4 * child + 8 * receding + 2 * old
     m["hairline_y"] = head["root_y"] - rise * u
     m["temples"] = (4 + 3 * male + 2 * i.hairline - 3 * child + 14 * receding).clamp(min=0) * u
     m["peak"] = (6 * i.widows_peak.clamp(min=0) * adult + 2 * receding) * u

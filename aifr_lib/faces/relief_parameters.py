@@ -293,7 +293,8 @@ def _style(who: Tensor, age: Tensor, when: Tensor, gender: Tensor) -> dict[str, 
     fade = age / 10 - decade
     now, then = (normal(who * 64 + (decade + k).long(), 13, 10) for k in (0, 1))
     drift = now * (1 - fade[:, None]).sqrt() + then * fade[:, None].sqrt()
-    score = 0.35 * own + 0.60 * drift + 0.72 * normal(when, 14, 10)
+    # Mostly the picture's own: what surrounds a face must not tell whose it is.
+    score = 0.15 * own + 0.40 * drift + 0.90 * normal(when, 14, 10)
     level = torch.special.ndtr(score)
     u, n = uniform(when, 15, 3), normal(when, 16, 4)
     adult = ((age - 16) / 4).clamp(0, 1)
@@ -303,7 +304,7 @@ def _style(who: Tensor, age: Tensor, when: Tensor, gender: Tensor) -> dict[str, 
     bearded = (level[:, 5] > 0.62) * adult * gender
     return {
         "hair_length": length * (1 - 0.45 * ((age - 45) / 30).clamp(0, 1)) * (0.35 + 0.65 * (age / 5).clamp(0, 1)),
-        "fringe": (level[:, 2] > 0.55) * ((level[:, 2] - 0.55) / 0.45) * (tied < 0.05),
+        "fringe": (level[:, 2] > 0.45) * ((level[:, 2] - 0.45) / 0.55) * (tied < 0.05),
         "hair_volume": level[:, 3],
         "parting": torch.where(score[:, 4] > 0, 1.0, -1.0) * (0.15 + 0.85 * (score[:, 4].abs() / 2).clamp(max=1)),
         "parted": ((level[:, 6] - 0.35) * 2.5).clamp(0, 1),
@@ -311,5 +312,5 @@ def _style(who: Tensor, age: Tensor, when: Tensor, gender: Tensor) -> dict[str, 
         "tied": tied, "wave": level[:, 8],
         "beard": bearded * level[:, 9], "moustache": bearded * u[:, 2] ** 0.5,
         "tan": 0.5 * n[:, 0].clamp(-2, 2), "gaze_x": 0.40 * n[:, 1].clamp(-2, 2), "gaze_y": 0.25 * n[:, 2].clamp(-2, 2),
-        "dye": (0.6 * drift[:, 9] + 0.8 * n[:, 3]).clamp(-2, 2),
+        "dye": (0.4 * drift[:, 9] + 0.9 * n[:, 3]).clamp(-2, 2),
     }  # fmt: skip

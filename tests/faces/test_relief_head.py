@@ -126,7 +126,8 @@ def test_people_stay_themselves_and_age_in_their_own_way() -> None:
     for name in shape:
         assert np.corrcoef(getattr(young, name), getattr(old, name))[0, 1] > 0.8, name
     for name in ("sag", "laugh_lines", "spots"):
-        assert getattr(old, name).std() > 3 * getattr(young, name).std() and getattr(old, name).std() > 0.08, name
+        # The years of onset differ too, so that the young are not all alike.
+        assert getattr(old, name).std() > 1.5 * getattr(young, name).std() and getattr(old, name).std() > 0.12, name
 
 
 def test_gender_and_weight_are_continuous() -> None:
