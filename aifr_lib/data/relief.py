@@ -84,7 +84,7 @@ def load(
     ages as in validation and test: one in each of ``per_identity`` equal parts of 4 … 80 years).
     view: "everyday" (``relief_parameters.POSE_SD``) or "pose": in turn a frontal picture (|yaw| ≤ 10°), a profile
     (40 … 60°) and an oblique one of the other side (15 … 35°), at the narrow ages, so that pose is what varies; or
-    "near": everyday pictures, two and two within a few years, at ages that all people share.
+    "near": everyday pictures, in threes within a few years, about ages that people share.
     frame: "aligned" (as cropped for recognition) or "portrait". compiled: None compiles only for very large sets;
     pixels may differ by one grey level.
     Labels: record, identity, and every scalar parameter of the picture (``relief_parameters.COLUMNS``).
@@ -140,12 +140,12 @@ def _narrow_ages(numbers: Tensor, per_identity: int) -> Tensor:
 
 
 def _near_ages(numbers: Tensor, per_identity: int) -> Tensor:
-    """Two by two about one age in the middle of each of equal parts of AGES, so that others have pictures near it."""
+    """In threes about one age in the middle of each of equal parts of AGES, so that others have pictures near it."""
     low, high = AGES
-    parts = (per_identity + 1) // 2
+    parts = -(-per_identity // 3)
     centre = low + (high - low) * (torch.arange(parts) + 0.3 + 0.4 * uniform(numbers, 26, parts)) / parts
     beside = NEAR_SD * normal(numbers, 27, per_identity, limit=2.5)
-    return (centre.repeat_interleave(2, 1)[:, :per_identity] + beside).clamp(1, 90)
+    return (centre.repeat_interleave(3, 1)[:, :per_identity] + beside).clamp(1, 90)
 
 
 def _posed(numbers: Tensor, whose: Tensor, place: Tensor, picture: Tensor) -> Tensor:
