@@ -20,6 +20,7 @@ from aifr_lib.faces.align import SIDE, TEMPLATE, detect, foremost, similarity
 from aifr_lib.faces.relief import Faces, landmarks, render, sensitivity
 from aifr_lib.faces.relief_camera import jpeg
 from aifr_lib.faces.relief_parameters import COLUMNS, IDENTITY, RANGES, hash32, normal, uniform
+from aifr_lib.faces.relief_regions import REGIONS
 
 # One calm picture: whoever is drawn looks ahead under an even light, on grey.
 CALM = {
@@ -384,3 +385,17 @@ def test_sensitivity_is_the_difference_of_two_pictures() -> None:
         # Rounding moves each of the two pictures by half a grey level.
         assert float(((found - expected).abs() * width).max()) < 1.02 / 255, name
     assert float(sensitivity(faces, "noise", 32).max()) == 0
+
+
+def test_regions_cover_what_their_names_say() -> None:
+    faces = mixed(3)
+    found = relief.regions(faces, 64)
+    assert tuple(found) == REGIONS
+    assert all(cover.shape == (3, 64, 64) and cover.min() >= 0 and cover.max() <= 1 for cover in found.values())
+    for part in ("eyes", "brows", "nose", "mouth"):
+        assert bool((found[part] <= found["face"] + 1e-6).all()) and bool((found[part].sum((1, 2)) > 5).all())
+    assert float((found["face"] + found["hair"] + found["background"]).max()) < 1.01
+    rows = torch.arange(64.0).reshape(1, -1, 1)
+    height = {name: (cover * rows).sum((1, 2)) / cover.sum((1, 2)) for name, cover in found.items()}
+    assert bool((height["brows"] < height["eyes"]).all() and (height["nose"] < height["mouth"]).all())
+    assert torch.equal(relief.regions(faces[1:2], 64)["hair"], found["hair"][1:2])
