@@ -1,7 +1,9 @@
 """How a grown relief face ages: grades of each sign, on curves that are the person's own.
 
-The years follow what is known of the means. Lines: forehead, frown and crow's feet are seen at rest from about 30
-and grow steadily, nasolabial folds from the late twenties (Hatzis, Int. J. Dermatol. 2004; Bazin and Doublet, Skin
+The order follows what is known of the means; the years were then set by eye and so that an outside age judge
+(``models.judges.AgeJudge``) reads older faces as older in every decade: it is no independent witness of them.
+Lines: forehead, frown and crow's feet are seen at rest from about 30 and grow steadily, nasolabial folds from the
+late twenties (Hatzis, Int. J. Dermatol. 2004; Bazin and Doublet, Skin
 Aging Atlas, 2007). Volume: the deep fat of the cheek is lost and the tear trough shows from 35 … 40 (Rohrich and
 Pessa, Plast. Reconstr. Surg. 2007; Mendelson and Wong, Aesthetic Plast. Surg. 2012). Sagging: jowls and marionette
 lines from about 45 (Reece, Pessa and Rohrich, 2008). Lips thin and lengthen through all adult life (Iblher et al.,
