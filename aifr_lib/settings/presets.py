@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 import yaml
 
@@ -17,6 +19,8 @@ from aifr_lib.settings.relief_card import ReliefCard
 from aifr_lib.settings.tml import AlphaSweep
 
 PRESETS = ("smoke", "lesson", "classroom", "paper")
+FOLDER = Path(__file__).parents[1] / "presets"
+BUDGETS = "budgets.yaml"  # read before each of the other files
 
 
 class Preset(Strict):
@@ -35,15 +39,18 @@ class Preset(Strict):
 
 
 def load_preset(name: str, overrides: Mapping[str, Any] | None = None) -> Preset:
-    """Read ``presets/NAME.yaml``; ``overrides`` maps dotted keys to values (``{"alpha_sweep.train.epochs": 4}``).
+    """One size of every part in ``presets/``.
 
-    Errors: ConfigError for an unknown preset or key (with the nearest valid one) or a value of the wrong type.
+    ``overrides`` maps dotted keys to values (``{"alpha_sweep.train.epochs": 4}``).
+
+    Errors: ConfigError for an unknown preset or key (with the nearest valid one), a value of the wrong type, or a
+    file that is damaged or lacks a size.
     """
     if name not in PRESETS:
         raise ConfigError(f"unknown preset '{name}'{nearest(name, PRESETS)}")
-    path = Path(__file__).parents[1] / "presets" / f"{name}.yaml"
+    parts = (path for path in sorted(FOLDER.glob("*.yaml")) if path.name != BUDGETS)
     # A YAML anchor makes two keys share one object; an override of the one must not reach the other.
-    values = {name: copy.deepcopy(part) for name, part in yaml.safe_load(path.read_text(encoding="utf-8")).items()}
+    values = {group: copy.deepcopy(held) for path in parts for group, held in _sizes(path)[name].items()}
     values["name"] = name
     for key, value in (overrides or {}).items():
         *parents, leaf = key.split(".")
@@ -54,3 +61,37 @@ def load_preset(name: str, overrides: Mapping[str, Any] | None = None) -> Preset
                 raise ConfigError(f"preset key '{key}': '{parent}' holds a value, not a group of keys")
         node[leaf] = value
     return validate(Preset, values, f"preset '{name}'")
+
+
+@cache
+def _sizes(path: Path) -> dict[str, dict[str, Any]]:
+    """The groups of one part by size, checked. Errors: ConfigError that names the file, the size and the key."""
+    shown = f"presets/{path.name}"
+    shared = path.with_name(BUDGETS).read_text(encoding="utf-8")
+    _parsed(shared, f"presets/{BUDGETS}")
+    sizes = _parsed(shared + path.read_text(encoding="utf-8"), shown, shared.count("\n"))
+    del sizes["budgets"]
+    for size in sizes:
+        if size not in PRESETS:
+            raise ConfigError(f"{shown}: unknown size '{size}'{nearest(size, PRESETS)}")
+    for size in PRESETS:
+        if not isinstance(sizes.get(size), dict):
+            raise ConfigError(f"{shown} lacks the size '{size}': it needs each of {', '.join(PRESETS)}")
+    groups = dict.fromkeys(group for size in PRESETS for group in sizes[size])
+    for size, group in itertools.product(PRESETS, groups):
+        if group not in Preset.model_fields:
+            raise ConfigError(f"{shown}, {size}: unknown key '{group}'{nearest(group, Preset.model_fields)}")
+        if group not in sizes[size]:
+            raise ConfigError(f"{shown}, {size}: lacks '{group}', which another size has")
+        validate(get_type_hints(Preset)[group], sizes[size][group], f"{shown}, {size}, {group}")
+    return sizes
+
+
+def _parsed(text: str, shown: str, before: int = 0) -> dict[str, Any]:
+    """YAML, of which ``before`` lines belong to another file. Errors: ConfigError that names the file and line."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1 - before}" if mark else ""
+        raise ConfigError(f"{shown}{line}: not YAML: {getattr(error, 'problem', error)}") from None

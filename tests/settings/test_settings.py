@@ -1,8 +1,12 @@
+import shutil
+
 import pytest
+import yaml
 
 from aifr_lib.files import atomic_write
 from aifr_lib.names import ConfigError, choose, nearest
-from aifr_lib.settings.presets import PRESETS, load_preset
+from aifr_lib.settings import presets
+from aifr_lib.settings.presets import PRESETS, Preset, load_preset
 from aifr_lib.settings.recognition import Recognition
 
 
@@ -11,6 +15,55 @@ def test_every_preset_loads(name):
     preset = load_preset(name)
     assert preset.name == name
     assert 0 in preset.alpha_sweep.alphas, "the sweep needs its baseline"
+
+
+def texts(folder=presets.FOLDER):
+    """Each part's text as it is read, behind the budgets."""
+    shared = (folder / presets.BUDGETS).read_text(encoding="utf-8")
+    parts = sorted(path for path in folder.glob("*.yaml") if path.name != presets.BUDGETS)
+    return {path.stem: shared + path.read_text(encoding="utf-8") for path in parts}
+
+
+def test_every_group_stands_in_one_part():
+    groups = [group for text in texts().values() for group in yaml.safe_load(text)["smoke"]]
+    assert sorted([*groups, "name"]) == sorted(Preset.model_fields)
+
+
+@pytest.mark.parametrize("part", texts())
+def test_no_anchor_and_no_key_is_defined_twice(part):
+    """YAML lets the second take the place of the first and says nothing."""
+    anchors = [token.value for token in yaml.scan(texts()[part]) if isinstance(token, yaml.AnchorToken)]
+    assert len(set(anchors)) == len(anchors)
+    nodes = [yaml.compose(texts()[part])]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, yaml.MappingNode):
+            keys = [key.value for key, _ in node.value]
+            assert len(set(keys)) == len(keys), f"{keys} at {node.start_mark}"
+            nodes += [value for _, value in node.value]
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("tml.yaml", "alphas: [0.0, 0.4, 0.9]", "alphass: [0]", r"tml\.yaml, lesson, .*did you mean 'alphas'"),
+        ("tml.yaml", "lesson:", "lessn:", r"tml\.yaml: unknown size 'lessn'; did you mean 'lesson'"),
+        ("generator.yaml", "latent_sets:", "latent_set:", r"generator\.yaml, smoke: .*; did you mean 'latent_sets'"),
+        ("generator.yaml", "  latent_sets: {identities: 6,", "  # {", r"generator\.yaml, lesson: lacks 'latent_sets'"),
+        ("tml.yaml", "alphas: [0.0, 0.4]", "alphas: [0.0, 0.4", r"tml\.yaml, line 4: not YAML"),
+        ("tml.yaml", "train: *smoke", "train: *smok", r"tml\.yaml, line 9: not YAML: found undefined alias 'smok'"),
+        ("budgets.yaml", "drops: []", "drops: [", r"budgets\.yaml, line \d+: not YAML"),
+        ("relief.yaml", "\nlesson:\n", "\nsmoke:\n", r"relief\.yaml lacks the size 'lesson': it needs each of smoke, "),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_size_and_key(name, old, new, message, tmp_path, monkeypatch):
+    shutil.copytree(presets.FOLDER, tmp_path, dirs_exist_ok=True)
+    text = (tmp_path / name).read_text(encoding="utf-8")
+    assert old in text
+    (tmp_path / name).write_text(text.replace(old, new), encoding="utf-8")
+    monkeypatch.setattr(presets, "FOLDER", tmp_path)
+    with pytest.raises(ConfigError, match=rf"^presets/{message}"):
+        load_preset("smoke")
 
 
 def test_unknown_preset_names_the_nearest():
