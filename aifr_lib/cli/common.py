@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
 from aifr_lib.names import ConfigError, choose
+from aifr_lib.reporting import papers
 from aifr_lib.settings.presets import PRESETS
 
-PAPERS = {"tml": "TML", "aad": "AAD", "comface": "ComFace", "mtlface": "MTLFace"}
+PAPERS = {name.lower(): name for name in get_args(papers.Paper)}
 
 
 PresetName = Annotated[str, typer.Option("--preset", help=f"Size of the experiments: {', '.join(PRESETS)}.")]

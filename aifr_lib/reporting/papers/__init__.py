@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import Field, model_validator
 
 from aifr_lib.names import ConfigError, Strict, choose, nearest, validate
 
+# A new paper is its name here and the folder of that name in small letters.
 Paper = Literal["TML", "AAD", "ComFace", "MTLFace"]
 FOLDER = Path(__file__).parent
 Cell = bool | int | float | str | list[int] | list[str] | None
@@ -33,17 +34,12 @@ class Reported(Strict):
     """A printed table. ``rows`` keep what is printed, also where a flag doubts it; None means not reported.
 
     Beside its columns a row may carry names that make it easy to select (``variant``, ``base``) and
-    ``printed_bold``. ``at_hand`` is False where the text at hand cites the table without holding it.
+    ``printed_bold``. ``machine``: of settings, the values that a program takes.
     """
 
-    id: str
-    paper: Paper
-    source: str
     caption: str
-    at_hand: bool = True
     units: str | dict[str, str] | None = None
     evaluated: str | None = None
-    numeric: bool = True
     footnote: str | None = None
     columns: list[str]
     rows: list[dict[str, Cell]]
@@ -73,8 +69,8 @@ class Part(Strict):
     claims: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
-# In reading order; a new paper is a folder and its name here.
-PARTS = ("companion", "tml", "aad", "comface", "mtlface")
+# In reading order, the companion's own first.
+PARTS = ("companion", *map(str.lower, get_args(Paper)))
 
 
 @cache

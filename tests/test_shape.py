@@ -1,0 +1,41 @@
+"""The library stays easy to find one's way in: no crowded folder, no module that nobody uses."""
+
+import ast
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MOST = 16
+# Who uses each of these is outside the repository, or still to come; an entry that is used by now must go.
+UNUSED = {
+    "aifr_lib.cli.__main__": "python -m aifr_lib.cli",
+    "aifr_lib.faces.generators.stylegan": "for a network that a reader brings",
+    "aifr_lib.losses.distillation": "for the trainings of AAD",
+}
+FOLDERS = sorted({path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("aifr_lib/**/*.py")})
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_has_few_modules(folder):
+    assert len([path for path in (ROOT / folder).glob("*.py") if path.stem != "__init__"]) <= MOST
+
+
+def imported_by_pages() -> set[str]:
+    """Modules that notebooks and the book's own scripts name; a name imported from a package counts as its module."""
+    found = set()
+    for path in (*ROOT.glob("notebooks/*.py"), *ROOT.glob("book/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {name.name for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+    return found
+
+
+def test_every_module_is_imported_by_another():
+    graph = grimp.build_graph("aifr_lib", cache_dir=None)
+    modules = {module for module in graph.modules if not graph.find_children(module)}
+    used = imported_by_pages().union(*map(graph.find_modules_directly_imported_by, graph.modules))
+    assert modules - used == UNUSED.keys()
