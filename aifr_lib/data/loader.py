@@ -21,21 +21,23 @@ Batches = Callable[..., Sampler]  # as ShuffledBatches is called: the order in w
 
 
 def to_input(pixels: Tensor) -> Tensor:
-    """uint8 [B, H, W, 3] → float32 [B, 3, H, W], scaled (x − 127.5) / 128 (TML section IV-B).
+    """uint8 [B, …, H, W, 3] → float32 [B, …, 3, H, W], scaled (x − 127.5) / 128 (TML section IV-B).
 
     The stored layout is already channels-last, so the permutation moves no bytes.
     """
-    return pixels.permute(0, 3, 1, 2).to(torch.float32).sub_(127.5).div_(128.0)
+    return pixels.movedim(-1, -3).to(torch.float32).sub_(127.5).div_(128.0)
 
 
 def random_flip(images: Tensor) -> Tensor:
-    """Mirror each picture of [B, 3, H, W] left to right with probability one half (TML section IV-B)."""
-    mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
+    """Mirror each row of [B, …, 3, H, W] left to right with probability one half (TML section IV-B); the pictures of a
+    pair are mirrored alike, for what changes from one to the other must not be that.
+    """
+    mirrored = torch.rand(len(images), *[1] * (images.dim() - 1), device=images.device) < 0.5
     return torch.where(mirrored, images.flip(-1), images)
 
 
 def mirrored(pixels: Tensor) -> Tensor:
-    """Stored pixels, uint8 [B, H, W, 3], as a network is trained on them: scaled, each mirrored or not by chance."""
+    """Stored pixels, uint8 [B, …, H, W, 3], as a network is trained on them: scaled, each row mirrored or not."""
     return random_flip(to_input(pixels))
 
 
@@ -62,7 +64,7 @@ class Rows(Dataset):
 
     Identities are counted as classes, from 0 in rising order. more: labels that a recipe asks for besides, such as
     "age", as float32 [B]. A whole batch is gathered with one index operation: a copy where the pixels are an array,
-    decoded where they are stored as files (``data/formats/stored.py``).
+    decoded where they are stored as files (``data/formats/stored.py``). From batches of pairs every [B] is [B, 2].
     Errors: ConfigError for a label that the pictures do not have; ValueError for one that is not known of a picture.
     """
 
@@ -78,12 +80,11 @@ class Rows(Dataset):
     def __len__(self) -> int:
         return len(self.classes)
 
-    def __getitems__(self, rows: list[int]) -> Batch:
+    def __getitems__(self, rows: list[int] | list[list[int]]) -> Batch:
         index = torch.tensor(rows)
-        # Fancy indexing with sorted rows would read a memory map in order, but batches are small next to a page cache.
-        batch = np.ascontiguousarray(crop_columns(self.pixels[rows], self.hw))
         more = {name: values[index] for name, values in self.more.items()}
-        return {"images": torch.from_numpy(batch), "identity": self.classes[index], "row": index, **more}
+        images = gathered(self.pixels, index, self.hw)
+        return {"images": images, "identity": self.classes[index], "row": index, **more}
 
 
 class PairRows(Dataset):
@@ -98,9 +99,10 @@ class PairRows(Dataset):
     def __init__(self, images: Images, pairs: ChangePairs, hw: tuple[int, int]):
         check_columns(images.pixels.shape, hw)
         self.pixels, self.hw = images.pixels, hw
-        self.sides = np.stack([pairs.a, pairs.b], axis=1).astype(np.int64)
-        if len(self.sides) and not (self.sides.min() >= 0 and self.sides.max() < len(images)):
-            raise ValueError(f"pairs of {pairs.name} name picture {self.sides.max()} of {len(images)}")
+        sides = np.stack([pairs.a, pairs.b], axis=1).astype(np.int64)
+        if (outside := sides[(sides < 0) | (sides >= len(images))]).size:
+            raise ValueError(f"pairs of {pairs.name} name picture {outside[0]} of {len(images)}")
+        self.sides = torch.from_numpy(sides)
         classes = np.unique(images.labels["identity"].to_numpy(), return_inverse=True)[1].astype(np.int64)
         self.classes, self.target = torch.from_numpy(classes), torch.from_numpy(np.asarray(pairs.d, np.float32))
 
@@ -108,14 +110,21 @@ class PairRows(Dataset):
         return len(self.sides)
 
     def __getitems__(self, rows: list[int]) -> Batch:
-        index, sides = torch.tensor(rows), self.sides[rows]
-        both = np.ascontiguousarray(crop_columns(self.pixels[sides.ravel()], self.hw))
+        index = torch.tensor(rows)
+        sides = self.sides[index]
         return {
-            "images": torch.from_numpy(both).unflatten(0, (-1, 2)),
+            "images": gathered(self.pixels, sides, self.hw),
             "target": self.target[index],
-            "identity": self.classes[torch.from_numpy(sides[:, 0])],
+            "identity": self.classes[sides[:, 0]],
             "row": index,
         }
+
+
+def gathered(pixels: Any, index: Tensor, hw: tuple[int, int]) -> Tensor:
+    """The pictures of rows [B, …], cropped to ``hw``: uint8 [B, …, H, W, 3]."""
+    # Fancy indexing with sorted rows would read a memory map in order, but batches are small next to a page cache.
+    batch = np.ascontiguousarray(crop_columns(pixels[index.flatten().tolist()], hw))
+    return torch.from_numpy(batch).unflatten(0, index.shape)
 
 
 def _label(images: Images, name: str) -> Tensor:
@@ -128,7 +137,7 @@ def _label(images: Images, name: str) -> Tensor:
     return torch.from_numpy(values)
 
 
-class ShuffledBatches(Sampler[list[int]]):
+class ShuffledBatches(Sampler[list[Any]]):
     """The rows of micro-batches ``start``, ``start`` + 1, … of an endless shuffled walk; whole batches only.
 
     The order of an epoch depends on (seed, epoch) alone, and micro-batch k on its number alone, so a position is one
@@ -148,15 +157,46 @@ class ShuffledBatches(Sampler[list[int]]):
     def __len__(self) -> int:
         return max(0, self.stop - self.start)
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[list[Any]]:
         per_epoch = self.count // self.batch
         shuffled_epoch, order = -1, np.empty(0, dtype=np.int64)
         for position in range(self.start, self.stop):
             epoch, place = divmod(position, per_epoch)
             if epoch != shuffled_epoch:
                 shuffled_epoch, order = epoch, np.random.default_rng((self.seed, epoch)).permutation(self.count)
-            rows = order[place * self.batch : (place + 1) * self.batch]
+            rows = self.completed(order[place * self.batch : (place + 1) * self.batch], position)
             yield rows[self.rank :: self.world].tolist()
+
+    def completed(self, rows: np.ndarray, position: int) -> np.ndarray:
+        """What a micro-batch holds, a row for each picture [B] of the walk: here the picture alone."""
+        return rows
+
+
+class PairBatches(ShuffledBatches):
+    """The same walk, each picture beside another of the same person: micro-batches of rows [B, 2].
+
+    identity: int [N], whose picture each row is. The other picture is drawn from (seed, number of the micro-batch).
+    ``fit`` takes it as ``batches=partial(PairBatches, rows.classes)``; pairs that are given, with what changes between
+    them, are ``PairRows`` in ShuffledBatches.
+    Errors: ValueError for a person of one picture, and those of ShuffledBatches.
+
+    >>> list(PairBatches([7, 8, 7, 8], 4, 4, seed=0, start=0, stop=1))
+    [[[2, 0], [0, 2], [1, 3], [3, 1]]]
+    """
+
+    def __init__(self, identity: Tensor | np.ndarray | Sequence[int], count: int, batch: int, **walk: Any):
+        super().__init__(count, batch, **walk)
+        people, self.person, self.pictures = np.unique(np.asarray(identity), return_inverse=True, return_counts=True)
+        if len(alone := people[self.pictures < 2]):
+            raise ValueError(f"{len(alone)} people have one picture and make no pair, such as identity {alone[0]}")
+        self.by_person = np.argsort(self.person, kind="stable")
+        self.first = np.cumsum(self.pictures) - self.pictures  # of each person's run in ``by_person``
+        self.place = np.argsort(self.by_person) - self.first[self.person]  # of each picture within its run
+
+    def completed(self, rows: np.ndarray, position: int) -> np.ndarray:
+        first, pictures = self.first[self.person[rows]], self.pictures[self.person[rows]]
+        onwards = np.random.default_rng((self.seed, position, 1)).integers(1, pictures)
+        return np.stack([rows, self.by_person[first + (self.place[rows] + onwards) % pictures]], axis=1)
 
 
 def loader(rows: Any, batches: Sampler, *, pin: bool, workers: int | None = None) -> DataLoader:

@@ -1,4 +1,5 @@
 import signal
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -7,7 +8,17 @@ import torch
 from conftest import make_images
 
 from aifr_lib.data.images import ChangePairs, Images
-from aifr_lib.data.loader import PairRows, Rows, ShuffledBatches, crop_columns, loader, mirrored, random_flip, to_input
+from aifr_lib.data.loader import (
+    PairBatches,
+    PairRows,
+    Rows,
+    ShuffledBatches,
+    crop_columns,
+    loader,
+    mirrored,
+    random_flip,
+    to_input,
+)
 from aifr_lib.names import ConfigError
 
 
@@ -36,16 +47,50 @@ def test_an_epoch_sees_each_picture_once_and_the_next_in_another_order():
     assert first != second
 
 
-def test_a_position_is_enough_to_go_on():
-    whole = list(ShuffledBatches(11, 3, seed=5, start=0, stop=9))
-    assert list(ShuffledBatches(11, 3, seed=5, start=4, stop=9)) == whole[4:]
+PEOPLE = np.array([5, 3, 5, 9, 3, 9, 9, 5, 3, 9, 3, 5])  # twelve pictures of three people, out of order
+SOURCES = [ShuffledBatches, partial(PairBatches, PEOPLE)]
 
 
-def test_processes_together_see_what_one_sees():
-    whole = list(ShuffledBatches(20, 6, seed=2, start=0, stop=5))
-    shares = [list(ShuffledBatches(20, 6, seed=2, start=0, stop=5, rank=r, world=2)) for r in range(2)]
+@pytest.mark.parametrize("batches", SOURCES)
+def test_a_position_is_enough_to_go_on(batches):
+    whole = list(batches(12, 5, seed=5, start=0, stop=9))
+    assert list(batches(12, 5, seed=5, start=4, stop=9)) == whole[4:]
+
+
+@pytest.mark.parametrize("batches", SOURCES)
+def test_processes_together_see_what_one_sees(batches):
+    whole = list(batches(12, 6, seed=2, start=0, stop=5))
+    shares = [list(batches(12, 6, seed=2, start=0, stop=5, rank=r, world=2)) for r in range(2)]
     for batch, *parts in zip(whole, *shares, strict=True):
         assert sorted(batch) == sorted(chain(*parts))
+
+
+def test_pairs_are_of_one_person_and_every_partner_is_drawn_alike():
+    walk = list(chain(*ShuffledBatches(12, 4, seed=1, start=0, stop=900)))
+    pairs = np.array(list(chain(*PairBatches(PEOPLE, 12, 4, seed=1, start=0, stop=900))))
+    assert pairs[:, 0].tolist() == walk
+    assert (PEOPLE[pairs[:, 0]] == PEOPLE[pairs[:, 1]]).all() and (pairs[:, 0] != pairs[:, 1]).all()
+    drawn, counts = np.unique(pairs, axis=0, return_counts=True)
+    assert len(drawn) == 36 and 60 < counts.min() <= counts.max() < 140, "each of a picture's three partners, 100 times"
+    with pytest.raises(ValueError, match="2 people have one picture and make no pair, such as identity 4"):
+        PairBatches([1, 1, 4, 6], 4, 2, seed=0, start=0, stop=1)
+
+
+def test_rows_of_pairs_give_both_pictures_mirrored_alike():
+    images = make_images(identities=3, per_identity=4)
+    rows = Rows(images, (16, 12), ("age",))
+    (batch,) = loader(rows, PairBatches(rows.classes, 12, 6, seed=0, start=0, stop=1), pin=False)
+    index = batch["row"].numpy()
+    assert (batch["images"].numpy() == images.pixels[index][:, :, :, 2:14]).all()
+    assert (batch["identity"].numpy() == images.labels["identity"].to_numpy()[index]).all()
+    assert batch["age"].shape == (6, 2)
+    straight = to_input(batch["images"])
+    assert straight.shape == (6, 2, 3, 16, 12) and torch.equal(straight[:, 1], to_input(batch["images"][:, 1]))
+    torch.manual_seed(0)
+    seen = mirrored(batch["images"])
+    kept = [torch.equal(a, b) for a, b in zip(seen, straight, strict=True)]
+    turned = [torch.equal(a, b.flip(-1)) for a, b in zip(seen, straight, strict=True)]
+    assert kept == [not one for one in turned] and set(kept) == {True, False}
 
 
 def test_impossible_batches_are_refused():
@@ -117,6 +162,5 @@ def test_pairs_give_both_pictures_and_what_changes_between_them():
         assert (batch["images"][place].numpy() == both).all()
         assert batch["target"][place] == pairs.d[pair]
         assert batch["identity"][place] == images.labels["identity"].iloc[pairs.a[pair]]
-    assert mirrored(batch["images"].flatten(0, 1)).shape == (6, 3, 16, 12)
     with pytest.raises(ValueError, match="name picture 9 of 6"):
         PairRows(images, ChangePairs("years", np.array([9]), np.array([1]), np.array([1.0]), "years"), (16, 16))
