@@ -15,11 +15,12 @@ from aifr_lib.settings.presets import load_preset
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="What to train: recognition.")],
+    recipe: Annotated[str, typer.Argument(help="What to train, such as recognition.")],
     out: Annotated[Path, typer.Option(help="Folder of checkpoint, log and weights.")],
     preset: PresetName = "smoke",
     parameter: Settings = None,
     device: Device = None,
+    compile: Annotated[bool, typer.Option("--compile", help="Fuse the network by torch.compile.")] = False,
 ) -> None:
     """Train one network by a recipe: with the preset's settings, as you change them.
 
@@ -51,7 +52,7 @@ def train(
         node[leaf] = value
     settings = validate(chosen.settings, values, "settings of the training")
     try:
-        trained = chosen.train(settings, out, device=device)
+        trained = chosen.train(settings, out, device=device, compile=compile)
     except NonFiniteLoss as error:
         raise ValueError(str(error)) from error
     if _first_process():

@@ -43,7 +43,6 @@ class Recognition(Strict):
     warmup: float = Field(0.0, ge=0, description="epochs of linear warm-up")
     clip: float | None = Field(None, gt=0, description="largest norm of the gradient")
     precision: Literal["no", "bf16", "fp16"] = "no"
-    compile: bool = Field(False, exclude_if=lambda value: not value, description="fuse the network by torch.compile")
     seed: int = 0
 
     @model_validator(mode="after")

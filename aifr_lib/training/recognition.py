@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +25,7 @@ from aifr_lib.losses import margins
 from aifr_lib.models import BACKBONES, FourStages, build, weights
 from aifr_lib.models.transformer_branch import TransformerBranch
 from aifr_lib.names import choose, validate
+from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
 from aifr_lib.settings.relief import Relief
 from aifr_lib.training.engine import Plan, fit
@@ -121,12 +122,30 @@ def training_faces(config: Recognition) -> Images:
     return named.load(config.data).images
 
 
+def start(preset: Preset, asked: Mapping[str, Any]) -> Recognition:
+    """What ``aifr train recognition`` starts from: a training of the preset's α sweep, at the rate tuned for its α.
+
+    Errors: ConfigError for an α that is none.
+    """
+    sweep = preset.alpha_sweep
+    alpha = {"alpha": asked.get("alpha", sweep.train.alpha)}
+    first = validate(Recognition, sweep.train.model_dump() | alpha, "settings of the training")
+    return sweep.training(first.alpha, first.seed)
+
+
 def train(
-    config: Recognition, out: Path, *, device: str | None = None, progress: bool = True, images: Images | None = None
+    config: Recognition,
+    out: Path,
+    *,
+    device: str | None = None,
+    compile: bool = False,
+    progress: bool = True,
+    images: Images | None = None,
 ) -> Trained:
     """Train one network into ``out``: ``checkpoint.pt`` while it runs, ``log.jsonl``, then ``weights.safetensors``.
 
     Run again with the same settings and folder, it goes on where it stopped; finished, it returns at once.
+    compile: whether ``torch.compile`` fuses the network, which changes the rounding and nothing else.
     images: the training faces (None: those ``config.data`` names).
     Errors: ValueError for a folder that holds a training of other settings, or on pictures of another name, version or
     list of records; what ``fit`` raises.
@@ -150,7 +169,7 @@ def train(
         accumulate=config.accumulate,
         clip=config.clip,
         precision=config.precision,
-        compile=config.compile,
+        compile=compile,
         settings=settings,
     )
     scalars = fit(

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -211,15 +212,17 @@ def test_lab_lays_out_copies_and_starts_jupyterlab_on_them(checkout: Path, monke
 
 
 def test_train_takes_typed_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from aifr_lib.training import recognition
+    from aifr_lib.training.recipes import RECIPES
 
     asked: list[Recognition] = []
+    fused: list[bool] = []
 
-    def train(config: Recognition, out: Path, *, device: str | None) -> SimpleNamespace:
+    def train(config: Recognition, out: Path, *, device: str | None, compile: bool) -> SimpleNamespace:
         asked.append(config)
+        fused.append(compile)
         return SimpleNamespace(weights=out / "weights.safetensors", checksum="abc")
 
-    monkeypatch.setattr(recognition, "train", train)
+    monkeypatch.setitem(RECIPES, "recognition", replace(RECIPES["recognition"], train=train))
     result = aifr(
         "train", "recognition", "--out", "x", "-p", "alpha=0.4", "-p", "seed=3", "-p", "lr=1e-4", "-p", "relief.size=64"
     )
@@ -234,16 +237,18 @@ def test_train_takes_typed_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         assert asked[-1] == sweep.training(alpha, 0), "the rate that the sweep takes for this α"
     assert asked[-1].lr != asked[-2].lr
     assert "alpha" in aifr("train", "recognition", "--out", "x", "-p", "alpha=much").err
+    assert aifr("train", "recognition", "--out", "x", "--compile").code == 0
+    assert fused == [False, False, False, True]
 
 
 def test_ctrl_c_exits_as_a_shell_expects(monkeypatch: pytest.MonkeyPatch) -> None:
-    from aifr_lib.training import recognition
     from aifr_lib.training.engine import Stopped
+    from aifr_lib.training.recipes import RECIPES
 
     def train(*_: object, **__: object) -> None:
         raise Stopped("stopped at step 3 of 9; run the same command again to go on")
 
-    monkeypatch.setattr(recognition, "train", train)
+    monkeypatch.setitem(RECIPES, "recognition", replace(RECIPES["recognition"], train=train))
     result = aifr("train", "recognition", "--out", "x")
     assert result.code == 130
     assert result.err == "stopped at step 3 of 9; run the same command again to go on\n"
