@@ -149,142 +149,129 @@ def fit(
     check_parts(objective, parts, rates)
     check_columns(objective, rows)
     accelerator = accelerator_for(device, plan.precision, plan.accumulate, len(parts))
-    with alone_in(out, accelerator):
-        return _fit(
-            objective, parts, rates, rows, plan, out, accelerator, records, batches, inputs, evaluate, progress
-        )  # fmt: skip
-
-
-def _fit(
-    objective: nn.Module,
-    parts: Mapping[str, Optimizer],
-    rates: Mapping[str, Rate],
-    rows: Any,
-    plan: Plan,
-    out: Path,
-    accelerator: Accelerator,
-    records: Sequence[str],
-    batches: Batches,
-    inputs: Callable[[Tensor], Tensor],
-    evaluate: Callable[[int], float] | None,
-    progress: bool,
-) -> dict[str, float]:
     on_gpu = accelerator.device.type == "cuda"
-    objective.to(memory_format=torch.channels_last)
-    if on_gpu:
-        for_cuda(objective, parts.values(), accelerator.num_processes)
-    for teacher in frozen_in(objective):
-        teacher.network.to(accelerator.device).to(memory_format=torch.channels_last)
-    prepared, *made = accelerator.prepare(objective, *parts.values())
-    steppers = dict(zip(parts, made, strict=True))
-    forward = torch.compile(prepared) if plan.compile else prepared
-    after = getattr(objective, "after", None)
-    for stepper in made:
-        for group in stepper.param_groups:
-            group.setdefault("initial_lr", group["lr"])
-    step, before, best = resume(out, objective, steppers, accelerator, plan)
-
-    stream = iter(
-        loader(
-            rows,
-            batches(
-                len(rows),
-                plan.batch // plan.accumulate,
-                seed=plan.seed,
-                start=step * plan.accumulate,
-                stop=plan.steps * plan.accumulate,
-                rank=accelerator.process_index,
-                world=accelerator.num_processes,
-            ),
-            pin=on_gpu,
-        )
-    )
     # On a GPU reading a loss waits for the device, so losses are read at log steps only; on a CPU that costs nothing.
     check_every = plan.log_every if on_gpu else 1
-    unchecked: list[tuple[int, Tensor, dict[str, Tensor]]] = []
-    scalars = last_logged(out / LOG)
-    first, started, saved = step, time.perf_counter(), time.perf_counter()
-    objective.train()
+    after = getattr(objective, "after", None)
 
-    with (
-        stop_signals() as stop,
-        tqdm(
-            total=plan.steps * plan.batch,
-            initial=step * plan.batch,
-            unit="img",
-            unit_scale=True,
-            desc="train",
-            disable=not (progress and accelerator.is_main_process),
-            mininterval=1.0,
-        ) as bar,
-    ):
-        while step < plan.steps:
-            micro_batches = [next(stream) for _ in range(plan.accumulate)]
-            for part, stepper in steppers.items():
-                for group in stepper.param_groups:
-                    group["lr"] = group["initial_lr"] * rates[part](step)
-                for number, micro in enumerate(micro_batches):
-                    seed_step(plan.seed, step * plan.accumulate + number, accelerator.process_index)
-                    batch = on_device(micro, accelerator.device, inputs)
-                    with accelerator.accumulate(prepared):
-                        losses = forward(batch, part)
-                        accelerator.backward(losses["loss"])
-                        if plan.clip is not None and accelerator.sync_gradients:
-                            accelerator.clip_grad_norm_(weights_of(stepper), plan.clip)
-                        stepper.step()
-                        for one in steppers.values():
-                            one.zero_grad()
-                    found = {name: value.detach() for name, value in losses.items()}
-                    unchecked.append((step, micro["row"], found if len(parts) == 1 else by_part(part, found)))
-            step += 1
-            if after is not None:
-                after(step)
-            bar.update(plan.batch)
+    with alone_in(out, accelerator):
+        objective.to(memory_format=torch.channels_last)
+        if on_gpu:
+            for_cuda(objective, parts.values(), accelerator.num_processes)
+        for teacher in frozen_in(objective):
+            teacher.network.to(accelerator.device).to(memory_format=torch.channels_last)
+        prepared, *made = accelerator.prepare(objective, *parts.values())
+        steppers = dict(zip(parts, made, strict=True))
+        forward = torch.compile(prepared) if plan.compile else prepared
+        for stepper in made:
+            for group in stepper.param_groups:
+                group.setdefault("initial_lr", group["lr"])
+        step, before, best = resume(out, objective, steppers, accelerator, plan)
 
-            logging = step % plan.log_every == 0 or step == plan.steps
-            checking = step % check_every == 0
-            stopping = (checking or accelerator.num_processes == 1) and asked_anywhere(stop.asked, accelerator)
-            if evaluate is not None and (step % plan.evaluate_every == 0 or step == plan.steps):
-                keep_best(best, objective, evaluate, step)
-            saving = step == plan.steps or time.perf_counter() - saved > plan.checkpoint_every or stopping
-            if logging or saving or checking:
-                scalars = check_finite(unchecked, records)
-                unchecked.clear()
-            if logging and accelerator.is_main_process:
-                speed = (step - first) * plan.batch / (time.perf_counter() - started)
-                bar.set_postfix(loss=f"{scalars['loss']:.3f}", refresh=False)
-                rate_now = next(iter(steppers.values())).param_groups[0]["lr"]
-                line = {"step": step, **scalars, "lr": rate_now, "images_per_s": round(speed, 1)}
-                with (out / LOG).open("a", encoding="utf-8") as log:
-                    log.write(json.dumps(line) + "\n")
-            if saving:
-                saved = time.perf_counter()
-                save(out, objective, steppers, accelerator, plan, step, before + saved - started, best)
-            if stopping:
-                raise Stopped(f"stopped at step {step} of {plan.steps}; run the same command again to go on")
-    if best.weights is not None:
-        objective.load_state_dict(best.weights)
-        scalars |= {"best": best.value, "best_step": best.step}
-    if accelerator.num_processes > 1:
-        # Running statistics are those of the process that wrote the checkpoint: one network comes out, not several.
-        for buffer in objective.buffers():
-            distributed.broadcast(buffer, src=0)
+        order = batches(
+            len(rows),
+            plan.batch // plan.accumulate,
+            seed=plan.seed,
+            start=step * plan.accumulate,
+            stop=plan.steps * plan.accumulate,
+            rank=accelerator.process_index,
+            world=accelerator.num_processes,
+        )
+        stream = iter(loader(rows, order, pin=on_gpu))
+        unchecked: list[tuple[int, Tensor, dict[str, Tensor]]] = []
+        scalars = last_logged(out / LOG)
+        first, started, saved = step, time.perf_counter(), time.perf_counter()
+        objective.train()
+
+        with (
+            stop_signals() as stop,
+            tqdm(
+                total=plan.steps * plan.batch,
+                initial=step * plan.batch,
+                unit="img",
+                unit_scale=True,
+                desc="train",
+                disable=not (progress and accelerator.is_main_process),
+                mininterval=1.0,
+            ) as bar,
+        ):
+            while step < plan.steps:
+                micro_batches = [next(stream) for _ in range(plan.accumulate)]
+                for part, stepper in steppers.items():
+                    for group in stepper.param_groups:
+                        group["lr"] = group["initial_lr"] * rates[part](step)
+                    for number, micro in enumerate(micro_batches):
+                        seed_step(plan.seed, step * plan.accumulate + number, accelerator.process_index)
+                        batch = on_device(micro, accelerator.device, inputs)
+                        with accelerator.accumulate(prepared):
+                            losses = forward(batch, part)
+                            accelerator.backward(losses["loss"])
+                            if plan.clip is not None and accelerator.sync_gradients:
+                                accelerator.clip_grad_norm_(weights_of(stepper), plan.clip)
+                            stepper.step()
+                            for one in steppers.values():
+                                one.zero_grad()
+                        found = {name: value.detach() for name, value in losses.items()}
+                        unchecked.append((step, micro["row"], found if len(parts) == 1 else by_part(part, found)))
+                step += 1
+                if after is not None:
+                    after(step)
+                bar.update(plan.batch)
+
+                logging = step % plan.log_every == 0 or step == plan.steps
+                checking = step % check_every == 0
+                stopping = (checking or accelerator.num_processes == 1) and asked_anywhere(stop.asked, accelerator)
+                if evaluate is not None and (step % plan.evaluate_every == 0 or step == plan.steps):
+                    keep_best(best, objective, evaluate, step, accelerator)
+                saving = step == plan.steps or time.perf_counter() - saved > plan.checkpoint_every or stopping
+                if logging or saving or checking:
+                    scalars = check_finite(unchecked, records)
+                    unchecked.clear()
+                if logging and accelerator.is_main_process:
+                    speed = (step - first) * plan.batch / (time.perf_counter() - started)
+                    bar.set_postfix(loss=f"{scalars['loss']:.3f}", refresh=False)
+                    rate_now = next(iter(steppers.values())).param_groups[0]["lr"]
+                    line = {"step": step, **scalars, "lr": rate_now, "images_per_s": round(speed, 1)}
+                    with (out / LOG).open("a", encoding="utf-8") as log:
+                        log.write(json.dumps(line) + "\n")
+                if saving:
+                    saved = time.perf_counter()
+                    save(out, objective, steppers, accelerator, plan, step, before + saved - started, best)
+                if stopping:
+                    raise Stopped(f"stopped at step {step} of {plan.steps}; run the same command again to go on")
+        if best.weights is not None:
+            objective.load_state_dict(best.weights)
+            scalars |= {"best": best.value, "best_step": best.step}
+        if accelerator.num_processes > 1:
+            # Running statistics are those of the process that wrote the checkpoint: one network comes out, not several.
+            for buffer in objective.buffers():
+                distributed.broadcast(buffer, src=0)
     seconds = before + time.perf_counter() - started
     return {**scalars, "seconds": seconds, "images_per_s": step * plan.batch / max(seconds, 1e-9)}
 
 
 def check_parts(objective: nn.Module, parts: Mapping[str, Optimizer], rates: Mapping[str, Rate]) -> None:
-    """Errors: ConfigError unless the parts are those of the objective and each weight is stepped by exactly one."""
+    """Errors: ConfigError unless the parts are those of the objective, each weight that needs gradient is stepped by
+    exactly one, and none that lies outside the objective.
+    """
     named = getattr(objective, "parts", tuple(parts))
     for part in (*parts, *rates):
         choose("part", part, dict.fromkeys(named))
     if lacking := (set(named) - set(parts)) | (set(parts) - set(rates)):
         raise ConfigError(f"no optimiser or no rate for the part {', '.join(sorted(lacking))}")
+    names = {id(weight): name for name, weight in objective.named_parameters()}
     owner: dict[int, str] = {}
     for part, optimiser in parts.items():
         for weight in weights_of(optimiser):
+            if id(weight) not in names:
+                raise ConfigError(
+                    f"the optimiser of '{part}' steps a weight {list(weight.shape)} that is none of the objective's: "
+                    "make it over the weights of this objective"
+                )
             if id(weight) in owner:
-                raise ConfigError(f"a weight is stepped by two optimisers: '{owner[id(weight)]}' and '{part}'")
+                raise ConfigError(
+                    f"'{names[id(weight)]}' is stepped by two optimisers: '{owner[id(weight)]}' and '{part}'"
+                )
             owner[id(weight)] = part
     left = [name for name, weight in objective.named_parameters() if weight.requires_grad and id(weight) not in owner]
     if left:
@@ -349,12 +336,20 @@ def by_part(part: str, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {"loss": losses["loss"], **{f"{part}_{name}": value for name, value in losses.items()}}
 
 
-def keep_best(best: Best, objective: nn.Module, evaluate: Callable[[int], float], step: int) -> None:
-    """Ask ``evaluate`` of the weights as they are; keep a copy of the best so far. Errors: ValueError for NaN."""
+def keep_best(
+    best: Best, objective: nn.Module, evaluate: Callable[[int], float], step: int, accelerator: Accelerator
+) -> None:
+    """Ask ``evaluate`` of the weights as they are; keep a copy of the best so far. Of several processes the first one's
+    value counts, so that all keep the same. Errors: ValueError for NaN.
+    """
     objective.eval()
     with torch.no_grad():
         value = float(evaluate(step))
     objective.train()
+    if accelerator.num_processes > 1:
+        first = torch.tensor(value, dtype=torch.float64, device=accelerator.device)
+        distributed.broadcast(first, src=0)
+        value = float(first)
     if value != value:
         raise ValueError(f"evaluation at step {step} gave NaN: it must give a number, the lower the better")
     if value < best.value:
@@ -375,7 +370,7 @@ def check_finite(
     if not bool(losses.isfinite().all()):
         bad = int((~losses.isfinite()).nonzero()[0])
         step, rows, _ = unchecked[bad]
-        names = ", ".join(records[row] for row in rows.tolist())
+        names = ", ".join(records[row] for row in rows.flatten().tolist())
         raise NonFiniteLoss(
             f"the loss is {losses[bad].item()} at step {step}; the last good checkpoint is kept. "
             f"Lower the learning rate or look at the batch: {names}"
@@ -485,13 +480,19 @@ def resume(
     if set(states) != set(steppers):
         raise ValueError(f"{path} holds optimisers of {sorted(states)}, wanted {sorted(steppers)}; use another folder")
     for part, stepper in steppers.items():
-        stepper.load_state_dict(states[part])
+        stepper.load_state_dict(as_here(states[part], stepper))
     if state["scaler"] and accelerator.scaler is not None:
         accelerator.scaler.load_state_dict(state["scaler"])
     if accelerator.is_main_process:
         truncate_log(out / LOG, state["step"])
     accelerator.wait_for_everyone()  # what the others read next is the log as it is now
     return int(state["step"]), float(state["seconds"]), Best(**state.get("best", {}))
+
+
+def as_here(state: dict[str, Any], stepper: Any) -> dict[str, Any]:
+    """The state of an optimiser, to be stepped in this machine's way: a checkpoint may come from one with another."""
+    ways = [{way: group[way] for way in ("fused", "foreach") if way in group} for group in stepper.param_groups]
+    return {**state, "param_groups": [saved | way for saved, way in zip(state["param_groups"], ways, strict=True)]}
 
 
 def last_logged(path: Path) -> dict[str, float]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,13 @@ import torch
 from conftest import make_images
 from torch import nn
 
-from aifr_lib.data.loader import Rows
+from aifr_lib.data.loader import PairBatches, Rows
 from aifr_lib.names import ConfigError
 from aifr_lib.training import engine
 from aifr_lib.training.engine import CHECKPOINT, LOG, Frozen, NonFiniteLoss, Plan, Stopped, accelerator_for, fit
+
+TESTS = Path(__file__).resolve().parents[1]
+HERE = os.pathsep.join(map(str, (TESTS.parent, TESTS)))  # processes that a test starts import the tree that it is of
 
 
 class Toy(nn.Module):
@@ -122,7 +126,6 @@ def test_kill_9_then_resume_is_bit_equal(tmp_path):
             """
             import sys, time
             from pathlib import Path
-            sys.path.insert(0, sys.argv[2])
             import training.test_engine as t
             toy = t.new_toy()
             for call in range(1, 13):
@@ -131,10 +134,9 @@ def test_kill_9_then_resume_is_bit_equal(tmp_path):
             """
         )
     )
-    tests = str(Path(__file__).resolve().parents[1])
     out = tmp_path / "cut"
-    environment = {**os.environ, "PYTHONPATH": tests}
-    process = subprocess.Popen([sys.executable, str(script), str(out), tests], env=environment)
+    environment = {**os.environ, "PYTHONPATH": HERE}
+    process = subprocess.Popen([sys.executable, str(script), str(out)], env=environment)
     while not (out / CHECKPOINT).exists():
         assert process.poll() is None, "the training ended before it could be killed"
         time.sleep(0.02)
@@ -242,7 +244,6 @@ def test_two_processes_give_the_weights_of_one(tmp_path):
             import sys
             from pathlib import Path
             import torch
-            sys.path.insert(0, sys.argv[2])
             import training.test_engine as t
             images = t.make_images()
             images.pixels[:, :, 8:] = images.pixels[:, :, 7::-1]
@@ -251,13 +252,12 @@ def test_two_processes_give_the_weights_of_one(tmp_path):
             """
         )
     )
-    tests = str(Path(__file__).resolve().parents[1])
     states = []
     for processes in (1, 2):
         out = tmp_path / str(processes)
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-        environment = {**os.environ, "PYTHONPATH": tests, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-        subprocess.run([*command, str(script), str(out), tests], check=True, env=environment, capture_output=True)
+        environment = {**os.environ, "PYTHONPATH": HERE, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+        subprocess.run([*command, str(script), str(out)], check=True, env=environment, capture_output=True)
         states.append(torch.load(out / CHECKPOINT, weights_only=True)["objective"])
     for name, value in states[0].items():
         torch.testing.assert_close(states[1][name], value, rtol=1e-5, atol=1e-6)
@@ -298,13 +298,13 @@ def new_duel():
     return Duel()
 
 
-def duel(out, module=None, steps=6, optimisers=None, plan=None, **options):
+def duel(out, module=None, steps=6, optimisers=None, plan=None, images=None, **options):
     module = module or new_duel()
     optimisers = optimisers or {
         "generator": torch.optim.Adam(module.generator.parameters(), 1e-2),
         "critic": torch.optim.SGD(module.critic.parameters(), 1e-2),
     }
-    images = make_images()
+    images = images or make_images()
     scalars = fit(
         module,
         optimisers,
@@ -389,14 +389,107 @@ def test_the_best_weights_are_kept_lowest_first_ties_the_earlier(tmp_path):
         duel(tmp_path / "nan", evaluate=lambda _: float("nan"))
 
 
+def test_how_a_machine_steps_is_not_taken_over_with_a_checkpoint(tmp_path):
+    """A checkpoint from a GPU, where steps are fused, goes on here as one from here."""
+    whole, _ = duel(tmp_path / "whole")
+    cut = new_duel()
+    cut.at = {4: lambda: os.kill(os.getpid(), signal.SIGTERM)}
+    with pytest.raises(Stopped):
+        duel(tmp_path / "cut", cut)
+    state = torch.load(tmp_path / "cut" / CHECKPOINT, weights_only=True)
+    for part in Duel.parts:
+        for group in state["optimiser"][part]["param_groups"]:
+            group.update(fused=True, foreach=False)
+    torch.save(state, tmp_path / "cut" / CHECKPOINT)
+    resumed, _ = duel(tmp_path / "cut")
+    assert equal(whole, resumed)
+    state = torch.load(tmp_path / "cut" / CHECKPOINT, weights_only=True)
+    assert not any(group["fused"] for part in Duel.parts for group in state["optimiser"][part]["param_groups"])
+
+
+def test_for_cuda_keeps_the_weights_that_the_optimisers_hold():
+    module = new_duel()
+    optimisers = [torch.optim.Adam(module.generator.parameters()), torch.optim.RMSprop(module.critic.parameters())]
+    before = dict(module.named_parameters())
+    engine.for_cuda(module, optimisers, processes=2)
+    assert isinstance(module.generator[1], nn.SyncBatchNorm)
+    assert all(weight is before[name] for name, weight in module.named_parameters())
+    (adam,), (other,) = (optimiser.param_groups for optimiser in optimisers)
+    assert (adam["fused"], adam["foreach"]) == (True, False) and "fused" not in other
+
+
+def test_pairs_of_a_persons_pictures_train_and_resume(tmp_path):
+    images, seen = make_images(), []
+    rows = Rows(images, (16, 16))
+
+    class Pairs(Toy):
+        def forward(self, batch, part):
+            seen.append(batch["images"])
+            assert bool((batch["identity"][:, 0] == batch["identity"][:, 1]).all())
+            flat = {"images": batch["images"].flatten(0, 1), "identity": batch["identity"].flatten()}
+            return super().forward(flat, part)
+
+    def pairs(out, **at):
+        torch.manual_seed(0)
+        module = Pairs()
+        module.at = at.get("at", {})
+        fit(
+            module,
+            torch.optim.SGD(module.parameters(), 0.1),
+            lambda _: 1.0,
+            rows,
+            Plan(steps=6, batch=4, seed=1),
+            out,
+            records=images.labels["record"].tolist(),
+            batches=partial(PairBatches, rows.classes),
+            device="cpu",
+            progress=False,
+        )
+        return module
+
+    whole = pairs(tmp_path / "whole")
+    assert {tuple(images.shape) for images in seen} == {(4, 2, 3, 16, 16)}
+    with pytest.raises(Stopped):
+        pairs(tmp_path / "cut", at={3: lambda: os.kill(os.getpid(), signal.SIGINT)})
+    assert equal(whole, pairs(tmp_path / "cut"))
+    with pytest.raises(NonFiniteLoss, match=r"at step 1.*picture-\d{3}(, picture-\d{3}){7}"):
+        pairs(tmp_path / "nan", at={"nan": 2})
+
+
+def bare():
+    torch.manual_seed(0)
+    return Toy(norm=False)
+
+
+def test_a_compiled_objective_trains_to_the_same_weights(tmp_path, monkeypatch):
+    """Traced but not turned into machine code, which takes a minute and rounds otherwise."""
+    traced = []
+
+    def backend(graph, _):
+        traced.append(graph)
+        return graph
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    plain, _ = run(tmp_path / "plain", toy=bare(), steps=3)
+    fused, _ = run(tmp_path / "fused", toy=bare(), steps=3, compile=True)
+    for a, b in zip(plain.parameters(), fused.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+    assert traced and set(plain.state_dict()) == set(fused.state_dict())
+
+
 def test_what_does_not_fit_is_said_before_anything_is_trained(tmp_path):
     module = new_duel()
     adam = torch.optim.Adam(module.generator.parameters())
     every, some = (torch.optim.SGD(one, 0.1) for one in (module.parameters(), list(module.critic.parameters())[1:]))
+    stray = torch.optim.SGD([torch.zeros(2)], 0.1)
     for optimisers, message in (
         ({"generator": adam, "critc": every}, "unknown part 'critc'; did you mean 'critic'"),
         ({"generator": adam}, "no optimiser or no rate for the part critic"),
-        ({"generator": adam, "critic": every}, "stepped by two optimisers: 'generator' and 'critic'"),
+        (
+            {"generator": adam, "critic": every},
+            r"'generator\.0\.weight' is stepped by two .*: 'generator' and 'critic'",
+        ),
+        ({"generator": adam, "critic": stray}, r"of 'critic' steps a weight \[2\] that is none of the objective's"),
         ({"generator": adam, "critic": some}, r"no optimiser steps 'critic\.0\.weight' \(1 weights\)"),
     ):
         with pytest.raises(ConfigError, match=message):

@@ -104,9 +104,14 @@ def launched(tmp_path_factory):
     script = out / "both.py"
     lines = ("import sys", "from pathlib import Path", "import training.test_processes as t")
     script.write_text("\n".join([*lines, "t.in_each_process(Path(sys.argv[1]))"]))
-    tests = str(Path(__file__).resolve().parents[1])
+    tests = Path(__file__).resolve().parents[1]
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    environment = {**os.environ, "PYTHONPATH": tests, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, (tests.parent, tests))),
+        "ACCELERATE_USE_CPU": "true",
+        "OMP_NUM_THREADS": "1",
+    }
     done = subprocess.run(
         [*launch, str(script), str(out)], env=environment, capture_output=True, text=True, timeout=120, check=False
     )
