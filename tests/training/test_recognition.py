@@ -1,8 +1,10 @@
 import json
 import math
 import statistics
+import zlib
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from conftest import make_images
@@ -10,7 +12,7 @@ from conftest import make_images
 from aifr_lib.models import weights
 from aifr_lib.settings.recognition import Recognition
 from aifr_lib.training import recognition
-from aifr_lib.training.engine import LOG
+from aifr_lib.training.engine import CHECKPOINT, LOG
 
 SMALL = Recognition(
     input_hw=(16, 16), width=0.25, embedding=16, layers=1, heads=4, feedforward=32, batch=8, epochs=2, drops=(), lr=0.02
@@ -69,6 +71,75 @@ def test_paper_preset_builds_and_takes_one_step(tmp_path):
     trained = recognition.train(config, tmp_path, device="cpu", progress=False, images=images)
     assert sum(p.numel() for p in trained.backbone.parameters()) == 999_680
     assert math.isfinite(trained.scalars["loss"])
+
+
+def by_hand(config, images):
+    """SGD written out, step by step: the state after each step, as weights and momentum."""
+    classes = images.labels["identity"].to_numpy()
+    torch.manual_seed(config.seed)
+    module = recognition.objective(config, len(set(classes))).to(memory_format=torch.channels_last).train()
+    weights, momentum, states = list(module.parameters()), None, []
+    per_epoch, factor = len(images) // config.batch, recognition.rate(config, len(images) // config.batch, 0)
+    for step in range(round(config.epochs * per_epoch)):
+        epoch, place = divmod(step, per_epoch)
+        rows = np.random.default_rng((config.seed, epoch)).permutation(len(images))[place * config.batch :][
+            : config.batch
+        ]
+        torch.manual_seed(zlib.crc32(f"{config.seed}/{step}/0".encode()))
+        pixels = torch.from_numpy(images.pixels[rows]).permute(0, 3, 1, 2)
+        pixels = (pixels.float() - 127.5) / 128
+        pixels = torch.where(torch.rand(len(rows), 1, 1, 1) < 0.5, pixels.flip(-1), pixels)
+        loss = module({"images": pixels, "identity": torch.from_numpy(classes[rows])})["loss"]
+        slopes = torch.autograd.grad(loss, weights)
+        with torch.no_grad():
+            slopes = [
+                slope.add(weight, alpha=config.weight_decay) for slope, weight in zip(slopes, weights, strict=True)
+            ]
+            old = momentum or [torch.zeros_like(slope) for slope in slopes]
+            momentum = [config.momentum * m + slope for m, slope in zip(old, slopes, strict=True)]
+            for weight, m in zip(weights, momentum, strict=True):
+                weight.add_(m, alpha=-config.lr * factor(step))
+        states.append(({name: value.clone() for name, value in module.state_dict().items()}, momentum))
+    return states
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.4])
+def test_a_checkpoint_of_before_recipes_goes_on_to_the_bits_of_sgd_written_out(tmp_path, alpha):
+    """Its layout is written down here, so that a change of the engine cannot take it along."""
+    config, images = small(alpha=alpha, loss="adaface", epochs=3, drops=(2,)), make_images()
+    states = by_hand(config, images)
+    weights_then, momentum = states[2]
+    group = {
+        "lr": config.lr,
+        "momentum": config.momentum,
+        "dampening": 0,
+        "weight_decay": config.weight_decay,
+        "nesterov": False,
+        "maximize": False,
+        "foreach": None,
+        "differentiable": False,
+        "fused": None,
+        "initial_lr": config.lr,
+        "params": list(range(len(momentum))),
+    }
+    checkpoint = {
+        "step": 3,
+        "seconds": 1.0,
+        "settings": {"recipe_version": recognition.RECIPE_VERSION, **config.model_dump(mode="json")},
+        "objective": weights_then,
+        "optimiser": {
+            "state": {number: {"momentum_buffer": value} for number, value in enumerate(momentum)},
+            "param_groups": [group],
+        },
+        "scaler": {},
+    }
+    (tmp_path / "old").mkdir()
+    torch.save(checkpoint, tmp_path / "old" / CHECKPOINT)
+    for out in ("old", "new"):
+        recognition.train(config, tmp_path / out, device="cpu", progress=False, images=images)
+        state = torch.load(tmp_path / out / CHECKPOINT, weights_only=True)
+        assert state["step"] == len(states) == 6
+        assert all(torch.equal(value, states[-1][0][name]) for name, value in state["objective"].items())
 
 
 def test_saved_network_comes_back_the_same(tmp_path):
