@@ -11,6 +11,7 @@ import pytest
 import torch
 from conftest import make_images
 from torch import distributed, nn
+from training.test_engine import duel, new_duel
 
 from aifr_lib.evaluation.embeddings import embed
 from aifr_lib.losses import margins
@@ -71,6 +72,18 @@ def train(out: Path, stop_at: int | None = None) -> None:
         recognition.backbone, recognition.objective = whole, objective
 
 
+def adversarial(out: Path) -> dict[str, float]:
+    """Two parts over micro-batches; each process has an opinion of its own about which weights are best."""
+    module = new_duel()
+    module.generator[1] = nn.Identity()
+    module.critic[2] = nn.Identity()
+    module.follower[1] = nn.Identity()
+    rank = int(os.environ.get("RANK", 0))
+    plan = {"accumulate": 2, "evaluate_every": 1}
+    module, scalars = duel(out, module, plan=plan, images=faces(), evaluate=lambda step: abs(step - 2 - 3 * rank))
+    return {**scalars, **{name: value.clone() for name, value in module.state_dict().items()}}
+
+
 def checkpoint(out: Path) -> dict:
     return torch.load(out / CHECKPOINT, weights_only=True)
 
@@ -88,6 +101,7 @@ SHARES = [(19, 4), (8, 4), (3, 4), (16, 8)]
 def in_each_process(out: Path) -> None:
     train(out / "two", stop_at=STOP)
     rank = distributed.get_rank()
+    torch.save(adversarial(out / "duel"), out / f"duel-{rank}.pt")
     assert distributed.get_world_size() == 2 and distributed.get_backend() == "gloo"
     for count, batch in SHARES:
         np.save(out / f"{count}-{batch}-{rank}.npy", embeddings(count, batch))
@@ -133,6 +147,21 @@ def test_two_processes_stop_together_with_the_weights_of_one_and_one_goes_on(lau
     assert alone["step"] == whole["step"] == 6
     for name, value in whole["objective"].items():
         torch.testing.assert_close(alone["objective"][name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_parts_take_their_turns_in_two_processes_as_in_one(launched, tmp_path):
+    one = adversarial(tmp_path)
+    assert one["best_step"] == 2
+    for rank in range(2):
+        both = torch.load(launched / f"duel-{rank}.pt", weights_only=True)
+        assert (both["best"], both["best_step"]) == (one["best"], 2), "the first process decides"
+        for name, value in one.items():
+            if isinstance(value, torch.Tensor):
+                torch.testing.assert_close(both[name], value, rtol=1e-4, atol=1e-6)
+    state, alone = checkpoint(launched / "duel"), checkpoint(tmp_path)
+    assert state["step"] == alone["step"] == 6
+    for name, value in alone["objective"].items():
+        torch.testing.assert_close(state["objective"][name], value, rtol=1e-4, atol=1e-6)
 
 
 def test_embeddings_of_two_processes_are_those_of_one_in_order(launched):
