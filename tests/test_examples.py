@@ -1,4 +1,4 @@
-"""The examples in docstrings of losses and models are run and give what they say."""
+"""The examples in docstrings of losses, models and the training loop are run and give what they say."""
 
 import doctest
 import importlib
@@ -7,6 +7,8 @@ import pkgutil
 import pytest
 
 from aifr_lib import losses, models
+from aifr_lib.data import loader
+from aifr_lib.training import engine
 
 MODULES = [
     importlib.import_module(f"{package.__name__}.{one.name}")
@@ -16,6 +18,6 @@ MODULES = [
 ]
 
 
-@pytest.mark.parametrize("module", [losses, models, *MODULES], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [losses, models, loader, engine, *MODULES], ids=lambda module: module.__name__)
 def test_examples_of_docstrings(module):
     assert doctest.testmod(module).failed == 0

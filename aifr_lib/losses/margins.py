@@ -83,7 +83,13 @@ class Softmax(MarginHead):
 
 
 class CosFace(MarginHead):
-    """cos(theta_y) - m (Wang et al. 2018, arXiv 1801.09414, eq. 4); m = .35 in TML and MTLFace."""
+    """cos(theta_y) - m (Wang et al. 2018, arXiv 1801.09414, eq. 4); m = .35 in TML and MTLFace.
+
+    >>> head = CosFace(embedding=2, classes=2, s=10, m=0.3)
+    >>> head.weight.data = torch.eye(2)
+    >>> head(torch.tensor([[3.0, 4.0]]), torch.tensor([1])).detach().round(decimals=4)
+    tensor([[6., 5.]])
+    """
 
     def __init__(self, embedding: int, classes: int, s: float = 64.0, m: float = 0.35) -> None:
         super().__init__(embedding, classes, s, m)
@@ -98,6 +104,11 @@ class ArcFace(MarginHead):
     Where theta_y > pi - m the angle would pass pi and the logit rise again, so there it is
     cos(theta_y) - m sin(m): the hardest samples keep a margin and their gradient (inferred; clipping the
     angle at pi would leave them none).
+
+    >>> head = ArcFace(embedding=2, classes=2, s=10, m=math.pi / 4)
+    >>> head.weight.data = torch.eye(2)
+    >>> head(torch.tensor([[1.0, 1.0]]), torch.tensor([0])).detach().abs().round(decimals=4)
+    tensor([[0.0000, 7.0711]])
     """
 
     def __init__(self, embedding: int, classes: int, s: float = 64.0, m: float = 0.45) -> None:
@@ -116,6 +127,11 @@ class AdaFace(MarginHead):
     statistics: z = clip(h (|f| - mean) / (std + .001), -1, 1). In training each forward first moves ``mean``
     and ``std`` (from 20 and 100) by ``t_alpha`` towards those of its batch, that of all processes together;
     in evaluation they stand still. The angle stays within [.001, pi - .001], as in the published code.
+
+    >>> head = AdaFace(embedding=2, classes=2, s=10).eval()
+    >>> head.weight.data = torch.eye(2)
+    >>> head(torch.tensor([[12.0, 16.0]]), torch.tensor([1])).detach().round(decimals=4)  # z = 0: CosFace's margin
+    tensor([[6., 4.]])
     """
 
     mean: Tensor

@@ -56,6 +56,10 @@ class Plan:
     log_every, checkpoint_every: in steps and in seconds. evaluate_every: steps between two looks of ``evaluate``.
     compile: whether ``torch.compile`` fuses the objective. settings: what the run was asked to be; a checkpoint of
     other settings is refused.
+
+    >>> plan = Plan(steps=180_000, batch=512, seed=0, accumulate=2, precision="bf16")
+    >>> plan.batch // plan.accumulate  # pictures that are in the memory at a time, over all processes
+    256
     """
 
     steps: int
