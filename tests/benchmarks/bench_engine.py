@@ -61,8 +61,6 @@ def bare(images: Images) -> float:
 
 def ours(images: Images) -> float:
     module, optimiser = new()
-    for group in optimiser.param_groups:
-        group["initial_lr"] = 0.01
     plan = Plan(steps=STEPS, batch=64, seed=0, log_every=20, checkpoint_every=1e9)
     with tempfile.TemporaryDirectory() as out:
         rows = Rows(images, (64, 64))
