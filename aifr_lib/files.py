@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,34 +15,74 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it onto ``path`` on success, remove it on failure.
 
     Whatever interrupts the write (an error, a full disk, a kill), the old file stays whole.
+    Errors: OSError that names ``path`` where the disk takes no more, whatever the writer made of that.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with atomic_writes(path) as (temporary,):
         yield temporary
+
+
+@contextmanager
+def atomic_writes(*paths: str | Path) -> Iterator[Sequence[Path]]:
+    """``atomic_write`` for files that belong together: the first takes its name when the last is whole on the disk."""
+    ends = [Path(path) for path in paths]
+    temporaries: list[Path] = []
+    try:
+        for path in ends:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+            os.close(handle)
+            temporaries.append(Path(name))
+        try:
+            yield temporaries
+        except Exception as error:
+            if not isinstance(error, OSError):
+                _say_if_full(temporaries[-1], ends[-1], error)
+            raise
         # mkstemp, and some writers, make private files; a result that a group shares must be readable for the group.
         umask = os.umask(0)
         os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
+        for temporary in temporaries:
+            temporary.chmod(0o666 & ~umask)
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+        for temporary, path in zip(temporaries, ends, strict=True):
+            temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        for temporary in temporaries:
+            temporary.unlink(missing_ok=True)
+
+
+def _say_if_full(temporary: Path, path: Path, error: Exception) -> None:
+    """Errors: OSError where a plain write fails too: writers that are no Python say 'unexpected pos' of a full disk."""
+    try:
+        with temporary.open("ab") as file:
+            file.write(bytes(1 << 20))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as full:
+        raise OSError(full.errno or errno.EIO, full.strerror, str(path)) from error
 
 
 def cache_dir() -> Path:
     """Where rendered data, checkpoints and weights go: ``AIFR_CACHE``, else ``~/.cache/aifr_lib``."""
-    return Path(os.environ.get("AIFR_CACHE") or Path.home() / ".cache" / "aifr_lib")
+    return _folder_of("AIFR_CACHE") or Path.home() / ".cache" / "aifr_lib"
 
 
 def data_dir() -> Path | None:
     """The folder of data sets that a user brings: ``AIFR_DATA``; None when it is not set."""
-    folder = os.environ.get("AIFR_DATA")
-    return Path(folder) if folder else None
+    return _folder_of("AIFR_DATA")
+
+
+def settle_folders() -> None:
+    """Make the folders of the environment absolute, so that a process that works elsewhere means the same ones."""
+    for name in ("AIFR_CACHE", "AIFR_DATA"):
+        if (folder := _folder_of(name)) is not None:
+            os.environ[name] = str(folder)
+
+
+def _folder_of(name: str) -> Path | None:
+    folder = os.environ.get(name)
+    return Path(folder).expanduser().absolute() if folder else None
 
 
 def repository_root() -> Path:

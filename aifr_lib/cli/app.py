@@ -5,6 +5,8 @@ The library is imported inside the commands, so that ``aifr --help`` answers at 
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +17,12 @@ from aifr_lib.cli import data, networks, pictures, results, teaching
 
 class Commands(TyperGroup):
     """Turns an error that a user can mend into one line, and Ctrl-C into the shell's exit code for it."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        # An output that cannot hold a '–' (Latin-1) must not cost the numbers around it.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: Any) -> Any:
         try:

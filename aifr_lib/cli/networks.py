@@ -80,7 +80,7 @@ def evaluate(
 ) -> None:
     """Measure how well a network tells people apart, with intervals.
 
-    Photographs are aligned first, unless all are 112×112 already. A file of
+    Photographs are aligned first, unless all are crops (112×112) already. A file of
     weights may have a card beside it, FILE.yaml, that says what --size,
     --colour, --mean, --std and --flip say here; known layouts need none.
 
@@ -145,7 +145,8 @@ def embed(
     """Write the embeddings of pictures to a .npy file, a row a picture.
 
     Done once for a million strangers, it serves 'aifr evaluate --distractors'
-    each time after. A network is fed as its card, FILE.yaml, says.
+    each time after. A network is fed as its card, FILE.yaml, says. What made
+    the file is noted in OUT.yaml, and another network's are refused.
 
     \b
     [bold]Examples[/bold]

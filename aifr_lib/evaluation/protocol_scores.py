@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.linear_model import Ridge
 
 from aifr_lib.data.images import ChangePairs, Images, Pairs, Templates
-from aifr_lib.data.photograph_pairs import GAP_NAMES, gap_bins, impostors, verification_list
+from aifr_lib.data.photograph_pairs import GAP_NAMES, gap_bins, genuine_pairs, impostors, verification_list
 from aifr_lib.evaluation.change import subject_folds
 from aifr_lib.evaluation.distractors import among_distractors
 from aifr_lib.evaluation.embeddings import normalise
@@ -126,13 +126,16 @@ def change_scores(images: Images, embeddings: np.ndarray, pairs: ChangePairs, *,
     }
 
 
-def measure(images: Images, embeddings: np.ndarray, *, seed: int = 0) -> dict[str, np.ndarray]:
-    """Scores of both protocols over photographs.
+def measure(images: Images, embeddings: np.ndarray, *, seed: int = 0) -> Scores:
+    """Scores of both protocols over photographs: ``photograph_pair_scores`` and ``probe_scores``."""
+    return {**photograph_pair_scores(images, embeddings, seed=seed), **probe_scores(images, embeddings)}
+
+
+def photograph_pair_scores(images: Images, embeddings: np.ndarray, *, seed: int = 0) -> Scores:
+    """P1 of photographs; −1 stands for an unknown age or gap.
 
     ``pair_*`` [P], over ``verification_list``: score (cosine), same, fold, a, b (identities), gap (years).
     ``impostor_*`` [Q], over 20,000 impostor pairs: score, a, b, ages [Q, 2].
-    ``probe_*`` [N]: identity, hit, and gap_hit [N, 5]: found when, of the genuine pictures, only those at
-    that age gap are enrolled. −1 stands for an unknown age or gap, and where nobody is enrolled.
     """
     pairs = verification_list(images, seed=seed)
     a, b = impostors(images, count=IMPOSTORS, seed=seed)
@@ -140,16 +143,8 @@ def measure(images: Images, embeddings: np.ndarray, *, seed: int = 0) -> dict[st
     identity = images.labels["identity"].to_numpy()
     age = images.labels["age"].to_numpy(dtype=np.float64)
     gap = np.abs(age[pairs.a] - age[pairs.b])
-    score = _cosines(unit, pairs.a, pairs.b).astype(np.float32)
-    loo = leave_one_out(embeddings, identity, age)
-    # Each genuine pair serves twice: either picture may be the probe.
-    best = np.full((len(images), len(GAP_NAMES)), -np.inf, dtype=np.float32)
-    known = pairs.same & ~np.isnan(gap)
-    for probe in (pairs.a, pairs.b):
-        np.maximum.at(best, (probe[known], gap_bins(gap)[known]), score[known])
-    best = best[loo.probe]
     return {
-        "pair_score": score,
+        "pair_score": _cosines(unit, pairs.a, pairs.b).astype(np.float32),
         "pair_same": pairs.same,
         "pair_fold": pairs.fold.astype(np.int8),
         "pair_a": identity[pairs.a].astype(np.int32),
@@ -159,6 +154,26 @@ def measure(images: Images, embeddings: np.ndarray, *, seed: int = 0) -> dict[st
         "impostor_a": identity[a].astype(np.int32),
         "impostor_b": identity[b].astype(np.int32),
         "impostor_ages": np.nan_to_num(np.column_stack([age[a], age[b]]), nan=UNKNOWN_AGE),
+    }
+
+
+def probe_scores(images: Images, embeddings: np.ndarray) -> Scores:
+    """P2 of photographs: ``probe_*`` [N]: identity, hit, and gap_hit [N, 5]: found when, of the genuine pictures, only
+    those at that age gap are enrolled; −1 where nobody is.
+    """
+    identity = images.labels["identity"].to_numpy()
+    age = images.labels["age"].to_numpy(dtype=np.float64)
+    loo = leave_one_out(embeddings, identity, age)
+    a, b = genuine_pairs(identity)
+    gap = np.abs(age[a] - age[b])
+    score = _cosines(normalise(embeddings.astype(np.float64)), a, b).astype(np.float32)
+    # Each genuine pair serves twice: either picture may be the probe.
+    best = np.full((len(images), len(GAP_NAMES)), -np.inf, dtype=np.float32)
+    known = ~np.isnan(gap)
+    for probe in (a, b):
+        np.maximum.at(best, (probe[known], gap_bins(gap)[known]), score[known])
+    best = best[loo.probe]
+    return {
         "probe_identity": identity[loo.probe].astype(np.int32),
         "probe_hit": loo.hit,
         "probe_gap_hit": np.where(np.isfinite(best), best > loo.impostor[:, None], -1).astype(np.int8),

@@ -89,6 +89,7 @@ def judge_all(preset: str, root: str | Path | None = None) -> list[Verdict]:
 
 def _stored(preset: str, root: str | Path | None, but: str | None = None) -> dict[str, Results]:
     results: dict[str, Results] = {}
+    root = root or artefacts.figures_root(preset)  # no checkout is an error, no results in one are none
     for id in {claim.artefact for claim in load()} - {but}:
         try:
             results[id] = artefacts.load(id, preset, root)

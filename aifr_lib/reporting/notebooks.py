@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aifr_lib.files import atomic_write, repository_root
+from aifr_lib.files import atomic_write, repository_root, settle_folders
 from aifr_lib.names import ConfigError, nearest
 from aifr_lib.progress import ALONE
 from aifr_lib.reporting import contents
@@ -208,6 +208,7 @@ def run(
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+    settle_folders()  # the kernel works in another folder
     # Taken before it runs: an edit made meanwhile must not count as run.
     inputs = _inputs(name, preset, values)
     notebook = derive(script(name))

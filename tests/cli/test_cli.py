@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -319,3 +320,19 @@ def test_draw_makes_tables_of_what_is_stored_and_trains_nothing(
     drawn = aifr("draw", "tml_fig6", "--preset", "smoke")
     assert (drawn.code, drawn.out.strip()) == (0, "tml_fig6: 1 of 2 runs")
     assert "not run" not in drawn.err and (checkout / "figures/smoke/tml_fig6/tml_fig6.svg").is_file()
+
+
+def test_an_output_that_cannot_hold_a_sign_does_not_lose_the_rest() -> None:
+    command = [sys.executable, "-m", "aifr_lib.cli", "evaluate", "--help"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"?" in done.stdout
+
+
+def test_claims_outside_a_checkout_are_not_called_untested(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise FileNotFoundError("no checkout of the companion here")
+
+    monkeypatch.setattr("aifr_lib.reporting.artefacts.repository_root", nowhere)
+    found = aifr("claims")
+    assert found.code == 2 and "no checkout of the companion here" in found.err

@@ -102,3 +102,12 @@ def test_feature_files_become_one_array(run, tmp_path):
     assert (np.load(tmp_path / "all.npy") == vectors).all()
     missing = run("features", tmp_path / "list.json", tmp_path, tmp_path / "all.npy")
     assert missing.exit_code == 2 and "cannot read the features" in missing.output
+
+
+def test_inspect_names_the_record_that_cannot_be_read(run, rec):
+    content = bytearray(rec.read_bytes())
+    at = content.find(jpegs()[0])
+    content[at + 4 : at + 40] = bytes(36)
+    rec.write_bytes(content)
+    shown = run("inspect", rec)
+    assert shown.exit_code == 2 and f"{rec}, record 1: cannot read the picture" in shown.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,11 +18,16 @@ class BadFile(ValueError):
 
     def __init__(self, problem: str, path: str | Path | None = None, record: str | None = None):
         self.problem, self.path, self.record = problem, path, record
-        where = ", ".join(str(part) for part in (path, record) if part is not None)
+        where = ", ".join(readable(str(part)) for part in (path, record) if part is not None)
         super().__init__(f"{where}: {problem}" if where else problem)
 
     def __reduce__(self) -> tuple[type[BadFile], tuple[str, str | Path | None, str | None]]:
         return type(self), (self.problem, self.path, self.record)
+
+
+def readable(path: str) -> str:
+    """A path as text that can be printed: bytes in it that are no UTF-8 as ``\\xe9``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 class Doubt(BadFile):

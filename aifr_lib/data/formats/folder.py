@@ -6,7 +6,8 @@ Layout, either of:
   and perhaps ``age`` (years) and others, which are kept;
 - ``FOLDER/IDENTITY/picture.jpg``: a sub-folder for each identity.
 
-Pictures that lie in FOLDER itself without ``labels.csv`` have no identity (−1): they can be aligned, not
+Without ``labels.csv``, pictures that lie in FOLDER itself, or deeper than in a sub-folder (``PERSON/VIDEO/FRAME``,
+``train/PERSON/PICTURE``: nothing says which folder is the person), have no identity (−1): they can be aligned, not
 evaluated.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -21,24 +23,70 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from aifr_lib.data.formats.faults import BadFile
-from aifr_lib.data.formats.lines import OnFault
+from aifr_lib.data.formats.faults import BadFile, Doubt, some
+from aifr_lib.data.formats.lines import OnFault, raised
 from aifr_lib.data.formats.pictures import BadPicture, read_picture
 from aifr_lib.data.images import OLDEST, UNKNOWN
 from aifr_lib.progress import tqdm
 
 LOG = logging.getLogger(__name__)
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".pgm", ".bmp"})
+SUFFIXES = frozenset(
+    [
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".jp2",
+        ".pgm",
+        ".ppm",
+        ".pnm",
+        ".pbm",
+        ".bmp",
+        ".dib",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".gif",
+        ".tga",
+    ]
+)
+# Pictures that no decoder here is sure to know: they are named, not passed over in silence.
+UNREAD = frozenset(
+    [
+        ".heic",
+        ".heif",
+        ".avif",
+        ".jxl",
+        ".psd",
+        ".svg",
+        ".raw",
+        ".dng",
+        ".cr2",
+        ".cr3",
+        ".nef",
+        ".arw",
+        ".orf",
+        ".rw2",
+        ".raf",
+    ]
+)
 LABELS = "labels.csv"
-NOBODY = f"it has no identity: put it in a sub-folder, or write a {LABELS}"
+NOBODY = f"it has no identity: put it in a sub-folder of its person (PERSON/PICTURE, no deeper), or write a {LABELS}"
+# What programs write into a column of names for "none".
+NO_NAME = ("nan", "NaN", "NA", "None", "null")
+NOBODIES = ("", str(UNKNOWN))
+NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
-def list_pictures(folder: str | Path) -> pd.DataFrame:
+def list_pictures(folder: str | Path, on_fault: OnFault | None = None) -> pd.DataFrame:
     """The pictures of a folder, one a row: record, identity, age, path and the further columns of
     ``labels.csv``.
 
     record: the path inside the folder, with forward slashes. identity: int64, −1 where there is none; names
     are numbered in sorted order and kept as ``subject``. age: float64 years, NaN where unknown.
+    on_fault: called with each file whose name is no UTF-8, which is passed over (None: the first is raised), and with
+    a Doubt for the pictures in formats that are not read (None: it is logged).
     Errors: FileNotFoundError for a folder, or a file of ``labels.csv``, that is not there; ValueError for a
     folder without pictures and for a ``labels.csv`` that lacks a column, names a file twice, or holds an age
     that is none.
@@ -46,7 +94,7 @@ def list_pictures(folder: str | Path) -> pd.DataFrame:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder of pictures at {folder}")
-    table = _from_csv(folder) if (folder / LABELS).is_file() else _from_tree(folder)
+    table = _from_csv(folder) if (folder / LABELS).is_file() else _from_tree(folder, on_fault or _raised_or_logged)
     if table.empty:
         kinds = ", ".join(sorted(SUFFIXES))
         raise ValueError(f"{folder} holds no pictures ({kinds}, directly or in a sub-folder for each identity)")
@@ -72,6 +120,11 @@ def read_each(
             yield row, None
         else:
             yield row, picture
+
+
+def _raised_or_logged(fault: BadFile) -> None:
+    raised(fault)
+    LOG.warning("%s", fault)
 
 
 def contents(folder: Path) -> list[str]:
@@ -102,11 +155,18 @@ def key(path: str) -> str:
 
 
 def numbered(subjects: pd.Series) -> np.ndarray:
-    """int64: the subjects' numbers, or their places in sorted order; −1 for the empty name."""
-    if len(subjects) and subjects.str.fullmatch(r"-?[0-9]{1,18}").all():
-        return subjects.to_numpy(dtype=np.int64)
-    names = sorted(set(subjects) - {""})
-    return subjects.map({name: place for place, name in enumerate(names)} | {"": UNKNOWN}).to_numpy(dtype=np.int64)
+    """int64: the subjects' numbers, or their places in sorted order; −1 for the empty name.
+
+    Names that are equal as numbers only ("1", "01") stay names.
+    """
+    names = set(subjects)
+    numbers = {name: int(name) for name in names if NUMBER.fullmatch(name)}
+    if names and len(set(numbers.values())) == len(names):
+        return subjects.map(numbers).to_numpy(dtype=np.int64)
+    places = {name: place for place, name in enumerate(sorted(names - set(NOBODIES)))} | dict.fromkeys(
+        NOBODIES, UNKNOWN
+    )
+    return subjects.map(places).to_numpy(dtype=np.int64)
 
 
 def _from_csv(folder: Path) -> pd.DataFrame:
@@ -127,21 +187,29 @@ def _from_csv(folder: Path) -> pd.DataFrame:
     if "age" in table and (wrong := ~age.between(0, OLDEST) & table["age"].notna()).any():
         number = int(np.flatnonzero(wrong)[0])
         raise ValueError(f"{path} line {number + 2}: the age is {table['age'][number]!r}, not 0 to {OLDEST} years")
-    listed = _table(folder, list(table["file"]), list(table["identity"]), age.to_numpy(dtype=np.float64))
+    owners = table["identity"].replace(list(NO_NAME), "")
+    listed = _table(folder, list(table["file"]), list(owners), age.to_numpy(dtype=np.float64))
     further = table.drop(columns=[column for column in ("file", *listed) if column in table])
     return pd.concat([listed, further], axis=1)
 
 
-def _from_tree(folder: Path) -> pd.DataFrame:
-    files = [
-        Path(base, name).relative_to(folder)
-        for base, _, names in os.walk(folder)
-        for name in names
-        if Path(name).suffix.lower() in SUFFIXES
-    ]
-    files.sort()
-    owners = [file.parent.as_posix() if len(file.parts) > 1 else "" for file in files]
+def _from_tree(folder: Path, fault: OnFault) -> pd.DataFrame:
+    every = sorted(Path(base, name).relative_to(folder) for base, _, names in os.walk(folder) for name in names)
+    if unread := [file.as_posix() for file in every if file.suffix.lower() in UNREAD]:
+        problem = f"{len(unread)} pictures are in formats that are not read: {some(unread)}. Save them as PNG or JPEG"
+        fault(Doubt(problem, folder))
+    files = [file for file in every if file.suffix.lower() in SUFFIXES and _named_in_utf8(folder / file, fault)]
+    owners = [file.parts[0] if len(file.parts) == 2 else "" for file in files]
     return _table(folder, [file.as_posix() for file in files], owners, np.full(len(files), np.nan))
+
+
+def _named_in_utf8(path: Path, fault: OnFault) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        fault(BadFile("its name, or its folder's, is no UTF-8 (an archive of another system?): rename it", path))
+        return False
+    return True
 
 
 def _table(folder: Path, files: list[str], owners: list[str], age: np.ndarray) -> pd.DataFrame:
@@ -160,7 +228,8 @@ def _table(folder: Path, files: list[str], owners: list[str], age: np.ndarray) -
 def below(root: Path, fault: OnFault, start: str = "") -> Iterator[str]:
     """The pictures below ``root`` (those in its folder ``start``, if it has one), paths with forward slashes.
 
-    Symbolic links that leave ``root``, and links to folders, are faults and are not followed.
+    Symbolic links that leave ``root``, and links to folders, are faults and are not followed; so are names that are
+    no UTF-8.
     """
     inside = root.resolve()
     folders = [root / start if (root / start).is_dir() else root]
@@ -174,5 +243,5 @@ def below(root: Path, fault: OnFault, start: str = "") -> Iterator[str]:
                     fault(BadFile("a symbolic link to a folder: its pictures would be there twice", path))
                 elif item.is_dir():
                     folders.append(path)
-                elif path.suffix.lower() in SUFFIXES:
+                elif path.suffix.lower() in SUFFIXES and _named_in_utf8(path, fault):
                     yield path.relative_to(root).as_posix()

@@ -5,9 +5,9 @@ pictures have the keys 1 … labels[0] − 1; behind them stands a record for ea
 range of keys as labels. Others write pictures only. So: a record with bytes behind its labels is a picture, one
 without but with two labels is a label record; where key 0 is one, its count is checked.
 
-The first label of a picture is its identity. Three labels are identity, age in years and gender (1 male, 0 female),
-as this library writes them where they are known (an age that cannot be is unknown: others put other things there);
-further labels of other writers (boxes, landmarks) are not read.
+The first label of a picture is its identity. Where age in years or gender (1 male, 0 female) are known, this library
+writes identity, age and gender as three labels, and AGED as the header's id2, which others leave at 0: further labels
+of other writers (boxes, landmarks, qualities) mean something else and are not read.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from aifr_lib.data.formats import recordio
 from aifr_lib.data.formats.faults import BadFile
 from aifr_lib.data.formats.recordio import RecordFile
 from aifr_lib.data.images import OLDEST, UNKNOWN
-from aifr_lib.files import atomic_write
+from aifr_lib.files import atomic_writes
 from aifr_lib.progress import tqdm
 
 SPLIT = -1  # size of a picture whose record is cut into parts: it is read through RecordFile.read
 EXACT = 1 << 24  # from here on float32 labels skip numbers
 CHUNK = 1 << 18
+AGED = int.from_bytes(b"age,sex", "little")  # id2 of a picture whose labels are identity, age and gender
 
 Problems = list[tuple[int, str]]
 
@@ -105,6 +106,7 @@ def _examine(file: RecordFile, offsets: np.ndarray) -> tuple[dict[str, np.ndarra
     ]
     values = [label.view("<f4").copy() for label in labels]
     count = np.maximum(flag, 1)
+    ours = simple & (word(6, simple) == AGED & 0xFFFFFFFF) & (word(7, simple) == AGED >> 32)
     columns = {
         "offset": np.where(simple, offsets + recordio.PART.size + head, offsets),
         "size": np.where(simple, length - head, 0),
@@ -117,7 +119,7 @@ def _examine(file: RecordFile, offsets: np.ndarray) -> tuple[dict[str, np.ndarra
             problems[row] = ": ".join(filter(None, (error.record, error.problem)))
             continue
         columns["size"][row] = SPLIT if record.picture else 0
-        count[row] = len(record.labels)
+        count[row], ours[row] = len(record.labels), record.id2 == AGED
         for k, value in enumerate(record.labels[:3]):
             values[k][row] = value
     picture = columns["size"] != 0
@@ -127,7 +129,7 @@ def _examine(file: RecordFile, offsets: np.ndarray) -> tuple[dict[str, np.ndarra
     wrong = picture & ~((identity >= 0) & (identity == np.floor(identity)) & np.isfinite(identity))
     for row in np.flatnonzero(wrong).tolist():
         problems[row] = f"the label must be a whole number from 0, found {identity[row]}"
-    known = picture & (count == 3)
+    known = picture & ours & (count == 3)
     aged = known & (age >= 0) & (age <= OLDEST)
     columns["identity"] = np.where(picture & ~wrong, identity, UNKNOWN).astype(np.int64)
     columns["size"] = columns["size"].astype(np.int32)
@@ -169,6 +171,11 @@ class Labelled:
             return float(self.identity)
         return [self.identity, self.age, self.gender]
 
+    @property
+    def id2(self) -> int:
+        """AGED where ``labels`` says more than the identity."""
+        return 0 if isinstance(self.labels, float) else AGED
+
 
 def write(
     path: str | Path,
@@ -182,8 +189,8 @@ def write(
     """Write ``path``, its ``.idx`` and a ``property`` file beside it; returns the number of pictures.
 
     The pictures must come grouped by identity. With ``label_record``, key 0 and the identity ranges are written as
-    insightface reads them; without, pictures have the keys 0, 1, …. Each file
-    appears whole or not at all, the ``.rec`` last.
+    insightface reads them; without, pictures have the keys 0, 1, …. The three
+    files take their names together, when all are written: a set that was there stays readable until then.
     total: how many pictures come. size: their height and width, for ``property``.
     Errors: ValueError for identities that come back, are negative or beyond float32.
     """
@@ -192,7 +199,10 @@ def write(
     offsets: list[int] = []
     ranges: dict[int, int] = {}
     last = None
-    with atomic_write(path) as temporary, temporary.open("wb") as file:
+    with (
+        atomic_writes(path.with_name("property"), path.with_suffix(".idx"), path) as (text, idx, temporary),
+        temporary.open("wb") as file,
+    ):
         if label_record:
             # The number of identities, and with it the last key, is known only at the end: written again then.
             offsets.append(recordio.write_record(file, recordio.pack([total + 1, 0], 0, b"")))
@@ -203,7 +213,7 @@ def write(
                 if not 0 <= item.identity <= EXACT:
                     raise ValueError(f"identity {item.identity}: a float32 label holds 0 to {EXACT}")
                 ranges[item.identity], last = key, item.identity
-            offsets.append(recordio.write_record(file, recordio.pack(item.labels, key, item.picture)))
+            offsets.append(recordio.write_record(file, recordio.pack(item.labels, key, item.picture, item.id2)))
         end = len(offsets)
         if end - first != total:
             raise ValueError(f"{total} pictures were promised, {end - first} came")
@@ -213,11 +223,8 @@ def write(
                 offsets.append(recordio.write_record(file, recordio.pack([begin, stop], key, b"")))
             file.seek(0)
             recordio.write_record(file, recordio.pack([end, len(offsets)], 0, b""))
-        file.flush()
-        with atomic_write(path.with_suffix(".idx")) as idx:
-            recordio.write_idx(idx, range(len(offsets)), offsets)
-        with atomic_write(path.with_name("property")) as text:
-            text.write_text(f"{len(ranges)},{size[0]},{size[1]}\n", encoding="ascii")
+        recordio.write_idx(idx, range(len(offsets)), offsets)
+        text.write_text(f"{len(ranges)},{size[0]},{size[1]}\n", encoding="ascii")
     return total
 
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from aifr_lib.files import atomic_write, cache_dir
 
 LOG = logging.getLogger(__name__)
-VERSION = 1  # raised when the meaning of a column changes
+VERSION = 2  # raised when the meaning of a column changes
 WATCHED = b"aifr.watched"
 
 

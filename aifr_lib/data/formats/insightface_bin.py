@@ -47,8 +47,8 @@ def read_bin(path: str | Path) -> tuple[list[Picture], np.ndarray]:
     if not isinstance(pictures, (list, tuple)) or not isinstance(same, (list, tuple, np.ndarray)):
         raise BadFile("two lists were expected: pictures, and whether each pair is one person", path)
     for number, answer in enumerate(same):
-        if not (isinstance(answer, (bool, int, np.bool_, np.uint8)) and answer in (0, 1)):
-            raise BadFile("'same' must be True or False", path, f"pair {number}")
+        if not (isinstance(answer, (bool, int, np.bool_, np.integer)) and answer in (0, 1)):
+            raise BadFile("'same' must be True or False (1 or 0)", path, f"pair {number}")
     for number, picture in enumerate(pictures):
         if not isinstance(picture, (bytes, bytearray, np.ndarray)):
             raise BadFile(

@@ -1,7 +1,7 @@
 """Lists of pairs: LFW's ``pairs.txt``, and a ``.csv`` that names any pictures.
 
 ``pairs.txt`` has ``name n1 n2`` for one person, ``name1 n1 name2 n2`` for two. A ``.csv`` has the columns a, b,
-same (1 or 0), and perhaps fold.
+same (1 or 0, true or false), and perhaps fold.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from aifr_lib.data.formats.folder import key
 from aifr_lib.data.formats.image_list import inside
 from aifr_lib.data.formats.lines import OnFault, numbered, parsed, whole, write_lines
 from aifr_lib.data.images import FOLDS, Images, Pairs
+
+SAME = {"1": True, "0": False, "true": True, "false": False}
 
 
 class Pair(NamedTuple):
@@ -45,7 +47,7 @@ def read_pairs(path: str | Path, *, on_fault: OnFault | None = None) -> list[Pai
     on_fault: as for ``read_image_list``.
     Errors: BadFile naming the line.
     """
-    return _read_csv(path, on_fault) if Path(path).suffix == ".csv" else _read_lfw(path, on_fault)
+    return _read_csv(path, on_fault) if Path(path).suffix.lower() == ".csv" else _read_lfw(path, on_fault)
 
 
 def _read_lfw(path: str | Path, on_fault: OnFault | None) -> list[Pair]:
@@ -81,25 +83,22 @@ def _read_lfw(path: str | Path, on_fault: OnFault | None) -> list[Pair]:
 
 
 def _read_csv(path: str | Path, on_fault: OnFault | None) -> list[Pair]:
-    columns: list[str] = []
+    number, columns = next(((number, _csv_fields(text)) for number, text in numbered(path)), (1, []))
+    if missing := [name for name in ("a", "b", "same") if name not in columns]:
+        found = ", ".join(columns)[:80] or "nothing"
+        raise BadFile(f"the column {' and '.join(missing)} is missing; found {found}", path, f"line {number}")
 
     def parse(text: str) -> Pair | None:
-        try:
-            fields = next(csv.reader([text], strict=True))
-        except csv.Error as error:
-            raise BadFile(f"not a line of a .csv: {error}") from None
-        if not columns:
-            if missing := [name for name in ("a", "b", "same") if name not in fields]:
-                raise BadFile(f"the column {' and '.join(missing)} is missing; found {', '.join(fields)[:80]}")
-            columns.extend(fields)
+        fields = _csv_fields(text)
+        if fields == columns:
             return None
         if len(fields) != len(columns):
             raise BadFile(f"{len(columns)} fields were expected, found {len(fields)}")
         row = dict(zip(columns, fields, strict=True))
-        if row["same"] not in ("0", "1"):
-            raise BadFile(f"same must be 1 or 0, found '{row['same'][:40]}'")
+        if row["same"].lower() not in SAME:
+            raise BadFile(f"same must be 1 or 0, true or false, found '{row['same'][:40]}'")
         fold = whole(row["fold"], "the fold") if "fold" in row else -1
-        return Pair(inside(row["a"]), inside(row["b"]), row["same"] == "1", fold)
+        return Pair(inside(row["a"]), inside(row["b"]), SAME[row["same"].lower()], fold)
 
     pairs = [pair for pair in parsed(path, parse, on_fault) if pair is not None]
     if not pairs and on_fault is None:
@@ -107,6 +106,13 @@ def _read_csv(path: str | Path, on_fault: OnFault | None) -> list[Pair]:
     if pairs and pairs[0].fold == -1:
         pairs = [pair._replace(fold=int(fold)) for pair, fold in zip(pairs, folds(len(pairs)), strict=True)]
     return pairs
+
+
+def _csv_fields(text: str) -> list[str]:
+    try:
+        return next(csv.reader([text], strict=True))
+    except csv.Error as error:
+        raise BadFile(f"not a line of a .csv: {error}") from None
 
 
 def folds(pairs: int) -> np.ndarray:
@@ -121,7 +127,7 @@ def write_pairs(path: str | Path, pairs: Iterable[Pair]) -> None:
     as impostor pairs): such pairs go into a ``.csv``.
     """
     pairs = list(pairs)
-    if Path(path).suffix == ".csv":
+    if Path(path).suffix.lower() == ".csv":
         table = pd.DataFrame(pairs, columns=list(Pair._fields)).astype({"same": int})
         write_lines(path, table.to_csv(index=False, lineterminator="\n").splitlines())
         return

@@ -1,4 +1,4 @@
-"""Reads pickles of plain data without unpickling: lists, tuples, numbers, strings, bytes, arrays of uint8 or bool.
+"""Reads pickles of plain data without unpickling: lists, tuples, numbers, strings, bytes, arrays of whole numbers.
 
 A pickle is a program for a little stack machine, and plain ``pickle.load`` lets it call anything. This machine knows
 only the instructions that build the types above, as Python 2 and 3 write them in protocols 0 to 5, and five names, none
@@ -19,8 +19,9 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-ADMITTED = "a list, tuple, number, string, bytes, or an array of uint8 or bool"
-DTYPES = {"u1": np.dtype(np.uint8), "uint8": np.dtype(np.uint8), "b1": np.dtype(bool), "bool": np.dtype(bool)}
+ADMITTED = "a list, tuple, number, string, bytes, or an array of whole numbers or bool"
+WHOLE = [np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)]
+DTYPES = {name: dtype.newbyteorder("<") for dtype in (*WHOLE, np.dtype(bool)) for name in (dtype.str[1:], dtype.name)}
 LITERALS = frozenset(
     [
         "INT",
@@ -241,7 +242,10 @@ class Machine:
         if isinstance(target, Array):
             _, shape, dtype, fortran, content = state
             target.value = as_array(content, dtype, shape, bool(fortran))
-        elif not isinstance(target, np.dtype):
+        elif isinstance(target, np.dtype):
+            if state[1] not in ("<", "|", b"<", b"|"):
+                raise Forbidden(f"numbers of an array must be little-endian, found the order {state[1]!r}")
+        else:
             raise Forbidden(f"it sets the state of something other than {ADMITTED}")
 
 
@@ -264,7 +268,7 @@ def build(what: str, arguments: tuple[Any, ...]) -> Any:
         # Only strings are hashed or printed: nested tuples can be built that take forever at both.
         if not isinstance(code, str) or code not in DTYPES:
             named = f", found {code[:20]!r}" if isinstance(code, str) else ""
-            raise Forbidden(f"arrays must be of uint8 or bool{named}")
+            raise Forbidden(f"arrays must be of whole numbers or bool{named}")
         return DTYPES[code]
     if what == "reconstruct":
         return Array()
@@ -282,7 +286,7 @@ def as_array(content: Any, dtype: Any, shape: Any, fortran: bool) -> np.ndarray:
     if isinstance(content, str):
         content = content.encode("latin-1")
     if not isinstance(dtype, np.dtype) or not isinstance(content, (bytes, bytearray)):
-        raise Forbidden("an array of uint8 or bool was expected, made of bytes")
+        raise Forbidden("an array of whole numbers or bool was expected, made of bytes")
     if not isinstance(shape, tuple) or any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in shape):
         raise Forbidden("the shape of an array must be a tuple of whole numbers")
     array = np.frombuffer(content, dtype) if len(content) else np.empty(0, dtype)

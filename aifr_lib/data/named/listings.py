@@ -27,7 +27,7 @@ from aifr_lib.data.images import OLDEST, UNKNOWN, Images, Pairs, Templates
 from aifr_lib.data.named import pair_files
 from aifr_lib.data.named.table import NamedSet, table
 from aifr_lib.data.sets.aligned import aligned, labels_digest
-from aifr_lib.faces.align import SIDE
+from aifr_lib.faces.align import SIZES
 
 SAMPLE = 200  # pictures by which a folder is recognised
 
@@ -137,7 +137,7 @@ def images_of(entry: NamedSet, root: Path, labels: pd.DataFrame, progress: bool)
     version = labels_digest(labels)
     places = [Path(path).relative_to(root).as_posix() for path in labels["path"]]
     pixels = StoredPixels(Files(root, pa.chunked_array([places])))
-    if pixels.size == (SIDE, SIDE):
+    if pixels.size in SIZES.values():
         return Images(entry.name, version, as_array(pixels), labels.drop(columns="path"))
     return aligned(entry.name, version, labels, progress=progress)[0]
 

@@ -113,7 +113,8 @@ def faults(name: str, *, progress: bool = True) -> Iterator[BadFile]:
         if isinstance(error, FileNotFoundError) and not found and not isinstance(error, BadFile):
             raise
         # A training set is opened by its first fault; the check of its kind knows them all.
-        more = list(check.check(root, progress=progress)) if entry.reader == "training" else []
+        checked = check.check(root, progress=progress) if entry.reader == "training" else ()
+        more = [fault for fault in checked if not isinstance(fault, Doubt)]
         yield from [*found, *(more or [error if isinstance(error, BadFile) else BadFile(str(error))])]
         return
     packed = listings.packed(entry, root)
@@ -121,7 +122,8 @@ def faults(name: str, *, progress: bool = True) -> Iterator[BadFile]:
         found += links(root)
     yield from found
     if entry.reader == "training":
-        yield from check.check(root, progress=progress)
+        said = {str(fault) for fault in found}
+        yield from (fault for fault in check.check(root, progress=progress) if str(fault) not in said)
     elif packed:
         yield from check.check(packed, progress=progress)
     elif len(listing.labels):

@@ -60,7 +60,7 @@ def aligned(
 def load_folder(folder: str | Path, *, skip_bad: bool = False, progress: bool = True) -> tuple[Images, list[str]]:
     """A folder of photographs as aligned Images, and the bad files left out (layout: ``data/folder.py``).
 
-    Pictures that all are 112×112 are taken as aligned already, and are decoded again when asked for.
+    Pictures that all are 112×112, or all 112×96, are taken as aligned already, and are decoded again when asked for.
     Errors: ValueError where a picture has no identity; those of ``list_pictures`` and ``aligned``.
     """
     table = list_pictures(folder)
@@ -68,18 +68,19 @@ def load_folder(folder: str | Path, *, skip_bad: bool = False, progress: bool = 
         raise BadFile(NOBODY, table["path"][nobody].iloc[0])
     name = Path(folder).resolve().name
     version = labels_digest(table)
-    whole = (align.SIDE, align.SIDE, 3)
+    size: tuple[int, int] | None = None
     rows = []
     for row, picture in read_each(table, skip_bad=skip_bad, progress=progress, desc=f"read {name}"):
         if picture is None:
             continue
-        if picture.shape != whole:
+        size = size or (picture.shape[0], picture.shape[1])
+        if picture.shape[:2] != size or size not in align.SIZES.values():
             return aligned(name, version, table, skip_bad=skip_bad, progress=progress)
         rows.append(row)
     if not rows:
         raise ValueError(f"{folder}: none of {len(table)} files is a readable picture")
     labels = table.loc[rows].drop(columns="path").assign(found=True).reset_index(drop=True)
-    pixels = StoredPixels(Files(Path(folder), pa.chunked_array([labels["record"]])), (align.SIDE, align.SIDE))
+    pixels = StoredPixels(Files(Path(folder), pa.chunked_array([labels["record"]])), size)
     return Images(name, version, as_array(pixels), labels), list(table["record"].drop(index=rows))
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from aifr_lib.data.formats import ijb, image_records, recordio
-from aifr_lib.data.formats.faults import BadFile, some
-from aifr_lib.data.formats.folder import LABELS, SUFFIXES, below, key, list_pictures
+from aifr_lib.data.formats.faults import BadFile, Doubt, some
+from aifr_lib.data.formats.folder import LABELS, NOBODY, SUFFIXES, below, key, list_pictures
 from aifr_lib.data.formats.image_list import read_image_list
 from aifr_lib.data.formats.insightface_bin import read_bin
 from aifr_lib.data.formats.lines import parsed
@@ -138,12 +138,20 @@ def _list(path: Path, progress: bool) -> Faults:
 
 
 def _folder(path: Path, progress: bool) -> Faults:
+    found: list[BadFile] = []
     try:
-        table = list_pictures(path)
+        table = list_pictures(path, found.append)
     except (ValueError, OSError) as error:
         # The message of list_pictures names the file and the line.
-        yield error if isinstance(error, BadFile) else BadFile(str(error))
+        yield from [*found, error if isinstance(error, BadFile) else BadFile(str(error))]
         return
+    yield from found
+    nobody = table["record"][table["identity"] < 0].to_list()
+    if len(nobody) < len(table):
+        yield from (BadFile(NOBODY, path / record) for record in nobody)
+    else:
+        # They may be there to be aligned, or to be named by a list of pairs.
+        yield Doubt(f"none of {len(nobody)} pictures has an identity. Of each: {NOBODY}", path)
     if (path / LABELS).is_file():
         strays = set(_below(path)) - set(table["record"])
         for record in sorted(strays):

@@ -25,7 +25,17 @@ from aifr_lib.data.sets.kinds import kind_of, opened, rec_of
 from aifr_lib.files import atomic_write
 from aifr_lib.progress import tqdm
 
-MAGICS = ((JPEG, ".jpg"), (b"\x89PNG", ".png"), (b"BM", ".bmp"), (b"P5", ".pgm"), (b"P6", ".pgm"))
+MAGICS = {
+    JPEG: ".jpg",
+    b"\x89PNG": ".png",
+    b"BM": ".bmp",
+    b"P5": ".pgm",
+    b"P6": ".ppm",
+    b"GIF8": ".gif",
+    b"RIFF": ".webp",
+    b"II*\0": ".tif",
+    b"MM\0*": ".tif",
+}
 PAIRS = "pairs.csv"
 
 
@@ -63,7 +73,7 @@ def convert(
     """
     source, target = Path(source), Path(target)
     kind = kind_of(source)
-    wanted = {".rec": "rec", ".bin": "bin", ".txt": "list", ".lst": "list", "": "folder"}.get(target.suffix)
+    wanted = {".rec": "rec", ".bin": "bin", ".txt": "list", ".lst": "list", "": "folder"}.get(target.suffix.lower())
     if wanted is None:
         raise ValueError(f"{target}: the target must end in .rec, .bin, .txt or .lst, or be a folder")
     if (wanted == "bin") != (pairs is not None):
@@ -215,7 +225,7 @@ def _bin_to_folder(source: Path, target: Path, progress: bool) -> Converted:
 
 
 def _suffix(data: bytes) -> str:
-    return next((suffix for magic, suffix in MAGICS if data.startswith(magic)), ".jpg")
+    return next((suffix for magic, suffix in MAGICS.items() if data.startswith(magic)), ".jpg")
 
 
 def _put(path: Path, data: bytes) -> None:

@@ -14,7 +14,8 @@ from aifr_lib.data.formats import ijb, image_records, index
 from aifr_lib.data.formats.insightface_bin import read_bin
 from aifr_lib.data.formats.megaface import read_features
 from aifr_lib.data.formats.pair_lists import Pair, read_pairs
-from aifr_lib.data.formats.stored import pixels_of
+from aifr_lib.data.formats.pictures import BadPicture
+from aifr_lib.data.formats.stored import Members, Source, pixels_of
 from aifr_lib.data.sets.kinds import kind_of, opened, rec_of
 
 Rows = list[dict[str, Any]]
@@ -65,7 +66,7 @@ def _pictures(path: Path, first: int, progress: bool) -> tuple[dict[str, Any], R
             "records in parts": parts,
         }
     rows = [
-        {"entry": name, **_picture(source.read(row)), "identity": int(identity[row]), "age": _years(float(age[row]))}
+        {"entry": name, **_picture(source, row), "identity": int(identity[row]), "age": _years(float(age[row]))}
         for row, name in enumerate(names)
     ]
     return {**facts, "index": index.path_of(kind, path)}, rows
@@ -73,6 +74,7 @@ def _pictures(path: Path, first: int, progress: bool) -> tuple[dict[str, Any], R
 
 def _bin(path: Path, first: int, progress: bool) -> tuple[dict[str, Any], Rows]:
     pictures, same = read_bin(path)
+    members = Members(path, pictures)
     facts = {
         "pairs": len(same),
         "one person": int(same.sum()),
@@ -81,8 +83,8 @@ def _bin(path: Path, first: int, progress: bool) -> tuple[dict[str, Any], Rows]:
         "bytes": path.stat().st_size,
     }
     rows = [
-        {"entry": f"picture {row}", **_picture(picture), "pair": row // 2, "same": bool(same[row // 2])}
-        for row, picture in enumerate(pictures[: 2 * first])
+        {"entry": f"picture {row}", **_picture(members, row), "pair": row // 2, "same": bool(same[row // 2])}
+        for row in range(min(len(members), 2 * first))
     ]
     return facts, rows
 
@@ -131,8 +133,12 @@ def _ijb(path: Path, first: int, progress: bool) -> tuple[dict[str, Any], Rows]:
     return facts, pa.Table.from_pandas(table.head(first), preserve_index=False).to_pylist()
 
 
-def _picture(picture: bytes | np.ndarray) -> dict[str, Any]:
-    height, width = pixels_of(picture).shape[:2]
+def _picture(source: Source, row: int) -> dict[str, Any]:
+    try:
+        picture = source.read(row)
+        height, width = pixels_of(picture).shape[:2]
+    except BadPicture as error:
+        raise BadPicture(error.problem, *source.where(row)) from error
     return {"size": f"{height}×{width}", "bytes": picture.nbytes if isinstance(picture, np.ndarray) else len(picture)}
 
 

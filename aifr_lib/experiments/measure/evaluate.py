@@ -8,15 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from aifr_lib.data.images import Images, Pairs
 from aifr_lib.evaluation import protocol_scores
 from aifr_lib.evaluation.features import Features
-from aifr_lib.evaluation.protocol_scores import measure
+from aifr_lib.evaluation.protocol_scores import photograph_pair_scores, probe_scores
 from aifr_lib.experiments.measure import protocol_rows, questions
-from aifr_lib.experiments.measure.embedders import Embedder, check_backbone, embed_with, load
+from aifr_lib.experiments.measure.embedders import (
+    Embedder,
+    check_backbone,
+    check_made_by,
+    embed_with,
+    load,
+    made_by,
+    note_of,
+)
 from aifr_lib.experiments.measure.questions import Asked, Question
-from aifr_lib.files import atomic_write
+from aifr_lib.files import atomic_writes
 from aifr_lib.names import ConfigError
 from aifr_lib.reporting.rows import Key, Row
 from aifr_lib.settings.presets import Preset
@@ -47,14 +56,17 @@ def evaluate(
     """Embed the pictures with ``backbone`` (see ``embedders.load``) and measure.
 
     Relief faces are the test faces of the preset's tour, verified on the preset's pair lists; a ``.bin`` has its own
-    pairs. Other pictures are aligned first unless they are 112×112, and verified on ``pairs``, or on all genuine pairs
-    with as many impostors. IJB's pictures are weighed by the detector's scores; where a list of noise is there, rank-1
-    among distractors is given with and without what it names. Under several processes each embeds a share.
+    pairs. Other pictures are aligned first unless they are crops (112×112, 112×96), and verified on ``pairs``, or on
+    all genuine pairs with as many impostors. IJB's pictures are weighed by the detector's scores; where a list of noise
+    is there, rank-1 among distractors is given with and without what it names. Under several processes each embeds a
+    share.
     Errors: ConfigError with the nearest name for an unknown backbone, data or protocol; those of the readers.
     """
     # Before minutes of aligning are spent on a name that does not exist.
     check_backbone(backbone)
     embedder = load(backbone, preset, given=given, device=device)
+    if question.asked == "distractors" and (strangers := question.sought_among) and strangers.suffix.lower() == ".npy":
+        check_made_by(strangers, made_by(backbone, embedder, preset))
     # The first process aligns; the others then find what it kept.
     with accelerator_for(device, "no").main_process_first():
         asked = questions.pictures(question, preset, progress)
@@ -76,9 +88,10 @@ def evaluate(
     elif asked.lists:
         rows = [row for pairs in asked.lists for row in _list_rows(images, embeddings, pairs, keys)]
     else:
-        verifying = question.asked == "verification"
-        rows_of = protocol_rows.verification_rows if verifying else protocol_rows.identification_rows
-        rows = rows_of(measure(images, embeddings), keys)
+        if question.asked == "verification":
+            rows = protocol_rows.verification_rows(photograph_pair_scores(images, embeddings), keys)
+        else:
+            rows = protocol_rows.identification_rows(probe_scores(images, embeddings), keys)
     found = images.labels.get("found")
     missed = () if found is None else tuple(images.labels["record"][~found.astype(bool)])
     people = None if asked.unnamed else int(images.labels["identity"].nunique())
@@ -96,10 +109,11 @@ def write_embeddings(
 ) -> tuple[int, int]:
     """Write the embeddings of all pictures of ``data`` (a name or a path) to a ``.npy`` file: its [N, D], float32.
 
+    What made them is noted beside, in OUT.yaml: ``evaluate`` refuses them as distractors for another network.
     Under several processes each embeds a share, and the first writes.
     Errors: ConfigError for another ending of ``out``; as ``evaluate``.
     """
-    if out.suffix != ".npy":
+    if out.suffix.lower() != ".npy":
         raise ConfigError(f"OUT must name a .npy file, got '{out}'")
     check_backbone(backbone)
     embedder = load(backbone, preset, device=device)
@@ -108,8 +122,9 @@ def write_embeddings(
         images = questions.load(data, progress=progress)
     embeddings = embed_with(embedder, images, device=device, progress=progress)
     if accelerator.is_main_process:
-        with atomic_write(out) as temporary, temporary.open("wb") as file:
+        with atomic_writes(out, note_of(out)) as (temporary, note), temporary.open("wb") as file:
             np.save(file, embeddings)
+            note.write_text(yaml.safe_dump(made_by(backbone, embedder, preset)), encoding="utf-8")
     return embeddings.shape
 
 

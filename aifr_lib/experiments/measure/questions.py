@@ -170,7 +170,7 @@ def pictures(question: Question, preset: Preset, progress: bool) -> Asked:
 def distractors(question: Question, progress: bool) -> Images | Features | None:
     """The distractors: pictures to be embedded, or the file that holds their embeddings."""
     path = question.sought_among
-    if path is None or path.suffix == ".npy":
+    if path is None or path.suffix.lower() == ".npy":
         return path
     return load(path, progress=progress)
 

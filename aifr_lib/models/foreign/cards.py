@@ -97,9 +97,17 @@ def settle(defaults: Mapping[str, Any], beside: Mapping[str, Any], given: Mappin
 
 
 def fit(x: Tensor, hw: tuple[int, int]) -> Tensor:
-    """Pictures float [B, C, H, W] at a network's input: the middle columns of its aspect, resized."""
+    """Pictures float [B, C, H, W] at a network's input: the middle columns of its aspect, resized.
+
+    Errors: ValueError for pictures narrower than that, whose faces would be stretched.
+    """
     height, width = x.shape[-2:]
-    wanted = min(width, round(height * hw[1] / hw[0]))
+    wanted = round(height * hw[1] / hw[0])
+    if width < wanted:
+        raise ValueError(
+            f"pictures of {height}×{width} are too narrow for an input of {hw[0]}×{hw[1]}, which would stretch the "
+            "faces: align the photographs at 112x112 ('aifr align --size')"
+        )
     left = (width - wanted) // 2
     x = x[..., left : left + wanted]
     if tuple(x.shape[-2:]) == tuple(hw):

@@ -1,11 +1,13 @@
 """Anybody's network from its file: ONNX, TorchScript or a plain state dict, behind the card that fits it.
 
-Nothing in a file is run that could do more than compute: ONNX by onnxruntime, TorchScript by torch's own
-interpreter, state dicts through ``torch.load(weights_only=True)`` or safetensors.
+Nothing in a file is run that could do more than compute: ONNX by onnxruntime; TorchScript by torch's own interpreter,
+once its code is seen to name no operator that opens files or leaves the process; state dicts through
+``torch.load(weights_only=True)`` or safetensors.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -25,6 +27,26 @@ from aifr_lib.models.weights import WeightsError
 
 # Where training programmes keep the state dict in what they save.
 HOLDERS = ("state_dict", "model_state_dict", "net_state_dict", "model", "net", "network", "backbone", "weights")
+READ = "ONNX, safetensors, TorchScript, and what torch.save wrote of a state dict are read"
+# Of torch's operators those with a path or another machine among their arguments; and all of other libraries, whatever
+# they do (torchvision's read and write files).
+REACHING = re.compile(
+    rb"\b(?:from_file|save|rpc_\w+)\b"
+    rb"|\bops\s*\.\s*(?!(?:aten|prim|prims|quantized|_quantized|sparse)\b)\w+"
+    rb"|\btorch\s*\.\s*classes\s*\.\s*(?!(?:quantized|sparse)\b)\w+"
+)
+# How files begin that people take for weights.
+OTHERS = (
+    (b"version https://git-lfs", "a pointer of git-lfs and not the file itself: run 'git lfs pull'"),
+    (b"7767517", "a graph of ncnn (.param)"),
+    (b"\x12\x01\0\0\0\0\0\0", "parameters of mxnet (.params)"),
+    (b"\x89HDF", "weights of Keras (HDF5)"),
+    (b"Rar!", "a RAR archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+)
+WANTED = re.compile(r"GLOBAL ([\w.]+)")
+SAVED = (b"PK", b"\x80")  # a zip archive, a pickle
 
 
 @dataclass(frozen=True)
@@ -55,6 +77,8 @@ def load(path: str | Path, given: Mapping[str, Any] | None = None) -> Network:
     path, given = Path(path), dict(given or {})
     if not path.is_file():
         raise FileNotFoundError(f"no file of weights at {path}")
+    if other := _other_kind(path):
+        raise WeightsError(f"{path} is {other}; {READ}")
     settle({}, {}, given, "the card's values given")
     beside = read_card(path)
     suffix = path.suffix.lower()
@@ -82,18 +106,39 @@ def read_state(path: Path) -> dict[str, Tensor]:
         except (SafetensorError, OSError) as error:
             raise WeightsError(f"{path} is not a whole safetensors file ({_short(error)})") from error
     else:
+        with path.open("rb") as file:
+            head = file.read(2)
+        if not head.startswith(SAVED):
+            raise WeightsError(f"{path} is no file of weights (it begins with {head.hex(' ')}; ncnn's .bin?); {READ}")
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
+            # torch's own message advises to load without its safeguard, which is no advice to pass on.
+            wants = WANTED.search(str(error))
+            holds = f"it holds a pickled {wants[1]}" if wants else "it is damaged, cut short, or holds pickled objects"
             raise WeightsError(
-                f"{path} cannot be read as weights alone ({_short(error)}). A file of pickled objects could run any "
-                f"code and is refused: where it comes from, use torch.save(model.state_dict(), 'weights.pth')"
+                f"{path} cannot be read as weights alone: {holds}. A file of pickled objects could run any code and is "
+                f"refused: where it comes from, use torch.save(model.state_dict(), 'weights.pth')"
             ) from error
         state = _state_in(state, path)
     for name, value in state.items():
         if value.is_floating_point() and not bool(value.isfinite().all()):
             raise WeightsError(f"{path}: '{name}' holds NaN or infinity")
     return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+
+
+def _other_kind(path: Path) -> str | None:
+    """What a file is that holds no network of a kind that is read, in words; None where it may hold one."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    if not head:
+        return "empty (0 bytes)"
+    if named := next((what for magic, what in OTHERS if head.startswith(magic)), None):
+        return named
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:64]
+    if text.isascii() and all(byte >= 32 or byte in b"\t\r\n" for byte in text):
+        return f"text (it begins with {text[:40].decode()!r}; a saved web page?)"
+    return None
 
 
 def _state_in(loaded: Any, path: Path) -> dict[str, Tensor]:
@@ -122,6 +167,16 @@ def _is_torchscript(path: Path) -> bool:
 
 
 def _torchscript(path: Path) -> torch.nn.Module:
+    """Errors: WeightsError for a damaged file, and for code that names an operator of REACHING."""
+    # Before it is loaded: to load it can run code too (__setstate__).
+    with zipfile.ZipFile(path) as archive:
+        for item in archive.infolist():
+            if item.filename.endswith(".py") and (found := REACHING.search(archive.read(item))):
+                raise WeightsError(
+                    f"{path}: the code of this TorchScript names '{found[0].decode()}', which can do more than compute "
+                    f"(open files, call other libraries), and is not run. Save the weights: "
+                    f"torch.save(model.state_dict(), 'weights.pth')"
+                )
     try:
         with warnings.catch_warnings():
             # To make such files is deprecated; people have them all the same.

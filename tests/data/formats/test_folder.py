@@ -1,4 +1,7 @@
+import os
+
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -181,3 +184,73 @@ def test_a_cache_made_with_skip_bad_does_not_hide_the_bad_file(tree, mtcnn):
     assert (len(images), bad) == (4, ["bob/torn.png"])
     with pytest.raises(folder.BadPicture, match="torn"):
         aligned.aligned("set", "1", table, progress=False)
+
+
+@pytest.mark.parametrize("ending", [".webp", ".tif", ".tiff", ".gif", ".jfif", ".ppm", ".jpe"])
+def test_every_ending_that_can_be_decoded_is_read(tmp_path, ending):
+    write(tmp_path / "ann" / "1.png", noise(0))
+    write(tmp_path / "bob" / f"1{ending}", noise(1))
+    table = folder.list_pictures(tmp_path)
+    assert list(table["subject"]) == ["ann", "bob"]
+    assert [picture.shape for _, picture in folder.read_each(table, progress=False)] == [(30, 20, 3)] * 2
+    assert folder.key(f"bob/1{ending}") == "bob/1"
+
+
+def test_pictures_that_are_not_read_are_named_and_counted(tree, caplog):
+    for number in range(2):
+        (tree / "bob" / f"{number}.HEIC").write_bytes(b"x")
+    found = []
+    assert len(folder.list_pictures(tree, found.append)) == 4
+    assert "2 pictures are in formats that are not read: bob/0.HEIC, bob/1.HEIC" in str(*found)
+    folder.list_pictures(tree)
+    assert "bob/0.HEIC" in caplog.text
+
+
+def test_deeper_folders_name_nobody(tree):
+    write(tree / "cid" / "video" / "1.png", noise(4))
+    table = folder.list_pictures(tree).set_index("record")
+    assert table["identity"]["cid/video/1.png"] == folder.UNKNOWN
+    assert table["identity"]["bob/old.JPG"] == 1
+    with pytest.raises(BadFile, match=r"1\.png: it has no identity: .*PERSON/PICTURE, no deeper"):
+        aligned.load_folder(tree, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [
+        (["10", "9", "10"], [10, 9, 10]),
+        (["001", "002"], [1, 2]),
+        (["1", "01", "001", "2", ""], [2, 1, 0, 3, -1]),
+        (["-1", "7", "07"], [-1, 1, 0]),
+        (["-1", "7"], [-1, 7]),
+    ],
+)
+def test_names_equal_as_numbers_only_are_two_people(names, numbers):
+    assert folder.numbered(pd.Series(names, dtype=str)).tolist() == numbers
+
+
+def test_what_programs_write_for_none_is_nobody(tree):
+    (tree / "labels.csv").write_text("file,identity\nada/1.png,nan\nada/2.BMP,ann\nbob/old.JPG,NA\n")
+    assert list(folder.list_pictures(tree)["identity"]) == [folder.UNKNOWN, 0, folder.UNKNOWN]
+
+
+def test_a_name_that_is_no_utf8_is_named_and_the_rest_is_read(tree):
+    (tree / "bob" / "old.JPG").rename(tree / "bob" / os.fsdecode(b"Ren\xe9.jpg"))
+    with pytest.raises(BadFile, match=r"Ren\\xe9\.jpg: its name.* is no UTF-8"):
+        folder.list_pictures(tree)
+    found = []
+    assert len(folder.list_pictures(tree, found.append)) == 3
+    assert len(list(folder.below(tree, found.append))) == 3
+    assert len(found) == 2
+    str(found[0]).encode()
+
+
+@pytest.mark.parametrize(("width", "detected"), [(96, False), (112, False), (100, True)])
+def test_crops_of_either_size_are_not_aligned_again(tmp_path, monkeypatch, width, detected):
+    for person in ("ann", "bob"):
+        write(tmp_path / "set" / person / "1.png", noise(1, 112, width))
+    seen = []
+    monkeypatch.setattr(aligned, "aligned", lambda *_, **__: seen.append(1) or (None, []))
+    images, _ = aligned.load_folder(tmp_path / "set", progress=False)
+    assert bool(seen) == detected
+    assert detected or images.pixels.shape == (2, 112, width, 3)

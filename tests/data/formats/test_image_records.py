@@ -124,7 +124,8 @@ def test_vectorised_labels_equal_those_read_one_by_one(tmp_path):
         for key in range(300):
             labels = [float(random.integers(50)), float(random.integers(90)), float(random.integers(2))]
             picture = random.bytes(int(random.integers(0, 30))) + recordio.MAGIC_BYTES * int(random.integers(0, 2))
-            recordio.write_record(file, recordio.pack(labels if key % 3 else labels[0], key, picture + b"."))
+            id2 = image_records.AGED if key % 2 else int(random.integers(2)) << 32
+            recordio.write_record(file, recordio.pack(labels if key % 3 else labels[0], key, picture + b".", id2))
     file = recordio.RecordFile(path)
     offsets = np.array([offset for offset, _ in file.scan()])
     columns, problems = image_records.examine(file, np.arange(300), offsets)
@@ -132,10 +133,10 @@ def test_vectorised_labels_equal_those_read_one_by_one(tmp_path):
     for row, offset in enumerate(offsets.tolist()):
         record = recordio.unpack(file.read(offset))
         assert columns["identity"][row] == record.labels[0]
-        if len(record.labels) == 3:
+        if len(record.labels) == 3 and record.id2 == image_records.AGED:
             assert (columns["age"][row], columns["gender"][row]) == tuple(record.labels[1:])
         else:
-            assert np.isnan(columns["age"][row])
+            assert np.isnan(columns["age"][row]) and columns["gender"][row] == -1
         if columns["size"][row] != image_records.SPLIT:
             at = columns["offset"][row]
             assert file.bytes[at : at + columns["size"][row]] == record.picture
@@ -156,3 +157,14 @@ def test_what_cannot_be_written(tmp_path):
 
 def test_grouping_keeps_the_order_within_a_person():
     assert image_records.grouped([2, 0, 2, 0, 1]).tolist() == [1, 3, 4, 0, 2]
+
+
+def test_labels_of_other_writers_are_no_ages(tmp_path):
+    path = tmp_path / "a.rec"
+    with path.open("wb") as file:
+        recordio.write_record(file, recordio.pack([0.0, 57.3, 1.0], 0, b"picture"))
+        recordio.write_record(file, recordio.pack([1.0, 31.0, 1.0], 1, b"picture", image_records.AGED))
+    table = image_records.read_table(path, progress=False)
+    assert table.column("identity").to_pylist() == [0, 1]
+    assert np.isnan(table.column("age")[0].as_py()) and table.column("age")[1].as_py() == 31
+    assert table.column("gender").to_pylist() == [-1, 1]

@@ -81,7 +81,7 @@ class Hostile:
         (pickle.dumps(([b"a", "b"], [True])), "picture 1: encoded bytes or an array was expected, found str"),
         (pickle.dumps(([b"a", b"b"], [2])), "pair 0: 'same' must be True or False"),
         (pickle.dumps(([b"a", b"b"], [[[]]])), "pair 0: 'same'"),
-        (pickle.dumps(([np.zeros(3)], [True])), "arrays must be of uint8 or bool, found 'f8'"),
+        (pickle.dumps(([np.zeros(3)], [True])), "arrays must be of whole numbers or bool, found 'f8'"),
     ],
 )
 def test_wrong_files_are_named(tmp_path, content, message):
@@ -110,3 +110,22 @@ def test_a_broken_picture_is_named_when_it_is_read(tmp_path):
             pixels[row]
     with pytest.raises(ValueError, match="2 pairs need 4 pictures"):
         insightface_bin.write_bin(path, [good], [True, False])
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i4", "i8", "u2", "bool"])
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_answers_of_any_width(tmp_path, dtype, protocol):
+    same = np.array([1, 0, 1], dtype=dtype)
+    for value in (same, list(same)):
+        (tmp_path / "a.bin").write_bytes(pickle.dumps((jpegs(), value), protocol))
+        assert insightface_bin.read_bin(tmp_path / "a.bin")[1].tolist() == [True, False, True]
+    (tmp_path / "a.bin").write_bytes(pickle.dumps((jpegs(), same + same), protocol))
+    if dtype != "bool":
+        with pytest.raises(BadFile, match="must be True or False"):
+            insightface_bin.read_bin(tmp_path / "a.bin")
+
+
+def test_numbers_of_another_byte_order_are_refused(tmp_path):
+    (tmp_path / "a.bin").write_bytes(pickle.dumps((jpegs(), np.array([1, 0, 1], ">i8"))))
+    with pytest.raises(BadFile, match="little-endian"):
+        insightface_bin.read_bin(tmp_path / "a.bin")

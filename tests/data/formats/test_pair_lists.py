@@ -8,6 +8,8 @@ from stored_examples import examples
 from aifr_lib.data.formats import pair_lists as pair_lists
 from aifr_lib.data.formats.faults import BadFile
 from aifr_lib.data.formats.pair_lists import Pair
+from aifr_lib.data.sets.check import check
+from aifr_lib.data.sets.kinds import kind_of
 
 
 def test_lfw_pairs_by_hand(tmp_path):
@@ -97,3 +99,14 @@ def test_endings_count_only_where_they_tell_two_pictures_apart():
     records = ["Zoë/1.JPG", "b.png", "b.jpg"]
     names = [unicodedata.normalize("NFD", "Zoë/1.jpg"), "b.jpg", "b.png"]
     assert pair_lists.rows_of(records, names, "mine").tolist() == [0, 2, 1]
+
+
+def test_a_csv_by_any_case_of_its_ending_and_answers(tmp_path):
+    (tmp_path / "P.CSV").write_text("a,b,same\nx/1,x/2,True\nx/1,y/1,false\nx/1,x/3,1\n")
+    assert kind_of(tmp_path / "P.CSV") == "pairs"
+    assert [pair.same for pair in pair_lists.read_pairs(tmp_path / "P.CSV")] == [True, False, True]
+
+
+def test_a_wrong_header_is_one_fault(tmp_path):
+    (tmp_path / "p.csv").write_text("img1,img2,same\n" + "x/1,x/2,1\n" * 9)
+    assert [fault.record for fault in check(tmp_path / "p.csv")] == ["line 1"]

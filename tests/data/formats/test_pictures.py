@@ -138,3 +138,19 @@ def test_an_encoded_picture_is_close():
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(BadPicture, match=r"none\.jpg: cannot read the picture: No such file"):
         read_picture(tmp_path / "none.jpg")
+
+
+def test_orientation_behind_a_segment_with_a_thumbnail():
+    data = encoded("RGB", "JPEG", faces()[0][:80], exif=_turned())
+    at = data.find(b"\xff\xe1")
+    content = b"Photoshop 3.0\0" + b"8BIM\x04\x0c\0\0" + b"\xff\xd8\xff\xdb" + bytes(1 << 15)
+    longer = data[:at] + 3 * (b"\xff\xed" + (2 + len(content)).to_bytes(2, "big") + content) + data[at:]
+    assert decode(longer).shape == (112, 80, 3)
+    assert np.array_equal(decode(longer), decode(data))
+    assert size_of(longer) == (112, 80)
+
+
+def _turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif

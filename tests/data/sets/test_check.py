@@ -3,6 +3,7 @@ import pytest
 from stored_examples import encoded, examples, faces, feature_file, jpegs, write_rec
 
 from aifr_lib.data.formats import recordio
+from aifr_lib.data.formats.faults import Doubt
 from aifr_lib.data.formats.insightface_bin import write_bin
 from aifr_lib.data.sets.check import check
 from aifr_lib.data.sets.check_together import check_splits, check_together
@@ -161,3 +162,15 @@ def test_what_several_files_show_together(tmp_path):
     (tmp_path / "pairs.txt").write_text("1 2 0\n")
     found = list(check_together([tmp_path / "media.txt", tmp_path / "pairs.txt"]))
     assert "1 templates have no picture: 2" in str(found[0])
+
+
+def test_pictures_of_nobody(tmp_path):
+    (tmp_path / "set" / "ann").mkdir(parents=True)
+    (tmp_path / "set" / "stray.jpg").write_bytes(jpegs()[0])
+    (doubt,) = check(tmp_path / "set", progress=False)
+    assert isinstance(doubt, Doubt) and "none of 1 pictures has an identity" in str(doubt)
+    (tmp_path / "set" / "ann" / "1.jpg").write_bytes(jpegs()[0])
+    (fault,) = check(tmp_path / "set", progress=False)
+    assert not isinstance(fault, Doubt) and str(fault).startswith(
+        f"{tmp_path / 'set' / 'stray.jpg'}: it has no identity"
+    )

@@ -189,3 +189,20 @@ def test_a_rec_holds_pictures_of_one_size_that_can_be_read(tmp_path, rec):
         with pytest.raises(BadFile, match=rf"00000003\.jpg: .*{message}"):
             run(tmp_path / "folder", tmp_path / "x.rec")
         assert not list(tmp_path.glob("x.*"))
+
+
+def test_a_set_stays_readable_where_another_is_not_finished_over_it(tmp_path, rec, monkeypatch):
+    before = [sets.load(rec, progress=False).labels["identity"].tolist(), rec.read_bytes()]
+    write = image_records.recordio.write_idx
+
+    def stopped(path, *args):
+        write(path, *args)
+        raise OSError("no space left")
+
+    monkeypatch.setattr(image_records.recordio, "write_idx", stopped)
+    (tmp_path / "other" / "ann").mkdir(parents=True)
+    (tmp_path / "other" / "ann" / "1.jpg").write_bytes(jpegs()[0])
+    with pytest.raises(OSError, match="no space left"):
+        run(tmp_path / "other", rec)
+    assert [sets.load(rec, progress=False).labels["identity"].tolist(), rec.read_bytes()] == before
+    assert sorted(path.name for path in rec.parent.iterdir()) == ["property", rec.stem + ".idx", rec.name]

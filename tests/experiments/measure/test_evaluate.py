@@ -9,6 +9,7 @@ from torch import nn
 from aifr_lib import models
 from aifr_lib.data.formats.insightface_bin import load_bin, write_bin
 from aifr_lib.evaluation.verification import verify
+from aifr_lib.experiments.measure.embedders import note_of
 from aifr_lib.experiments.measure.evaluate import evaluate, write_embeddings
 from aifr_lib.experiments.measure.questions import Question
 from aifr_lib.models.foreign import load
@@ -158,3 +159,36 @@ def test_embeddings_are_written_once_and_sought_among_again(folder, weights, tmp
         write_embeddings(weights, folder, tmp_path / "x.bin", preset=preset)
     with pytest.raises(ConfigError, match="did you mean 'megaface'"):
         write_embeddings(weights, "megafase", tmp_path / "x.npy", preset=preset)
+
+
+def test_leave_one_out_needs_two_people_and_no_folds(tmp_path, weights):
+    for row, pixels in enumerate(crops(people=2, each=2)):
+        path = tmp_path / "few" / f"p{row // 2}" / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    assert rows(weights, Question(tmp_path / "few", "loo"))[1][None, "probes"] == 4
+    with pytest.raises(ValueError, match="2 people cannot fill two folds"):
+        rows(weights, Question(tmp_path / "few", "verification"))
+
+
+def test_distractors_of_another_network_are_refused(folder, weights, tmp_path, caplog):
+    preset, out = load_preset("smoke"), tmp_path / "strangers.npy"
+    write_embeddings(weights, folder, out, preset=preset, device="cpu", progress=False)
+    question = Question(folder, "distractors", distractors=out)
+    rows(weights, question)
+    assert not caplog.text
+    with pytest.raises(
+        ValueError, match=r"strangers\.npy was made by another network, or was fed otherwise .colour rgb"
+    ):
+        rows(weights, question, colour="bgr")
+    torch.manual_seed(1)
+    other = models.build("mobilefacenet", input_hw=(32, 32), width=0.125, embedding=16)
+    save_weights(other.eval(), tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match=r"another network.*network sha256"):
+        rows(tmp_path / "other.safetensors", question)
+    note_of(out).write_text("none")
+    with pytest.raises(ValueError, match="is no note"):
+        rows(weights, question)
+    note_of(out).unlink()
+    rows(weights, question)
+    assert "no note says which network made these" in caplog.text

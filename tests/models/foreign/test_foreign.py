@@ -13,7 +13,8 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from aifr_lib import models
 from aifr_lib.files import repository_root
 from aifr_lib.models.foreign import layouts, load, networks
-from aifr_lib.models.foreign.cards import Card, Carded
+from aifr_lib.models.foreign.cards import Card, Carded, fit
+from aifr_lib.models.foreign.read import REACHING
 from aifr_lib.models.weights import WeightsError
 from aifr_lib.names import ConfigError
 
@@ -519,7 +520,7 @@ def test_a_file_cut_short_and_one_that_is_not_there(tmp_path):
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(WeightsError, match="cannot be read as weights alone"):
         load(path)
-    (tmp_path / "net.safetensors").write_bytes(b"12345678{")
+    (tmp_path / "net.safetensors").write_bytes(b"12345678{\xff\0")
     with pytest.raises(WeightsError, match="not a whole safetensors file"):
         load(tmp_path / "net.safetensors")
     torch.jit.script(nn.Flatten()).save(tmp_path / "cut.pt")
@@ -552,3 +553,75 @@ def test_the_page_on_networks_tells_each_layout_and_how_it_is_fed():
         (line,) = (line for line in page.splitlines() if line.startswith("|") and f"`{name}`" in line)
         fed = str(Card.model_validate(layout.card)).rsplit(", ", 1)[0]
         assert fed in line or "as above" in line, (name, fed)
+
+
+class Reaching(nn.Module):
+    def forward(self, x):
+        return x + torch.from_file("written", True, 8, dtype=torch.float32).sum()
+
+
+class ReachingWhenLoaded(nn.Module):
+    def forward(self, x):
+        return x
+
+    @torch.jit.export
+    def __getstate__(self):
+        return (0, self.training)
+
+    @torch.jit.export
+    def __setstate__(self, state: tuple[int, bool]):
+        torch.save(torch.zeros(3), "written")
+        self.training = state[1]
+
+
+@pytest.mark.parametrize("network", [Reaching, ReachingWhenLoaded])
+def test_torchscript_that_opens_files_is_not_run(network, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.jit.script(network()).save("net.pth")
+    with pytest.raises(WeightsError, match=r"names '(from_file|save)', which can do more than compute"):
+        load(tmp_path / "net.pth")
+    assert not (tmp_path / "written").exists()
+
+
+@pytest.mark.parametrize(
+    "call", [b"ops.image.read_file(x)", b"__torch__.torch.classes.dist_c10d.Store", b"rpc_sync(x)"]
+)
+def test_operators_of_other_libraries_are_more_than_computing(call):
+    assert REACHING.search(b"    _0 = " + call)
+    assert not REACHING.search(b"    _0 = ops.quantized.linear(x, torch.classes.quantized.P)\n    _1 = torch.saved(x)")
+
+
+@pytest.mark.parametrize("name", ["net.pth", "net.onnx", "net.safetensors"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"<!DOCTYPE html><title>Sign in</title>", "is text"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b"7767517\n75 83\n", "ncnn"),
+        (b"\x12\x01\0\0\0\0\0\0\0", "mxnet"),
+    ],
+)
+def test_what_is_no_network_is_called_by_its_name(name, content, message, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(WeightsError, match=message):
+        load(tmp_path / name)
+
+
+def test_bytes_of_no_known_kind(tmp_path):
+    (tmp_path / "net.bin").write_bytes(b"\x47\x6b\x30\x01" + bytes(40))
+    with pytest.raises(WeightsError, match=r"is no file of weights \(it begins with 47 6b"):
+        load(tmp_path / "net.bin")
+
+
+def test_advice_to_load_without_safeguard_is_not_passed_on(tmp_path):
+    torch.save({"net": Hostile()}, tmp_path / "net.pth")
+    with pytest.raises(WeightsError) as caught:
+        load(tmp_path / "net.pth")
+    assert "weights_only" not in str(caught.value)
+
+
+def test_pictures_too_narrow_for_the_input_are_not_stretched():
+    assert fit(torch.zeros(1, 3, 112, 112), (112, 96)).shape == (1, 3, 112, 96)
+    with pytest.raises(ValueError, match="pictures of 112×96 are too narrow for an input of 112×112"):
+        fit(torch.zeros(1, 3, 112, 96), (112, 112))
