@@ -231,16 +231,16 @@ print("Why: a child's skull and features are still growing; a grown face keeps i
 
 # %% [markdown]
 # **2.** The histogram has two humps, of pairs at least thirty years apart. With pairs less than ten years apart, which
-# hump would move? *Predict, then reveal: the mean cosine of both kinds of pairs.*
+# hump would move further? *Predict, then reveal: the mean cosine of both kinds of pairs.*
 
-# %% tags=["solution", "hide-input"] choices=["one person", "two people", "both"] answer="one person"
+# %% tags=["solution", "hide-input"] choices=["one person", "two people"] answer="one person"
 listed = [(results[name].scores, one.same, abs(age[one.a] - age[one.b])) for name, one in lists.items()]
 cosine, one_person, apart = (np.concatenate(column) for column in zip(*listed, strict=True))
 for low, high in ((0, 10), (30, 100)):
     near = (apart >= low) & (apart < high)
     kinds = cosine[near & one_person].mean(), cosine[near & ~one_person].mean()
     print(f"{low} to {high} years apart: one person {kinds[0]:+.2f}, two people {kinds[1]:+.2f}")
-print("Why: years pull the pictures of one person apart; two people had nothing in common that years could take away.")
+print("Why: years pull the pictures of one person apart. Two people of one age share their age and little more.")
 
 # %% [markdown]
 # **3.** A border check compares a million travellers a day, all of them honest, with passport pictures that are thirty
