@@ -1,4 +1,7 @@
-"""Print the built book as one PDF (``make pdf``): every page of the toc, in its order, through headless Chromium."""
+"""Print the built book as one PDF (``make pdf``): every page of the toc, in its order, through headless Chromium.
+
+``python book/pdf.py [FILE]``; without a file it is ``_build/book.pdf``.
+"""
 
 from __future__ import annotations
 
@@ -113,4 +116,4 @@ def write(target: Path = PDF) -> Path:
 
 
 if __name__ == "__main__":
-    print(f"the book on paper: {os.path.relpath(write())}")
+    print(f"the book on paper: {os.path.relpath(write(*map(Path, sys.argv[1:2])))}")

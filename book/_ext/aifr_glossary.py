@@ -16,7 +16,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 GLOSSARY = "book/background/glossary"
 WITHOUT = (GLOSSARY, "book/bibliography")
 # Words that mostly mean something else in running text: they are explained only where a page says {term}`scale`.
-EVERYDAY = {"fold", "head", "interval", "logit", "margin", "preset", "scale", "seed", "tar", "template", "temperature"}
+EVERYDAY = {"fold", "head", "interval", "logit", "margin", "preset", "scale", "seed", "template", "temperature"}
 SKIPPED = (
     nodes.reference, nodes.literal, nodes.FixedTextElement, nodes.title, nodes.math, nodes.math_block, nodes.raw,
     nodes.rubric, nodes.thead, nodes.caption, nodes.term, nodes.field_name, addnodes.download_reference,
@@ -47,8 +47,9 @@ class ExplainWords(SphinxPostTransform):
         parts: list[nodes.Node] = []
         end = 0
         for found in self.pattern.finditer(text.astext()):
-            word = found["word"].lower()
-            if word in seen:
+            word = found["word"] if found["word"] in self.words else found["word"].lower()
+            # FAR is a word of the glossary and far is none.
+            if word in seen or word not in self.words:
                 continue
             seen.add(word)
             anchor, definition = self.words[word]
@@ -61,11 +62,11 @@ class ExplainWords(SphinxPostTransform):
 
     @cached_property
     def words(self) -> dict[str, tuple[str, str]]:
-        """Anchor and definition of each word, by the word in small letters."""
+        """Anchor and definition of each word, as the glossary spells it."""
         found = {}
         for item in self.env.get_doctree(GLOSSARY).findall(nodes.definition_list_item):
             definition = item[-1].astext()
-            found |= {term.astext().lower(): (term["ids"][0], definition) for term in item.findall(nodes.term)}
+            found |= {term.astext(): (term["ids"][0], definition) for term in item.findall(nodes.term)}
         return found
 
     @cached_property

@@ -107,7 +107,8 @@ def elsewhere(place: str, address: str, branch: str) -> list[nodes.Node]:
 
 def repository_button(app: Sphinx, config: Config) -> None:
     """The theme's button to the repository, where there is an address."""
-    config.html_theme_options["use_repository_button"] = bool(config.html_theme_options.get("repository_url"))
+    if config.html_theme_options.get("repository_url"):
+        config.html_theme_options["use_repository_button"] = True
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -92,15 +92,16 @@ def reversed_gradient() -> str:
     identity = torch.arange(120) % 2 * 2.0 - 1
     age = torch.randn(120, generator=random)
     given = torch.stack([identity + 0.15 * torch.randn(120, generator=random), age], 1)
+    noise = 0.3 * torch.randn(120, 2, generator=random)  # without it no linear map but a singular one could hide age
     weight = torch.eye(2, requires_grad=True)
     frames, labels = [], []
-    for step in range(61):
-        features = given @ weight
+    for step in range(81):
+        features = given @ weight + noise
         ones = torch.ones(len(features), 1)
         design = torch.cat([features, ones], 1)
         reader = torch.linalg.lstsq(design.detach(), age[:, None]).solution  # the best reader of age, each step anew
         error = (design @ reader - age[:, None]).square().mean()
-        if step % 6 == 0:
+        if step % 8 == 0:
             figure, axis = plt.subplots(figsize=(4.8, 3.2))
             drawn = features.detach()
             for who, marker in ((-1, "o"), (1, "s")):
@@ -115,7 +116,7 @@ def reversed_gradient() -> str:
         reversed_ = -error  # what the reader wants, with its sign turned
         (gradient,) = torch.autograd.grad(person + reversed_, weight)
         with torch.no_grad():
-            weight -= 0.1 * gradient
+            weight -= 0.03 * gradient
     return slider.range_player(
         frames, labels, "Age is unlearned", "points of two people (circles, squares), coloured by age"
     )
