@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CALLED = echo "aifr is in $(BIN): \`make shell\` opens a shell that finds it, \`source $(BIN)/activate\` tells this one"
 
-.PHONY: book test smoke lab shell lint bench notebooks clean help
+.PHONY: book pdf test smoke lab shell lint bench notebooks clean help
 
 help:            ## what each target does
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -14,6 +14,9 @@ help:            ## what each target does
 book: $(STAMP)   ## set up, run the opening notebook, render the others from committed results, build the book
 	$(BIN)/python book/build.py
 	@$(CALLED)
+
+pdf: book        ## the whole book as one file, _build/book.pdf (needs Chromium)
+	$(BIN)/python book/pdf.py
 
 test: $(STAMP)   ## the whole suite, the built book in a browser included
 	$(BIN)/python -m pytest tests -n 2 --dist loadfile

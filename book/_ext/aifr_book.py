@@ -2,7 +2,8 @@
 
 ``{artefact} ID`` shows a table or figure, ``{paper-contents} TML`` lists those of a paper, ``{scoreboard}``
 has all claims, ``{run-ledger}`` the runs behind them and their minutes, ``{data-cards} training`` the cards of a
-family of data sets. What has no result yet is said in a sentence, beside the numbers that the paper prints.
+family of data sets, ``{drawn} angle`` a picture of the background chapter. What has no result yet is said in a
+sentence, beside the numbers that the paper prints.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from aifr_ways_out import PRESET, files_of, line
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
@@ -22,7 +24,6 @@ from aifr_lib.names import ConfigError
 from aifr_lib.reporting import artefacts, claims, contents, pages, papers
 from aifr_lib.settings.presets import load_preset
 
-PRESET = "classroom"
 Cell = str | nodes.Node
 
 
@@ -124,6 +125,21 @@ class DataCardsDirective(SphinxDirective):
         return [node for entry in entries for node in data_card(entry, self)]
 
 
+class DrawnDirective(SphinxDirective):
+    """``{drawn} angle``: a picture or slider that the library draws now (``drawn/``)."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        # Imported here so that the other directives need no torch.
+        import drawn
+
+        try:
+            return [html(drawn.draw(self.arguments[0]))]
+        except ConfigError as error:
+            raise self.error(str(error)) from None
+
+
 def data_card(entry: Any, directive: SphinxDirective) -> list[nodes.Node]:
     """What a set is, how it is obtained, its terms and flaws, who uses it, what stands in."""
     counts = ", ".join(f"{count:,} {what}" for what, count in entry.counts.items()) or "none published"
@@ -173,7 +189,7 @@ def shown(env: BuildEnvironment, id: str) -> list[nodes.Node]:
         parts.append(nodes.image(uri=f"/figures/{PRESET}/{id}/{id}.svg", alt=content.title))
     if artefact.rows or artefact.kind != "gallery":
         parts.append(html(pages.artefact_table(artefact)))
-    return [*parts, html(pages.stamp(artefact))]
+    return [*parts, line(("Save", files_of(id, Path(env.srcdir), env.docname))), html(pages.stamp(artefact))]
 
 
 def without_result(content: contents.Content) -> list[nodes.Node]:
@@ -261,9 +277,10 @@ def figures(env: BuildEnvironment) -> Path:
 
 
 def reread_when_results_change(app: Sphinx, env: BuildEnvironment, *_: set[str]) -> Iterable[str]:
-    """All pages when a result, a claim, a printed number or this file has changed: none keeps an old one."""
+    """All pages when a result, a claim, a printed number or code here has changed: none keeps an old one."""
     sources = [
-        Path(__file__),
+        *Path(__file__).parent.rglob("*.py"),
+        *Path(env.srcdir).glob("book/background/glossary.md"),
         *Path(papers.__file__).parents[1].rglob("*.py"),
         *Path(papers.__file__).parents[1].rglob("*.yaml"),
         *figures(env).glob("*/*.json"),
@@ -293,6 +310,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("scoreboard", ScoreboardDirective)
     app.add_directive("run-ledger", RunLedgerDirective)
     app.add_directive("data-cards", DataCardsDirective)
+    app.add_directive("drawn", DrawnDirective)
     app.connect("env-get-outdated", reread_when_results_change)
     app.connect("html-page-context", clean_scripts, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

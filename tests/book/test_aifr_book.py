@@ -21,6 +21,7 @@ from aifr_lib.settings.presets import load_preset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book" / "_ext"))
 import aifr_book
+import aifr_ways_out
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def book(tmp_path):
                 tmp_path / "out",
                 tmp_path / "doctrees",
                 "html",
-                {"extensions": ["myst_parser", "aifr_book"], "html_theme": "basic"},
+                {"extensions": ["myst_parser", "aifr_book", "aifr_glossary", "aifr_ways_out"], "html_theme": "basic"},
                 status=None,
                 warning=stream,
             )
@@ -145,6 +146,62 @@ def test_every_chapter_of_the_book_uses_ids_that_exist():
     chapters = Path(aifr_book.__file__).parents[1].rglob("*.md")
     ids = re.findall(r"```\{artefact\} (\S+)", "".join(path.read_text(encoding="utf-8") for path in chapters))
     assert ids and {content.id for content in contents.load()} >= set(ids)
+
+
+def test_every_picture_of_the_background_chapter_is_drawn_once():
+    import drawn
+
+    chapters = (Path(aifr_book.__file__).parents[1] / "background").glob("*.md")
+    names = re.findall(r"```\{drawn\} (\S+)", "".join(path.read_text(encoding="utf-8") for path in chapters))
+    assert sorted(names) == sorted(drawn.PICTURES)
+
+
+def test_a_picture_that_is_none_is_an_error_with_the_nearest_name(book):
+    assert "margin_curves" in book("# P\n\n```{drawn} margin_curve\n```\n")[1]
+
+
+def test_the_first_use_of_a_word_carries_its_definition_and_no_other_word_does(book, tmp_path):
+    glossary = tmp_path / "book" / "background" / "glossary.md"
+    glossary.parent.mkdir(parents=True)
+    glossary.write_text(
+        "---\norphan: true\n---\n# G\n\n:::{glossary}\nFAR\n  Strangers let in.\n\nprobe\n  Who is sought.\n\n"
+        "seed\n  A draw.\n:::\n".replace(":::", "```"),
+        encoding="utf-8",
+    )
+    page, warnings = book(
+        "# A probe\n\nIt is far from `FAR`. Probes, a probe, at FAR 1 %; birdseed, seed, {term}`seed`.\n"
+    )
+    assert warnings == ""
+    marked = re.findall(r'<a class="aifr-term[^>]*title="([^"]*)">(.*?)</a>', page)
+    found = [(title, re.sub("<.*?>", "", text)) for title, text in marked]
+    assert found == [("Who is sought.", "Probes"), ("Strangers let in.", "FAR"), ("A draw.", "seed")]
+
+
+def test_bibtex_is_that_of_the_citation_file():
+    cff = {"title": "A companion", "version": "1.2", "authors": [{"name": "The A and B group"}]}
+    entry = aifr_ways_out.bibtex(cff, "2026", "")
+    assert "author = {{The A and B group}}" in entry and "year = {2026}" in entry and "url" not in entry
+    cff |= {"authors": [{"family-names": "Roe", "given-names": "Jo"}], "date-released": "2027-02-01"}
+    entry = aifr_ways_out.bibtex(cff, "2026", "https://example.org/x")
+    assert "author = {Roe, Jo}" in entry and "year = {2027}" in entry and "url = {https://example.org/x}" in entry
+
+
+def test_links_to_the_repository_are_there_only_with_its_address():
+    assert aifr_ways_out.elsewhere("notebooks/a.ipynb", "", "main") == []
+    links = aifr_ways_out.elsewhere("notebooks/a.ipynb", "https://github.com/one/two", "main")
+    assert [link["refuri"] for link in links] == [
+        "https://github.com/one/two/blob/main/notebooks/a.ipynb",
+        "https://colab.research.google.com/github/one/two/blob/main/notebooks/a.ipynb",
+        "https://mybinder.org/v2/gh/one/two/main?urlpath=lab/tree/notebooks/a.ipynb",
+    ]
+    assert len(aifr_ways_out.elsewhere("notebooks/a.ipynb", "https://gitlab.com/one/two", "main")) == 1
+
+
+def test_every_reference_leads_somewhere():
+    from pybtex.database import parse_file
+
+    entries = parse_file(str(Path(aifr_book.__file__).parents[1] / "references.bib")).entries
+    assert [key for key, entry in entries.items() if not {"doi", "eprint", "url"} & set(entry.fields)] == []
 
 
 def test_doubled_scripts_and_thebe_are_dropped():

@@ -149,7 +149,10 @@ def test_the_theme_button_changes_the_mode(visit):
     assert {colour for theme, colour in seen if theme == "dark"}.isdisjoint({before})
 
 
-@pytest.mark.parametrize("name", [page for page in PAGES if "_executed" in page])
+WITH_SLIDERS = [name for name in PAGES if "_executed" in name or ("/background/" in name and "glossary" not in name)]
+
+
+@pytest.mark.parametrize("name", WITH_SLIDERS)
 def test_sliders_move_their_frames(visit, name):
     page = visit(name)
     players = page.locator("article .range-player")
@@ -179,6 +182,75 @@ def test_solutions_are_hidden_until_they_are_asked_for(visit, name):
         assert not solution.is_visible()
         solution.locator("xpath=ancestor::details[1]/summary").click()
         assert solution.is_visible()
+
+
+def test_a_word_of_the_glossary_explains_itself_to_mouse_and_keyboard(visit):
+    page = visit("book/papers/tml")
+    word, tip = page.locator("article a.aifr-term", has_text="embedding").first, page.locator("#aifr-tip")
+    assert not tip.is_visible()
+    word.hover()
+    assert tip.inner_text().startswith("The list of numbers that a network makes of a face.")
+    page.mouse.move(0, 0)
+    assert not tip.is_visible()
+    page.locator("article a.aifr-term").first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    assert tip.is_visible()
+    box = tip.bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= DESK["width"]
+    page.keyboard.press("Escape")
+    assert not tip.is_visible()
+
+
+def test_the_first_touch_of_a_word_shows_its_tip_and_the_second_follows_it(browser, address):
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{address}/book/background/measuring.html", wait_until="networkidle")
+    word, tip = page.locator("article a.aifr-term").first, page.locator("#aifr-tip")
+    word.tap()
+    box = tip.bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+    word.tap()
+    page.wait_for_url("**/glossary.html#*")
+    context.close()
+
+
+def test_copied_commands_have_no_prompt(visit, context, address):
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
+    page = visit("book/how-to/run")
+    page.locator(".highlight-console .copybtn").first.click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("make book") and "$ " not in copied
+
+
+@pytest.mark.parametrize("name", [page for page in PAGES if page.startswith("book/papers")])
+def test_the_words_of_a_diagram_lie_within_it_and_within_their_boxes(visit, name):
+    page = visit(name, PHONE)
+    outside = """() => [...document.querySelectorAll('.aifr-diagram text')].filter(text => {
+      const [at, all] = [text.getBBox(), text.ownerSVGElement.viewBox.baseVal];
+      const [x, y] = [at.x + at.width / 2, at.y + at.height / 2];
+      const boxes = [...text.ownerSVGElement.querySelectorAll('rect')].map(rect => rect.getBBox())
+        .filter(b => b.x < x && x < b.x + b.width && b.y < y && y < b.y + b.height);
+      const box = boxes.sort((a, b) => a.width * a.height - b.width * b.height)[0] || all;
+      return at.x < box.x || at.x + at.width > box.x + box.width;
+    }).map(text => text.textContent)"""
+    assert page.evaluate(outside) == []
+
+
+def test_files_of_a_result_and_the_notebook_can_be_saved(visit):
+    page = visit("book/_executed/tml_alpha_sweep")
+    saved = page.locator(".aifr-ways-out a.download").evaluate_all("links => links.map(link => link.href)")
+    assert {"tml_alpha_sweep.ipynb", "tml_fig6.csv"} <= {link.rsplit("/", 1)[1] for link in saved}
+    assert page.locator(".aifr-ways-out a.external").count() == 0
+
+
+def test_the_book_prints_as_one_file(address, tmp_path):
+    target = tmp_path / "book.pdf"
+    command = [sys.executable, "book/pdf.py", str(target)]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert printed.returncode == 0, printed.stdout + printed.stderr
+    sheets = len(re.findall(rb"/Type\s*/Page\b", target.read_bytes()))
+    assert len(PAGES) < sheets < 20 * len(PAGES)
 
 
 def test_the_cover_fits_one_screen_with_its_four_doors(visit):
