@@ -12,7 +12,6 @@ MOST = 16
 UNUSED = {
     "aifr_lib.cli.__main__": "python -m aifr_lib.cli",
     "aifr_lib.faces.generators.stylegan": "for a network that a reader brings",
-    "aifr_lib.losses.distillation": "for the trainings of AAD",
 }
 FOLDERS = sorted({path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("aifr_lib/**/*.py")})
 
