@@ -107,7 +107,7 @@ Markdown("```python\n" + inspect.getsource(directions.edit) + "```")
 # %% [markdown]
 # Two published tools disagree here. InterFaceGAN's script moves a code *to* a distance from the boundary,
 # stylegan3-editing moves it *by* a strength. With the first, α = 0 would be another picture for each attribute; the
-# paper says that it is the same (footnote 1), so it must be the second. `faces.stylegan.alpha_at` translates.
+# paper says that it is the same (footnote 1), so it must be the second; `stylegan.alpha_at` translates.
 #
 # ## Table A: where the directions come from
 
@@ -295,7 +295,7 @@ player("comface_figA", "relief")
 #
 # # from then on, anywhere
 # generator = stylegan.open_generator("ffhq.torchscript")
-# age = boundaries.read_boundary("stylegan_ffhq_age_w_boundary.npy")
+# age = directions.read_boundary("stylegan_ffhq_age_w_boundary.npy")
 # source = sources.EditedSource(generator, {"age": age})
 # source.render(identity=7, attribute="age", alpha=2.5)
 # ```

@@ -1,6 +1,7 @@
 """The library stays easy to find one's way in: no crowded folder, no module that nobody uses."""
 
 import ast
+import re
 from pathlib import Path
 
 import grimp
@@ -38,3 +39,15 @@ def test_every_module_is_imported_by_another():
     modules = {module for module in graph.modules if not graph.find_children(module)}
     used = imported_by_pages().union(*map(graph.find_modules_directly_imported_by, graph.modules))
     assert modules - used == UNUSED.keys()
+
+
+def test_paths_of_modules_in_docstrings_and_on_pages_exist():
+    texts = [*(ROOT / "aifr_lib").rglob("*.py"), *(ROOT / "notebooks").glob("*.py"), ROOT / "README.md"]
+    texts += [ROOT / "CONTRIBUTING.md", *(p for p in (ROOT / "book").rglob("*.md") if "_executed" not in p.parts)]
+    named = {
+        (str(text.relative_to(ROOT)), path)
+        for text in texts
+        for path in re.findall(r"`((?:[a-z_]+/)+[a-z_0-9]+\.py)`", text.read_text(encoding="utf-8"))
+    }
+    gone = [one for one in sorted(named) if not any((ROOT / at / one[1]).is_file() for at in ("", "aifr_lib"))]
+    assert named and not gone

@@ -1,7 +1,9 @@
 """What an experiment is made of: jobs, each one run that can be named, computed, stored and shared.
 
-TABLE4 = Experiment("tml_table4", variance_jobs, variance_rows, lambda artefact, runs: variance_figure(artefact))
-artefact = TABLE4(load_preset("classroom"), compute=False)
+    TABLE4 = Experiment("tml_table4", variance_jobs, variance_rows, lambda artefact, runs: variance_figure(artefact))
+    artefact = TABLE4(load_preset("classroom"), compute=False)
+
+A table or figure is a pure function of its runs, and each run is computed once for all that rest on it.
 """
 
 from __future__ import annotations
@@ -149,7 +151,7 @@ def gather(store: RunStore, jobs: Mapping[Key, Job], *, compute: bool, fresh: bo
     """
     compute = compute and _MAY_COMPUTE.get()
     if compute:
-        in_order(jobs.values())
+        in_order(jobs.values())  # a circle of needs is said before anything is computed
     runs = {}
     for key, job in jobs.items():
         why = lacking(store, job) if compute else None

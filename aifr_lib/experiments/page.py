@@ -1,7 +1,9 @@
 """What every notebook opens with: the settings of its size, how its experiments are computed, the look of its pictures.
 
-page = open_page("smoke")
-artefact = page.result(FIG6)
+    page = open_page("smoke")
+    artefact = page.result(FIG6)
+
+A page that only shows has ``compute=False``.
 """
 
 from __future__ import annotations

@@ -259,6 +259,8 @@ def _read_run(folder: Path, _: tuple[tuple[int, int], ...]) -> Run:
     if record.spec.key != folder.name:
         raise _damaged(folder / "run.json", f"it describes the run {record.spec.key}, not {folder.name}")
     scores = _read_scores(folder / "scores.npz", record.scores)
+    for values in scores.values():
+        values.flags.writeable = False  # all who ask share them
     return Run(
         folder.name,
         record.spec,

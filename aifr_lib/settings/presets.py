@@ -48,10 +48,13 @@ def load_preset(name: str, overrides: Mapping[str, Any] | None = None) -> Preset
     """
     if name not in PRESETS:
         raise ConfigError(f"unknown preset '{name}'{nearest(name, PRESETS)}")
-    parts = (path for path in sorted(FOLDER.glob("*.yaml")) if path.name != BUDGETS)
-    # A YAML anchor makes two keys share one object; an override of the one must not reach the other.
-    values = {group: copy.deepcopy(held) for path in parts for group, held in _sizes(path)[name].items()}
-    values["name"] = name
+    values: dict[str, Any] = {"name": name}
+    for path in (path for path in sorted(FOLDER.glob("*.yaml")) if path.name != BUDGETS):
+        groups = _sizes(path)[name]
+        if twice := values.keys() & groups.keys():
+            raise ConfigError(f"presets/{path.name}: '{min(twice)}' stands in another file too")
+        # A YAML anchor makes two keys share one object; an override of the one must not reach the other.
+        values |= {group: copy.deepcopy(held) for group, held in groups.items()}
     for key, value in (overrides or {}).items():
         *parents, leaf = key.split(".")
         node: dict[str, Any] = values
@@ -67,9 +70,10 @@ def load_preset(name: str, overrides: Mapping[str, Any] | None = None) -> Preset
 def _sizes(path: Path) -> dict[str, dict[str, Any]]:
     """The groups of one part by size, checked. Errors: ConfigError that names the file, the size and the key."""
     shown = f"presets/{path.name}"
-    shared = path.with_name(BUDGETS).read_text(encoding="utf-8")
-    _parsed(shared, f"presets/{BUDGETS}")
-    sizes = _parsed(shared + path.read_text(encoding="utf-8"), shown, shared.count("\n"))
+    shared = _text(path.with_name(BUDGETS)) + "\n"
+    if not isinstance(budgets := _parsed(shared, f"presets/{BUDGETS}"), dict) or "budgets" not in budgets:
+        raise ConfigError(f"presets/{BUDGETS} lacks the key 'budgets', which holds what the parts share")
+    sizes = _parsed(shared + _text(path), shown, shared.count("\n"))
     del sizes["budgets"]
     for size in sizes:
         if size not in PRESETS:
@@ -85,6 +89,13 @@ def _sizes(path: Path) -> dict[str, dict[str, Any]]:
             raise ConfigError(f"{shown}, {size}: lacks '{group}', which another size has")
         validate(get_type_hints(Preset)[group], sizes[size][group], f"{shown}, {size}, {group}")
     return sizes
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"presets/{path.name} cannot be read: {error}") from None
 
 
 def _parsed(text: str, shown: str, before: int = 0) -> dict[str, Any]:

@@ -43,15 +43,6 @@ print(preset)
 """
 
 
-@pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "_toc.yml").touch()
-    (tmp_path / "notebooks" / "page.py").write_text(SCRIPT)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_each_committed_notebook_equals_its_script() -> None:
     assert repository_root() == Path(scripts.__file__).parents[2]
     differing = [path.name for path in scripts.pair(check=True)]

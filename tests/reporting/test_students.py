@@ -28,15 +28,6 @@ print("Why: secret two.")
 """
 
 
-@pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "_toc.yml").touch()
-    (tmp_path / "notebooks" / "page.py").write_text(SCRIPT)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_solutions_are_gone_and_answers_are_asked_for(checkout: Path) -> None:
     copy = student_copy("page", "lesson")
     assert "secret" not in json.dumps(copy)

@@ -66,6 +66,26 @@ def test_a_wrong_file_is_named_with_its_size_and_key(name, old, new, message, tm
         load_preset("smoke")
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("budgets.yaml", b"", r"presets/budgets\.yaml lacks the key 'budgets'"),
+        ("budgets.yaml", None, r"presets/budgets\.yaml cannot be read"),
+        ("tml.yaml", b"smoke: \xff", r"presets/tml\.yaml cannot be read"),
+        ("again.yaml", "tml.yaml", r"presets/tml\.yaml: 'alpha_sweep' stands in another file too"),
+    ],
+)
+def test_files_that_cannot_be_used_are_named(file, content, message, tmp_path, monkeypatch):
+    folder = shutil.copytree(presets.FOLDER, tmp_path / "presets")
+    if content is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_bytes(content if isinstance(content, bytes) else (folder / content).read_bytes())
+    monkeypatch.setattr(presets, "FOLDER", folder)
+    with pytest.raises(ConfigError, match=message):
+        load_preset("smoke")
+
+
 def test_unknown_preset_names_the_nearest():
     with pytest.raises(ConfigError, match="unknown preset 'lessson'; did you mean 'lesson'"):
         load_preset("lessson")

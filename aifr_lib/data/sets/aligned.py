@@ -58,7 +58,7 @@ def aligned(
 
 
 def load_folder(folder: str | Path, *, skip_bad: bool = False, progress: bool = True) -> tuple[Images, list[str]]:
-    """A folder of photographs as aligned Images, and the bad files left out (layout: ``data/folder.py``).
+    """A folder of photographs as aligned Images, and the bad files left out (layout: ``data/formats/folder.py``).
 
     Pictures that all are 112×112, or all 112×96, are taken as aligned already, and are decoded again when asked for.
     Errors: ValueError where a picture has no identity; those of ``list_pictures`` and ``aligned``.

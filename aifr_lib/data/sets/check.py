@@ -26,7 +26,7 @@ Faults = Iterator[BadFile]
 
 
 def check(path: str | Path, *, pictures: str | Path | None = None, progress: bool = True) -> Faults:
-    """The faults of one data set of any kind (``data/sets.py``), in the order in which they are found.
+    """The faults of one data set of any kind (``data/sets/kinds.py``), in the order in which they are found.
 
     pictures: the folder in which the pictures of a list of pairs lie (None: they are not looked for).
     Errors: FileNotFoundError where there is nothing.

@@ -30,7 +30,7 @@ class Description:
 
 
 def describe(path: str | Path, *, first: int = 5, progress: bool = True) -> Description:
-    """Kind, counts, sizes and the ``first`` entries of a data set of any kind (``data/sets.py``).
+    """Kind, counts, sizes and the ``first`` entries of a data set of any kind (``data/sets/kinds.py``).
 
     Errors: FileNotFoundError; BadFile at the first fault.
     """

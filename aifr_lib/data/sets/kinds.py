@@ -86,7 +86,7 @@ def load(path: str | Path, *, progress: bool = True) -> Images:
     """The pictures of a ``.rec``, ``.bin``, image list or folder, as Images whose pixels are decoded when asked for.
 
     All pictures have the size of the first; one that has not is named when it is read. A folder whose first picture is
-    no crop of ``align.SIZES`` is aligned instead (``data/aligned.py``). Labels: record, identity, age, and gender
+    no crop of ``align.SIZES`` is aligned instead (``data/sets/aligned.py``). Labels: record, identity, age, and gender
     where it is known.
     The first scan is kept in an index; after it, millions of pictures open in a second.
     Errors: FileNotFoundError; BadFile naming file and record; ValueError for a set without pictures or identities.

@@ -67,7 +67,7 @@ def source_rows(name: str, run: Run | None) -> Iterator[Row]:
 
 
 def table_frame(artefact: Artefact) -> pd.DataFrame:
-    """The table as a page shows it: one line for each direction; certified as ``latent_rows.LEAST`` has it."""
+    """The table as a page shows it: one line for each direction; certified as ``edit_rows.LEAST`` has it."""
     lines: dict[str, dict[str, str]] = {}
     for row in artefact.rows:
         keys = {key: str(value) for key, value in row.keys.items()}

@@ -44,9 +44,9 @@ def sheet(
 
 
 def folder(out: Path, source: str, attributes: list[str], alphas: list[float], identities: int, seed: int) -> Images:
-    """A set of ``data.latent``: each person with each attribute at each strength, and once unedited.
+    """A set of ``data.edited``: each person with each attribute at each strength, and once unedited.
 
-    Ages are the source's own, else the age judge's. Errors: those of ``latent.build``.
+    Ages are the source's own, else the age judge's. Errors: those of ``edited.build``.
     """
     chosen = sources.open_source(source)
     names = [choose("attribute", name, dict.fromkeys(chosen.attributes, name)) for name in attributes]
@@ -55,7 +55,7 @@ def folder(out: Path, source: str, attributes: list[str], alphas: list[float], i
 
 
 def across_ages(out: Path, source: str, per_identity: int, identities: int, seed: int) -> Images:
-    """A set of ``data.latent``: people across ages, as ``latent.longitudinal`` plans them. Errors: as ``folder``."""
+    """A set of ``data.edited``: people across ages, as ``edited.longitudinal`` plans them. Errors: as ``folder``."""
     chosen = sources.open_source(source)
     plan = edited.longitudinal(range(seed, seed + identities), per_identity)
     return edited.build(out, plan, chosen, tell_age=_judge(chosen))

@@ -1,6 +1,6 @@
 """Directions of the offline generator: found by one set of judges, approved by another on new people.
 
-Two kinds of runs. ``reading`` looks at people and holds what was read (``latent_finding`` makes directions of it;
+Two kinds of runs. ``reading`` looks at people and holds what was read (``finding`` makes directions of it;
 ``write_found`` keeps them in the package). A run for each attribute edits other people along the committed direction
 and asks judges that had no part in finding it: for age ``second_age_judge``, for the others YuNet. Gender has no second
 judge here, so nobody approves it.
@@ -109,7 +109,7 @@ def read_codes(settings: LatentDirections) -> np.ndarray:
 
 
 def compute_reading(settings: LatentDirections, work: Path) -> Result:
-    """Read the people. scores: what ``latent_finding.read_people`` gives. summary: ``found``, and for each attribute
+    """Read the people. scores: what ``finding.read_people`` gives. summary: ``found``, and for each attribute
     the correlation of its reading with what codes predict of it, cross-validated.
     """
     started = time.perf_counter()

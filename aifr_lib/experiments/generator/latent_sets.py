@@ -82,13 +82,13 @@ def set_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | N
 
 
 def edited_faces(settings: LatentSets) -> Images:
-    """The edited people, from the cache or drawn first. Labels and errors: ``data.latent.cached``."""
+    """The edited people, from the cache or drawn first. Labels and errors: ``data.edited.cached``."""
     plan = edited.edited(range(settings.identities), settings.attributes, strengths(settings.step))
     return edited.cached(plan, sources.open_source("latent"), tell_age=judges.AgeJudge())
 
 
 def faces_across_ages(settings: LatentSets) -> Images:
-    """The people across ages, from the cache or drawn first. Labels and errors: ``data.latent.cached``."""
+    """The people across ages, from the cache or drawn first. Labels and errors: ``data.edited.cached``."""
     plan = edited.longitudinal(range(settings.identities_across_ages), settings.per_identity)
     return edited.cached(plan, sources.open_source("latent"), tell_age=judges.AgeJudge())
 
@@ -126,7 +126,7 @@ def compute_edited(preset: Preset) -> Result:
 
 
 def compute_ages(preset: Preset) -> Result:
-    """scores: those of ``relief_judges.compute_run``, but for two things. Ages are only told, so gaps are between the
+    """scores: those of ``judged.compute_run``, but for two things. Ages are only told, so gaps are between the
     years told; and a face counts as found from the detector's default confidence on, as the set was built with it.
 
     Errors: ValueError where no face was found.

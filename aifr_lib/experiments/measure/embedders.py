@@ -155,7 +155,7 @@ def export(embedder: Embedder, out: Path, preset: Preset) -> tuple[float, str]:
     """Write a network to ``out`` as ONNX; the largest 1 − cosine to torch, and on which pictures, in words.
 
     They are photographs of the ORL set, or the preset's relief faces where those are not installed.
-    Errors: ConfigError for a judge and for what is no network of torch's; those of ``models.export.export_onnx``.
+    Errors: ConfigError for a judge and for what is no network of torch's; those of ``export_onnx``.
     """
     network = embedder.run
     if not isinstance(network, Carded) or isinstance(network.network, OnnxNetwork | torch.jit.ScriptModule):

@@ -156,5 +156,5 @@ def _facts(path: Path) -> dict[str, Any]:
 
 @cache
 def found_directions() -> Mapping[str, Direction]:
-    """The directions found for the offline generator (``experiments/latent_directions.py``), by attribute."""
+    """The directions found for the offline generator (``experiments/generator/latent_directions.py``), by attribute."""
     return load_directions(FOUND)

@@ -1,7 +1,7 @@
 """One way to ask for an edited face, whoever draws it: ``render(identity, attribute, α)``.
 
-Three sources: relief faces, whose own parameters are moved; the offline generator (``faces.latent``); and a StyleGAN
-network that a user brings (``faces.stylegan``). The latter two are generators behind ``EditedSource``: a code from
+Three sources: relief faces, whose own parameters are moved; the offline generator (``mobilestylegan``); and a StyleGAN
+network that a user brings (``stylegan``). The latter two are generators behind ``EditedSource``: a code from
 the identity's seed, moved along a direction.
 """
 
@@ -78,7 +78,7 @@ class Generator(Protocol):
 class EditedSource:
     """Faces of a generator, edited along directions: w(α) = w₀ + α · s · n.
 
-    directions: by attribute. psi: truncation of the people's own codes (.7: ``faces.latent``).
+    directions: by attribute. psi: truncation of the people's own codes (.7: ``mobilestylegan``).
     Errors: ValueError for a direction of another width than the generator's.
     """
 
@@ -167,7 +167,7 @@ SOURCES = ("relief", "latent")
 def open_source(name: str) -> Source:
     """A source that needs no file of the user's: "relief", or "latent", the offline generator with its directions.
 
-    Errors: ConfigError with the nearest name; for "latent" those of ``faces.latent.open_generator``.
+    Errors: ConfigError with the nearest name; for "latent" those of ``mobilestylegan.open_generator``.
     """
     if choose("source", name, dict.fromkeys(SOURCES, name)) == "relief":
         return ReliefSource()

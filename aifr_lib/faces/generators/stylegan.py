@@ -40,7 +40,7 @@ HOW = (
 
 @dataclass(frozen=True)
 class StyleGan:
-    """A StyleGAN network as ``faces.sources`` takes it.
+    """A StyleGAN network as ``sources`` takes it.
 
     name, version: for records; the version is made of the weights. width: of W. side: pixels of the square picture.
     inputs: width of Z. layers: of W+. average: mean of W, float32 [width], towards which codes are truncated.
