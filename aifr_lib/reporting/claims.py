@@ -199,10 +199,15 @@ def link_said(verdict: Verdict, one: Comparison) -> str:
     parts = [f"{one.label}: {_interval(estimate, verdict.alpha, unit)} over {counted(estimate.seeds, 'seed')}"]
     if verdict.p is not None:
         whose = "primary claim" if verdict.claim.primary else "claim"
-        parts.append(f"p = {p:.2g}, {min(1.0, verdict.step * p):.2g} after Holm over {counted(verdict.family, whose)}")
+        corrected = _p(min(1.0, verdict.step * p)).removeprefix("= ")
+        parts.append(f"p {_p(p)}, {corrected} after Holm over {counted(verdict.family, whose)}")
     if (size := estimate.detectable(verdict.alpha)) is not None:
-        parts.append(f"{size:.2g} {unit}".rstrip() + " would have been seen four times out of five")
+        parts.append(f"{size:#.2g} {unit}".rstrip() + " would have been seen four times out of five")
     return "; ".join([*parts, _error(estimate)])
+
+
+def _p(p: float) -> str:
+    return "< .001" if p < 0.001 else f"= {p:.2g}"
 
 
 def _interval(estimate: Estimate, alpha: float, unit: str) -> str:
@@ -221,7 +226,7 @@ def _error(estimate: Estimate) -> str:
     }
     parts = [words[estimate.error]]
     if estimate.spreads_p is not None:
-        parts.append(f"equal spreads p = {estimate.spreads_p:.2g} (Levene, level {SPREADS_LEVEL:g})")
+        parts.append(f"equal spreads p {_p(estimate.spreads_p)} (Levene, level {SPREADS_LEVEL:g})")
     if estimate.r is not None:
         parts.append(f"correlation by seed {estimate.r:+.2f}")
     return ", ".join(parts)

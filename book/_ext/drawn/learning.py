@@ -22,6 +22,7 @@ NORM = 20.0  # of an embedding of middling quality, where AdaFace's running mean
 
 def scale() -> str:
     centres, person = np.radians([0, 50, 100, 160, 230]), np.radians(18)
+    angles = np.degrees(np.arccos(np.cos(centres - person)))  # between two directions: 180° at most
     frames, labels = [], []
     for s in (1, 2, 4, 8, 16, 32, 64):
         head = margins.build("softmax", 2, len(centres), s=float(s))
@@ -31,7 +32,7 @@ def scale() -> str:
         figure, axis = plt.subplots(figsize=(5.2, 3))
         colours = [plots.SAME] + [plots.PAPER] * (len(centres) - 1)
         axis.bar(range(len(centres)), 100 * share, color=colours)
-        axis.set_xticks(range(len(centres)), [f"{abs(np.degrees(c - person)):.0f}°" for c in centres])
+        axis.set_xticks(range(len(centres)), [f"{angle:.0f}°" for angle in angles])
         axis.set(xlabel="angle to the centre of each class", ylabel="probability, %", ylim=(0, 100))
         frames.append(plots.svg(figure))
         labels.append(f"scale s = {s}: the right class gets {100 * share[0]:.1f} %")
