@@ -5,7 +5,7 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
-from conftest import make_images
+from noise_images import make_images
 
 from aifr_lib.data.images import ChangePairs, Images
 from aifr_lib.data.loader import (

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_images
+from noise_images import make_images
 from torch import nn
 
 from aifr_lib.data.loader import PairBatches, Rows

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_images
+from noise_images import make_images
 from torch import distributed, nn
 from training.test_engine import duel, new_duel
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import make_images
+from noise_images import make_images
 
 from aifr_lib.models import weights
 from aifr_lib.settings.recognition import Recognition

@@ -2,7 +2,7 @@ import unicodedata
 
 import pandas as pd
 import pytest
-from conftest import make_images
+from noise_images import make_images
 from stored_examples import examples
 
 from aifr_lib.data.formats import pair_lists as pair_lists
