@@ -8,7 +8,7 @@ from pydantic import Field
 
 from aifr_lib.names import Strict
 
-PairList = Literal["relief-lfw", "relief-agedb", "relief-calfw", "relief-cfpfp", "relief-cplfw"]
+PairList = Literal["relief-lfw", "relief-agedb", "relief-calfw", "relief-cfpfp", "relief-cplfw", "relief-near"]
 
 
 class Relief(Strict):

@@ -30,6 +30,7 @@ class Calibration(Strict):
         None, description="a larger network that sees more training people, for longer"
     )
     doublings: int = Field(1, ge=1, le=2, description="how often the baseline's epochs are doubled")
+    rates: tuple[float, ...] = Field((), description="other learning rates of the baseline, each tried with one seed")
 
 
 class ReliefCard(Strict):

@@ -14,38 +14,44 @@ LABELS = ("identity", "age", "gender", "skin_tone", "yaw")
 # What a mismatch costs when a negative is matched: per year of age, per standard score of tone, per degree of yaw.
 COSTS = {"age": 1.0, "skin_tone": 10.0, "yaw": 0.2}
 
-Fits = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Fits = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+GROWN_UP, NEAR = 16, 5  # years
 
 
 @dataclass(frozen=True)
 class PairList:
     """view: the pictures a list is drawn from, as ``relief.load`` takes it.
 
-    fits: which pairs may stand in it, from the gap in years and the two yaws in degrees; arrays of one shape.
+    fits: which pairs may stand in it, from the gap in years, the younger age and the two yaws in degrees; arrays of one
+    shape.
     """
 
     view: str
     fits: Fits
 
 
-def _any(gap: np.ndarray, yaw_a: np.ndarray, yaw_b: np.ndarray) -> np.ndarray:
+def _any(gap: np.ndarray, younger: np.ndarray, yaw_a: np.ndarray, yaw_b: np.ndarray) -> np.ndarray:
     return gap >= 0
 
 
-def _aged(gap: np.ndarray, yaw_a: np.ndarray, yaw_b: np.ndarray) -> np.ndarray:
-    return gap >= 30
+def _near(gap: np.ndarray, younger: np.ndarray, yaw_a: np.ndarray, yaw_b: np.ndarray) -> np.ndarray:
+    return gap <= NEAR
 
 
-def _older(gap: np.ndarray, yaw_a: np.ndarray, yaw_b: np.ndarray) -> np.ndarray:
+def _aged(gap: np.ndarray, younger: np.ndarray, yaw_a: np.ndarray, yaw_b: np.ndarray) -> np.ndarray:
+    return (gap >= 30) & (younger >= GROWN_UP)
+
+
+def _older(gap: np.ndarray, younger: np.ndarray, yaw_a: np.ndarray, yaw_b: np.ndarray) -> np.ndarray:
     return (gap >= 10) & (gap < 30)
 
 
-def _frontal_profile(gap: np.ndarray, yaw_a: np.ndarray, yaw_b: np.ndarray) -> np.ndarray:
+def _frontal_profile(gap: np.ndarray, younger: np.ndarray, yaw_a: np.ndarray, yaw_b: np.ndarray) -> np.ndarray:
     a, b = np.abs(yaw_a), np.abs(yaw_b)
     return (np.minimum(a, b) <= 10) & (np.maximum(a, b) >= 40)
 
 
-def _turned(gap: np.ndarray, yaw_a: np.ndarray, yaw_b: np.ndarray) -> np.ndarray:
+def _turned(gap: np.ndarray, younger: np.ndarray, yaw_a: np.ndarray, yaw_b: np.ndarray) -> np.ndarray:
     return (np.minimum(np.abs(yaw_a), np.abs(yaw_b)) >= 15) & (np.abs(yaw_a - yaw_b) >= 40)
 
 
@@ -55,13 +61,16 @@ PAIR_LISTS = {
     "relief-calfw": PairList("everyday", _older),
     "relief-cfpfp": PairList("pose", _frontal_profile),
     "relief-cplfw": PairList("pose", _turned),
+    "relief-near": PairList("near", _near),
 }
 
 
 def pairs(images: Images, name: str, *, count: int = 6000, seed: int = 0) -> Pairs:
     """A verification list: ten folds disjoint in identity, count / 10 pairs each, half of them positive.
 
-    relief-lfw: any two pictures. relief-agedb: ≥ 30 years apart, as in AgeDB-30. relief-calfw: 10 to 30 years apart
+    relief-lfw: any two pictures. relief-near: ≤ 5 years apart, negatives too, so that only who it is differs.
+    relief-agedb: of the age of 16 and more, ≥ 30 years apart, as in AgeDB-30, which has hardly a child.
+    relief-calfw: 10 to 30 years apart
     (CALFW's positives: 16.6 years in the mean). relief-cfpfp: one frontal (|yaw| ≤ 10°), one profile (≥ 40°).
     relief-cplfw: both turned by ≥ 15°, ≥ 40° between them (inferred). ``PAIR_LISTS[name].view`` says which pictures
     of ``relief.load`` a list is drawn from.
@@ -120,7 +129,7 @@ def _draw(label: dict[str, np.ndarray], fits: Fits, half: int, rng: np.random.Ge
     """int64 [≤ half, 3]: a picture, another of the same person, one of a matched other person."""
     identity, age, yaw = label["identity"], label["age"], label["yaw"]
     i, j = np.triu_indices(len(identity), 1)
-    positive = (identity[i] == identity[j]) & fits(np.abs(age[i] - age[j]), yaw[i], yaw[j])
+    positive = (identity[i] == identity[j]) & fits(np.abs(age[i] - age[j]), np.minimum(age[i], age[j]), yaw[i], yaw[j])
     candidates = rng.permuted(rng.permutation(np.stack([i, j], 1)[positive]), axis=1)
     free = np.ones((len(identity), len(identity)), dtype=bool)
     found: list[tuple[int, int, int]] = []
@@ -142,7 +151,8 @@ def _costs(label: dict[str, np.ndarray], fits: Fits, positives: np.ndarray) -> n
     """float64 [len(positives), N]: how ill each picture would replace the second of a positive; inf: it may not."""
     keep, replaced = positives.T[..., None]
     gap = np.abs(label["age"] - label["age"][keep])
-    allowed = fits(gap, label["yaw"][keep], np.broadcast_to(label["yaw"], gap.shape))
+    younger = np.minimum(label["age"], label["age"][keep])
+    allowed = fits(gap, younger, label["yaw"][keep], np.broadcast_to(label["yaw"], gap.shape))
     for column, alike in (("identity", False), ("gender", True)):
         allowed &= (label[column] == label[column][keep]) == alike
     cost = sum(weight * np.abs(label[name] - label[name][replaced]) for name, weight in COSTS.items())

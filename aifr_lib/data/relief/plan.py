@@ -16,7 +16,7 @@ from aifr_lib.faces.relief import Faces, check_size
 from aifr_lib.faces.relief.parameters import uniform
 from aifr_lib.names import choose
 
-RELEASE = 1  # the one number that freezing the data set raises: new pictures, new people, new caches
+RELEASE = 2  # the one number that freezing the data set raises: new pictures, new people, new caches
 VERSION = f"relief-v{RELEASE}"
 # Each kind of set has its own people: an identity's number is also its seed, so no two sets share a person.
 KINDS = (

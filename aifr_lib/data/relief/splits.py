@@ -35,8 +35,9 @@ from aifr_lib.names import choose
 
 SPLITS = ("train", "validation", "test")
 SPANS = ("narrow", "wide")
-VIEWS = ("everyday", "pose")
+VIEWS = ("everyday", "pose", "near")
 NARROW_SD = 5.0  # years around the centre of a training identity
+NEAR_SD = 2.0  # years around an age of the view "near"
 OBLIQUE = (15.0, 35.0)
 FRONTAL = 10.0  # degrees of yaw
 
@@ -51,7 +52,8 @@ def load(
     span: "narrow" (training ages have SD 5 years around a centre, centres even over 4 … 80 years) or "wide" (training
     ages as in validation and test: one in each of ``per_identity`` equal parts of 4 … 80 years).
     view: "everyday" (``faces.relief.parameters.POSE_SD``) or "pose": in turn a frontal picture (|yaw| ≤ 10°), a profile
-    (40 … 60°) and an oblique one of the other side (15 … 35°), at the narrow ages, so that pose is what varies.
+    (40 … 60°) and an oblique one of the other side (15 … 35°), at the narrow ages, so that pose is what varies; or
+    "near": everyday pictures, in threes within a few years, about ages that people share.
     frame: "aligned" (as cropped for recognition) or "portrait". compiled: None compiles only for very large sets;
     pixels may differ by one grey level.
     Labels: record, identity, and every scalar parameter of the picture (``faces.relief.parameters.COLUMNS``).
@@ -90,9 +92,12 @@ def split_plan(
     counts = torch.full_like(numbers, checked("per_identity", per_identity, 1, MAX_PER_IDENTITY))
     whose, place, picture = pictures_of(numbers, counts)
     # The span says nothing outside training, nor where only pose varies; one cache serves both.
-    narrow = view == "pose" or (split == "train" and span == "narrow")
+    narrow = view == "pose" or (view == "everyday" and split == "train" and span == "narrow")
     spec = {"identities": identities, "per_identity": per_identity, "narrow": narrow, "view": view}
-    ages = _narrow_ages(numbers, per_identity) if narrow else decades(numbers, per_identity)
+    if view == "near":
+        ages = _near_ages(numbers, per_identity)
+    else:
+        ages = _narrow_ages(numbers, per_identity) if narrow else decades(numbers, per_identity)
     fixed = {"yaw": _posed(numbers, whose, place, picture)} if view == "pose" else {}
     name = f"relief-{split}" if view == "everyday" else f"relief-{split}-{view}"
     return Plan(name, spec, numbers[whose], ages.flatten(), picture, frame, fixed)
@@ -101,6 +106,15 @@ def split_plan(
 def _narrow_ages(numbers: Tensor, per_identity: int) -> Tensor:
     centre = between(numbers, 20, *AGES)[:, None]
     return (centre + NARROW_SD * normal(numbers, 21, per_identity, limit=2.5)).clamp(1, 90)
+
+
+def _near_ages(numbers: Tensor, per_identity: int) -> Tensor:
+    """In threes about one age in the middle of each of equal parts of AGES, so that others have pictures near it."""
+    low, high = AGES
+    parts = -(-per_identity // 3)
+    centre = low + (high - low) * (torch.arange(parts) + 0.3 + 0.4 * uniform(numbers, 26, parts)) / parts
+    beside = NEAR_SD * normal(numbers, 27, per_identity, limit=2.5)
+    return (centre.repeat_interleave(3, 1)[:, :per_identity] + beside).clamp(1, 90)
 
 
 def _posed(numbers: Tensor, whose: Tensor, place: Tensor, picture: Tensor) -> Tensor:

@@ -44,6 +44,7 @@ RECIPE, RECIPE_VERSION = "calibration", recognise.RECIPE_VERSION
 ACROSS_AGE = "relief-agedb"
 BASELINE, LONGER, LONGEST = "baseline", "twice the epochs", "four times the epochs"
 TEACHER, SCHOOLED, WIDE = "larger network", "larger network, more people", "wide span of ages"
+RATE = "baseline at a rate of {:g}"
 GAIN, DOUBLING = "points above the baseline", "points above half the epochs"
 Place = tuple[str, int]
 
@@ -78,6 +79,7 @@ def trainings(calibration: Calibration) -> dict[str, Recognition]:
         **{name: plain.model_copy(update={"epochs": times * plain.epochs}) for name, times in longer.items()},
         TEACHER: calibration.teacher,
         **({SCHOOLED: calibration.schooled} if calibration.schooled else {}),
+        **{RATE.format(rate): plain.model_copy(update={"lr": rate}) for rate in calibration.rates},
         WIDE: plain.model_copy(update={"relief": plain.relief.model_copy(update={"span": "wide"})}),
     }
 
@@ -100,12 +102,15 @@ def convergence_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]
 
 
 def convergence_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
-    """The runs by (training, seed), a seed of all trainings after the other."""
+    """The runs by (training, seed), a seed of all trainings after the other; other rates with the first seed alone."""
     calibration = preset.relief_card.calibration
+    seeds = calibration.seeds if seeds is None else seeds
+    once = {RATE.format(rate) for rate in calibration.rates}
     return {
         (training, seed): job(config.model_copy(update={"seed": seed}), device)
-        for seed in (calibration.seeds if seeds is None else seeds)
+        for seed in seeds
         for training, config in trainings(calibration).items()
+        if seed == seeds[0] or training not in once
     }
 
 

@@ -121,7 +121,7 @@ class ReliefSource:
     """
 
     name = "relief faces"
-    version = "relief-v1"
+    version = "relief-v2"
 
     def __init__(self, size: int = 256, frame: str = "portrait"):
         relief.check_size(size)

@@ -2,7 +2,7 @@
 
 Lengths are in half picture sides; x runs right, y down, z to the viewer. ``unit`` is a millimetre of a grown
 head: a child's head is drawn nearly as large, so that its millimetres are longer. Means come from
-``growth``; what the action units move, and by how much, follows the descriptions of the Facial Action
+``ageing``; what the action units move, and by how much, follows the descriptions of the Facial Action
 Coding System (Ekman, Friesen and Hager, 2002); the spread between people and the signs of age are inferred.
 """
 
@@ -13,10 +13,16 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
+from aifr_lib.faces.relief.ageing import grown, paces, signs_of_age
 from aifr_lib.faces.relief.colours import colours
 from aifr_lib.faces.relief.groom import surroundings
-from aifr_lib.faces.relief.growth import grown
-from aifr_lib.faces.relief.parameters import ACTION_UNITS, GROUPS, IDENTITY, Faces, uniform
+from aifr_lib.faces.relief.parameters import (
+    ACTION_UNITS,
+    GROUPS,
+    IDENTITY,
+    Faces,
+    uniform,
+)
 
 # A grown head of 232 mm is this long; what is smaller is drawn larger, but for a quarter of the difference.
 HEAD_LENGTH, HEAD_MM, HEAD_KEPT = 1.66, 232.0, 0.25
@@ -36,7 +42,8 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     style = SimpleNamespace(**{name: column("style", name) for name in GROUPS["style"]})
     age, gender, weight = (v.reshape(-1, 1, 1) for v in (faces.age, faces.gender, faces.weight))
 
-    m = _signs_of_age(i, age, weight)
+    pace = paces(faces.identity_seed)
+    m = signs_of_age(i, pace, age, weight)
     m["male"] = (2 * gender - 1 + 0.3 * i.masculinity) * (1 - m["child"]) ** 0.7
     mm = SimpleNamespace(**grown(age, gender + 0.15 * i.masculinity))
     # What tells faces apart is still soft in a child.
@@ -45,14 +52,14 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     _eyes(m, mm, i, au, style, own)
     _nose(m, mm, i, au, own)
     _mouth(m, mm, i, au, own)
-    m |= surroundings(i, style, age, gender, weight, m)
+    m |= surroundings(i, pace, style, age, gender, weight, m)
     for name, most in (
         ("beard", style.beard),
         ("moustache", style.moustache),
         ("stubble", 0.5 + 0.25 * i.masculinity),
     ):
         m[name] = most.clamp(0, 1) * gender * (1 - m["child"]) ** 4
-    m |= colours(m, i, style, age)
+    m |= colours(m, i, pace, style, age)
     # Moles keep their place in the face for life: drawn from the person's own seed.
     place = uniform(faces.identity_seed, 5, 6).float().reshape(-1, 6, 1, 1)
     for n in range(3):
@@ -67,40 +74,12 @@ def anatomy(faces: Faces) -> dict[str, Tensor]:
     return {name: value.contiguous() for name, value in m.items()}
 
 
-def _signs_of_age(i: SimpleNamespace, age: Tensor, weight: Tensor) -> dict[str, Tensor]:
-    """Grades, 0 none … 1 full: each sign has years of its own, and each person a pace for each kind of sign."""
-    grown_up = (age - 18).clamp(min=0)
-    lined = age + 0.16 * grown_up * i.ageing_folds - 2.5 * weight
-    slack = age + 0.16 * grown_up * i.ageing_sag
-
-    def grade(years: Tensor, first: float, full: float) -> Tensor:
-        return ((years - first) / (full - first)).clamp(0, 1.35)
-
-    m = {
-        "child": ((18 - age) / 18).clamp(0, 1) ** 1.1,
-        "old": ((age - 27) / 50).clamp(0, 1.4),
-    }
-    m["sag"] = grade(slack, 30, 78)
-    m["laugh_lines"] = grade(lined, 15, 72)
-    m["brow_lines"] = grade(lined, 22, 72)
-    m["crows_feet"] = grade(lined, 25, 70)
-    m["frown_lines"] = grade(lined, 29, 75)
-    m["lip_lines"] = grade(lined, 47, 84)
-    m["crepe"] = grade(lined, 46, 86)
-    m["worn"] = grade(age, 16, 80) * (0.25 * i.ageing_spots).exp()
-    m["bags"] = grade(slack, 22, 74)
-    m["marionette"] = grade(slack, 35, 76)
-    m["hollow"] = grade(age - 5 * i.cheek_fullness - 6 * weight, 42, 88)
-    m["thinned"] = grade(age, 26, 84)
-    return m
-
-
 def _bones(m: dict[str, Tensor], mm: SimpleNamespace, i: SimpleNamespace, own: Tensor, age: Tensor,
            weight: Tensor) -> None:  # fmt: skip
     longer = 1 + 0.035 * own * i.face_length
-    nose = mm.nose_length * longer + own * 2.1 * i.nose_length + 2.6 * m["old"]
-    lip = mm.upper_lip_length * longer + own * 1.6 * i.mouth_height + 2.2 * m["old"]
-    chin = mm.lower_face * longer + own * (2.0 * i.chin_size - 0.6 * i.mouth_height) - 1.2 * m["old"]
+    nose = mm.nose_length * longer + own * 2.1 * i.nose_length + 3.2 * m["old"]
+    lip = mm.upper_lip_length * longer + own * 1.6 * i.mouth_height + 1.5 + 2.6 * m["old"]
+    chin = mm.lower_face * longer + own * (2.0 * i.chin_size - 0.6 * i.mouth_height) - 1.5 - 0.8 * m["old"]
     dome = mm.vertex_nasion + 3.5 * i.cranium
     # The eyes' centres lie below the root of the nose.
     drop = 6.5 + 1.3 * own * i.eye_height
@@ -114,17 +93,19 @@ def _bones(m: dict[str, Tensor], mm: SimpleNamespace, i: SimpleNamespace, own: T
     m["rest_y"] = m["base_y"] + lip * u
     m["chin_y"] = m["rest_y"] + chin * u
 
-    m["fullness"] = 0.55 * i.cheek_fullness + 0.9 * weight + 1.5 * m["child"] - 1.1 * m["hollow"]
+    m["fullness"] = 0.55 * i.cheek_fullness + 0.9 * weight + 1.5 * m["child"] + 0.5 * m["youth"] - 1.3 * m["hollow"]
     soft = m["fullness"].clamp(-1.5, 3)
     m["skull_w"] = (0.5 * mm.head_width + 1.0 * i.face_width + 1.2 * i.cranium + 0.8 * weight) * u
     m["cheek_w"] = (0.5 * mm.face_width + own * (1.9 * i.face_width + 1.2 * i.cheekbones) + 1.1 * soft + 1.0) * u
     m["jaw_w"] = (0.5 * mm.jaw_width + own * (1.2 * i.face_width + 3.2 * i.jaw_width) + 1.5 * soft
-                  + 1.2 * weight + 1.8 * m["sag"] + 0.4) * u  # fmt: skip
-    m["jaw_w"] = torch.minimum(m["jaw_w"], 0.97 * m["cheek_w"])
+                  + 1.2 * weight + 2.6 * m["sag"] + 0.4) * u  # fmt: skip
+    # A jaw nears the width of the cheeks and never reaches it: a soft minimum, without a corner.
+    wide, soft_by = 0.93 * m["cheek_w"], 4 * u
+    m["jaw_w"] = wide - soft_by * torch.nn.functional.softplus((wide - m["jaw_w"]) / soft_by)
     m["jaw_p"] = (2.0 + 0.26 * own * i.jaw_square + 0.20 * m["male"] + 0.12 * weight + 0.2 * m["sag"]
                   + 0.15 * m["child"]).clamp(min=1.75)  # fmt: skip
-    m["jaw_q"] = (0.53 - 0.045 * own * i.chin_size - 0.04 * m["male"] - 0.02 * soft).clamp(0.34, 0.57)
-    m["jowl"] = (4.5 * m["sag"] + 1.0 * weight.clamp(min=0)) * u
+    m["jaw_q"] = (0.55 - 0.045 * own * i.chin_size - 0.04 * m["male"] - 0.02 * soft).clamp(0.38, 0.60)
+    m["jowl"] = (5.5 * m["sag"] + 1.0 * weight.clamp(min=0)) * u
     m["cheekbone"] = (4.0 + 1.0 * own * i.cheekbones - 1.0 * m["child"] + 1.0 * m["hollow"]) * u
     m["temple"] = (1.5 * (1 - m["child"]) + 3.0 * m["hollow"]) * u
     m["asymmetry"] = 0.012 * i.asymmetry
@@ -136,8 +117,8 @@ def _eyes(m: dict[str, Tensor], mm: SimpleNamespace, i: SimpleNamespace, au: Sim
     width = 0.5 * mm.eye_width + 0.65 * own * i.eye_size - 0.7 * m["old"]
     m["eye_w"] = width * u
     m["eye_x"] = (0.5 * mm.between_eyes + 1.45 * own * i.eye_spacing) * u + m["eye_w"]
-    m["eye_tilt"] = 0.05 * i.eye_tilt + 0.07 - 0.02 * male - 0.09 * sag
-    opening = mm.eye_opening + own * (0.65 * i.eye_size - 0.55 * i.lid_fold) - 1.9 * sag
+    m["eye_tilt"] = 0.05 * i.eye_tilt + 0.08 - 0.02 * male - 0.11 * sag
+    opening = mm.eye_opening + own * (0.65 * i.eye_size - 0.55 * i.lid_fold) - 2.3 * sag
     narrow = 1 - 0.20 * au.au4 - 0.25 * au.au6 - 0.25 * au.au9 - 0.10 * au.au12
     opening = (opening * narrow).clamp(min=3.0)
     m["lid_up"] = (0.64 * opening + 3.0 * au.au5) * u
@@ -146,8 +127,8 @@ def _eyes(m: dict[str, Tensor], mm: SimpleNamespace, i: SimpleNamespace, au: Sim
     m["crease_y"] = ((3.3 - 1.0 * i.lid_fold + 0.4 * i.eye_depth - 0.5 * m["child"]).clamp(min=0.8)
                      * (1 - 0.55 * sag.clamp(max=1))) * u  # fmt: skip
     m["crease"] = (1.0 - 0.45 * (i.lid_fold - 0.6).clamp(min=0) - 0.1 * m["child"]).clamp(0.1, 1)
-    m["hood"] = (0.25 + 0.35 * i.lid_fold + 1.1 * sag).clamp(0, 1.8)
-    m["iris_r"] = mm.iris_radius * u
+    m["hood"] = (0.25 + 0.35 * i.lid_fold + 1.5 * sag).clamp(0, 2.2)
+    m["iris_r"] = 1.12 * mm.iris_radius * u
     m["gaze_x"], m["gaze_y"] = 4.5 * style.gaze_x * u, 1.6 * style.gaze_y * u
     m["socket"] = (5.2 + 1.2 * own * i.eye_depth + 0.9 * male - 2.4 * m["child"] + 2.2 * m["old"]) * u
     m["bags"] = m["bags"] * (1 + 0.25 * i.ageing_sag) * (1 - m["child"]) + 0.35 * au.au6
@@ -199,11 +180,13 @@ def _mouth(
     m["mouth_y"] = m["rest_y"] - (2.4 * au.au17 + 0.8 * au.au12) * u
     m["mouth_w"] = (0.5 * mm.mouth_width + own * 2.1 * i.mouth_width + 0.8 * m["old"]
                     + 6.0 * au.au12 + 7.0 * au.au20 - 2.0 * au.au17) * u  # fmt: skip
-    thin = (1 - 0.50 * m["thinned"].clamp(max=1.1)) * (1 - 0.25 * au.au20 - 0.16 * au.au12)
+    thin = (1.04 - 0.54 * m["thinned"].clamp(max=1.1)) * (1 - 0.25 * au.au20 - 0.16 * au.au12)
     m["lip_up"] = ((mm.upper_lip + own * 1.5 * i.upper_lip) * thin).clamp(min=1.3) * u
     m["lip_low"] = ((mm.lower_lip + own * 1.6 * i.lower_lip) * thin * (1 + 0.2 * au.au17)).clamp(min=2.0) * u
     m["bow"] = (0.17 + 0.03 * i.upper_lip - 0.10 * m["thinned"]).clamp(0.05, 0.27)
-    m["corner"] = (-1.1 * i.mouth_curve - 1.7 + 2.4 * sag - 8.5 * au.au12 + 6.0 * au.au17 + 1.2 * au.au20) * u
+    m["corner"] = (
+        (-0.8 * i.mouth_curve - 2.6 + 2.0 * sag).clamp(max=1.0) - 8.5 * au.au12 + 6.0 * au.au17 + 1.2 * au.au20
+    ) * u
     m["gap"] = 10.0 * au.au25 * (1 - 0.15 * m["child"]) * u
     m["teeth"] = (0.45 + 0.8 * au.au12 + 0.5 * au.au20).clamp(max=1.0)
     m["cleft"] = (1.2 * i.chin_cleft).clamp(min=0) * (1 - m["child"]) * u

@@ -12,8 +12,8 @@ SKIN = (
     (0.95, 0.80, 0.73),
     (0.89, 0.70, 0.59),
     (0.77, 0.55, 0.42),
-    (0.56, 0.37, 0.27),
-    (0.35, 0.23, 0.18),
+    (0.55, 0.385, 0.295),
+    (0.35, 0.245, 0.20),
 )
 BLACK_HAIR, BROWN_HAIR, BLOND_HAIR, RED_HAIR = (
     (0.09, 0.07, 0.06),
@@ -41,7 +41,9 @@ def blend(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     return a + (b - a) * t
 
 
-def colours(m: dict[str, Tensor], i: SimpleNamespace, style: SimpleNamespace, age: Tensor) -> dict[str, Tensor]:
+def colours(
+    m: dict[str, Tensor], i: SimpleNamespace, pace: SimpleNamespace, style: SimpleNamespace, age: Tensor
+) -> dict[str, Tensor]:
     """Colours [3, B, 1, 1] in linear light, and strengths [B, 1, 1] of flush, freckles, spots and grey hair."""
     child, old, worn = m["child"], m["old"], m["worn"]
 
@@ -55,23 +57,26 @@ def colours(m: dict[str, Tensor], i: SimpleNamespace, style: SimpleNamespace, ag
         return blend(a, b, t.clamp(0, 1))
 
     # The normal distribution function makes all tones equally common.
-    melanin = (torch.special.ndtr(i.skin_tone) + 0.035 * style.tan * (1 - 0.5 * child)).clamp(0, 1)
+    melanin = (torch.special.ndtr(i.skin_tone) + 0.05 * style.tan * (1 - 0.5 * child)).clamp(0, 1)
     skin = colour(SKIN[0]).expand(3, *melanin.shape)
     for n, tone in enumerate(SKIN[1:]):
         skin = mix(skin, colour(tone), melanin * (len(SKIN) - 1) - n)
     under = i.skin_red * (1 - 0.4 * melanin)
-    skin = skin * torch.exp(under * factors(0.03, -0.055, 0.03)) * torch.exp(child * factors(0.02, 0.0, 0.01))
+    skin = skin * torch.exp(under * factors(0.02, -0.04, 0.02)) * torch.exp(child * factors(0.02, 0.0, 0.01))
     # Old skin is yellower and duller.
-    skin = skin * torch.exp(worn * factors(-0.06, -0.11, -0.24))
+    skin = skin * torch.exp(worn * factors(-0.08, -0.12, -0.17))
 
     lip = mix(factors(*PALE_LIP), factors(*DARK_LIP), 1.3 * melanin - 0.15)
     faded = 0.12 + 0.12 * m["male"] + 0.38 * m["thinned"] - 0.05 * i.skin_red
-    dark = 0.25 + 0.30 * i.hair_colour + 0.55 * (i.skin_tone + 0.3)
+    dark = 0.25 + 0.22 * i.hair_colour + 0.55 * (i.skin_tone + 0.3) - 0.5 * style.dye
     light = torch.sigmoid(-2.2 * dark - 0.3 + 1.6 * child * (melanin < 0.45))
     hair = mix(colour(BROWN_HAIR), colour(BLACK_HAIR), 1.5 * dark - 0.2)
     hair = mix(hair, colour(BLOND_HAIR), 1.5 * light - 0.25)
+    # Sun, water and dye: hair is now lighter, now darker and redder than the person's own.
+    hair = hair * torch.exp(style.dye * factors(0.14, 0.13, 0.12))
     hair = mix(hair, colour(RED_HAIR), (0.9 * i.hair_red - 0.9) * (melanin < 0.4))
-    grey = torch.sigmoid((age - (52 - 7 * i.ageing_grey)) / 5)
+    # Half of all people are half grey at 50 (Keogh and Walsh, 1965), give or take a decade.
+    grey = torch.sigmoid((age - (51 - 6.5 * i.ageing_grey - 2 * pace.grey)) / 6)
     silver = mix(colour(GREY_HAIR), colour(WHITE_HAIR), (age - 58) / 24).expand_as(hair)
     brows = mix(hair, colour(BROWN_HAIR), 0.45 + 0 * age)
     return {
@@ -88,6 +93,6 @@ def colours(m: dict[str, Tensor], i: SimpleNamespace, style: SimpleNamespace, ag
             colour(BROWN_EYE),
             0.5 * i.eye_colour + 3.0 * melanin - 0.65,
         ),
-        "spots": ((age - 42) / 40).clamp(0, 1.3) * (0.45 * i.ageing_spots).exp() * (1 - 0.4 * melanin),
+        "spots": ((age - 33 - pace.spots) / 36).clamp(0, 1.4) * (0.45 * i.ageing_spots).exp() * (1 - 0.4 * melanin),
         "freckles": (0.6 * i.freckles - 0.4).clamp(0, 1) * (1 - 0.8 * old).clamp(0, 1) * (melanin < 0.45),
     }

@@ -24,8 +24,8 @@ def height(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, rough: Tensor, w
     _, z = skull(m, x, y)
     z = z + u * (_upper(m, ax, y) + _nose(m, ax, y) + _lower(m, ax, y))
     depth, raised = folds(m, ax, y, px / u, wander)
-    fine = 0.18 + 0.50 * m.worn
-    return z + u * (raised - 1.9 * depth + fine * rough), depth.clamp(0, 1)
+    fine = 0.14 + 0.50 * m.worn
+    return z + u * (raised - 2.5 * depth + fine * rough), depth.clamp(0, 1)
 
 
 def _upper(m: SimpleNamespace, ax: Tensor, y: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def _upper(m: SimpleNamespace, ax: Tensor, y: Tensor) -> Tensor:
     z = z + (m.brow_ridge / u) * (bump(ax - 22, by - 3, 20, 7.5) + 0.5 * bump(ax, by - 2, 11, 9))
     z = z - (m.temple / u) * bump(ax - m.skull_w / u + 7, ey + 20, 12, 22)
     z = z - (m.socket / u) * (bump(ex + 2, ey + 1, 19, 11.5) + 0.45 * bump(ax - 15, ey + 2, 6, 9))
-    z = z + 4.6 * bump(ex, ey - 0.5, 12.5, 9.0) + 1.9 * m.bags * bump(ex + 2, ey - m.lid_low / u - 5.8, 11, 3.2)
+    z = z + 4.6 * bump(ex, ey - 0.5, 12.5, 9.0) + 2.4 * m.bags * bump(ex + 2, ey - m.lid_low / u - 5.8, 11, 3.2)
     # The fold of skin over the lid hangs lower with age.
     over = m.lid_up / u + m.crease_y / u
     z = z + 1.5 * m.hood * bump(ex - 3, ey + over + 3.6, 14, 3.4) * (1 - 0.5 * m.child)
@@ -70,7 +70,7 @@ def _lower(m: SimpleNamespace, ax: Tensor, y: Tensor) -> Tensor:
     ny, my, cy = (y - m.nose_y) / u, (y - m.mouth_y) / u, (y - m.chin_y) / u
     width, up, low, gap = m.mouth_w / u, m.lip_up / u, m.lip_low / u, m.gap / u
     soft = m.fullness.clamp(-1.6, 3)
-    z = 2.6 * soft * bump(ax - 37, ny - 8, 18, 20) - 2.2 * m.hollow * bump(ax - 45, my + 2, 11, 20)
+    z = 2.6 * soft * bump(ax - 37, ny - 8, 18, 20) - 3.2 * m.hollow * bump(ax - 43, my + 4, 12, 18)
     z = z - 2.5 * (1 - 0.4 * soft) * bump(ax - 50, my + 1, 13, 20)
     z = z + (m.jowl / u) * bump(ax - 0.78 * m.jaw_w / u, cy + 17, 10, 11)
     z = z + 4.5 * bump(ax, my + 1, 27, 19) * (1 - 0.25 * m.thinned)

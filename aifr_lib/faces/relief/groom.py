@@ -14,14 +14,20 @@ from torch import Tensor
 
 
 def surroundings(
-    i: SimpleNamespace, style: SimpleNamespace, age: Tensor, gender: Tensor, weight: Tensor, head: dict[str, Tensor]
+    i: SimpleNamespace,
+    pace: SimpleNamespace,
+    style: SimpleNamespace,
+    age: Tensor,
+    gender: Tensor,
+    weight: Tensor,
+    head: dict[str, Tensor],
 ) -> dict[str, Tensor]:
     """Measures [B, 1, 1] by name. ``head`` gives child, old, sag, male and the skull's."""
     child, old, sag, male = (head[name] for name in ("child", "old", "sag", "male"))
     adult = 1 - child
     m: dict[str, Tensor] = {}
     u = head["unit"]
-    m["ear_h"] = (29.5 + 1.5 * male + 1.4 * i.ear_size + 3 * old - 3.5 * child) * u
+    m["ear_h"] = (29.5 + 1.5 * male + 1.4 * i.ear_size + 4 * old - 3.5 * child) * u
     m["ear_flare"] = torch.deg2rad((24 + 5 * i.ear_size + 8 * child).clamp(12, 45))
     m["neck_w"] = (48 + 6 * male - 12 * child + 4.5 * weight) * u
     m["chin_low"] = head["chin_y"] + (14 + 3 * male - 6 * child - 2 * weight) * u
@@ -34,8 +40,9 @@ def surroundings(
     m["bald"] = lost * gender * torch.sigmoid(2.2 * i.ageing_recession - 0.6)
     thin = 0.5 * (old - 0.4).clamp(min=0) * (1 - gender) + 0.9 * m["bald"] + 0.25 * lost * gender
     m["thinning"] = thin.clamp(max=1)
-    receding = torch.sigmoid((age - (46 - 9 * i.ageing_recession)) / 8) * gender
-    rise = 62 + 3.5 * i.hairline - 4 * child + 7 * receding
+    # A third of men have lost hair at the temples by 30, half by 50 (Hamilton, 1951; Rhodes et al., 1998).
+    receding = torch.sigmoid((age - (45 - 10 * i.ageing_recession - 2 * pace.recession)) / 8) * gender
+    rise = 62 + 2.8 * i.hairline - 4 * child + 8 * receding + 2 * old
     m["hairline_y"] = head["root_y"] - rise * u
     m["temples"] = (4 + 3 * male + 2 * i.hairline - 3 * child + 14 * receding).clamp(min=0) * u
     m["peak"] = (6 * i.widows_peak.clamp(min=0) * adult + 2 * receding) * u

@@ -137,18 +137,19 @@ def hair(
 
     reach = border(m, x, turn, lock) - y
     loose = 0.5 + 0.7 * m.curl + 0.5 * m.fringe
-    softness = 0.030 + 1.2 * px
+    softness = 0.040 + 1.2 * px
     mask = step(-softness, softness, reach + (0.030 + 0.018 * loose) * strand)
     # Where it thins, the scalp shows between the strands, first on top.
     top = step(0.25, 0.75, -n[1]) * (1 - step(1.5, 2.2, turn))
     sparse = (m.thinning * top * 1.15).clamp(0, 1)
     mask = mask * (1 - step(-0.35, 0.35, sparse * 1.6 - 0.75 + 0.55 * strand) * step(0.0, 0.12, sparse))
-    silhouette = 1 - shell.away + (0.018 + 0.055 * m.curl * m.hair_volume / 0.1) * strand + 0.02 * lock
+    silhouette = 1 - shell.away + (0.018 + 0.035 * m.curl * m.hair_volume / 0.1) * strand + 0.02 * lock
     drop = (shell.beside_y - shell.level).clamp(min=0)
     # Short hair draws in towards the nape; long hair hangs straight or swells.
     fallen = step(0.18, 0.30, m.grown)
     silhouette = silhouette + (m.flare * drop).clamp(max=0.25) * fallen - 0.8 * drop * (1 - fallen)
-    inside = edge(silhouette * shell.wide, px + 0.006)
+    # Ends of single hairs beyond the mass: the curlier, the wider the soft rim.
+    inside = step(-1, 1, silhouette * shell.wide / (px + 0.014 + 0.02 * m.curl))
 
     normal = turned(m, *_normal(shell, n))
     low = (y - m.eye_y - 0.06).clamp(min=0)

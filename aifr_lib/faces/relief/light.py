@@ -64,9 +64,9 @@ def shade(
     lx, ly, lz = lamp
     facing = nx * lx + ny * ly + nz * lz
     shadow = cast_shadow(m, depth, lx, ly, lz, px)
-    leak = torch.tensor((0.26, 0.17, 0.13), device=depth.device).reshape(3, 1, 1, 1)
+    leak = torch.tensor((0.24, 0.17, 0.14), device=depth.device).reshape(3, 1, 1, 1)
     diffuse = ((facing + leak) / (1 + leak)).clamp(min=0) * (1 - 0.72 * shadow * (1 - 0.5 * leak))
-    warmth = torch.stack([1 + 0.16 * m.light_warmth, 1 + 0 * m.light_warmth, 1 - 0.20 * m.light_warmth])
+    warmth = torch.stack([1 + 0.10 * m.light_warmth, 1 + 0 * m.light_warmth, 1 - 0.13 * m.light_warmth])
     fill = m.light_fill * (0.75 * nz - 0.66 * nx * torch.sign(lx)).clamp(min=0)
     sky = m.light_ambient * (0.70 + 0.28 * nz - 0.16 * ny) * (1 - 0.25 * shadow)
     half = (lx * lx + ly * ly + (lz + 1) ** 2).rsqrt()
@@ -75,7 +75,7 @@ def shade(
     gleam = (gleam * gleam) ** 4 * (1 - shadow)
     bright = 0.55 * shine * gleam + gleam_of_hair * (1 - 0.8 * shadow)
     # The cold light of the sky stands against the warm lamp.
-    cool = torch.stack([1 - 0.08 * m.light_warmth, 1 + 0 * m.light_warmth, 1 + 0.10 * m.light_warmth])
+    cool = torch.stack([1 - 0.05 * m.light_warmth, 1 + 0 * m.light_warmth, 1 + 0.07 * m.light_warmth])
     return colour * (m.light_key * warmth * diffuse + cool * (fill + sky)) + m.light_key * warmth * bright
 
 

@@ -36,9 +36,9 @@ LIGHT = ("light_azimuth", "light_elevation", "light_key", "light_fill", "light_a
 WHITE_BALANCE = ("balance_red", "balance_blue")  # log gains against green
 # Log gain, log gamma, SD in pixels at 112, SD in grey levels / 255, quality of JPEG (100: none).
 CAMERA = ("exposure", "contrast", "blur", "noise", "quality")
-# parting: side, −1 … 1; parted, swept back, tied: how much; wave: of single strands.
+# parting: side, −1 … 1; parted, swept back, tied: how much; wave: of single strands; dye: hair lighter or darker.
 STYLE = ("hair_length", "fringe", "hair_volume", "parting", "parted", "swept", "tied", "wave",
-         "beard", "moustache", "tan", "gaze_x", "gaze_y")  # fmt: skip
+         "beard", "moustache", "tan", "gaze_x", "gaze_y", "dye")  # fmt: skip
 # backdrop: under .4 a wall, under .75 a room, above it nature; collar: round, from .5 on open; pattern: from .65 on
 # stripes, from .87 on checks.
 SCENE = ("background_red", "background_green", "background_blue", "background_tilt", "backdrop",
@@ -63,7 +63,7 @@ RANGES: dict[str, tuple[float, float]] = (
     | dict.fromkeys(WHITE_BALANCE, (-1.0, 1.0))
     | {"exposure": (-1.5, 1.5), "contrast": (-0.7, 0.7), "blur": (0.0, 3.0), "noise": (0.0, 0.2)}
     | {"quality": (5.0, 100.0)}
-    | {"tan": (-2.0, 2.0), "gaze_x": (-1.0, 1.0), "gaze_y": (-1.0, 1.0), "parting": (-1.0, 1.0)}
+    | {"tan": (-2.0, 2.0), "dye": (-2.0, 2.0), "gaze_x": (-1.0, 1.0), "gaze_y": (-1.0, 1.0), "parting": (-1.0, 1.0)}
     | {"background_tilt": (-1.0, 1.0)}
 )
 # How much pictures of one person differ in pose: standard deviations of yaw, pitch and roll in degrees.
@@ -247,12 +247,12 @@ def _draw(who: Tensor, age: Tensor, when: Tensor) -> dict[str, Tensor]:
     column = {name: identity[:, i] for i, name in enumerate(IDENTITY)}
     gender = (uniform(who, 1, 1)[:, 0] < 0.5).double()
     # Middle age puts on weight, at a pace that is the person's own.
-    gain = ((age - 25) / 30).clamp(0, 1) * (0.3 + 0.4 * column["ageing_weight"])
+    gain = ((age - 22) / 28).clamp(0, 1) * (0.35 + 0.4 * column["ageing_weight"])
     weight = 0.55 * column["build"] + gain + 0.45 * normal(when, 2, 1)[:, 0]
 
     u, n = uniform(when, 3, 40), normal(when, 4, 32)
     # An expression is a few units together, so that most pictures are calm and some are not.
-    smile = (u[:, 0] < 0.4) * u[:, 1]
+    smile = (u[:, 0] < 0.36) * (0.3 + 0.7 * u[:, 1])
     mood = (u[:, 2] < 0.35) * u[:, 3]
     units = {
         "au1": 0.7 * mood * (u[:, 4] < 0.4), "au2": 0.7 * mood * (u[:, 4] < 0.55),
@@ -260,10 +260,10 @@ def _draw(who: Tensor, age: Tensor, when: Tensor) -> dict[str, Tensor]:
         "au5": 0.6 * mood * (u[:, 5] < 0.4), "au6": 0.8 * smile * u[:, 6],
         "au9": 0.5 * mood * (u[:, 5] > 0.8),
         "au12": smile, "au17": 0.6 * mood * (u[:, 7] < 0.4), "au20": 0.5 * mood * (u[:, 7] > 0.7),
-        "au25": ((u[:, 8] < 0.45) * (0.25 + 0.75 * u[:, 9]) * (0.35 + 0.65 * smile)),
+        "au25": ((u[:, 8] < 0.30 + 0.4 * (smile > 0)) * (0.25 + 0.75 * u[:, 9]) * (0.35 + 0.65 * smile)),
     }  # fmt: skip
     lit = torch.stack([30 * n[:, 3], 22 + 14 * n[:, 4], 0.86 + 0.22 * n[:, 5].clamp(-2, 2),
-                       0.04 + 0.18 * u[:, 21], 0.13 + 0.22 * u[:, 18], 0.5 * n[:, 6].clamp(-2, 2)], -1)  # fmt: skip
+                       0.04 + 0.18 * u[:, 21], 0.15 + 0.24 * u[:, 18], 0.4 * n[:, 6].clamp(-2, 2)], -1)  # fmt: skip
     lit[:, 0].clamp_(-85, 85)
     lit[:, 1].clamp_(-25, 75)
     pose = torch.stack([sd * n[:, 7 + k] for k, sd in enumerate(POSE_SD)], -1)
@@ -277,7 +277,7 @@ def _draw(who: Tensor, age: Tensor, when: Tensor) -> dict[str, Tensor]:
         "pose": pose.clamp(-limits, limits),
         "framing": torch.stack([0.014 * n[:, 10], 0.014 * n[:, 11], 0.02 * n[:, 12]], -1),
         "light": lit,
-        "white_balance": torch.stack([0.15 * n[:, 13], 0.18 * n[:, 14]], -1),
+        "white_balance": torch.stack([0.10 * n[:, 13], 0.12 * n[:, 14]], -1),
         "camera": torch.stack([exposure, 0.12 * n[:, 16], 0.10 + 0.55 * u[:, 19] ** 2,
                                0.004 + 0.016 * u[:, 20] ** 2, 98 - 60 * u[:, 22] ** 2], -1),
         "style": torch.stack([style[name] for name in STYLE], -1),
@@ -293,9 +293,10 @@ def _style(who: Tensor, age: Tensor, when: Tensor, gender: Tensor) -> dict[str, 
     fade = age / 10 - decade
     now, then = (normal(who * 64 + (decade + k).long(), 13, 10) for k in (0, 1))
     drift = now * (1 - fade[:, None]).sqrt() + then * fade[:, None].sqrt()
-    score = 0.35 * own + 0.60 * drift + 0.72 * normal(when, 14, 10)
+    # Mostly the picture's own: what surrounds a face must not tell whose it is.
+    score = 0.15 * own + 0.40 * drift + 0.90 * normal(when, 14, 10)
     level = torch.special.ndtr(score)
-    u, n = uniform(when, 15, 3), normal(when, 16, 3)
+    u, n = uniform(when, 15, 3), normal(when, 16, 4)
     adult = ((age - 16) / 4).clamp(0, 1)
     female = 1 - gender
     length = (0.05 + 0.95 * level[:, 0]) * female + 0.30 * level[:, 0] ** 4 * gender
@@ -303,7 +304,7 @@ def _style(who: Tensor, age: Tensor, when: Tensor, gender: Tensor) -> dict[str, 
     bearded = (level[:, 5] > 0.62) * adult * gender
     return {
         "hair_length": length * (1 - 0.45 * ((age - 45) / 30).clamp(0, 1)) * (0.35 + 0.65 * (age / 5).clamp(0, 1)),
-        "fringe": (level[:, 2] > 0.55) * ((level[:, 2] - 0.55) / 0.45) * (tied < 0.05),
+        "fringe": (level[:, 2] > 0.45) * ((level[:, 2] - 0.45) / 0.55) * (tied < 0.05),
         "hair_volume": level[:, 3],
         "parting": torch.where(score[:, 4] > 0, 1.0, -1.0) * (0.15 + 0.85 * (score[:, 4].abs() / 2).clamp(max=1)),
         "parted": ((level[:, 6] - 0.35) * 2.5).clamp(0, 1),
@@ -311,4 +312,5 @@ def _style(who: Tensor, age: Tensor, when: Tensor, gender: Tensor) -> dict[str, 
         "tied": tied, "wave": level[:, 8],
         "beard": bearded * level[:, 9], "moustache": bearded * u[:, 2] ** 0.5,
         "tan": 0.5 * n[:, 0].clamp(-2, 2), "gaze_x": 0.40 * n[:, 1].clamp(-2, 2), "gaze_y": 0.25 * n[:, 2].clamp(-2, 2),
+        "dye": (0.4 * drift[:, 9] + 0.9 * n[:, 3]).clamp(-2, 2),
     }  # fmt: skip

@@ -24,11 +24,13 @@ from torch import Tensor
 from aifr_lib.faces.relief.anatomy import anatomy
 from aifr_lib.faces.relief.camera import develop, expose
 from aifr_lib.faces.relief.colours import blend
+from aifr_lib.faces.relief.features import parts
 from aifr_lib.faces.relief.hair import bun, hair
 from aifr_lib.faces.relief.light import direction, shade, side_normal, slopes
 from aifr_lib.faces.relief.parameters import RANGES, Faces
 from aifr_lib.faces.relief.pose import (
     FRAMES,
+    Ray,
     crop,
     first_hit,
     portrait_landmarks,
@@ -103,6 +105,28 @@ def sensitivity(
             less, more = (picture_before_noise(*inputs, size, px) for inputs in (before, after))
             parts.append((more - less).abs().mean(0))
     return torch.cat(parts) / (ends[1] - ends[0]).reshape(-1, 1, 1)
+
+
+def regions(faces: Faces, size: int, frame: str = "portrait") -> dict[str, Tensor]:
+    """How much of each pixel a region covers: float32 [B, size, size] in 0 … 1, by the names of ``features.REGIONS``.
+
+    From the geometry that ``render`` draws, before the lens; a boolean mask is ``> 0.5``.
+    Errors: as ``render``.
+    """
+    px = _pixel(size, frame)
+    found = []
+    with torch.no_grad():
+        for _, (m, person, picture, seeds) in _chunks(faces, size, frame):
+            _, u, v, ray = _lines_of_sight(m, size, seeds.device)
+            locks = hair(m, picture, ray, direction(m), px)
+            ear, lobes = ears(m, u, ray, px)
+            behind = _behind(m, picture, 0 * locks.colour, locks, ear, lobes, u, v, px)
+            x, y, *hit = first_hit(m, ray)
+            fine = head_layer(m, person, x, y, px)[1]
+            face, front, _ = _masks(m, behind[3], (x, y, *hit), fine, locks, ear, lobes, px)
+            tied = bun(m, u, v, px)[0]
+            found.append(parts(m, person, (x, y), face, front, torch.maximum(tied, locks.far_mask), behind[3], px))
+    return {name: torch.cat([part[name] for part in found]) for name in found[0]}
 
 
 def check_size(size: int) -> None:
@@ -212,10 +236,7 @@ def picture_before_noise(
 
     px: side of a pixel in half portrait sides.
     """
-    centre = (torch.arange(size, device=seeds.device, dtype=torch.float32) + 0.5) * (2 / size) - 1
-    u0, v0 = view(m, centre.reshape(1, 1, size), centre.reshape(1, size, 1))
-    u, v = to_plane(m, u0, v0)
-    ray = sight(m, u, v)
+    (u0, v0), u, v, ray = _lines_of_sight(m, size, seeds.device)
     lamp = direction(m)
     wall = via(backdrop)(m, picture, seeds, u0, v0)
     locks = via(hair)(m, picture, ray, lamp, px)
@@ -226,6 +247,16 @@ def picture_before_noise(
     layer, glint, gleam = via(_before)(m, layer, (x, y, z, filled), skin, locks, ear, lobes, px)
     lit = via(shade)(m, layer, lamp, gleam, px)
     return via(_finish)(m, wall, lit, glint, layer[3], size)
+
+
+def _lines_of_sight(
+    m: SimpleNamespace, size: int, device: torch.device
+) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor, Ray]:
+    """Of each pixel: its place in the portrait, its place (u, v) in the plane, the line through it."""
+    centre = (torch.arange(size, device=device, dtype=torch.float32) + 0.5) * (2 / size) - 1
+    u0, v0 = view(m, centre.reshape(1, 1, size), centre.reshape(1, size, 1))
+    u, v = to_plane(m, u0, v0)
+    return (u0, v0), u, v, sight(m, u, v)
 
 
 def _behind(
@@ -248,8 +279,19 @@ def _before(
     ear: Tensor, lobes: Layer, px: float,
 ) -> tuple[Layer, Tensor, Tensor]:  # fmt: skip
     """(all layers, glint of the eyes, gleam of the hair) with the face and the hair before it."""
-    x, y, z, filled = hit
     colour, fine, shine, glint = skin
+    face, front, (nx, ny, depth) = _masks(m, layer[3], hit, fine, locks, ear, lobes, px)
+    layer = over(layer, face, (colour, nx, ny, depth, shine))
+    layer = over(layer, front, (locks.colour, *locks.normal[:2], locks.depth, 0.0))
+    return layer, glint * face * (1 - front), locks.gleam * front
+
+
+def _masks(
+    m: SimpleNamespace, behind: Tensor, hit: tuple[Tensor, ...], fine: Tensor, locks: SimpleNamespace, ear: Tensor,
+    lobes: Layer, px: float,
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:  # fmt: skip
+    """(the face, the hair before it, slopes and depth of the face) over what lies at the depth ``behind``."""
+    x, y, z, filled = hit
     width, _ = skull(m, x, y)
     # At the steep sides of the head a small error of x is a large one of the height: there the coarse map and the
     # smooth skull decide.
@@ -259,13 +301,12 @@ def _before(
     nx, ny = (blend(a, b, gentle) for a, b in zip(smooth, slopes(m, depth, px), strict=True))
     rim = (width - x.abs()) * m.yaw.cos() + z.clamp(min=0) * m.yaw.sin().abs()
     face = edge(torch.where(filled < 0, filled, torch.minimum(rim, m.chin_y - y + 0.5 * z.clamp(min=0))), px)
-    layer = over(layer, face * edge(depth - layer[3] + 0.04, 0.02), (colour, nx, ny, depth, shine))
-
-    front = locks.mask * step(-0.16, -0.12, locks.depth - layer[3])
+    face = face * edge(depth - behind + 0.04, 0.02)
+    behind = blend(behind, depth, face)
+    front = locks.mask * step(-0.16, -0.12, locks.depth - behind)
     # Short hair goes round the ear, long hair over it.
     front = front * (1 - ear * (1 - locks.fallen) * step(0.14, 0.08, locks.depth - lobes[3]))
-    layer = over(layer, front, (locks.colour, *locks.normal[:2], locks.depth, 0.0))
-    return layer, glint * face * (1 - front), locks.gleam * front
+    return face, front, (nx, ny, depth)
 
 
 def _finish(m: SimpleNamespace, wall: Tensor, lit: Tensor, glint: Tensor, depth: Tensor, size: int) -> Tensor:

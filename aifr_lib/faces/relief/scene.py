@@ -31,7 +31,7 @@ def backdrop(m: SimpleNamespace, picture: Tensor, seeds: Tensor, u: Tensor, v: T
     x, y = side.reshape(1, 1, -1), side.reshape(1, -1, 1)
     paint = torch.stack([m.background_red, m.background_green, m.background_blue])
     grey = paint.mean(0, keepdim=True)
-    wall = power(0.06 + 0.86 * blend(grey, paint, 0 * grey + 0.32), 2.2)
+    wall = power(0.06 + 0.86 * blend(grey, paint, 0 * grey + 0.22), 2.2)
     wall = wall * (1 + 0.45 * m.background_tilt * (0.7 * x + 0.5 * y))
     flat_x, flat_y = x + 0 * y + 0 * m.yaw, y + 0 * x + 0 * m.yaw
     clouds = torch.stack([
@@ -80,7 +80,7 @@ def body(m: SimpleNamespace, picture: Tensor, below: Layer, u: Tensor, v: Tensor
     below = over(below, mask, (m.skin * under, nx, ny, depth, 0.04))
 
     dye = torch.stack([m.cloth_red, m.cloth_green, m.cloth_blue])
-    cloth = power(0.05 + 0.80 * blend(dye.mean(0, keepdim=True), dye, 0 * dye + 0.6), 2.2)
+    cloth = power(0.05 + 0.80 * blend(dye.mean(0, keepdim=True), dye, 0 * dye + 0.42), 2.2)
     out = (au - 0.85 * m.neck_w).clamp(min=0)
     slope = m.chin_low + 0.30 * out + 0.06 * (1 - hill(out, 0.12))
     slope = slope + 0.55 * (au - m.shoulder_w).clamp(min=0) ** 2 * 2

@@ -28,7 +28,7 @@ def head_layer(
     colour, shine = _skin(m, x, y, px, folds, broad, spots, pores)
     colour = blend(
         colour,
-        m.brows * 0.9 + 0.08 * m.silver * m.grey,
+        blend(m.brows * 0.9, 0.5 * m.silver, 0.8 * m.grey),
         beard(m, x, y, px, width, pores[2]),
     )
     colour, shine, glint = _eyes(m, x, y, px, colour, shine, pores[1])
@@ -53,16 +53,19 @@ def _skin(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, folds: Tensor, br
     blood = m.flush * blood * (1 + 0.5 * broad[0]) + (0.05 + 0.22 * m.worn) * (broad[2] - 0.15).clamp(min=0)
     red = blood.clamp(0, 1)
     colour = m.skin * _tint(red, 0.05, 0.36, 0.32)
-    colour = colour * (1 + (0.025 + 0.075 * m.worn) * broad[0] + (0.015 + 0.05 * m.worn) * spots[1]
-                       + (0.02 + 0.045 * m.worn) * pores[0])  # fmt: skip
+    # Much melanin hides what is uneven beneath it.
+    uneven = (
+        (0.02 + 0.10 * m.worn) * broad[0] + (0.01 + 0.075 * m.worn) * spots[1] + (0.015 + 0.055 * m.worn) * pores[0]
+    )
+    colour = colour * (1 + (1 - 0.6 * m.melanin) * uneven)
     # Thin skin round the eyes is darker and violet, more so in some and with age.
     orbit = bump(mm - m.eye_x / u, ey + 2, 19, 13)
     # What the surrounding flesh keeps the sky's light from.
     my = (y - m.mouth_y) / u
     shade = 0.20 * bump(mm - 13, ey + 1, 5, 8) + 0.20 * bump(mm, ny - 3, 13, 4)
     shade = shade + 0.15 * bump(mm, my - (m.lip_low + m.gap) / u - 3.5, 14, 4)
-    below = bump(mm - m.eye_x / u + 4, ey - 10, 13, 6) * (0.14 + 0.42 * m.bags.clamp(max=1.4))
-    colour = colour * _tint((0.22 + 0.12 * m.old) * orbit + shade, 0.78, 1.0, 0.94) * _tint(below, 0.55, 0.72, 0.50)
+    below = bump(mm - m.eye_x / u + 4, ey - 10, 13, 6) * (0.10 + 0.55 * m.bags.clamp(max=1.4))
+    colour = colour * _tint((0.22 + 0.12 * m.old) * orbit + shade, 0.78, 1.0, 0.94) * _tint(below, 0.58, 0.64, 0.50)
     # Spots of age: few and large, at the temples, cheeks and forehead.
     stain = spots[2] + 0.45 * broad[2]
     place = 0.35 + 0.65 * bump(mm - 46, ey - 4, 30, 60)
@@ -74,7 +77,7 @@ def _skin(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, folds: Tensor, br
         mole = getattr(m, f"mole_a{n}") * edge(0.013 - (dx * dx + dy * dy + 1e-9).sqrt(), max(px, 0.010))
         colour = colour * (1 - 0.72 * mole)
     # Little light reaches the bottom of a fold, and what returns is red.
-    colour = colour * _tint(folds, 0.20, 0.30, 0.31)
+    colour = colour * _tint(folds, 0.27, 0.38, 0.38)
     nostril = bump(
         mm - 0.50 * m.nose_w / u,
         ny - 0.2 + 0.25 * (mm - 0.5 * m.nose_w / u),
@@ -85,7 +88,8 @@ def _skin(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, folds: Tensor, br
     oily = (
         0.09 + 0.08 * bump(mm, ey + 42, 32, 24) + 0.12 * bump(mm, ny + 8, 7, 16) + 0.05 * bump(mm - 40, ey - 24, 14, 12)
     )
-    return colour, oily * (1 - 0.35 * m.old.clamp(max=1)) * (1 + 0.3 * pores[2])
+    # Dark skin shows its form by its gloss, since it returns little other light.
+    return colour, oily * (1 - 0.35 * m.old.clamp(max=1)) * (1 + 0.3 * pores[2]) * (1 + 0.8 * m.melanin)
 
 
 def _eyes(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, colour: Tensor, shine: Tensor,
@@ -93,7 +97,7 @@ def _eyes(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, colour: Tensor, s
     eye = eyes(m, x, y, px)
     colour = colour * (1 - 0.5 * eye["crease"]) * _tint(eye["plate"], 0.10, 0.18, 0.16)
     colour = colour * _tint(eye["rose"], 0.02, 0.22, 0.20) * (1 - 0.30 * eye["liner"])
-    sclera = torch.stack([0.58 - 0.05 * m.old, 0.54 - 0.07 * m.old, 0.52 - 0.11 * m.old])
+    sclera = (1 - 0.45 * m.melanin) * torch.stack([0.52 - 0.05 * m.old, 0.48 - 0.07 * m.old, 0.46 - 0.11 * m.old])
     sclera = sclera * _tint(eye["side"], 0.22, 0.34, 0.32)
     # Light that enters from above brightens the lower half of the iris.
     iris = m.iris * (0.85 + 0.55 * eye["low"] + 0.35 * eye["ring"] + 0.3 * grain) * (1 - 0.78 * eye["rim"])
@@ -117,7 +121,7 @@ def _mouth(m: SimpleNamespace, x: Tensor, y: Tensor, px: float, colour: Tensor, 
     red = m.lips * (1 - 0.16 * lips["upper"]) * (creases + 0.10 * grain)
     colour = blend(colour, red, 0.9 * lips["lips"])
     colour = colour * _tint(lips["line"], 0.74, 0.86, 0.84) * _tint(lips["pit"], 0.35, 0.45, 0.42)
-    teeth = torch.stack([0.66 - 0.08 * m.old, 0.61 - 0.12 * m.old, 0.54 - 0.16 * m.old])
+    teeth = torch.stack([0.50 - 0.06 * m.old, 0.46 - 0.09 * m.old, 0.41 - 0.12 * m.old])
     teeth = teeth * (1 - 0.55 * lips["far"].clamp(max=1) ** 2) * (1 - 0.30 * lips["gaps"])
     inner = blend((m.lips * 0.10).expand_as(colour), teeth, lips["teeth"])
     colour = blend(colour, inner, lips["inside"])

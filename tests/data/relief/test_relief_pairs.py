@@ -71,7 +71,10 @@ def test_negatives_match_positives(many: dict[str, Images], name: str) -> None:
 def test_each_list_keeps_its_rule(many: dict[str, Images]) -> None:
     found = {name: relief.pairs(suited(many, name), name) for name in relief.PAIR_LISTS}
     everyday, posed = many["everyday"], many["pose"]
-    assert gaps(everyday, "age", found["relief-agedb"]).min() >= 30
+    aged = found["relief-agedb"]
+    assert gaps(everyday, "age", aged).min() >= 30
+    assert everyday.labels["age"].to_numpy()[np.concatenate([aged.a, aged.b])].min() >= 16
+    assert gaps(many["near"], "age", found["relief-near"]).max() <= 5
     older = gaps(everyday, "age", found["relief-calfw"])
     assert older.min() >= 10 and older.max() < 30
     random = gaps(everyday, "age", found["relief-lfw"])

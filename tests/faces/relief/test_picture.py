@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 
 from aifr_lib.faces.align import SIDE, TEMPLATE, detect, foremost, similarity
-from aifr_lib.faces.relief import Faces, landmarks, picture, pose, render, sensitivity
+from aifr_lib.faces.relief import Faces, landmarks, picture, pose, regions, render, sensitivity
 from aifr_lib.faces.relief.camera import jpeg
+from aifr_lib.faces.relief.features import REGIONS
 from aifr_lib.faces.relief.parameters import COLUMNS, IDENTITY, RANGES, hash32, normal, uniform
 from aifr_lib.names import ConfigError
 
@@ -24,7 +25,7 @@ from aifr_lib.names import ConfigError
 CALM = {
     "pose": [0.0] * 3, "framing": [0.0] * 3, "action_units": [0.0] * 10, "white_balance": [0.0] * 2,
     "light": [0.0, 20.0, 0.9, 0.0, 0.35, 0.0], "camera": [0.0, 0.0, 0.0, 0.0, 100.0],
-    "style": [0.1, 0.0, 0.3, 0.5, *[0.0] * 9],
+    "style": [0.1, 0.0, 0.3, 0.5, *[0.0] * 10],
     "scene": [0.5] * 3 + [0.0, 0.0] + [0.5] * 5,
 }  # fmt: skip
 
@@ -154,7 +155,7 @@ def test_an_action_unit_moves_its_part_of_the_face(unit: str, top: int, bottom: 
 @pytest.mark.parametrize(
     "name", ["weight", "gender", "yaw", "pitch", "roll", "zoom", "light_azimuth", "light_warmth", "light_fill",
              "balance_red", "exposure", "blur", "noise", "quality", "hair_length", "fringe", "parted", "swept", "tied",
-             "wave", "backdrop", "background_red", "cloth_blue", "collar", "pattern",
+             "wave", "dye", "backdrop", "background_red", "cloth_blue", "collar", "pattern",
              *(name for name in IDENTITY if name not in ("build", "ageing_weight"))],
 )  # fmt: skip
 def test_every_parameter_is_seen(name: str) -> None:
@@ -383,3 +384,17 @@ def test_sensitivity_is_the_difference_of_two_pictures() -> None:
         # Rounding moves each of the two pictures by half a grey level.
         assert float(((found - expected).abs() * width).max()) < 1.02 / 255, name
     assert float(sensitivity(faces, "noise", 32).max()) == 0
+
+
+def test_regions_cover_what_their_names_say() -> None:
+    faces = mixed(3)
+    found = regions(faces, 64)
+    assert tuple(found) == REGIONS
+    assert all(cover.shape == (3, 64, 64) and cover.min() >= 0 and cover.max() <= 1 for cover in found.values())
+    for part in ("eyes", "brows", "nose", "mouth"):
+        assert bool((found[part] <= found["face"] + 1e-6).all()) and bool((found[part].sum((1, 2)) > 5).all())
+    assert float((found["face"] + found["hair"] + found["background"]).max()) < 1.01
+    rows = torch.arange(64.0).reshape(1, -1, 1)
+    height = {name: (cover * rows).sum((1, 2)) / cover.sum((1, 2)) for name, cover in found.items()}
+    assert bool((height["brows"] < height["eyes"]).all() and (height["nose"] < height["mouth"]).all())
+    assert torch.equal(regions(faces[1:2], 64)["hair"], found["hair"][1:2])
