@@ -1,7 +1,7 @@
 """Reference of the frozen relief faces: a picture of each split and set, faces at the ends of what there is, lists.
 
 Written once for a release, with ``python tests/data/relief/relief_reference.py`` after ``RELEASE`` in
-``aifr_lib/data/relief_plan.py`` was raised; ``test_relief_frozen.py`` compares with it from then on. For a release that
+``aifr_lib/data/relief/plan.py`` was raised; ``test_relief_frozen.py`` compares with it from then on. For a release that
 has a reference, only what it lacks is added to it.
 """
 
