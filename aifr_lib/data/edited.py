@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import torch
+import torch.nn.functional as F
 from filelock import FileLock
 
 from aifr_lib.data.formats.pictures import QUALITY, BadPicture, decode, encode_jpeg
@@ -33,6 +35,7 @@ from aifr_lib.files import atomic_write, cache_dir
 from aifr_lib.progress import tqdm
 
 VERSION = "edited-faces-v1"
+NARROW = "generator-narrow"
 ORIGINAL = "original"
 # How much pictures of one person differ beside age: (attribute, SD of α, largest |α|); the project's own choice.
 BETWEEN = (("yaw", 1.8, 4.5), ("smile", 1.8, 4.0), ("light", 1.8, 4.5))
@@ -43,6 +46,7 @@ NARROW_FIRST = 10_000  # the first of the training people: none of them is edite
 NARROW_ALPHA, NARROW_CENTRE = 0.4, 4.0
 WAITING = 64  # pictures that may wait for the disk
 TOLD_AT_ONCE = 64
+SHRUNK_AT_ONCE = 256
 TellAge = Callable[[np.ndarray], np.ndarray]
 
 
@@ -112,7 +116,7 @@ def narrow(people: int = 1500, per_identity: int = 8) -> Plan:
         draw = np.random.default_rng([NARROW_SEED, who])
         centre = draw.uniform(-NARROW_CENTRE, NARROW_CENTRE)
         ages.append((who, centre + draw.uniform(-NARROW_ALPHA, NARROW_ALPHA, per_identity)))
-    return _pictured("generator-narrow", ages)
+    return _pictured(NARROW, ages)
 
 
 def _pictured(name: str, ages: Sequence[tuple[int, np.ndarray]]) -> Plan:
@@ -127,6 +131,17 @@ def _pictured(name: str, ages: Sequence[tuple[int, np.ndarray]]) -> Plan:
     moved = pd.DataFrame(alphas).add_prefix("alpha_")
     labels = pd.concat([pd.DataFrame(rows, columns=["record", "identity"]), moved], axis=1)
     return _checked(Plan(name, labels, tuple(alphas), shared=False))
+
+
+def shrunk(images: Images, side: int) -> Images:
+    """The same pictures at ``side`` pixels, in memory: as small networks are trained on them."""
+    small = np.empty((len(images), side, side, 3), dtype=np.uint8)
+    for start in range(0, len(images), SHRUNK_AT_ONCE):
+        rows = slice(start, start + SHRUNK_AT_ONCE)
+        pixels = torch.from_numpy(np.ascontiguousarray(images.pixels[rows])).permute(0, 3, 1, 2).float()
+        pixels = F.interpolate(pixels, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
+        small[rows] = pixels.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return Images(images.name, images.version, small, images.labels)
 
 
 def cached(plan: Plan, source: Source, *, tell_age: TellAge | None = None, progress: bool = True) -> Images:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from aifr_lib.names import Strict, whole
+from aifr_lib.settings.recognition import Recognition
 
 
 def leads_to_five(step: float) -> float:
@@ -47,3 +48,17 @@ class LatentSets(Strict):
     @classmethod
     def _divides(cls, step: float) -> float:
         return leads_to_five(step)
+
+
+class PhotoReal(Strict):
+    """One small network trained on relief faces and on the generator's people, compared on photographs."""
+
+    seeds: tuple[int, ...]
+    relief: Recognition
+    generator: Recognition = Field(description="as many steps on `generator-narrow`")
+
+    @model_validator(mode="after")
+    def _sources(self) -> PhotoReal:
+        if (found := (self.relief.data, self.generator.data)) != ("relief", "generator-narrow"):
+            raise ValueError(f"relief and generator train on faces of those names, not on {' and '.join(found)}")
+        return self

@@ -14,7 +14,7 @@ import yaml
 from aifr_lib.names import ConfigError, Strict, nearest, validate
 from aifr_lib.settings.comface import ComfaceFaces, ComfaceQuality
 from aifr_lib.settings.companion import Protocols, Real, Tour
-from aifr_lib.settings.generator import LatentDirections, LatentSets
+from aifr_lib.settings.generator import LatentDirections, LatentSets, PhotoReal
 from aifr_lib.settings.relief_card import ReliefCard
 from aifr_lib.settings.tml import AlphaSweep
 
@@ -34,6 +34,7 @@ class Preset(Strict):
     protocols: Protocols
     latent_directions: LatentDirections
     latent_sets: LatentSets
+    photo_real: PhotoReal
     comface_faces: ComfaceFaces
     comface_quality: ComfaceQuality
 

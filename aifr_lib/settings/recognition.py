@@ -15,7 +15,7 @@ class Recognition(Strict):
     the feed-forward size of Vaswani et al., no positional encoding, no mixed precision, 512 numbers for every backbone.
     """
 
-    data: Literal["relief", "casia-webface", "ms1mv2", "webface4m"] = "relief"
+    data: Literal["relief", "generator-narrow", "casia-webface", "ms1mv2", "webface4m"] = "relief"
     relief: Relief = Relief()
     backbone: str = "mobilefacenet"
     width: float = Field(1.0, gt=0, le=2)

@@ -18,11 +18,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from aifr_lib.data import named, relief
+from aifr_lib.data import edited, named, relief
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import Rows
+from aifr_lib.faces.generators import sources
 from aifr_lib.losses import margins
-from aifr_lib.models import BACKBONES, FourStages, build, weights
+from aifr_lib.models import BACKBONES, FourStages, build, judges, weights
 from aifr_lib.models.transformer_branch import TransformerBranch
 from aifr_lib.names import choose, validate
 from aifr_lib.settings.presets import Preset
@@ -112,13 +113,24 @@ def relief_faces(settings: Relief) -> Images:
     )
 
 
+@lru_cache(maxsize=1)
+def generator_faces(people: int, per_identity: int, side: int) -> Images:
+    """Photo-real training people who do not exist, each near an age of their own (``edited.narrow``), drawn once."""
+    plan = edited.narrow(people, per_identity)
+    images = edited.cached(plan, sources.open_source("latent"), tell_age=judges.AgeJudge())
+    return edited.shrunk(images, side)
+
+
 def training_faces(config: Recognition) -> Images:
-    """The pictures ``config`` trains on.
+    """The pictures ``config`` trains on; of ``relief`` and ``generator-narrow`` as many people as ``relief`` says.
 
     Errors: FileNotFoundError where a data set that a user brings is not under ``AIFR_DATA``.
     """
     if config.data == "relief":
         return relief_faces(config.relief)
+    if config.data == edited.NARROW:
+        counts = config.relief.train_identities, config.relief.train_per_identity
+        return generator_faces(*counts, config.input_hw[0])
     return named.load(config.data).images
 
 

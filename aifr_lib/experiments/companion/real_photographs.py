@@ -112,8 +112,8 @@ def compute_run(
     )
 
 
-def gap_figure(artefact: Artefact) -> Figure:
-    """TAR at FAR 1e-2 and rank-1 against the age gap, a curve for each embedder, intervals over people.
+def gap_figure(artefact: Artefact, names: Mapping[str, str] = NAMES) -> Figure:
+    """TAR at FAR 1e-2 and rank-1 on FG-NET against the age gap, a curve for each embedder of ``names``, with intervals.
 
     ORL, which has no ages, stands as single points beside them.
     """
@@ -124,7 +124,7 @@ def gap_figure(artefact: Artefact) -> Figure:
             found = _by_tick(artefact, metric, embedder)
             shift = 0.12 * (number - (len(embedders) - 1) / 2)
             style = {"color": plots.PALETTE[number], "marker": plots.MARKERS[number], "capsize": 3}
-            label: str | None = NAMES[embedder]
+            label: str | None = names[embedder]
             for part in ((ORL_TICK,), GAP_NAMES):
                 there = [(TICKS.index(tick) + shift, *found[tick]) for tick in part if tick in found]
                 if there:
@@ -143,7 +143,7 @@ def _by_tick(artefact: Artefact, metric: str, embedder: str) -> dict[str, tuple[
     found = {}
     for row in artefact.rows:
         gap = str(row.keys["gap"])
-        tick = ORL_TICK if (row.keys["data"], gap) == ("orl", "all") else gap
+        tick = {("orl", "all"): ORL_TICK, ("fgnet", gap): gap}.get((str(row.keys["data"]), gap))
         if (row.metric, row.keys["embedder"]) == (metric, embedder) and tick in TICKS and row.measured:
             found[tick] = (row.measured.mean, *(row.measured.ci95 or (row.measured.mean,) * 2))
     return found

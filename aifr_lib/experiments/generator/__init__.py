@@ -2,5 +2,6 @@
 
 from aifr_lib.experiments.generator.latent_directions import DIRECTIONS
 from aifr_lib.experiments.generator.latent_sets import SETS
+from aifr_lib.experiments.generator.photo_real import PHOTO_REAL
 
-EXPERIMENTS = (DIRECTIONS, SETS)
+EXPERIMENTS = (DIRECTIONS, SETS, PHOTO_REAL)

@@ -1,8 +1,8 @@
 """Linear readers of coarse colour: how far what is no face verifies relief faces once it has been trained to.
 
-The shortcuts (``shortcuts``) ask what untrained distances give away; a network is trained, so these are too: each reader
-learns the directions in which coarse colours of 3,000 training people differ more between people than within one. A
-control draws the same faces with one colouring of skin, eyes and hair for all: what a coarse reader finds there is form.
+The shortcuts (``shortcuts``) ask what untrained distances give away; a network is trained, so these are too: each
+learns the directions in which coarse colours of the training people differ more between people than within one. A
+control draws the same faces with one colouring of skin, eyes and hair for all: what is found there is form.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from aifr_lib.data import relief
 from aifr_lib.data.images import Images
 from aifr_lib.data.relief.cache import rendered
+from aifr_lib.data.relief.plan import Plan
 from aifr_lib.evaluation.embeddings import normalise
 from aifr_lib.evaluation.intervals import mean_interval
 from aifr_lib.evaluation.verification import ten_fold
@@ -38,6 +39,7 @@ LIMIT = 55.0  # % that a reader of colour or surroundings may reach
 AS_DRAWN, ONE_COLOURING = "as drawn", "one colouring for all"
 COLOURING = ("skin_tone", "skin_red", "eye_colour", "hair_colour", "hair_red", "freckles", "moles")
 LEAST_SPREAD = 1e-6  # of a feature, under which it says nothing
+SHRINKAGE = 1e-3  # of the covariance within people, of which few pictures would leave none
 
 
 def mean_colour(pixels: np.ndarray) -> np.ndarray:
@@ -109,14 +111,15 @@ def spec(settings: Relief, drawn: str) -> RunSpec:
     return RunSpec(recipe=RECIPE, recipe_version=RECIPE_VERSION, seed=0, values=values, data=data)
 
 
-def plan_of(settings: Relief, split: str, drawn: str) -> Any:
+def plan_of(settings: Relief, split: str, drawn: str) -> Plan:
     """The training or test faces of these settings, as drawn or with the mean person's colouring."""
     part = "train" if split == "train" else "test"
     counts = (getattr(settings, f"{part}_identities"), getattr(settings, f"{part}_per_identity"))
     plan = relief.split_plan(split, *counts, span=settings.span)
     if drawn == AS_DRAWN:
         return plan
-    return replace(plan, name=f"{plan.name}, {ONE_COLOURING}", fixed={**plan.fixed, **dict.fromkeys(COLOURING, 0.0)})
+    mean = dict.fromkeys(COLOURING, torch.zeros(len(plan)))
+    return replace(plan, name=f"{plan.name}, {ONE_COLOURING}", fixed={**plan.fixed, **mean})
 
 
 def compute_run(settings: Relief, drawn: str) -> Result:
@@ -126,12 +129,14 @@ def compute_run(settings: Relief, drawn: str) -> Result:
     """
     started = time.perf_counter()
     learnt, seen = (rendered(plan_of(settings, split, drawn), settings.size) for split in ("train", "test"))
-    scores, summary = {}, {"accuracy": {}, "interval": {}}
+    scores: dict[str, np.ndarray] = {}
+    summary: dict[str, dict[str, dict[str, object]]] = {"accuracy": {}, "interval": {}}
     embedded = {name: read(feature, learnt, seen) for name, feature in READERS.items()}
     identity = seen.labels["identity"].to_numpy()
     for name in lists(settings):
         pairs = relief.pairs(seen, name, count=settings.pairs)
-        accuracy, interval = {}, {}
+        accuracy: dict[str, object] = {}
+        interval: dict[str, object] = {}
         for reader, unit in embedded.items():
             cosines = np.einsum("pd,pd->p", unit[pairs.a], unit[pairs.b])
             result = ten_fold(cosines, pairs.same, pairs.fold, convention="cosine")
@@ -149,5 +154,30 @@ def read(feature: Feature, learnt: Images, seen: Images) -> np.ndarray:
     mean, spread = before.mean(0), before.std(0)
     told = spread > LEAST_SPREAD
     before, now = ((one - mean)[:, told] / spread[told] for one in (before, now))
-    reader = LinearDiscriminantAnalysis(solver="eigen", shrinkage=None)
+    reader = LinearDiscriminantAnalysis(solver="eigen", shrinkage=SHRINKAGE)
     return normalise(reader.fit(before, learnt.labels["identity"]).transform(now))
+
+
+def reader_figure(artefact: Artefact) -> Figure:
+    """Accuracy of each reader, a panel a list: as drawn, and with one colouring for all; chance and the limit."""
+    names = list(dict.fromkeys(str(row.keys["set"]) for row in artefact.rows))
+    figure, axes = plt.subplots(1, len(names), figsize=(8.5, 3.2), sharey=True, squeeze=False, layout="constrained")
+    for axis, name in zip(axes[0], names, strict=True):
+        for number, drawn in enumerate((AS_DRAWN, ONE_COLOURING)):
+            found = [row for row in artefact.rows if (row.keys["set"], row.keys["faces"]) == (name, drawn)]
+            for place, row in enumerate(found):
+                if row.measured and row.measured.ci95:
+                    height = place + 0.2 * (number - 0.5)
+                    colour, marker = plots.PALETTE[number], plots.MARKERS[number]
+                    axis.hlines(height, *row.measured.ci95, color=colour, alpha=0.6)
+                    axis.plot(row.measured.mean, height, marker, color=colour, label=drawn if place == 0 else None)
+        axis.axvline(CHANCE, color="0.6", linestyle=":")
+        axis.axvline(LIMIT, color="0.3", linestyle="--")
+        axis.set(title=name, xlabel=METRICS["accuracy"])
+        axis.set_yticks(range(len(READERS)), list(READERS))
+    axes[0][0].invert_yaxis()
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+READER_TABLE = Experiment(ID, reader_jobs, reader_rows, lambda artefact, _: reader_figure(artefact))
