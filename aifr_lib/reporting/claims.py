@@ -161,18 +161,29 @@ def _measure(claim: Claim, results: Results | None) -> Verdict:
     if seeds < claim.seeds:
         reason = f"exploratory: {seeds} of the {claim.seeds} seeds that a verdict needs"
         return Verdict(claim, "inconclusive", reason, comparisons, exploratory=True)
-    for_it, against = _p_values(comparisons)
+    for_it, against = _p_values(claim, comparisons)
     return Verdict(claim, "inconclusive", "", comparisons, min(1.0, 2 * min(for_it, against)))
 
 
-def _p_values(comparisons: Sequence[Comparison]) -> tuple[float, float]:
-    """One-sided: that every link holds (the weakest decides), and that some link is reversed (Bonferroni)."""
-    links = [link for one in comparisons for link in one.links]
-    return max(link.p_above for link in links), min(1.0, len(links) * min(link.p_below for link in links))
+def _p_values(claim: Claim, comparisons: Sequence[Comparison]) -> tuple[float, float]:
+    """One-sided: that every link holds (the weakest decides), and that some link is reversed (Bonferroni).
+
+    A claim of ``most`` of its columns asks both of each column, then whether u of n hold: (n − u + 1) times the u-th
+    smallest p of the columns, valid however they depend (Benjamini and Heller, Biometrics 2008); that fewer hold is
+    that n − u + 1 are reversed.
+    """
+    columns: dict[int, list[Estimate]] = {}
+    for one in comparisons:
+        columns.setdefault(one.column if claim.most else 0, []).extend(one.links)
+    holds = sorted(max(link.p_above for link in links) for links in columns.values())
+    turned = sorted(min(1.0, len(links) * min(link.p_below for link in links)) for links in columns.values())
+    most = claim.most or 1
+    others = len(columns) - most
+    return min(1.0, (others + 1) * holds[most - 1]), min(1.0, most * turned[others])
 
 
 def _decide(verdict: Verdict) -> Verdict:
-    for_it, against = _p_values(verdict.comparisons)
+    for_it, against = _p_values(verdict.claim, verdict.comparisons)
     word: Outcome = "inconclusive"
     if verdict.p is not None and verdict.p * verdict.step < LEVEL:
         word = "supported" if for_it < against else "contradicted"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -32,7 +32,8 @@ class Claim(Strict):
     ``margin`` of each other; gap wants their difference to be ``at_least`` or ``at_most`` so much; interaction
     wants the better rank's lead to be larger at the first of ``between`` than at the second.
     ``primary``: what the paper rests on, to be fixed before its runs. ``delta``: a gain that counts for nothing (by
-    default 5 % of the base's error, where the metric has a best value). ``paired``: compared seed by seed.
+    default 5 % of the base's error, where the metric has a best value). ``paired``: compared seed by seed. ``most``: of
+    the columns that ``metrics`` and ``each`` make, in how many the ranks must hold ("best on most units").
     """
 
     id: str
@@ -50,6 +51,7 @@ class Claim(Strict):
     at_most: float | None = None
     between: list[Selector] | None = Field(None, min_length=2, max_length=2)
     delta: float | None = Field(None, gt=0)
+    most: int | None = Field(None, ge=1)
     primary: bool = False
     paired: bool = False
     seeds: int = Field(3, ge=3, description="fewer seeds of an arm make it exploratory")
@@ -67,6 +69,8 @@ class Claim(Strict):
             raise ValueError("between belongs to an interaction, and an interaction needs it")
         if self.delta is not None and self.kind in ("equality", "gap"):
             raise ValueError(f"a claim of kind {self.kind} has a bound of its own and takes no delta")
+        if self.most is not None and not self.most < len(self.metrics) * len(self.each):
+            raise ValueError(f"most {self.most}: must be fewer than the {len(self.metrics) * len(self.each)} columns")
         return self
 
 
@@ -80,7 +84,7 @@ class Comparison:
 
     ``links`` are the numbers that the claim says are above 0: the difference (turned round where lower is
     better), or its distances from the bounds that the claim sets. ``spare``: how far the gain stays below δ, which
-    is ``delta`` (None where the claim has none).
+    is ``delta`` (None where the claim has none). ``column``: the number of its metric and selector of ``each``.
     """
 
     label: str
@@ -88,16 +92,18 @@ class Comparison:
     links: tuple[Estimate, ...]
     delta: float | None = None
     spare: Estimate | None = None
+    column: int = 0
 
 
 def compare(claim: Claim, rows: Sequence[Row]) -> Iterator[Comparison]:
     """Every pair of neighbouring ranks, for each metric and each selector of ``each``. Errors: Missing."""
     ranks = [rank if isinstance(rank, list) else [rank] for rank in claim.rows]
-    for metric, better in claim.metrics.items():
-        for where in claim.each:
-            for upper, lower in itertools.pairwise(ranks):
-                for first, second in itertools.product(upper, lower):
-                    yield _compare(claim, rows, metric, 1 if better == "higher" else -1, (where, first, second))
+    columns = itertools.product(claim.metrics.items(), claim.each)
+    for column, ((metric, better), where) in enumerate(columns):
+        for upper, lower in itertools.pairwise(ranks):
+            for first, second in itertools.product(upper, lower):
+                found = _compare(claim, rows, metric, 1 if better == "higher" else -1, (where, first, second))
+                yield replace(found, column=column)
 
 
 def _compare(

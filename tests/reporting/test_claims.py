@@ -395,3 +395,56 @@ def test_a_notebook_and_the_scoreboard_say_the_same(tmp_path):
     # Other results may strengthen a claim and never weaken it.
     alone = {verdict.claim.id: verdict for verdict in claims.judge_artefact(fig6, tmp_path / "empty")}
     assert all(board[id].corrected <= verdict.corrected for id, verdict in alone.items())
+
+
+MANY = [{"unit": f"au{n}"} for n in range(5)]
+
+
+def units(gains):
+    """Two methods on five units: by how much the one is better on each."""
+    rows = []
+    for where, gain in zip(MANY, gains, strict=True):
+        rows += [row(shifted(gain), method="a", **where), row(BASE, method="b", **where)]
+    return results(*rows)
+
+
+@pytest.mark.parametrize(
+    ("gains", "most", "word"),
+    [
+        ((1, 1, 1, -1, 0), 3, "supported"),  # all but one or two: what "most" says
+        ((1, 1, 1, -1, 0), None, "contradicted"),  # of all five it would be refuted by the one
+        ((1, 1, -1, -1, -1), 3, "contradicted"),
+        ((1, 1, 0, 0, -1), 3, "inconclusive"),
+    ],
+)
+def test_most_of_several_columns(gains, most, word):
+    found = claims.judge(claim(each=MANY, most=most, delta=0.01), units(gains))
+    assert found.outcome == word
+
+
+def test_most_counts_columns_by_hand():
+    """Two of three must hold: (3 − 2 + 1) times the second smallest of the columns' p."""
+    three = claim(each=MANY[:3], most=2)
+    verdict = claims.judge(three, units((1, 0.05, 0.02, 0, 0)))
+    p = sorted(one.links[0].p_above for one in verdict.comparisons)
+    assert [one.column for one in verdict.comparisons] == [0, 1, 2]
+    assert verdict.p == pytest.approx(min(1.0, 2 * 2 * p[1]))
+
+
+def test_most_is_seldom_supported_where_too_few_hold():
+    """Of three columns one is truly better, by far, and two must be: at level .05 at most one in forty is wrong."""
+    draw = np.random.default_rng(7)
+    three = claim(each=MANY[:3], most=2, paired=False)
+    wrong = 0
+    for _ in range(400):
+        rows = []
+        for number, where in enumerate(MANY[:3]):
+            a, b = draw.normal(50.0 if number == 0 else 0.0, 1, 5), draw.normal(0, 1, 5)
+            rows += [row(a.tolist(), method="a", **where), row(b.tolist(), method="b", **where)]
+        wrong += claims.judge(three, results(*rows)).outcome == "supported"
+    assert wrong <= stats.binom.ppf(0.999, 400, 0.05)
+
+
+def test_most_of_all_columns_is_every_column():
+    with pytest.raises(ConfigError, match="must be fewer than the 5 columns"):
+        claims.validate(Claim, claim().model_dump() | {"each": MANY, "most": 5}, "here")
