@@ -131,12 +131,15 @@ GOOD = crowd_and_people(people=3, crowd=20, width=4)
     [
         ({"identities": np.arange(12)}, r"none of 12 people has two pictures \(0, 1"),
         ({"identities": np.zeros(5)}, "identities has 5"),
-        ({"embeddings": GOOD[0] * [1, 1, 1, np.nan]}, "NaN or infinity in 12 of 12 rows"),
-        ({"embeddings": GOOD[0] * 0}, "zero and have no direction"),
+        ({"embeddings": GOOD[0] * [1, 1, 1, np.nan]}, "embeddings: 12 of 12 rows are NaN or infinite: 0, 1"),
+        ({"embeddings": GOOD[0] * 0}, "^embeddings: 12 of 12 rows are zero and have no direction: 0"),
         ({"embeddings": GOOD[0][:, 0]}, r"embeddings must be \[N, D\]"),
         ({"embeddings": GOOD[0][:, :3]}, r"distractors must be \[N, 3\], got \[20, 4\]"),
-        ({"distractors": GOOD[2] * np.where(np.arange(20) == 13, np.inf, 1)[:, None]}, "distractors: 1 rows .*rows 13"),
-        ({"distractors": GOOD[2] * (np.arange(20) != 13)[:, None]}, "rows 13"),
+        (
+            {"distractors": GOOD[2] * np.where(np.arange(20) == 13, np.inf, 1)[:, None]},
+            "distractors: 1 of 20 rows .* NaN or infinite: 13",
+        ),
+        ({"distractors": GOOD[2] * (np.arange(20) != 13)[:, None]}, "1 of 20 rows of a block are zero .*: 13"),
         ({"distractors": GOOD[2].astype(int)}, "floating point"),
         ({"counts": (0, 5)}, "1 … 20 distractors"),
         ({"counts": (5, 21)}, "1 … 20 distractors"),
@@ -156,7 +159,7 @@ def test_errors_name_the_file(tmp_path):
     embeddings, identities, crowd = GOOD
     path = tmp_path / "crowd.npy"
     np.save(path, np.where(np.arange(20)[:, None] == 7, np.nan, crowd))
-    with pytest.raises(ValueError, match=r"crowd.npy: 1 rows .*\(rows 7\)"):
+    with pytest.raises(ValueError, match=r"crowd.npy: 1 of 20 rows of a block are NaN or infinite: 7$"):
         among_distractors(embeddings, identities, path)
     whole = path.read_bytes()
     for torn in (b"", b"junk", whole[:100], whole[:-9]):

@@ -123,7 +123,7 @@ def test_weights_that_give_nan_and_a_card_for_a_judge_are_refused(folder, weight
 
     path = weights.parent / "nan.pt"
     torch.jit.script(Nan()).save(path)
-    with pytest.raises(ValueError, match=r"NaN or infinity for 24 of 24 records: p0/p0_0001\.png"):
+    with pytest.raises(ValueError, match=r"24 of 24 records are NaN or infinite: p0/p0_0001\.png"):
         rows(path, Question(folder, "loo"))
     with pytest.raises(ConfigError, match="pixels takes pictures in its own way: colour cannot be set"):
         rows("pixels", Question(folder, "loo"), colour="bgr")
