@@ -18,7 +18,7 @@ from aifr_lib.progress import tqdm
 
 BLOCK = 4096  # pictures, or pairs of templates, at once
 FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-LEAST_ACCEPTS = 10  # a rate is told where it is at least ten of the impostor pairs at hand
+LEAST_ACCEPTS = 10  # a rate is given where it is at least ten of the impostor pairs at hand
 
 
 @dataclass(frozen=True)
