@@ -80,7 +80,7 @@ Markdown("```python\n" + inspect.getsource(ser_fiq.quality_of) + "```")
 # %% tags=["hide-input"]
 result, runs = page.result(quality.FIG_D), page.runs(quality.FIG_D)
 jobs = quality.quality_jobs(settings)
-lacking = {place: reason for place, job in jobs.items() if place not in runs and (reason := job.lacking())}
+lacking = {key: reason for key, job in jobs.items() if key not in runs and (reason := job.lacking())}
 for (faces, score), reason in lacking.items():
     display(Markdown(f"*Not here: {NAMES.get(faces, faces)} by {score}: {reason}*"))
 

@@ -115,13 +115,13 @@ artefact = page.result(protocols.PROTOCOLS)
 runs = page.runs(protocols.PROTOCOLS)
 embedder = real_photographs.NAMES[settings.protocols.embedder]
 sentences = [f"The network on this page: **{embedder}**."]
-for place in protocols.places(settings):
-    if place in runs:
-        summary = runs[place].summary
-        sentences.append(f"- `{place}`: {summary['pictures']} pictures of {summary['people']} people")
+for key in protocols.run_keys(settings):
+    if key in runs:
+        summary = runs[key].summary
+        sentences.append(f"- `{key}`: {summary['pictures']} pictures of {summary['people']} people")
     else:
-        lacking = protocols.missing(settings, place) or "not computed yet"
-        sentences.append(f"- `{place}`: {lacking}")
+        lacking = protocols.missing(settings, key) or "not computed yet"
+        sentences.append(f"- `{key}`: {lacking}")
 if "fgnet" in settings.protocols.photographs:
     sentences.append("\nOf FG-NET, private photographs, this page shows numbers measured on them and nothing else.")
 display(HTML(pages.stamp(artefact)), Markdown("\n".join(sentences)))
@@ -182,7 +182,7 @@ measured = {
 }
 
 
-def told(data, protocol, metric, which=None, digits=0):
+def percent(data, protocol, metric, which=None, digits=0):
     row = measured.get((data, protocol, metric, which))
     value = row and row.measured.mean
     return "(not measured here)" if value is None else f"{value:.{digits}f} %"
@@ -192,15 +192,15 @@ data = next((name for name in ("fgnet", "orl") if name in runs), "orl")
 sizes = sorted(row.keys["distractors"] for row in overall if row.keys["data"] == data and "distractors" in row.keys)
 least, most = (sizes[0], sizes[-1]) if sizes else (0, 0)
 sentences = [
-    f"**One network, one set of photographs ({data}), five numbers.** Accuracy {told(data, 'P1', 'accuracy')}, "
-    f"accepted at 1 % false accepts {told(data, 'P1', 'TAR@FAR=1e-2')}, rank-1 {told(data, 'P2', 'rank-1')}, "
-    f"rank-10 {told(data, 'P2', 'rank-10')}, rank-1 among {most:,} strangers "
-    f"{told(data, 'P3', 'rank-1', most)}. None of them is *the* accuracy of the network.",
+    f"**One network, one set of photographs ({data}), five numbers.** Accuracy {percent(data, 'P1', 'accuracy')}, "
+    f"accepted at 1 % false accepts {percent(data, 'P1', 'TAR@FAR=1e-2')}, rank-1 {percent(data, 'P2', 'rank-1')}, "
+    f"rank-10 {percent(data, 'P2', 'rank-10')}, rank-1 among {most:,} strangers "
+    f"{percent(data, 'P3', 'rank-1', most)}. None of them is *the* accuracy of the network.",
     f"**A crowd costs.** From {least:,} strangers to {most:,}, rank-1 goes from "
-    f"{told(data, 'P3', 'rank-1', least)} to {told(data, 'P3', 'rank-1', most)}.",
+    f"{percent(data, 'P3', 'rank-1', least)} to {percent(data, 'P3', 'rank-1', most)}.",
     f"**Pictures add up.** With one picture of each template of `relief-ijb`, P4 accepts "
-    f"{told('relief-ijb', 'P4', 'TAR@FAR=1e-1', 'one')} of the genuine pairs at 10 % false accepts; with all of them, "
-    f"pooled, {told('relief-ijb', 'P4', 'TAR@FAR=1e-1', 'all')}. The network is the same.",
+    f"{percent('relief-ijb', 'P4', 'TAR@FAR=1e-1', 'one')} of the genuine pairs at 10 % false accepts; with all of "
+    f"them, pooled, {percent('relief-ijb', 'P4', 'TAR@FAR=1e-1', 'all')}. The network is the same.",
 ]
 display(Markdown("\n".join(f"- {sentence}" for sentence in sentences)))
 
@@ -228,22 +228,24 @@ owner = np.repeat(np.arange(200), 5)
 shots = rng.normal(size=(200, 512))[owner]
 shots[::5] = rng.normal(size=(200, 512))  # spoilt: as if of somebody else
 alone = identification.leave_one_out(shots, owner).rank1
-crowded = distractors.among_distractors(shots, owner, rng.normal(size=(1000, 512))).rank1[-1]
-print(f"P2 {alone:.0f} %, P3 {crowded:.0f} %")
+among = distractors.among_distractors(shots, owner, rng.normal(size=(1000, 512))).rank1[-1]
+print(f"P2 {alone:.0f} %, P3 {among:.0f} %")
 print("Why: P2 is content with the best of a person's other pictures, so only the spoilt probes miss. P3 asks for each")
 print("pair of pictures: of twenty ordered pairs a person, eight have the spoilt one in them.")
-print(f"On {data} both differ in their strangers too: P2 {told(data, 'P2', 'rank-1', digits=1)} among photographs,")
-print(f"P3 {told(data, 'P3', 'rank-1', least, digits=1)} among {least} drawn faces.")
+print(f"On {data} both differ in their strangers too: P2 {percent(data, 'P2', 'rank-1', digits=1)} among photographs,")
+print(f"P3 {percent(data, 'P3', 'rank-1', least, digits=1)} among {least} drawn faces.")
 
 # %% [markdown]
 # **2.** The equal error rate lies where both errors are alike. Is the accuracy of P1 simply 100 % minus the EER?
 # *Predict: larger, smaller, or the same?*
 
 # %% tags=["solution", "hide-input"]
-for name, place, prefix in protocol_figure.lists(runs):
-    score, genuine, *_ = scored_pairs(runs[place].scores, prefix)
+for name, key, prefix in protocol_figure.lists(runs):
+    score, genuine, *_ = scored_pairs(runs[key].scores, prefix)
     curve = roc(score, genuine)
-    print(f"{name:14} accuracy {told(name, 'P1', 'accuracy', digits=1)}, 100 % minus EER {100 - 100 * curve.eer:.1f} %")
+    print(
+        f"{name:14} accuracy {percent(name, 'P1', 'accuracy', digits=1)}, 100 % minus EER {100 - 100 * curve.eer:.1f} %"
+    )
 print("Why near, but not the same: accuracy takes the threshold with the fewest errors in all, learned on other folds;")
 print("and on photographs its impostors are matched in age gap to the genuine pairs, those of the curve are not.")
 

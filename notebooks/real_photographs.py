@@ -140,8 +140,8 @@ for row in artefact.rows:
     if row.keys["gap"] == "all" and row.metric in real_photographs.MAIN and row.measured:
         one = row.measured
         low, high = one.ci95 or (one.mean, one.mean)
-        place = (row.keys["data"], real_photographs.NAMES[row.keys["embedder"]])
-        cells.setdefault(place, {})[f"{row.metric}, %"] = f"{one.mean:.1f} ({low:.1f} – {high:.1f})"
+        key = (row.keys["data"], real_photographs.NAMES[row.keys["embedder"]])
+        cells.setdefault(key, {})[f"{row.metric}, %"] = f"{one.mean:.1f} ({low:.1f} – {high:.1f})"
 table = pd.DataFrame.from_dict(cells, orient="index").fillna("–")
 table.index.names = ["set", "embedder"]
 table.reset_index().style.hide()
@@ -156,10 +156,10 @@ table.reset_index().style.hide()
 # are about as many years apart as the one. Move the threshold.
 
 # %% tags=["hide-input"]
-places = [(data, name) for data in ("fgnet", "orl") for name in ("sface", "pixels") if (data, name) in runs]
-if places:
-    place = places[0]
-    scores = runs[place].scores
+keys = [(data, name) for data in ("fgnet", "orl") for name in ("sface", "pixels") if (data, name) in runs]
+if keys:
+    key = keys[0]
+    scores = runs[key].scores
     value, same = scores["pair_score"].astype(float), scores["pair_same"]
     genuine, impostor = value[same], scores["impostor_score"].astype(float)
     both = np.concatenate([genuine, impostor])
@@ -176,7 +176,7 @@ if places:
         slider.show(
             frames,
             captions,
-            title=f"{real_photographs.NAMES[place[1]]} on {place[0]}",
+            title=f"{real_photographs.NAMES[key[1]]} on {key[0]}",
             alt="histogram of the scores of pairs of one person and of two, cut by a threshold",
             start=int(np.searchsorted(thresholds, strict)),
         )
@@ -194,18 +194,18 @@ measured = {
 }
 
 
-def told(data, embedder, gap="all", metric="TAR@FAR=1e-2"):
+def percent(data, embedder, gap="all", metric="TAR@FAR=1e-2"):
     value = measured.get((data, embedder, gap, metric))
     return "(not measured here)" if value is None else f"{value:.0f} %"
 
 
 sentences = [
-    f"Rank-1 on ORL: SFace {told('orl', 'sface', metric='rank-1')}, our network "
-    f"{told('orl', 'tour', metric='rank-1')}, raw pixels {told('orl', 'pixels', metric='rank-1')}.",
-    f"Rank-1 on FG-NET: SFace {told('fgnet', 'sface', metric='rank-1')}, our network "
-    f"{told('fgnet', 'tour', metric='rank-1')}, raw pixels {told('fgnet', 'pixels', metric='rank-1')}.",
+    f"Rank-1 on ORL: SFace {percent('orl', 'sface', metric='rank-1')}, our network "
+    f"{percent('orl', 'tour', metric='rank-1')}, raw pixels {percent('orl', 'pixels', metric='rank-1')}.",
+    f"Rank-1 on FG-NET: SFace {percent('fgnet', 'sface', metric='rank-1')}, our network "
+    f"{percent('fgnet', 'tour', metric='rank-1')}, raw pixels {percent('fgnet', 'pixels', metric='rank-1')}.",
     "Pairs of one person that SFace accepts at 1 % false accepts: less than five years apart "
-    f"{told('fgnet', 'sface', '0–4')}, thirty and more {told('fgnet', 'sface', '30+')}.",
+    f"{percent('fgnet', 'sface', '0–4')}, thirty and more {percent('fgnet', 'sface', '30+')}.",
 ]
 display(Markdown("\n".join(f"- {sentence}" for sentence in sentences)))
 
@@ -287,7 +287,7 @@ else:
 # independent, as many papers do, how much narrower would it be? *Predict a factor.*
 
 # %% tags=["solution", "hide-input"]
-data = "fgnet" if any(place[0] == "fgnet" for place in runs) else "orl"
+data = "fgnet" if any(key[0] == "fgnet" for key in runs) else "orl"
 name, scores = run_of(data, "sface", "pixels", "tour")
 if scores is None:
     print("This exercise needs a run: in the repository, pip install -e '.[real]'.")

@@ -202,12 +202,12 @@ Markdown(
 # age. So each of these shortcuts, with no network at all, must stay near chance on every list.
 
 # %% tags=["hide-input"]
-told_apart = page.result(shortcuts.SHORTCUT_TABLE)
-shortcuts.shortcut_figure(told_apart)
+shortcut_rows = page.result(shortcuts.SHORTCUT_TABLE)
+shortcuts.shortcut_figure(shortcut_rows)
 plt.show()
 
 # %% tags=["hide-input"]
-best = max((row for row in told_apart.rows if row.measured), key=lambda row: row.measured.mean, default=None)
+best = max((row for row in shortcut_rows.rows if row.measured), key=lambda row: row.measured.mean, default=None)
 if best is None:
     display(Markdown("*Not run yet at this size.*"))
 else:
@@ -217,7 +217,7 @@ else:
         f"of pairs, {held} the limit of {shortcuts.LIMIT:.0f} %. Chance is {shortcuts.CHANCE:.0f} %."
     )
     display(Markdown(sentence))
-HTML(pages.artefact_table(told_apart) + pages.stamp(told_apart))
+HTML(pages.artefact_table(shortcut_rows) + pages.stamp(shortcut_rows))
 
 # %% [markdown]
 # ## Is it hard, but not hopeless?
@@ -236,7 +236,7 @@ decided = convergence.decision(calibrated)
 words = {True: "holds", False: "does not hold", None: "not run"}
 
 
-def told_of(value):
+def as_text(value):
     """A mean with its interval, where there is one."""
     return f"{value.mean:.2f}" + (f" [{value.ci95[0]:.2f}, {value.ci95[1]:.2f}]" if value.ci95 else "")
 
@@ -245,7 +245,7 @@ rows = [
     {
         "What is wanted": condition.what,
         "from … to": f"{condition.low:g} … {condition.high:g}" if condition.high < 100 else f"≥ {condition.low:g}",
-        "measured [95 % interval]": "" if value is None else told_of(value),
+        "measured [95 % interval]": "" if value is None else as_text(value),
         "seeds": "" if value is None else str(len(value.per_seed)),
         "": words[verdict],
     }
@@ -281,20 +281,20 @@ plt.show()
 # %% tags=["hide-input"]
 columns = {}
 for row in seen_by_judges.rows:
-    place = (row.keys["judge"], row.keys["over"], row.metric)
-    if place in WANTED or row.metric in {"AUC", "mae", "pictures", IN_PLACE, OFF}:
+    key = (row.keys["judge"], row.keys["over"], row.metric)
+    if key in WANTED or row.metric in {"AUC", "mae", "pictures", IN_PLACE, OFF}:
         found = row.measured
         text = "" if found is None else f"{found.mean:,.0f}" if row.metric == "pictures" else f"{found.mean:.3g}"
         interval = f" [{found.ci95[0]:.3g}, {found.ci95[1]:.3g}]" if found and found.ci95 else ""
-        columns.setdefault(row.keys["data"], {})[place] = text + interval
+        columns.setdefault(row.keys["data"], {})[key] = text + interval
 table = pd.DataFrame(columns).fillna("–")
-table.insert(0, "wanted of relief faces", [f"≥ {WANTED[place]:g}" if place in WANTED else "" for place in table.index])
+table.insert(0, "wanted of relief faces", [f"≥ {WANTED[key]:g}" if key in WANTED else "" for key in table.index])
 table.index = [f"{judge}, {over}: {pages.METRICS.get(metric, metric)}" for judge, over, metric in table.index]
 table
 
 # %% tags=["hide-input"]
 short = [
-    f"{row.keys['judge']}, {pages.METRICS.get(row.metric, row.metric)} on {row.keys['data']}: {told_of(row.measured)}"
+    f"{row.keys['judge']}, {pages.METRICS.get(row.metric, row.metric)} on {row.keys['data']}: {as_text(row.measured)}"
     for row in unmet(seen_by_judges.rows)
 ]
 measured = any(row.measured for row in seen_by_judges.rows)

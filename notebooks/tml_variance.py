@@ -165,11 +165,13 @@ print("Why: only γ sets their sum. What the clusters did is in the ratio alone,
 # both, in 2 only, or in neither?*
 
 # %% tags=["solution", "hide-input"] choices=["often in both", "often in 2 only", "in neither"] answer="often in 2 only"
-crowd = np.repeat(np.arange(100), 40)
+identity = np.repeat(np.arange(100), 40)
 for dimensions in (2, 8, 32, 128):
-    wide = rng.normal(0, 1, (100, dimensions))[crowd] + rng.normal(0, 1, (4000, dimensions))
-    means = np.stack([wide[crowd == person].mean(0) for person in range(100)])
+    wide = rng.normal(0, 1, (100, dimensions))[identity] + rng.normal(0, 1, (4000, dimensions))
+    means = np.stack([wide[identity == person].mean(0) for person in range(100)])
     nearest = ((wide**2).sum(1, keepdims=True) - 2 * wide @ means.T + (means**2).sum(1)).argmin(1)
-    ratio = class_variance(wide, crowd).ratio
-    print(f"{dimensions:4} dimensions, ratio {ratio:.2f}: {(nearest != crowd).mean():.1%} lie nearer to somebody else")
+    ratio = class_variance(wide, identity).ratio
+    print(
+        f"{dimensions:4} dimensions, ratio {ratio:.2f}: {(nearest != identity).mean():.1%} lie nearer to somebody else"
+    )
 print("Why: the more dimensions, the less likely it is that noise points at somebody: the ratio alone says little.")

@@ -65,7 +65,7 @@ def evaluate(
     backbone: Annotated[str | None, typer.Option(help="Without a file: sface, pixels or tour.")] = None,
     protocol: Annotated[str | None, typer.Option(help="One of those below (default: the first that fits).")] = None,
     pairs: Annotated[Path | None, typer.Option(help="pairs.txt or .csv; template pairs of IJB.")] = None,
-    distractors: Annotated[Path | None, typer.Option(help="Strangers: megaface, pictures, or features .npy.")] = None,
+    distractors: Annotated[Path | None, typer.Option(help="Distractors: megaface, pictures, or features .npy.")] = None,
     media: Annotated[Path | None, typer.Option(help="IJB's list of picture, template, media.")] = None,
     layout: Annotated[str | None, typer.Option(help="Names of the state dict's keys (default: found).")] = None,
     size: Annotated[str | None, typer.Option(help="The network's input, such as 112x96.")] = None,
@@ -144,7 +144,7 @@ def embed(
 ) -> None:
     """Write the embeddings of pictures to a .npy file, a row a picture.
 
-    Done once for a million strangers, it serves 'aifr evaluate --distractors'
+    Done once for a million distractors, it serves 'aifr evaluate --distractors'
     each time after. A network is fed as its card, FILE.yaml, says. What made
     the file is noted in OUT.yaml, and another network's are refused.
 

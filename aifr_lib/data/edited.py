@@ -45,9 +45,9 @@ NARROW_FIRST = 10_000  # the first of the training people: none of them is edite
 # One unit of age is some five years of looks, so this is two years to either side of an age of one's own.
 NARROW_ALPHA, NARROW_CENTRE = 0.4, 4.0
 WAITING = 64  # pictures that may wait for the disk
-TOLD_AT_ONCE = 64
+CROPS_AT_ONCE = 64
 SHRUNK_AT_ONCE = 256
-TellAge = Callable[[np.ndarray], np.ndarray]
+EstimateAge = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Plan:
     alphas: tuple[Mapping[str, float], ...]
     shared: bool
 
-    def about(self, source: Source, tell_age: TellAge | None = None) -> dict[str, Any]:
+    def about(self, source: Source, estimate_age: EstimateAge | None = None) -> dict[str, Any]:
         """What names the set: where it is the same, pictures and labels are."""
         rows = [[r, dict(a)] for r, a in zip(self.labels["record"], self.alphas, strict=True)]
         return {
@@ -75,7 +75,7 @@ class Plan:
             "plan": hashlib.sha256(json.dumps(rows).encode()).hexdigest(),
             "alignment": f"{align.VERSION}, {'one a person' if self.shared else 'one a picture'}",
             "quality": QUALITY,
-            "ages": _judge_version(tell_age),
+            "ages": _judge_version(estimate_age),
         }
 
 
@@ -144,30 +144,30 @@ def shrunk(images: Images, side: int) -> Images:
     return Images(images.name, images.version, small, images.labels)
 
 
-def cached(plan: Plan, source: Source, *, tell_age: TellAge | None = None, progress: bool = True) -> Images:
+def cached(plan: Plan, source: Source, *, estimate_age: EstimateAge | None = None, progress: bool = True) -> Images:
     """The set from ``cache_dir()``, built first where it is not there. Arguments and errors: as ``build``."""
-    digest = hashlib.sha256(json.dumps(plan.about(source, tell_age), sort_keys=True).encode()).hexdigest()[:16]
-    return build(cache_dir() / VERSION / digest, plan, source, tell_age=tell_age, progress=progress)
+    digest = hashlib.sha256(json.dumps(plan.about(source, estimate_age), sort_keys=True).encode()).hexdigest()[:16]
+    return build(cache_dir() / VERSION / digest, plan, source, estimate_age=estimate_age, progress=progress)
 
 
 def build(
-    folder: str | Path, plan: Plan, source: Source, *, tell_age: TellAge | None = None, progress: bool = True
+    folder: str | Path, plan: Plan, source: Source, *, estimate_age: EstimateAge | None = None, progress: bool = True
 ) -> Images:
     """Draw what is missing of a set, and read it. Encoding and the disk wait behind the drawing.
 
     The column ``age`` is what the source knows. Where it knows nothing, it is how old a person who does not exist
-    looks to ``tell_age`` (aligned crops uint8 [B, 112, 112, 3] → years [B]; its ``version``, else its name, is part of
-    what the set is), or NaN. Processes that want the same folder wait for one.
+    looks to ``estimate_age`` (aligned crops uint8 [B, 112, 112, 3] → years [B]; its ``version``, else its name, is part
+    of what the set is), or NaN. Processes that want the same folder wait for one.
     Errors: FileExistsError for a folder that holds something else; those of the source; BadPicture as ``load``.
     """
     folder = Path(folder)
-    about = plan.about(source, tell_age)
+    about = plan.about(source, estimate_age)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         _claim(folder, about)
         if not (folder / "labels.parquet").is_file():
             _draw(folder, plan, source, progress)
-            _label(folder, plan, source, tell_age, progress)
+            _label(folder, plan, source, estimate_age, progress)
         return load(folder)
 
 
@@ -241,38 +241,38 @@ def _store(folder: Path, plan: Plan, row: int, picture: np.ndarray) -> None:
         temporary.write_bytes(encode_jpeg(crop))
 
 
-def _label(folder: Path, plan: Plan, source: Source, tell_age: TellAge | None, progress: bool) -> None:
+def _label(folder: Path, plan: Plan, source: Source, estimate_age: EstimateAge | None, progress: bool) -> None:
     records = list(plan.labels["record"])
     known = [source.age(int(who), alphas) for who, alphas in zip(plan.labels["identity"], plan.alphas, strict=True)]
     if None not in known:
-        tell_age = None
+        estimate_age = None
     ages, sums, found = [], [], []
-    batches = range(0, len(records), TOLD_AT_ONCE)
-    for start in tqdm(batches, desc="labelling", unit="batch", disable=not progress or tell_age is None):
-        files = [_file(folder, record) for record in records[start : start + TOLD_AT_ONCE]]
+    batches = range(0, len(records), CROPS_AT_ONCE)
+    for start in tqdm(batches, desc="labelling", unit="batch", disable=not progress or estimate_age is None):
+        files = [_file(folder, record) for record in records[start : start + CROPS_AT_ONCE]]
         stored = [_bytes(file) for file in files]
         sums += [hashlib.sha256(one).hexdigest() for one in stored]
-        if tell_age is None:
+        if estimate_age is None:
             ages.append(np.full(len(files), np.nan))
         else:
-            ages.append(np.asarray(tell_age(np.stack([decode(one) for one in stored])), dtype=np.float64))
+            ages.append(np.asarray(estimate_age(np.stack([decode(one) for one in stored])), dtype=np.float64))
         for file in files:
             similarity = file.parent / "crop.json" if plan.shared else file.with_suffix(".json")
             found.append(json.loads(similarity.read_text(encoding="utf-8")) is not None)
     labels = plan.labels.copy()
-    told = np.concatenate(ages)
-    labels.insert(2, "age", [one if years is None else years for years, one in zip(known, told, strict=True)])
+    estimated = np.concatenate(ages)
+    labels.insert(2, "age", [one if years is None else years for years, one in zip(known, estimated, strict=True)])
     labels["found"], labels["file"] = found, [f"images/{record}.jpg" for record in records]
     labels["sha256"] = sums
     with atomic_write(folder / "labels.parquet") as temporary:
         labels.to_parquet(temporary, index=False)
 
 
-def _judge_version(tell_age: TellAge | None) -> str | None:
-    if tell_age is None:
+def _judge_version(estimate_age: EstimateAge | None) -> str | None:
+    if estimate_age is None:
         return None
-    name = getattr(tell_age, "__name__", type(tell_age).__name__)
-    return str(getattr(tell_age, "version", name))
+    name = getattr(estimate_age, "__name__", type(estimate_age).__name__)
+    return str(getattr(estimate_age, "version", name))
 
 
 def _signed(alpha: float) -> str:

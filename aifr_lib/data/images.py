@@ -94,8 +94,8 @@ class Templates:
             raise ValueError(f"{self.name}: row, template and media differ in length")
         if not len(self.a) == len(self.b) == len(self.same):
             raise ValueError(f"{self.name}: a, b and same differ in length")
-        if len(strangers := np.setdiff1d(np.union1d(self.a, self.b), self.template)):
-            raise ValueError(f"{self.name}: template {strangers[0]} stands in a pair but has no pictures")
+        if len(unknown := np.setdiff1d(np.union1d(self.a, self.b), self.template)):
+            raise ValueError(f"{self.name}: template {unknown[0]} stands in a pair but has no pictures")
         if np.any(self.a == self.b):
             raise ValueError(f"{self.name}: template {self.a[self.a == self.b][0]} is paired with itself")
 

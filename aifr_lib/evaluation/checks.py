@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from torch import Tensor
 
 SHOWN = 5
 
 
-def listed(names: np.ndarray | list[str]) -> str:
+def listed(names: np.ndarray | Sequence) -> str:
     """The first few names, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(map(str, names[:SHOWN])) + more
@@ -25,9 +26,8 @@ def same_length(**arrays: np.ndarray | None) -> None:
 
 
 def finite(what: str, values: np.ndarray) -> None:
-    """Errors: ValueError naming the rows of ``values`` [N] or [N, D] that hold NaN or infinity."""
-    good = np.isfinite(values)
-    bad = np.flatnonzero(~(good if values.ndim == 1 else good.all(axis=1)))
+    """Errors: ValueError naming the rows of ``values`` [N] that hold NaN or infinity."""
+    bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
         raise ValueError(f"{what}: NaN or infinity in {len(bad)} of {len(values)} rows (rows {listed(bad)})")
 
@@ -39,11 +39,30 @@ def both_classes(same: np.ndarray) -> None:
         raise ValueError(f"all {len(same)} pairs are {kind} pairs: the measure needs both kinds")
 
 
-def matrix(what: str, values: np.ndarray, width: int | None = None) -> None:
-    """Errors: ValueError unless ``values`` is [N, D] with N ≥ 1, and D = ``width`` where that is given."""
-    wanted = f"[N, {'D' if width is None else width}]"
-    if values.ndim != 2 or 0 in values.shape or width not in (None, values.shape[1]):
-        raise ValueError(f"{what} must be {wanted}, got {list(values.shape)}")
+def matrix(what: str, values: np.ndarray | Tensor, width: int | None = None, rows: int | None = None) -> None:
+    """Errors: ValueError unless ``values`` is [N, D] with N, D ≥ 1, N = ``rows`` and D = ``width`` where given."""
+    found = list(values.shape)
+    if len(found) != 2 or 0 in found or width not in (None, found[1]) or rows not in (None, found[0]):
+        wanted = f"[{'N' if rows is None else rows}, {'D' if width is None else width}]"
+        raise ValueError(f"{what} must be {wanted}, got {found}")
+
+
+def directed(
+    what: str, norms: np.ndarray, *, zero: bool = False, rows: str = "rows", name: Callable[[int], object] = int
+) -> None:
+    """Every embedding has a direction: the check of all measures, on the Euclidean norms that they need in any case.
+
+    norms: [N], or [N, T] of T embeddings a row: NaN or infinite where a value of the embedding is. zero: whether
+    embeddings of zeros may pass. rows, name: what a row is, and what the k-th is called.
+    Errors: ValueError naming the rows whose norm is NaN or infinite, or 0.
+    """
+    faults = {"are NaN or infinite": ~np.isfinite(norms), "are zero and have no direction": (norms == 0) & (not zero)}
+    for fault, there in faults.items():
+        if there.any():
+            bad = np.flatnonzero(there.reshape(len(norms), -1).any(axis=1))
+            raise ValueError(
+                f"{what}: {len(bad)} of {len(norms)} {rows} {fault}: {listed([name(int(k)) for k in bad])}"
+            )
 
 
 def known(what: str, names: np.ndarray | Sequence, valid: np.ndarray | Sequence) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aifr_lib.evaluation.checks import known, listed, matrix, same_length
+from aifr_lib.evaluation.checks import directed, known, listed, matrix, same_length
 from aifr_lib.evaluation.embeddings import BAR_AFTER, normalise
 from aifr_lib.evaluation.features import Features, checked, open_features
 from aifr_lib.progress import tqdm
@@ -171,9 +171,7 @@ def _blocks(
                     values, rows = values[keep[start:stop]], rows[keep[start:stop]]
                 unit_rows = values.astype(np.float32, copy=False)
                 length = np.sqrt(np.einsum("nd,nd->n", unit_rows, unit_rows))
-                bad = rows[~(np.isfinite(length) & (length > 0))]
-                if len(bad):
-                    raise ValueError(f"{name}: {len(bad)} rows are zero or hold NaN or infinity (rows {listed(bad)})")
+                directed(name, length, rows="rows of a block", name=rows.__getitem__)
                 yield values, np.divide(unit_rows, length[:, None], out=room[: len(unit_rows)]), stop
                 bar.update(stop - start)
                 start = stop

@@ -12,7 +12,7 @@ from torch import Tensor, distributed, nn
 
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import check_columns, crop_columns, to_input
-from aifr_lib.evaluation.checks import finite, listed
+from aifr_lib.evaluation.checks import directed, listed, matrix
 from aifr_lib.progress import tqdm
 
 BAR_AFTER = 2.0  # seconds; a bar for less is noise
@@ -64,20 +64,14 @@ def embed(
             e = torch.as_tensor(model(x))
             if flip:
                 e = e + torch.as_tensor(model(x.flip(-1)))
-            width = e.shape[-1] if out is None else out.shape[1]
-            if e.ndim != 2 or e.shape != (len(x), width) or width == 0:
-                raise ValueError(
-                    f"the model must give [{len(x)}, D] with one D for all batches, "
-                    f"got {list(e.shape)} for records {listed(names[rows])}"
-                )
+            matrix(f"embeddings of {listed(names[rows])}", e, None if out is None else out.shape[1], len(x))
             # The results stay on the device until the end: a copy a batch would wait for each batch.
             if out is None:
-                out = torch.empty(len(share), width, dtype=torch.float32, device=e.device)
+                out = torch.empty(len(share), e.shape[1], dtype=torch.float32, device=e.device)
             out[rows.start - share.start : rows.stop - share.start] = e
     embeddings = _gathered(out, others).cpu().numpy()
-    bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
-    if len(bad):
-        raise ValueError(f"the model gave NaN or infinity for {len(bad)} of {len(names)} records: {listed(names[bad])}")
+    norms = np.sqrt(np.vecdot(embeddings, embeddings))
+    directed("embeddings", norms, zero=True, rows="records", name=names.__getitem__)
     return embeddings
 
 
@@ -97,14 +91,12 @@ def opened(pictures: Images | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def normalise(embeddings: np.ndarray) -> np.ndarray:
     """Rows [N, D] scaled to Euclidean length 1, in the precision given.
 
-    Errors: ValueError naming the rows that hold NaN or infinity, or are zero and so have no direction.
+    Errors: ValueError unless they are [N, D], and naming the rows that are NaN or infinite, or zero: without direction.
     """
-    finite("embeddings", embeddings)
-    length = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    zero = np.flatnonzero(length == 0)
-    if len(zero):
-        raise ValueError(f"embeddings: {len(zero)} rows are zero and have no direction (rows {listed(zero)})")
-    return embeddings / length
+    matrix("embeddings", embeddings)
+    length = np.linalg.norm(embeddings, axis=1)
+    directed("embeddings", length)
+    return embeddings / length[:, None]
 
 
 def _shares(count: int, batch_size: int) -> tuple[range, list[int]]:

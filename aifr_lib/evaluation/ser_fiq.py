@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import to_input
-from aifr_lib.evaluation.checks import listed
+from aifr_lib.evaluation.checks import directed
 from aifr_lib.evaluation.embeddings import BAR_AFTER, evaluating, opened, place
 from aifr_lib.progress import tqdm
 
@@ -94,10 +94,11 @@ def ser_fiq(
             maps = head.features(to_input(torch.from_numpy(np.array(pixels[rows])).to(where)))
             if masks is None:
                 masks = _masks(passes, tuple(maps.shape[1:]), rate, seed).to(maps)
-            distances[rows] = [_spread(head.embed(one * masks)) for one in maps]
-    bad = np.flatnonzero(np.isnan(distances))
-    if len(bad):
-        raise ValueError(f"the network gave NaN or zero for {len(bad)} of {len(names)} records: {listed(names[bad])}")
+            # Apple's GPUs have no float64.
+            passed = [head.embed(one * masks).cpu().double() for one in maps]
+            norms = torch.stack([e.norm(dim=1) for e in passed])
+            directed("embeddings", norms.numpy(), rows="records of a batch", name=names[rows].__getitem__)
+            distances[rows] = [_spread(e / norm[:, None]) for e, norm in zip(passed, norms, strict=True)]
     return quality_of(distances)
 
 
@@ -120,9 +121,7 @@ def _masks(passes: int, shape: tuple[int, ...], rate: float, seed: int) -> Tenso
     return kept / (1 - rate)
 
 
-def _spread(embeddings: Tensor) -> float:
-    """Mean Euclidean distance over all pairs of the rows [T, D], scaled to length 1; NaN for a row of zeros."""
-    e = embeddings.cpu().double()  # Apple's GPUs have no float64
-    e = e / e.norm(dim=1, keepdim=True)
-    first, second = torch.triu_indices(len(e), len(e), 1)
-    return float((2 - 2 * (e @ e.T)[first, second]).clamp(min=0).sqrt().mean())
+def _spread(unit: Tensor) -> float:
+    """Mean Euclidean distance over all pairs of the rows [T, D] of length 1."""
+    first, second = torch.triu_indices(len(unit), len(unit), 1)
+    return float((2 - 2 * (unit @ unit.T)[first, second]).clamp(min=0).sqrt().mean())

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from aifr_lib.evaluation.checks import both_classes, known, listed, same_length
+from aifr_lib.evaluation.checks import both_classes, directed, finite, known, same_length
 from aifr_lib.evaluation.embeddings import BAR_AFTER
 from aifr_lib.evaluation.features import Features, checked, open_features
 from aifr_lib.evaluation.intervals import Interval, mean_interval
@@ -18,7 +18,7 @@ from aifr_lib.progress import tqdm
 
 BLOCK = 4096  # pictures, or pairs of templates, at once
 FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-LEAST_ACCEPTS = 10  # a rate is told where it is at least ten of the impostor pairs at hand
+LEAST_ACCEPTS = 10  # a rate is given where it is at least ten of the impostor pairs at hand
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,7 @@ def pool(
     _, medium = np.unique(media, return_inverse=True)
     _, shot, frames = np.unique(template * (medium.max() + 1) + medium, return_inverse=True, return_counts=True)
     weights = np.ones(len(templates)) if scores is None else np.asarray(scores, dtype=np.float64)
-    if not np.isfinite(weights).all():
-        raise ValueError(f"detector scores: NaN or infinity in rows {listed(np.flatnonzero(~np.isfinite(weights)))}")
+    finite("detector scores", weights)
     weights = weights / frames[shot]
     total = np.zeros((len(ids), rows.shape[1]))
     with tqdm(total=len(template), desc="templates", unit="face", delay=BAR_AFTER, disable=not progress) as bar:
@@ -71,22 +70,17 @@ def pool(
             if mirrored is not None:
                 values = values + open_features(mirrored)[part]
             length = np.linalg.norm(values, axis=1)
-            bad = start + np.flatnonzero(~np.isfinite(length) | ((length == 0) & (not keep_norm)))
-            if len(bad):
-                raise ValueError(
-                    f"{name}: {len(bad)} pictures are not finite, or zero where a length is "
-                    f"needed (rows {listed(bad)}, templates {listed(templates[bad])})"
-                )
+            row_names = [f"{row} of template {one}" for row, one in enumerate(templates[part].tolist(), start)]
+            directed(name, length, zero=keep_norm, rows="rows of a block", name=row_names.__getitem__)
             weight = weights[part] if keep_norm else weights[part] / length
             # A block touches few templates: sum those alone, then add them to the whole.
             touched, where = np.unique(template[part], return_inverse=True)
             mix = csr_matrix((weight, (where, np.arange(len(values)))), shape=(len(touched), len(values)))
             total[touched] += mix @ values
             bar.update(len(values))
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    if not length.all():
-        raise ValueError(f"templates without direction, their pictures sum to zero: {listed(ids[length[:, 0] == 0])}")
-    return Pooled(ids, (total / length).astype(np.float32))
+    length = np.linalg.norm(total, axis=1)
+    directed("sums of pictures", length, rows="templates", name=ids.__getitem__)
+    return Pooled(ids, (total / length[:, None]).astype(np.float32))
 
 
 def score_pairs(pooled: Pooled, first: np.ndarray, second: np.ndarray, *, progress: bool = False) -> np.ndarray:

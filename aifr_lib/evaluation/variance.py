@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from aifr_lib.evaluation.checks import finite, same_length
+from aifr_lib.evaluation.checks import directed, matrix, same_length
 from aifr_lib.evaluation.embeddings import normalise
 from aifr_lib.names import nearest
 
@@ -47,7 +47,8 @@ def class_variance(embeddings: np.ndarray, identities: np.ndarray, form: Form = 
         raise ValueError(f"unknown form '{form}'{nearest(form, FORMS)}")
     embeddings, identities = np.asarray(embeddings), np.asarray(identities)
     same_length(embeddings=embeddings, identities=identities)
-    finite("embeddings", embeddings)
+    matrix("embeddings", embeddings)
+    directed("embeddings", np.linalg.norm(embeddings, axis=1), zero=True)
     order = np.argsort(identities, kind="stable")
     _, counts = np.unique(identities, return_counts=True)
     measured = order[np.repeat(counts, counts) > 1]

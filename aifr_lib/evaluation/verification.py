@@ -10,7 +10,7 @@ squared_l2    d, 0 … 4             0, .01, …, 3.99               d < t
 cosine        c, −1 … 1            1, .995, …, −.995             c > t
 ============  ===================  ============================  ============
 
-The accuracies are therefore equal; only the thresholds are told in other units.
+The accuracies are therefore equal; only the thresholds are in other units.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def relief_faces(settings: Relief) -> Images:
 def generator_faces(people: int, per_identity: int, side: int) -> Images:
     """Photo-real training people who do not exist, each near an age of their own (``edited.narrow``), drawn once."""
     plan = edited.narrow(people, per_identity)
-    images = edited.cached(plan, sources.open_source("latent"), tell_age=judges.AgeJudge())
+    images = edited.cached(plan, sources.open_source("latent"), estimate_age=judges.AgeJudge())
     return edited.shrunk(images, side)
 
 

@@ -50,11 +50,11 @@ def graph(side: int) -> Callable[[np.ndarray], object]:
     return compiled
 
 
-def build(folder: Path, plan: sets.Plan, tell_age: sets.TellAge | None = None) -> float:
+def build(folder: Path, plan: sets.Plan, estimate_age: sets.EstimateAge | None = None) -> float:
     """Seconds a picture from the first to the labels: drawing, alignment, JPEG, checksums, ages, disk."""
     source = open_source("latent")
     started = time.perf_counter()
-    sets.build(folder, plan, source, tell_age=tell_age, progress=False)
+    sets.build(folder, plan, source, estimate_age=estimate_age, progress=False)
     return (time.perf_counter() - started) / len(plan.labels)
 
 

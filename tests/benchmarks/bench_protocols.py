@@ -69,11 +69,11 @@ def ijb(scale: float, folder: Path) -> list[str]:
 
 
 def megaface(scale: float, folder: Path) -> list[str]:
-    crowd, probes = int(DISTRACTORS * scale), max(24, int(PROBES * min(1, 10 * scale)))
+    distractors, probes = int(DISTRACTORS * scale), max(24, int(PROBES * min(1, 10 * scale)))
     random = np.random.default_rng(2)
     embeddings = random.standard_normal((probes, WIDTH), dtype=np.float32)
     identities = np.arange(probes) // PHOTOS
-    counts = [n for n in (10, 100, 1_000, 10_000, 100_000) if n < crowd] + [crowd]
+    counts = [n for n in (10, 100, 1_000, 10_000, 100_000) if n < distractors] + [distractors]
     block = random.standard_normal((BLOCK, WIDTH), dtype=np.float32)
     products, room = 8, np.empty((probes, BLOCK), dtype=np.float32)
 
@@ -85,8 +85,8 @@ def megaface(scale: float, folder: Path) -> list[str]:
     bare = [seconds(multiply) for _ in range(4)][1:]
     took = seconds(lambda: among_distractors(embeddings, identities, folder / "features.npy", counts))
     bare += [seconds(multiply) for _ in range(3)]
-    product = np.median(bare, axis=0) / products * crowd / BLOCK
-    size = f"MegaFace, {probes} probes × {crowd} distractors"
+    product = np.median(bare, axis=0) / products * distractors / BLOCK
+    size = f"MegaFace, {probes} probes × {distractors} distractors"
     return [
         f"{size}{clock}: ours {ours:.1f} s, reference (the bare product) {reference:.1f} s, "
         f"ratio {reference / ours:.2f} (wanted ≥ 0.7)"

@@ -117,12 +117,12 @@ def test_a_face_that_is_not_found_is_marked(tmp_path, monkeypatch) -> None:
     assert images.pixels[0][0, 0, 0] == pytest.approx(130, abs=2)
 
 
-def test_ages_are_told_from_the_stored_crops(tmp_path) -> None:
-    def tell(crops: np.ndarray) -> np.ndarray:
+def test_ages_are_estimated_from_the_stored_crops(tmp_path) -> None:
+    def estimate(crops: np.ndarray) -> np.ndarray:
         assert crops.dtype == np.uint8 and crops.shape[1:] == (112, 112, 3)
         return crops[:, 56, 56, 0] / 10
 
-    images = edited.build(tmp_path / "set", plan(), Counting(), tell_age=tell, progress=False)
+    images = edited.build(tmp_path / "set", plan(), Counting(), estimate_age=estimate, progress=False)
     np.testing.assert_allclose(images.labels["age"], images.pixels[:][:, 56, 56, 0] / 10)
 
 
@@ -132,7 +132,7 @@ def test_a_source_that_knows_ages_is_believed(tmp_path) -> None:
             return 30 + identity + alphas.get("age", 0)
 
     images = edited.build(
-        tmp_path / "set", plan(), Born(), tell_age=lambda crops: pytest.fail("a judge was asked"), progress=False
+        tmp_path / "set", plan(), Born(), estimate_age=lambda crops: pytest.fail("a judge was asked"), progress=False
     )
     assert list(images.labels["age"]) == [33, 31, 35, 33, 33, 35, 33, 37, 35, 35]
 
@@ -149,9 +149,11 @@ def test_the_judge_of_ages_is_part_of_what_a_set_is(tmp_path, monkeypatch) -> No
     def forty(crops: np.ndarray) -> np.ndarray:
         return np.full(len(crops), 40.0)
 
-    told = [edited.cached(plan(), Counting(), tell_age=judge, progress=False) for judge in (None, Judge(), forty)]
-    assert np.isnan(told[0].labels["age"]).all()
-    assert [set(images.labels["age"]) for images in told[1:]] == [{50.0}, {40.0}]
+    labelled = [
+        edited.cached(plan(), Counting(), estimate_age=judge, progress=False) for judge in (None, Judge(), forty)
+    ]
+    assert np.isnan(labelled[0].labels["age"]).all()
+    assert [set(images.labels["age"]) for images in labelled[1:]] == [{50.0}, {40.0}]
     assert len(list(tmp_path.rglob("about.json"))) == 3
     second = Judge()
     second.version = "2"
@@ -160,7 +162,7 @@ def test_the_judge_of_ages_is_part_of_what_a_set_is(tmp_path, monkeypatch) -> No
     folder = tmp_path / "set"
     edited.build(folder, plan(), Counting(), progress=False)
     with pytest.raises(FileExistsError, match="its ages is None, wanted forty"):
-        edited.build(folder, plan(), Counting(), tell_age=forty, progress=False)
+        edited.build(folder, plan(), Counting(), estimate_age=forty, progress=False)
 
 
 def test_every_strength_has_a_file_of_its_own() -> None:

@@ -99,13 +99,13 @@ def test_records_are_named_where_the_model_fails():
         e[2] = torch.nan
         return e
 
-    with pytest.raises(ValueError, match=r"3 of 13 records: face-2, face-7, face-12"):
+    with pytest.raises(ValueError, match=r"^embeddings: 3 of 13 records are NaN or infinite: face-2, face-7, face-12$"):
         embed(poisoned, images, batch_size=5)
-    with pytest.raises(ValueError, match=r"got \[4\] for records face-0, face-1, face-2, face-3"):
+    with pytest.raises(ValueError, match=r"^embeddings of face-0, face-1, face-2, face-3 must be \[4, D\], got \[4\]"):
         embed(lambda x: x.mean(dim=(1, 2, 3)), images, batch_size=4)
-    with pytest.raises(ValueError, match=r"got \[2, 432\] for records face-0"):
+    with pytest.raises(ValueError, match=r"face-0.* must be \[4, D\], got \[2, 432\]"):
         embed(lambda x: x[:2].flatten(1), images, batch_size=4)
-    with pytest.raises(ValueError, match=r"got \[1, 1\] for records face-12"):
+    with pytest.raises(ValueError, match=r"face-12 must be \[1, 4\], got \[1, 1\]"):
         embed(lambda x: x.flatten(1)[:, : len(x)], images, batch_size=4)
 
 
@@ -136,8 +136,13 @@ def test_normalise():
     assert unit.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, rtol=1e-6)
     e[[1, 4]] = 0
-    with pytest.raises(ValueError, match="rows 1, 4"):
+    with pytest.raises(ValueError, match=r"^embeddings: 2 of 5 rows are zero and have no direction: 1, 4$"):
         normalise(e)
+    e[:4, 2] = np.inf
+    with pytest.raises(ValueError, match=r"^embeddings: 4 of 5 rows are NaN or infinite: 0, 1, 2, 3$"):
+        normalise(e)
+    with pytest.raises(ValueError, match=r"^embeddings must be \[N, D\], got \[5\]$"):
+        normalise(e[:, 0])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

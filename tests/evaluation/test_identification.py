@@ -112,7 +112,7 @@ def test_without_ages_gaps_are_unknown():
         (np.eye(4), np.zeros(3, int), "identities has 3"),
         (np.eye(4)[:0], np.zeros(0, int), "hold no entry"),
         (np.eye(4) * [1, 1, np.nan, 1], np.array([0, 0, 1, 1]), "4 of 4 rows"),
-        (np.diag([1, 1, 0, 1]), np.array([0, 0, 1, 1]), "rows 2"),
+        (np.diag([1, 1, 0, 1]), np.array([0, 0, 1, 1]), "1 of 4 rows are zero and have no direction: 2"),
     ],
 )
 def test_errors_say_what_is_wrong(embeddings, identities, message):

@@ -100,5 +100,11 @@ def test_errors_say_what_is_wrong(network, pictures):
     labels = pd.DataFrame({"record": list("abcde"), "identity": 0, "age": np.nan})
     broken = build("iresnet18", input_hw=(32, 32), width=0.125, embedding=16)
     nn.init.constant_(broken.norm.bias, torch.nan)
-    with pytest.raises(ValueError, match="NaN or zero for 5 of 5 records: a, b"):
+    with pytest.raises(ValueError, match=r"^embeddings: 5 of 5 records of a batch are NaN or infinite: a, b, c, d, e$"):
         ser_fiq(broken, Images("toy", "1", pictures, labels), passes=2)
+    for parameter in (broken.norm.weight, broken.norm.bias):
+        nn.init.zeros_(parameter)
+    with pytest.raises(
+        ValueError, match=r"^embeddings: 2 of 2 records of a batch are zero and have no direction: a, b$"
+    ):
+        ser_fiq(broken, Images("toy", "1", pictures[:2], labels[:2]), passes=2)

@@ -126,12 +126,16 @@ def test_errors_say_what_is_wrong():
         pool(features[:0], ids[:0], media[:0])
     with pytest.raises(ValueError, match=r"mirrored features must be \[N, 16\]"):
         pool(features, ids, media, mirrored=features[:, :3])
-    with pytest.raises(ValueError, match="detector scores: NaN or infinity in rows 2"):
+    with pytest.raises(ValueError, match=r"detector scores: NaN or infinity in 1 of .* rows \(rows 2\)"):
         pool(features, ids, media, scores=np.where(np.arange(len(scores)) == 2, np.nan, scores))
     broken = np.where(np.arange(len(features))[:, None] == 3, np.nan, features)
-    with pytest.raises(ValueError, match=rf"1 pictures are not finite.*\(rows 3, templates {ids[3]}\)"):
+    with pytest.raises(
+        ValueError, match=rf"^features: 1 of \d+ rows of a block are NaN or infinite: 3 of template {ids[3]}$"
+    ):
         pool(broken, ids, media)
-    with pytest.raises(ValueError, match=r"rows 3, templates"):
+    with pytest.raises(
+        ValueError, match=rf"1 of \d+ rows of a block are zero and have no direction: 3 of template {ids[3]}$"
+    ):
         pool(np.nan_to_num(broken), ids, media, keep_norm=False)
-    with pytest.raises(ValueError, match="sum to zero: 1"):
+    with pytest.raises(ValueError, match=r"^sums of pictures: 1 of 1 templates are zero and have no direction: 1$"):
         pool(np.array([[1.0, 0], [-1.0, 0]]), np.array([1, 1]), np.array([1, 2]))

@@ -192,8 +192,8 @@ def test_errors_of_verify():
     with pytest.raises(ValueError, match="hold no entry"):
         verify(embeddings, empty)
     embeddings[3, 2] = np.nan
-    with pytest.raises(ValueError, match=r"embeddings: NaN or infinity in 1 of 120 rows \(rows 3\)"):
+    with pytest.raises(ValueError, match=r"embeddings: 1 of 120 rows are NaN or infinite: 3"):
         verify(embeddings, pairs)
     embeddings[3] = 0
-    with pytest.raises(ValueError, match=r"zero and have no direction \(rows 3\)"):
+    with pytest.raises(ValueError, match=r"1 of 120 rows are zero and have no direction: 3"):
         verify(embeddings, pairs)

@@ -178,8 +178,8 @@ def test_what_is_missing_leaves_a_claim_untested():
     assert claims.judge(claim(), {}).reason == "no results of tml_fig6"
     no_run = claims.judge(claim(), results(row(None, method="a"), row(BASE, method="b")))
     assert (no_run.outcome, no_run.reason) == ("untested", "the run is missing for a")
-    strangers = claims.judge(claim(), results(row({0: 1.0}, method="a"), row({1: 1.0}, method="b")))
-    assert strangers.reason == "a and b share no seed"
+    unpaired = claims.judge(claim(), results(row({0: 1.0}, method="a"), row({1: 1.0}, method="b")))
+    assert unpaired.reason == "a and b share no seed"
     fixed = Row(keys={"method": "a"}, metric="accuracy", measured=Measured(mean=1.0))
     assert claims.judge(claim(), results(fixed, row(BASE, method="b"))).reason == "no values by seed for a"
 

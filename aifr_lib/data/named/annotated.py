@@ -212,10 +212,10 @@ def _noisy(names: Sequence[str], path: Path, fault: OnFault) -> list[bool]:
     """Whether a list of noise names a picture; its lines may begin with a number and a tab, or be remarks (#)."""
     noise = {_plain(text.strip().split("\t")[-1]): number for number, text in lines(path) if not text.startswith("#")}
     called = [{_plain(name), _plain(Path(name).name)} & noise.keys() for name in names]
-    if strangers := noise.keys() - set().union(*called):
-        kind = BadFile if len(strangers) == len(noise) else Doubt
-        first = f"line {min(noise[name] for name in strangers)}"
-        fault(kind(f"{len(strangers)} of {len(noise)} lines name no listed picture, first this one", path, first))
+    if unlisted := noise.keys() - set().union(*called):
+        kind = BadFile if len(unlisted) == len(noise) else Doubt
+        first = f"line {min(noise[name] for name in unlisted)}"
+        fault(kind(f"{len(unlisted)} of {len(noise)} lines name no listed picture, first this one", path, first))
     return [bool(one) for one in called]
 
 

@@ -49,11 +49,11 @@ BLUR = 2.0  # pixels, standard deviation at 112
 THRESHOLDS = (0.1, 0.2, 0.4, 0.6)  # of Table H; the last is "good quality" in section C.1
 THUMB = 64
 LOG = logging.getLogger(__name__)
-Place = tuple[str, str]
+RunKey = tuple[str, str]
 Scores = Mapping[str, np.ndarray]
 
 
-def quality_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
+def quality_rows(preset: Preset, runs: Mapping[RunKey, Run]) -> Iterator[Row]:
     """Shares of identities above each threshold, what blur does to the score, and its agreement with an outside one.
 
     One network was trained, with one seed: the scale of its scores is its own.
@@ -63,11 +63,11 @@ def quality_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
         yield from set_rows(drawing.NAMES[name], runs.get((name, SER_FIQ)), runs.get((name, OUTSIDE)))
 
 
-def quality_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
+def quality_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[RunKey, Job]:
     """The training, then each set of faces by SER-FIQ and by the outside judge."""
     settings = preset.comface_quality
     network = convergence.job(settings.train, device)
-    jobs: dict[Place, Job] = {(NETWORK, NETWORK): network}
+    jobs: dict[RunKey, Job] = {(NETWORK, NETWORK): network}
 
     def job(name: str, score: str) -> Job:
         values = {"faces": name, "identities": settings.identities, "blur": BLUR}

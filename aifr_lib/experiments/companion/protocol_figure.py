@@ -41,8 +41,8 @@ def protocol_figure(artefact: Artefact, runs: Runs) -> Figure:
 def roc_panel(axis: Axes, artefact: Artefact, runs: Runs) -> None:
     """A curve for each list; bars are intervals over people at the rates of the table."""
     axis.set_title("P1: are these two one person?")
-    for number, (name, place, prefix) in enumerate(lists(runs)):
-        score, same, *_ = scored_pairs(runs[place].scores, prefix)
+    for number, (name, key, prefix) in enumerate(lists(runs)):
+        score, same, *_ = scored_pairs(runs[key].scores, prefix)
         curve = roc(score, same)
         _roc(axis, curve.far, curve.tar, name, number)
         _far_bars(axis, [row for row in artefact.rows if _is(row, "P1", name)], number)
@@ -52,8 +52,8 @@ def roc_panel(axis: Axes, artefact: Artefact, runs: Runs) -> None:
 def det_figure(runs: Runs) -> Figure:
     """The same curves as errors, both axes logarithmic: the detection error trade-off; dots are the EER."""
     figure, axis = plt.subplots(figsize=(6, 4.6), layout="constrained")
-    for number, (name, place, prefix) in enumerate(lists(runs)):
-        score, same, *_ = scored_pairs(runs[place].scores, prefix)
+    for number, (name, key, prefix) in enumerate(lists(runs)):
+        score, same, *_ = scored_pairs(runs[key].scores, prefix)
         curve = roc(score, same)
         drawn = (curve.far > 0) & (curve.frr > 0)
         colour = plots.PALETTE[number]
@@ -68,13 +68,13 @@ def det_figure(runs: Runs) -> Figure:
 def cmc_panel(axis: Axes, runs: Runs) -> None:
     """Found within the first k of the gallery, with the interval over people as a band."""
     axis.set(title="P2: who is this, of all the others?", xlabel="rank k", ylabel="found within rank k, %")
-    for number, (place, run) in enumerate(runs.items()):
+    for number, (key, run) in enumerate(runs.items()):
         if "probe_rank" not in run.scores:
             continue
         rank, people = run.scores["probe_rank"], run.scores["probe_identity"]
         k = np.arange(1, LONGEST + 1)
         bands = np.array([mean_interval(rank <= one, people, replicates=200) for one in k])
-        axis.plot(k, cmc(rank, LONGEST), color=plots.PALETTE[number], label=place)
+        axis.plot(k, cmc(rank, LONGEST), color=plots.PALETTE[number], label=key)
         axis.fill_between(k, *(100 * bands.T), color=plots.PALETTE[number], alpha=0.2, linewidth=0)
     axis.set_xticks([1, 5, 10, 15, 20])
 
@@ -106,11 +106,11 @@ def change_panel(axis: Axes, runs: Runs) -> None:
     """Predicted against true change, of subjects that were not trained on."""
     axis.set(title="P5: what changed between the two?", xlabel="true change", ylabel="predicted change")
     units = {"relief-edema": "kg"}
-    for number, (place, run) in enumerate(runs.items()):
+    for number, (key, run) in enumerate(runs.items()):
         if "change_true" in run.scores:
             true, predicted = (run.scores[f"change_{part}"].astype(float) for part in ("true", "predicted"))
             shown = np.random.default_rng(0).permutation(len(true))[:1000]
-            label = f"{place}, {units.get(place, 'years')}"
+            label = f"{key}, {units.get(key, 'years')}"
             axis.scatter(true[shown], predicted[shown], s=6, alpha=0.4, color=plots.PALETTE[number], label=label)
     axis.axline((0, 0), slope=1, color="0.5", linewidth=1, linestyle="--")
 
@@ -129,13 +129,13 @@ def gap_panel(axis: Axes, artefact: Artefact) -> None:
 
 
 def lists(runs: Runs) -> list[tuple[str, str, str]]:
-    """Name, place and prefix in its scores of each list of pairs that is here."""
+    """Name, key and prefix in its scores of each list of pairs that is here."""
     found = []
-    for place, run in runs.items():
-        for key in run.scores:
-            if key.endswith("_fold") and not key.startswith("change"):
-                prefix = key.removesuffix("_fold")
-                found.append((place if prefix == "pair" else prefix, place, prefix))
+    for key, run in runs.items():
+        for name in run.scores:
+            if name.endswith("_fold") and not name.startswith("change"):
+                prefix = name.removesuffix("_fold")
+                found.append((key if prefix == "pair" else prefix, key, prefix))
     return found
 
 

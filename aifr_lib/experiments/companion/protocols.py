@@ -31,7 +31,7 @@ from aifr_lib.settings.presets import Preset
 
 ID = "protocols"
 RECIPE, RECIPE_VERSION = "protocols", 1
-LISTS, CROWD, TEMPLATES, EDEMA = "relief-lists", "relief-megaface", "relief-ijb", "relief-edema"
+LISTS, DISTRACTORS, TEMPLATES, EDEMA = "relief-lists", "relief-megaface", "relief-ijb", "relief-edema"
 
 
 def rows(preset: Preset, runs: Mapping[str, Run]) -> Iterator[Row]:
@@ -40,79 +40,79 @@ def rows(preset: Preset, runs: Mapping[str, Run]) -> Iterator[Row]:
     What cannot be computed here stays without a measured value. The seed draws impostor pairs and folds; of ``seeds``
     the first is taken.
     """
-    for place in places(preset):
-        yield from rows_of(preset, place, runs.get(place))
+    for key in run_keys(preset):
+        yield from rows_of(preset, key, runs.get(key))
 
 
 def protocol_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[str, Job]:
-    """The runs of ``protocols``, one a place. Naming them needs no picture."""
+    """The runs of ``protocols``, by the name of their pictures. Naming them needs no picture."""
 
-    def job(place: str) -> Job:
+    def job(key: str) -> Job:
         return Job(
-            spec(preset, place, seeds),
-            lambda _: compute_run(preset, place, seeds, device),
-            lambda: missing(preset, place),
+            spec(preset, key, seeds),
+            lambda _: compute_run(preset, key, seeds, device),
+            lambda: missing(preset, key),
         )
 
-    return {place: job(place) for place in places(preset)}
+    return {key: job(key) for key in run_keys(preset)}
 
 
-def places(preset: Preset) -> tuple[str, ...]:
-    """Sets of photographs, then of relief faces."""
+def run_keys(preset: Preset) -> tuple[str, ...]:
+    """Names of sets of photographs, then of relief faces: each is the key of a run."""
     return (*preset.protocols.photographs, LISTS, TEMPLATES, EDEMA)
 
 
-def missing(preset: Preset, place: str) -> str | None:
+def missing(preset: Preset, key: str) -> str | None:
     """Why this run cannot be computed here, in one sentence; None where it can."""
-    if place in available.SETS:
-        return real_photographs.missing(place, preset.protocols.embedder, preset)
+    if key in available.SETS:
+        return real_photographs.missing(key, preset.protocols.embedder, preset)
     return embedders.missing_embedder(preset.protocols.embedder, preset)
 
 
-def spec(preset: Preset, place: str, seeds: Sequence[int] | None = None) -> RunSpec:
-    """What names a run: data, embedder with its version, and what else the place's scores depend on."""
+def spec(preset: Preset, key: str, seeds: Sequence[int] | None = None) -> RunSpec:
+    """What names a run: data, embedder with its version, and what else its scores depend on."""
     settings = preset.protocols
     values: dict[str, Any] = {
-        "place": place,
+        "place": key,
         "embedder": settings.embedder,
         "embedder_version": embedders.embedder_version(settings.embedder, preset),
     }
-    if place in available.SETS:
-        crowd = relief.set_digest(CROWD, size=settings.relief.size, **_counts(preset, CROWD))
-        values |= {"alignment": align.VERSION, "identities": settings.identities, "crowd": crowd}
+    if key in available.SETS:
+        digest = relief.set_digest(DISTRACTORS, size=settings.relief.size, **_counts(preset, DISTRACTORS))
+        values |= {"alignment": align.VERSION, "identities": settings.identities, "crowd": digest}
         values |= {"impostors": protocol_scores.IMPOSTORS}
-    elif place == LISTS:
+    elif key == LISTS:
         values |= {"lists": settings.relief.pair_lists, "pairs": settings.relief.pairs}
-    elif place == TEMPLATES:
+    elif key == TEMPLATES:
         values |= {"impostors": settings.impostors}
     return RunSpec(
         recipe=RECIPE,
         recipe_version=RECIPE_VERSION,
         seed=_seed(seeds),
         values=values,
-        data=data_id(preset, place),
+        data=data_id(preset, key),
     )
 
 
-def data_id(preset: Preset, place: str) -> DataId:
-    """The data of a place, named with no picture drawn."""
+def data_id(preset: Preset, key: str) -> DataId:
+    """The data of a run, named with no picture drawn."""
     settings = preset.protocols
     faces = settings.relief
-    if place in available.SETS:
-        return available.data_id(place)
-    if place == LISTS:
+    if key in available.SETS:
+        return available.data_id(key)
+    if key == LISTS:
         counts: dict[str, Any] = {"identities": faces.test_identities, "per_identity": faces.test_per_identity}
-        return DataId(name=place, version=relief.VERSION, hash=relief.digest("test", size=faces.size, **counts))
-    digest = relief.set_digest(place, size=faces.size, **_counts(preset, place))
-    return DataId(name=place, version=relief.VERSION, hash=digest)
+        return DataId(name=key, version=relief.VERSION, hash=relief.digest("test", size=faces.size, **counts))
+    digest = relief.set_digest(key, size=faces.size, **_counts(preset, key))
+    return DataId(name=key, version=relief.VERSION, hash=digest)
 
 
-def compute_run(preset: Preset, place: str, seeds: Sequence[int] | None = None, device: str | None = None) -> Result:
-    """Embed the pictures of the place and score them by its protocols. summary: pictures, people."""
+def compute_run(preset: Preset, key: str, seeds: Sequence[int] | None = None, device: str | None = None) -> Result:
+    """Embed the pictures of a run and score them by its protocols. summary: pictures, people."""
     started = time.perf_counter()
-    images = _images(preset, place)
+    images = _images(preset, key)
     embeddings = embeddings_of(preset.protocols.embedder, images, preset, device=device)
-    scores = _scorer(preset, place, _seed(seeds), device)(images, embeddings)
+    scores = _scorer(preset, key, _seed(seeds), device)(images, embeddings)
     return Result(
         scores=scores,
         summary={"pictures": len(images), "people": int(images.labels["identity"].nunique())},
@@ -121,25 +121,25 @@ def compute_run(preset: Preset, place: str, seeds: Sequence[int] | None = None, 
     )
 
 
-def _images(preset: Preset, place: str) -> Images:
+def _images(preset: Preset, key: str) -> Images:
     settings = preset.protocols
-    if place in available.SETS:
-        images: Images = available.SETS[place].load(identities=settings.identities)
+    if key in available.SETS:
+        images: Images = available.SETS[key].load(identities=settings.identities)
         return images
-    if place == LISTS:
+    if key == LISTS:
         return chosen.faces(settings.relief)
-    return relief.load_set(place, size=settings.relief.size, **_counts(preset, place))
+    return relief.load_set(key, size=settings.relief.size, **_counts(preset, key))
 
 
-def _counts(preset: Preset, place: str) -> dict[str, Any]:
+def _counts(preset: Preset, key: str) -> dict[str, Any]:
     settings = preset.protocols
-    sizes = {CROWD: ("count", settings.distractors), TEMPLATES: ("identities", settings.templates),
+    sizes = {DISTRACTORS: ("count", settings.distractors), TEMPLATES: ("identities", settings.templates),
              EDEMA: ("subjects", settings.subjects)}  # fmt: skip
-    name, count = sizes[place]
+    name, count = sizes[key]
     return {name: count}
 
 
-def _scorer(preset: Preset, place: str, seed: int, device: str | None) -> Callable[[Images, np.ndarray], Scores]:
+def _scorer(preset: Preset, key: str, seed: int, device: str | None) -> Callable[[Images, np.ndarray], Scores]:
     settings = preset.protocols
 
     def of_photographs(images: Images, embeddings: np.ndarray) -> Scores:
@@ -161,39 +161,39 @@ def _scorer(preset: Preset, place: str, seed: int, device: str | None) -> Callab
     def of_edema(images: Images, embeddings: np.ndarray) -> Scores:
         return protocol_scores.change_scores(images, embeddings, relief.pre_post(images), seed=seed)
 
-    return {LISTS: of_lists, TEMPLATES: of_templates, EDEMA: of_edema}.get(place, of_photographs)
+    return {LISTS: of_lists, TEMPLATES: of_templates, EDEMA: of_edema}.get(key, of_photographs)
 
 
 def _distractors(preset: Preset, device: str | None) -> Path:
     """Embeddings of the distractors in a file: each set of photographs is sought among the same."""
     settings = preset.protocols
-    digest = relief.set_digest(CROWD, size=settings.relief.size, **_counts(preset, CROWD))
+    digest = relief.set_digest(DISTRACTORS, size=settings.relief.size, **_counts(preset, DISTRACTORS))
     version = hashlib.sha256(embedders.embedder_version(settings.embedder, preset).encode()).hexdigest()[:16]
     path = cache_dir() / "features" / f"{digest}-{settings.embedder}-{version}.npy"
     if not path.is_file():
-        embeddings = embeddings_of(settings.embedder, _images(preset, CROWD), preset, device=device)
+        embeddings = embeddings_of(settings.embedder, _images(preset, DISTRACTORS), preset, device=device)
         with atomic_write(path) as temporary:
             np.save(temporary, embeddings)
     return path
 
 
-def rows_of(preset: Preset, place: str, run: Run | None) -> list[Row]:
-    """All numbers of one place; without its run, the main ones with no measured value."""
+def rows_of(preset: Preset, key: str, run: Run | None) -> list[Row]:
+    """All numbers of one set of pictures; without its run, the main ones with no measured value."""
     scores = run.scores if run else {}
-    protocol = {name: {"protocol": name, "data": place} for name in ("P1", "P2", "P3", "P4", "P5")}
+    protocol = {name: {"protocol": name, "data": key} for name in ("P1", "P2", "P3", "P4", "P5")}
     if run is None:
         main = {LISTS: ("P1", "accuracy"), TEMPLATES: ("P4", "TAR@FAR=1e-2"), EDEMA: ("P5", "MAE, kg")}
-        name, metric = main.get(place, ("P2", "rank-1"))
+        name, metric = main.get(key, ("P2", "rank-1"))
         return [Row(keys={**protocol[name], "gap": "all"}, metric=metric)]
-    if place == LISTS:
+    if key == LISTS:
         rows = []
         for name in preset.protocols.relief.pair_lists:
             keys = {"protocol": "P1", "data": name}
             rows += protocol_rows.accuracy_rows(scores, name, keys) + protocol_rows.curve_rows(scores, name, keys)
         return rows
-    if place == TEMPLATES:
+    if key == TEMPLATES:
         return protocol_rows.template_rows(scores, protocol["P4"])
-    if place == EDEMA:
+    if key == EDEMA:
         return protocol_rows.change_rows(scores, protocol["P5"], "kg", by_age=False)
     rows = protocol_rows.accuracy_rows(scores, "pair", protocol["P1"])
     rows += protocol_rows.curve_rows(scores, "pair", protocol["P1"])

@@ -39,16 +39,16 @@ PANELS = {
 }
 ORL_TICK = "ORL"
 TICKS = (ORL_TICK, *GAP_NAMES)
-Place = tuple[str, str]
+RunKey = tuple[str, str]
 
 
-def photograph_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
+def photograph_rows(preset: Preset, runs: Mapping[RunKey, Run]) -> Iterator[Row]:
     """Verification and leave-one-out rank-1 on each data set by each embedder, on FG-NET by age gap too.
 
     What cannot be computed here (``missing``) stays without a measured value. The seed draws the impostor pairs; of
     ``seeds`` the first is taken.
     """
-    for data, embedder in places(preset):
+    for data, embedder in run_keys(preset):
         keys = {"data": data, "embedder": embedder}
         if run := runs.get((data, embedder)):
             yield from verification_rows(run.scores, keys) + identification_rows(run.scores, keys)
@@ -56,7 +56,7 @@ def photograph_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
             yield from (Row(keys={**keys, "gap": "all"}, metric=metric) for metric in MAIN)
 
 
-def photograph_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
+def photograph_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[RunKey, Job]:
     """The runs of ``real_photographs``: each data set by each embedder. Naming them needs no photograph."""
 
     def job(data: str, embedder: str) -> Job:
@@ -66,10 +66,10 @@ def photograph_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: 
             lambda: missing(data, embedder, preset),
         )
 
-    return {(data, embedder): job(data, embedder) for data, embedder in places(preset)}
+    return {(data, embedder): job(data, embedder) for data, embedder in run_keys(preset)}
 
 
-def places(preset: Preset) -> list[Place]:
+def run_keys(preset: Preset) -> list[RunKey]:
     """Each (data set, embedder) of the preset."""
     return [(data, embedder) for data in preset.real.datasets for embedder in preset.real.embedders]
 

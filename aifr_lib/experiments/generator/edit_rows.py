@@ -38,7 +38,7 @@ CHANGED = "rank correlation with α, pooled, change from the person at α = 0"
 SAME, LEVEL, ABOVE = "SFace similarity", "SFace similarity of other people", "above 99 % of other people, %"
 DRAGGED = "change from α = −3 to 3, standard deviations"
 FOUND = "correlation with the first judge, cross-validated"
-TOLD = "second judge, mean"
+ESTIMATED = "second judge, mean"
 Scores = Mapping[str, np.ndarray]
 
 
@@ -64,7 +64,7 @@ def direction_rows(name: str, scores: Scores) -> Iterator[Row]:
         yield _row(name, "all", metric, statistic_over_people(statistic, person[known]))
     for step in np.unique(alpha[seen]):
         at = seen & (alpha == step)
-        yield _row(name, float(step), TOLD, mean_over_people(second[at], person[at]))
+        yield _row(name, float(step), ESTIMATED, mean_over_people(second[at], person[at]))
     yield from similarity_rows(name, scores)
     for other, reading in OTHERS.items():
         change = _moved(scores[reading].astype(np.float64), alpha) if reading in scores else None
@@ -141,10 +141,10 @@ def _row(name: str, at: str | float, metric: str, measured: Measured) -> Row:
 def direction_figure(artefact: Artefact) -> Figure:
     """Left: what the second age judge tells over α (else the first direction's second judge). Right: similarity of
     SFace to the person at α = 0, and the level that one in a hundred pairs of different people reaches."""
-    names = list(dict.fromkeys(str(row.keys["direction"]) for row in artefact.rows if row.metric == TOLD))
+    names = list(dict.fromkeys(str(row.keys["direction"]) for row in artefact.rows if row.metric == ESTIMATED))
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
     if names:
-        axes[0].errorbar(*_curve(artefact, names[0], TOLD), **_style(0))
+        axes[0].errorbar(*_curve(artefact, names[0], ESTIMATED), **_style(0))
         axes[0].set(xlabel=f"strength α of {names[0]}", ylabel=SECOND[names[0]][1])
     similarity_panel(axes[1], artefact)
     return figure

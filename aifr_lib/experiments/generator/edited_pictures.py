@@ -51,14 +51,14 @@ def folder(out: Path, source: str, attributes: list[str], alphas: list[float], i
     chosen = sources.open_source(source)
     names = [choose("attribute", name, dict.fromkeys(chosen.attributes, name)) for name in attributes]
     plan = edited.edited(range(seed, seed + identities), names, alphas)
-    return edited.build(out, plan, chosen, tell_age=_judge(chosen))
+    return edited.build(out, plan, chosen, estimate_age=_judge(chosen))
 
 
 def across_ages(out: Path, source: str, per_identity: int, identities: int, seed: int) -> Images:
     """A set of ``data.edited``: people across ages, as ``edited.longitudinal`` plans them. Errors: as ``folder``."""
     chosen = sources.open_source(source)
     plan = edited.longitudinal(range(seed, seed + identities), per_identity)
-    return edited.build(out, plan, chosen, tell_age=_judge(chosen))
+    return edited.build(out, plan, chosen, estimate_age=_judge(chosen))
 
 
 def check_folder(out: Path, size: int, beyond: bool) -> None:
@@ -71,6 +71,6 @@ def check_folder(out: Path, size: int, beyond: bool) -> None:
         raise ConfigError(f"--size {size}: a folder of edited faces holds aligned crops of {align.SIDE} pixels")
 
 
-def _judge(source: sources.Source) -> edited.TellAge | None:
+def _judge(source: sources.Source) -> edited.EstimateAge | None:
     """Who tells ages: nobody where the source knows them."""
     return judges.AgeJudge() if source.age(0, {}) is None else None

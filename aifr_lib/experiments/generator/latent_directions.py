@@ -145,8 +145,8 @@ def compute_attribute(name: str, settings: LatentDirections, work: Path) -> Resu
     people at α = 0; for age, how good the second judge is (``second_age_judge.fitted``).
     """
     started = time.perf_counter()
-    tell, good = second_age_judge.fitted() if name == "age" else (None, {})
-    table, embeddings = _measured(name, settings, work, tell)
+    estimate_age, good = second_age_judge.fitted() if name == "age" else (None, {})
+    table, embeddings = _measured(name, settings, work, estimate_age)
     columns = dict(zip(MEASURED, table.T, strict=True))
     unit, seen = normalise(embeddings.astype(np.float64)), columns["told"] > UNKNOWN
     original = {int(who): row for row, who in enumerate(columns["person"]) if columns["alpha"][row] == 0}
@@ -169,7 +169,7 @@ def compute_attribute(name: str, settings: LatentDirections, work: Path) -> Resu
 
 
 def _measured(
-    name: str, settings: LatentDirections, work: Path, tell: second_age_judge.TellAge | None
+    name: str, settings: LatentDirections, work: Path, estimate_age: second_age_judge.EstimateAge | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """[P, len(MEASURED)] and SFace's embeddings [P, 128], kept every few people. Other columns are measured anew."""
     kept = work / "measured.npz"
@@ -182,7 +182,7 @@ def _measured(
     done = sum(map(len, tables)) // len(alphas)
     people = range(FIRST_SEED + done, FIRST_SEED + settings.identities)
     for count, seed in enumerate(tqdm(people, desc=f"editing {name}", unit="person"), start=1):
-        table, embeddings = _measure_person(name, seed, alphas, tell)
+        table, embeddings = _measure_person(name, seed, alphas, estimate_age)
         tables.append(table)
         embedded.append(embeddings)
         if count % EVERY == 0:
@@ -192,7 +192,7 @@ def _measured(
 
 
 def _measure_person(
-    name: str, seed: int, alphas: Sequence[float], tell: second_age_judge.TellAge | None
+    name: str, seed: int, alphas: Sequence[float], estimate_age: second_age_judge.EstimateAge | None
 ) -> tuple[np.ndarray, np.ndarray]:
     generator = mobilestylegan.open_generator()
     code = generator.codes([seed], PSI)
@@ -205,7 +205,7 @@ def _measure_person(
         "alpha": np.array(alphas),
         "person": np.full(len(alphas), seed),
         "told": np.where(found, judges.AgeJudge()(crops), UNKNOWN),
-        "second": np.where(found, tell(crops), UNKNOWN) if tell else nothing,
+        "second": np.where(found, estimate_age(crops), UNKNOWN) if estimate_age else nothing,
         **{key: np.array([one.get(key, UNKNOWN) for one in seconds]) for key in YUNET},
         "gender": np.where(found, judges.GenderJudge()(crops), UNKNOWN),
     }

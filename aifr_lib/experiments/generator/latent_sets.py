@@ -84,13 +84,13 @@ def set_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | N
 def edited_faces(settings: LatentSets) -> Images:
     """The edited people, from the cache or drawn first. Labels and errors: ``data.edited.cached``."""
     plan = edited.edited(range(settings.identities), settings.attributes, strengths(settings.step))
-    return edited.cached(plan, sources.open_source("latent"), tell_age=judges.AgeJudge())
+    return edited.cached(plan, sources.open_source("latent"), estimate_age=judges.AgeJudge())
 
 
 def faces_across_ages(settings: LatentSets) -> Images:
     """The people across ages, from the cache or drawn first. Labels and errors: ``data.edited.cached``."""
     plan = edited.longitudinal(range(settings.identities_across_ages), settings.per_identity)
-    return edited.cached(plan, sources.open_source("latent"), tell_age=judges.AgeJudge())
+    return edited.cached(plan, sources.open_source("latent"), estimate_age=judges.AgeJudge())
 
 
 def compute_edited(preset: Preset) -> Result:
@@ -126,8 +126,8 @@ def compute_edited(preset: Preset) -> Result:
 
 
 def compute_ages(preset: Preset) -> Result:
-    """scores: those of ``judged.compute_run``, but for two things. Ages are only told, so gaps are between the
-    years told; and a face counts as found from the detector's default confidence on, as the set was built with it.
+    """scores: those of ``judged.compute_run``, but for two things. Ages are only estimated, so gaps are between the
+    estimated years; and a face counts as found from the detector's default confidence on, as the set was built with it.
 
     Errors: ValueError where no face was found.
     """
@@ -137,14 +137,14 @@ def compute_ages(preset: Preset) -> Result:
     found = labels["found"].to_numpy(dtype=bool)
     if not found.any():
         raise ValueError(f"the detector found a face in none of {len(labels)} pictures of {images.name}")
-    told = np.where(found, labels["age"].to_numpy(dtype=np.float64), UNKNOWN)
+    estimated = np.where(found, labels["age"].to_numpy(dtype=np.float64), UNKNOWN)
     seen = images.take(np.flatnonzero(found))
     return Result(
         scores={
             "picture_found": found,
             "picture_identity": labels["identity"].to_numpy(dtype=np.int32),
             "picture_age": np.full(len(labels), UNKNOWN),
-            "picture_told": told,
+            "picture_told": estimated,
             **judged.pair_scores(seen, embeddings_of("sface", seen, preset)),
         },
         summary={"pictures": len(labels), "people": int(labels["identity"].nunique())},

@@ -36,10 +36,10 @@ ID = "photo_real"
 RECIPE, RECIPE_VERSION = "photo_real", 1
 AGES = "generator"  # its people across ages, none of whom is trained on
 NAMES = {"relief": "trained on relief faces", "generator": "trained on the generator's people"}
-Place = tuple[str, str, int]  # source, data, seed
+RunKey = tuple[str, str, int]  # source, data, seed
 
 
-def photo_real_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
+def photo_real_rows(preset: Preset, runs: Mapping[RunKey, Run]) -> Iterator[Row]:
     """Verification and leave-one-out rank-1 of each source on each data set, by age gap where ages are known.
 
     Means over seeds with Student's t; with one seed the intervals resample people.
@@ -61,7 +61,7 @@ def photo_real_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
                 yield same[0].model_copy(update={"measured": student_t(by_seed) if by_seed else None})
 
 
-def photo_real_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
+def photo_real_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[RunKey, Job]:
     """Each network on each data set; what they need are the trainings."""
     settings = preset.photo_real
 

@@ -22,10 +22,10 @@ from aifr_lib.models import judges
 VERSION = "ridge over SFace's last map, FG-NET, v1"
 PENALTY = 1000.0
 FOLDS = 5
-TellAge = Callable[[np.ndarray], np.ndarray]
+EstimateAge = Callable[[np.ndarray], np.ndarray]
 
 
-def fitted() -> tuple[TellAge, dict[str, np.ndarray]]:
+def fitted() -> tuple[EstimateAge, dict[str, np.ndarray]]:
     """(uint8 crops [B, 112, 112, 3] → years [B], how good it is).
 
     How good: ``fgnet_age``, ``fgnet_told`` (by a model that has not seen the person) and ``fgnet_identity``, [M]
@@ -42,9 +42,9 @@ def fitted() -> tuple[TellAge, dict[str, np.ndarray]]:
     x = features(np.asarray(images.pixels))
     age = images.labels["age"].to_numpy(dtype=np.float64)
     people = images.labels["identity"].to_numpy()
-    told = cross_val_predict(_model(), x, age, groups=people, cv=GroupKFold(FOLDS))
+    estimated = cross_val_predict(_model(), x, age, groups=people, cv=GroupKFold(FOLDS))
     model = _model().fit(x, age)
-    good = {"fgnet_age": age.astype(np.float32), "fgnet_told": told.astype(np.float32), "fgnet_identity": people}
+    good = {"fgnet_age": age.astype(np.float32), "fgnet_told": estimated.astype(np.float32), "fgnet_identity": people}
     return lambda crops: model.predict(features(crops)), good
 
 

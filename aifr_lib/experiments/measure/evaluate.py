@@ -65,8 +65,8 @@ def evaluate(
     # Before minutes of aligning are spent on a name that does not exist.
     check_backbone(backbone)
     embedder = load(backbone, preset, given=given, device=device)
-    if question.asked == "distractors" and (strangers := question.sought_among) and strangers.suffix.lower() == ".npy":
-        check_made_by(strangers, made_by(backbone, embedder, preset))
+    if question.asked == "distractors" and (features := question.sought_among) and features.suffix.lower() == ".npy":
+        check_made_by(features, made_by(backbone, embedder, preset))
     # The first process aligns; the others then find what it kept.
     with accelerator_for(device, "no").main_process_first():
         asked = questions.pictures(question, preset, progress)

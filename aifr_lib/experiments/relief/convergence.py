@@ -46,7 +46,7 @@ BASELINE, LONGER, LONGEST = "baseline", "twice the epochs", "four times the epoc
 TEACHER, SCHOOLED, WIDE = "larger network", "larger network, more people", "wide span of ages"
 RATE = "baseline at a rate of {:g}"
 GAIN, DOUBLING = "points above the baseline", "points above half the epochs"
-Place = tuple[str, int]
+RunKey = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def trainings(calibration: Calibration) -> dict[str, Recognition]:
     }
 
 
-def convergence_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
+def convergence_rows(preset: Preset, runs: Mapping[RunKey, Run]) -> Iterator[Row]:
     """Accuracy on each list of validation pairs by training, and points above another training, paired by seed.
 
     Intervals are Student's t over seeds; with one seed they resample people, for points above another training the
@@ -101,7 +101,9 @@ def convergence_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]
             yield Row(keys=keys, metric=DOUBLING, measured=gain(runs, training, name, above=LONGER))
 
 
-def convergence_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
+def convergence_jobs(
+    preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None
+) -> dict[RunKey, Job]:
     """The runs by (training, seed), a seed of all trainings after the other; other rates with the first seed alone."""
     calibration = preset.relief_card.calibration
     seeds = calibration.seeds if seeds is None else seeds
@@ -132,12 +134,12 @@ def compute_run(config: Recognition, folder: Path, device: str | None = None) ->
     return Result(scores, summary, target, wall_s, log)
 
 
-def accuracy(runs: Mapping[Place, Run], training: str, name: str) -> Measured | None:
+def accuracy(runs: Mapping[RunKey, Run], training: str, name: str) -> Measured | None:
     """Mean over seeds; None where no run is there."""
     return recognise.over_seeds({seed: run.summary for seed, run in _of(runs, training).items()}, name)
 
 
-def gain(runs: Mapping[Place, Run], training: str, name: str, above: str = BASELINE) -> Measured | None:
+def gain(runs: Mapping[RunKey, Run], training: str, name: str, above: str = BASELINE) -> Measured | None:
     """Points above another training over the seeds that both have; None where there is none."""
     ours, base = (_of(runs, which) for which in (training, above))
     shared = sorted(set(ours) & set(base))
@@ -280,7 +282,7 @@ def budget_note(preset: Preset, config: Recognition, out: str | Path | None = No
     )
 
 
-def _of(runs: Mapping[Place, Run], training: str) -> dict[int, Run]:
+def _of(runs: Mapping[RunKey, Run], training: str) -> dict[int, Run]:
     return {seed: run for (which, seed), run in runs.items() if which == training}
 
 

@@ -120,12 +120,12 @@ def compute_run(data: str, preset: Preset) -> Result:
         raise ValueError(f"the detector found a face in none of {len(table)} pictures of {data}")
     rows = np.array(sorted(faces))
     images = Images(data, "", np.stack([faces[row].pixels for row in rows]), table.iloc[rows].reset_index(drop=True))
-    told, off = np.full(len(table), UNKNOWN), np.full(len(table), UNKNOWN)
+    estimated, off = np.full(len(table), UNKNOWN), np.full(len(table), UNKNOWN)
     if plan:
         off[rows] = landmark_error(
             np.stack([faces[row].points for row in rows]), true_landmarks(plan, judged.size)[rows]
         )
-    told[rows] = np.concatenate([judges.AgeJudge()(images.pixels[k : k + 64]) for k in range(0, len(rows), 64)])
+    estimated[rows] = np.concatenate([judges.AgeJudge()(images.pixels[k : k + 64]) for k in range(0, len(rows), 64)])
     age = table["age"].to_numpy(dtype=np.float64)
     identity = table["identity"].to_numpy()
     return Result(
@@ -133,7 +133,7 @@ def compute_run(data: str, preset: Preset) -> Result:
             "picture_found": np.isin(np.arange(len(table)), rows),
             "picture_identity": identity.astype(np.int32),
             "picture_age": np.nan_to_num(age, nan=UNKNOWN),
-            "picture_told": told,
+            "picture_told": estimated,
             "picture_off": off,
             **pair_scores(images, embeddings_of("sface", images, preset, progress=False)),
         },

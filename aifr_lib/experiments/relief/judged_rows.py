@@ -61,8 +61,8 @@ def unmet(rows: Sequence[Row]) -> list[Row]:
     drawn = {NAMES["relief"], NAMES["relief again"]}
 
     def short(row: Row) -> bool:
-        place = (str(row.keys["judge"]), str(row.keys["over"]), row.metric)
-        return row.keys["data"] in drawn and row.measured is not None and row.measured.mean < WANTED.get(place, -np.inf)
+        key = (str(row.keys["judge"]), str(row.keys["over"]), row.metric)
+        return row.keys["data"] in drawn and row.measured is not None and row.measured.mean < WANTED.get(key, -np.inf)
 
     return [row for row in rows if short(row)]
 
@@ -135,7 +135,7 @@ def bin_panel(axis: Axes, rows: Sequence[Row], judge: str, metric: str, bins: Se
         wanted = {"data": name, "judge": judge}
         chosen = [row for row in rows if row.metric == metric and wanted.items() <= row.keys.items()]
         points = [(bins.index(str(r.keys["over"])), r.measured) for r in chosen if r.keys["over"] in bins]
-        there = [(place, one.mean, *(one.ci95 or (one.mean, one.mean))) for place, one in points if one]
+        there = [(x, one.mean, *(one.ci95 or (one.mean, one.mean))) for x, one in points if one]
         if there:
             x, y, low, high = np.array(there).T
             style = {"color": plots.PALETTE[number], "marker": plots.MARKERS[number], "capsize": 3}

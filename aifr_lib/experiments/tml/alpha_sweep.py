@@ -32,9 +32,9 @@ def alpha_sweep_jobs(
 ) -> dict[tuple[float, int], Job]:
     """The runs of Fig. 6 by (α, seed), those that most rests on first; they differ in α, seed and tuned rate alone."""
     sweep = preset.alpha_sweep
-    places = [(alpha, seed) for alpha in sweep.main for seed in (sweep.main_seeds if seeds is None else seeds)]
-    places += [(alpha, seed) for alpha in sweep.alphas for seed in (sweep.seeds if seeds is None else seeds)]
-    return {(alpha, seed): recognise.job(sweep.training(alpha, seed), device) for alpha, seed in dict.fromkeys(places)}
+    keys = [(alpha, seed) for alpha in sweep.main for seed in (sweep.main_seeds if seeds is None else seeds)]
+    keys += [(alpha, seed) for alpha in sweep.alphas for seed in (sweep.seeds if seeds is None else seeds)]
+    return {(alpha, seed): recognise.job(sweep.training(alpha, seed), device) for alpha, seed in dict.fromkeys(keys)}
 
 
 def alpha_sweep_rows(preset: Preset, runs: Mapping[tuple[float, int], Run]) -> Iterator[Row]:

@@ -35,11 +35,11 @@ def tuning_jobs(
     What the argument ``seeds`` says does not matter here.
     """
     sweep = preset.alpha_sweep
-    places = list(product(sweep.main, sweep.lrs, sweep.main_seeds[:1]))
-    places += [(alpha, lr, seed) for alpha, rates in sweep.finals.items() for lr in rates for seed in sweep.seeds]
+    keys = list(product(sweep.main, sweep.lrs, sweep.main_seeds[:1]))
+    keys += [(alpha, lr, seed) for alpha, rates in sweep.finals.items() for lr in rates for seed in sweep.seeds]
     return {
         (alpha, lr, seed): recognise.job(sweep.training(alpha, seed, lr), device)
-        for alpha, lr, seed in dict.fromkeys(places)
+        for alpha, lr, seed in dict.fromkeys(keys)
     }
 
 

@@ -63,7 +63,7 @@ def test_a_missing_package_is_said_and_the_rest_goes_on(preset, monkeypatch):
 
 
 def test_another_network_another_judge_or_other_faces_are_other_runs(preset, monkeypatch):
-    before = {place: job.spec.key for place, job in quality.quality_jobs(preset).items()}
+    before = {key: job.spec.key for key, job in quality.quality_jobs(preset).items()}
     settings = preset.comface_quality
     longer = settings.model_copy(update={"train": settings.train.model_copy(update={"epochs": 2.0})})
     changed = quality.quality_jobs(preset.model_copy(update={"comface_quality": longer}))

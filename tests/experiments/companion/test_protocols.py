@@ -33,17 +33,17 @@ def album(people=16, each=5, width=12, seed=0, noise=0.8):
 @pytest.fixture(scope="module")
 def scores():
     images, embeddings = album()
-    crowd = np.random.default_rng(1).standard_normal((120, 12))
+    distractors = np.random.default_rng(1).standard_normal((120, 12))
     found = protocol_scores.measure(images, embeddings)
     found |= protocol_scores.rank_scores(images, embeddings)
-    return found | protocol_scores.distractor_scores(images, embeddings, crowd)
+    return found | protocol_scores.distractor_scores(images, embeddings, distractors)
 
 
 def by_metric(rows, gap="all"):
     return {row.metric: row.measured.mean for row in rows if row.keys["gap"] == gap}
 
 
-def test_crowds_are_those_of_megafaces_curves():
+def test_numbers_of_distractors_are_those_of_megafaces_curves():
     assert protocol_scores.distractor_counts(1_000_000) == [10, 100, 1000, 10_000, 100_000, 1_000_000]
     assert protocol_scores.distractor_counts(50) == [10, 50]
     assert protocol_scores.distractor_counts(10) == [10]
@@ -71,13 +71,13 @@ def test_rows_of_photographs(scores):
     rank = by_metric(protocol_rows.rank_rows(scores, {}))
     assert rank["rank-5"] == pytest.approx(100 * (scores["probe_rank"] <= 5).mean())
     assert rank["rank-5"] <= rank["rank-10"]
-    crowd = protocol_rows.distractor_rows(scores, {})
-    overall = {row.keys["distractors"]: row.measured.mean for row in crowd if row.keys["gap"] == "all"}
+    distractors = protocol_rows.distractor_rows(scores, {})
+    overall = {row.keys["distractors"]: row.measured.mean for row in distractors if row.keys["gap"] == "all"}
     assert list(overall) == [10, 100, 120]
     assert overall[10] > overall[100] >= overall[120]
-    assert {row.keys["distractors"] for row in crowd if row.keys["gap"] != "all"} == {120}
+    assert {row.keys["distractors"] for row in distractors if row.keys["gap"] != "all"} == {120}
     # The crowd's interval is over people: that of independent trials would be narrower.
-    last = next(row for row in crowd if row.keys["distractors"] == 120)
+    last = next(row for row in distractors if row.keys["distractors"] == 120)
     assert last.measured.interval == "identities"
 
 
@@ -150,7 +150,7 @@ def preset():
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
-    """Every place with an album for its pictures, nothing rendered or embedded: preset, folder, artefact."""
+    """Every set with an album for its pictures, nothing rendered or embedded: preset, folder, artefact."""
     root = tmp_path_factory.mktemp("protocols")
     images, embeddings = album(people=16, each=4, seed=4)
     np.save(root / "crowd.npy", np.random.default_rng(2).standard_normal((60, 12)))
@@ -168,7 +168,7 @@ def shown(tmp_path_factory):
     preset = load_preset("smoke", overrides)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(real_photographs, "missing", lambda *_: None)
-        patch.setattr(protocols, "_images", lambda preset, place: images)
+        patch.setattr(protocols, "_images", lambda preset, name: images)
         patch.setattr(protocols, "_distractors", lambda preset, device: root / "crowd.npy")
         patch.setattr(protocols, "embeddings_of", lambda name, pictures, preset, device=None: embeddings)
         patch.setattr(protocols.chosen, "everyday_pairs", lambda settings: [lists])
@@ -218,11 +218,11 @@ def test_figures_have_a_curve_for_each_list(shown):
 
 
 def test_what_changes_the_scores_changes_the_key(preset):
-    def key(place, overrides):
-        return protocols.spec(load_preset("smoke", overrides), place).key
+    def key(name, overrides):
+        return protocols.spec(load_preset("smoke", overrides), name).key
 
     same = {"protocols.photographs": ["orl"]}
-    for place, change in (
+    for name, change in (
         ("orl", {"protocols.distractors": 60}),
         ("orl", {"protocols.embedder": "sface"}),
         ("orl", {"protocols.relief.size": 64}),
@@ -232,15 +232,15 @@ def test_what_changes_the_scores_changes_the_key(preset):
         (protocols.TEMPLATES, {"protocols.impostors": 6}),
         (protocols.EDEMA, {"protocols.subjects": 12}),
     ):
-        assert key(place, same) != key(place, same | change), (place, change)
+        assert key(name, same) != key(name, same | change), (name, change)
     assert key(protocols.EDEMA, same) == key(protocols.EDEMA, same | {"protocols.distractors": 60})
     assert protocols.spec(preset, protocols.EDEMA, [3]).key != protocols.spec(preset, protocols.EDEMA).key
 
 
-def test_the_crowd_is_embedded_once(preset, tmp_path, monkeypatch):
+def test_distractors_are_embedded_once(preset, tmp_path, monkeypatch):
     monkeypatch.setenv("AIFR_CACHE", str(tmp_path))
     calls = []
-    monkeypatch.setattr(protocols, "_images", lambda preset, place: calls.append(place))
+    monkeypatch.setattr(protocols, "_images", lambda preset, name: calls.append(name))
     monkeypatch.setattr(protocols, "embeddings_of", lambda *_, **__: np.ones((5, 3), np.float32))
     first, second = protocols._distractors(preset, None), protocols._distractors(preset, None)
     assert first == second and calls == ["relief-megaface"]

@@ -73,14 +73,14 @@ def test_probes_by_gap_against_a_plain_loop(images, embeddings):
     unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     for probe in range(len(images)):
         others = [j for j in range(len(images)) if j != probe]
-        crowd = max(unit[probe] @ unit[j] for j in others if identity[j] != identity[probe])
+        impostor = max(unit[probe] @ unit[j] for j in others if identity[j] != identity[probe])
         for number in range(len(GAP_NAMES)):
             mates = [
                 unit[probe] @ unit[j]
                 for j in others
                 if identity[j] == identity[probe] and gap_bins(np.array([abs(age[j] - age[probe])]))[0] == number
             ]
-            assert scores["probe_gap_hit"][probe, number] == (max(mates) > crowd if mates else -1)
+            assert scores["probe_gap_hit"][probe, number] == (max(mates) > impostor if mates else -1)
 
 
 def test_pairs_and_impostors_are_cosines_with_their_people(images, embeddings):

@@ -67,7 +67,7 @@ def seen(picture):
     return align.Aligned(picture, np.zeros((5, 2)), np.eye(2, 3), 1.0, 1)
 
 
-def test_edited_faces_are_told_of_by_attribute_and_strength(preset, tmp_path) -> None:
+def test_edited_faces_are_measured_by_attribute_and_strength(preset, tmp_path) -> None:
     rows = latent_sets.SETS(preset, out=tmp_path / "out").rows
     value = {
         (r.keys.get("direction"), r.keys.get("at"), r.metric): r.measured.mean
@@ -88,7 +88,7 @@ def test_edited_faces_are_told_of_by_attribute_and_strength(preset, tmp_path) ->
     assert value["age", "other people", edit_rows.LEVEL + ", 99 %"] == pytest.approx(nearest, abs=0.01)
 
 
-def test_across_ages_gaps_are_between_the_years_told(preset, tmp_path) -> None:
+def test_across_ages_gaps_are_between_the_estimated_years(preset, tmp_path) -> None:
     runs = {name: job.compute(tmp_path) for name, job in latent_sets.set_jobs(preset).items()}
     scores = runs[latent_sets.AGES].scores
     assert len(scores["picture_found"]) == 24
@@ -126,8 +126,8 @@ def test_strengths_survive_half_precision(preset) -> None:
     scores = {name: np.tile(values, 2) for name, values in {**both, "found": np.ones(101, dtype=bool)}.items()}
     scores |= {"person": np.repeat([0, 1], 101).astype(np.int32), "other": np.zeros(3)}
     run = Run(spec.key, spec, scores, {"pictures": 202, "people": 2}, "cpu", {}, Git(), 1.0)
-    told = [row for row in latent_sets.edited_rows(run) if row.metric == judged_rows.ESTIMATED]
-    assert [row.keys["at"] for row in told if row.keys["direction"] == "age"] == alphas.tolist()
+    estimated = [row for row in latent_sets.edited_rows(run) if row.metric == judged_rows.ESTIMATED]
+    assert [row.keys["at"] for row in estimated if row.keys["direction"] == "age"] == alphas.tolist()
 
 
 def test_the_saved_figure_is_of_its_own_runs(preset, tmp_path, monkeypatch) -> None:

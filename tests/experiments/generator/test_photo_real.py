@@ -84,7 +84,7 @@ def test_rows_are_means_over_seeds_of_the_rows_of_one_seed() -> None:
 def test_every_recipe_reads_the_generators_people(monkeypatch) -> None:
     asked = []
 
-    def cached(plan, source, *, tell_age):
+    def cached(plan, source, *, estimate_age):
         asked.append((plan.name, len(plan.labels), plan.labels["identity"].nunique()))
         pixels = np.full((len(plan.labels), 112, 112, 3), 200, dtype=np.uint8)
         return Images(plan.name, "1", pixels, pd.DataFrame(plan.labels).assign(age=40.0))

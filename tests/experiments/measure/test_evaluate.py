@@ -81,10 +81,10 @@ def test_a_bin_is_verified_on_its_own_pairs(weights, tmp_path):
 
 def test_distractors_from_pictures_and_from_a_file_of_features(folder, weights, tmp_path):
     for row, pixels in enumerate(crops(people=12, each=1, seed=5)):
-        path = tmp_path / "strangers" / f"x{row}" / "a.png"
+        path = tmp_path / "distractors" / f"x{row}" / "a.png"
         path.parent.mkdir(parents=True)
         Image.fromarray(pixels).save(path)
-    _, values = rows(weights, Question(folder, "distractors", distractors=tmp_path / "strangers"))
+    _, values = rows(weights, Question(folder, "distractors", distractors=tmp_path / "distractors"))
     assert set(values) == {(10, "rank-1"), (12, "rank-1")}
     np.save(tmp_path / "none.npy", np.full((10, 7), 1.0, np.float32))
     with pytest.raises(ValueError, match=r"none\.npy.*7"):
@@ -123,7 +123,7 @@ def test_weights_that_give_nan_and_a_card_for_a_judge_are_refused(folder, weight
 
     path = weights.parent / "nan.pt"
     torch.jit.script(Nan()).save(path)
-    with pytest.raises(ValueError, match=r"NaN or infinity for 24 of 24 records: p0/p0_0001\.png"):
+    with pytest.raises(ValueError, match=r"24 of 24 records are NaN or infinite: p0/p0_0001\.png"):
         rows(path, Question(folder, "loo"))
     with pytest.raises(ConfigError, match="pixels takes pictures in its own way: colour cannot be set"):
         rows("pixels", Question(folder, "loo"), colour="bgr")
@@ -146,14 +146,14 @@ def test_a_question_that_makes_no_sense(options, message):
 
 def test_embeddings_are_written_once_and_sought_among_again(folder, weights, tmp_path):
     for row, pixels in enumerate(crops(people=12, each=1, seed=5)):
-        path = tmp_path / "strangers" / f"x{row}" / "a.png"
+        path = tmp_path / "distractors" / f"x{row}" / "a.png"
         path.parent.mkdir(parents=True)
         Image.fromarray(pixels).save(path)
     preset = load_preset("smoke")
-    shape = write_embeddings(weights, tmp_path / "strangers", tmp_path / "x.npy", preset=preset, progress=False)
+    shape = write_embeddings(weights, tmp_path / "distractors", tmp_path / "x.npy", preset=preset, progress=False)
     assert shape == (12, 16)
     _, from_file = rows(weights, Question(folder, "distractors", distractors=tmp_path / "x.npy"))
-    _, from_pictures = rows(weights, Question(folder, "distractors", distractors=tmp_path / "strangers"))
+    _, from_pictures = rows(weights, Question(folder, "distractors", distractors=tmp_path / "distractors"))
     assert from_file == from_pictures
     with pytest.raises(ConfigError, match=r"must name a \.npy file"):
         write_embeddings(weights, folder, tmp_path / "x.bin", preset=preset)
@@ -172,13 +172,13 @@ def test_leave_one_out_needs_two_people_and_no_folds(tmp_path, weights):
 
 
 def test_distractors_of_another_network_are_refused(folder, weights, tmp_path, caplog):
-    preset, out = load_preset("smoke"), tmp_path / "strangers.npy"
+    preset, out = load_preset("smoke"), tmp_path / "distractors.npy"
     write_embeddings(weights, folder, out, preset=preset, device="cpu", progress=False)
     question = Question(folder, "distractors", distractors=out)
     rows(weights, question)
     assert not caplog.text
     with pytest.raises(
-        ValueError, match=r"strangers\.npy was made by another network, or was fed otherwise .colour rgb"
+        ValueError, match=r"distractors\.npy was made by another network, or was fed otherwise .colour rgb"
     ):
         rows(weights, question, colour="bgr")
     torch.manual_seed(1)

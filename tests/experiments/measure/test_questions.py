@@ -45,7 +45,7 @@ def embedded(images):
 def test_ijb_brings_templates_pairs_and_the_detectors_scores(data):
     root, rng = data / "ijbc", np.random.default_rng(0)
     for row in range(40):
-        # Every other picture of a template shows one of three strangers: what the detector says of it decides.
+        # Every other picture of a template shows one of three other people: what the detector says of it decides.
         face(root / "loose_crop" / f"{row}.jpg", row // 4 if row % 2 else 60 + row // 2 % 3, row)
     score = np.where(np.arange(40) % 2, 0.9, 0.05 + 0.1 * rng.random(40))
     listed = [(a, b) for a in range(20) for b in range(a + 1, 20)]
@@ -70,23 +70,23 @@ def test_ijb_brings_templates_pairs_and_the_detectors_scores(data):
 def test_facescrub_is_sought_among_megaface_with_noise_and_without(data):
     root = data / "megaface"
     probes = [f"p{person}/p{person}_{k}.png" for person in range(5) for k in range(4)]
-    crowd = [f"7/{n}@N01/{n}.jpg" for n in range(12)]
+    listed = [f"7/{n}@N01/{n}.jpg" for n in range(12)]
     for row, name in enumerate(probes):
         face(root / "facescrub_images" / name, row // 4 if row != 3 else 50, row)
-    for row, name in enumerate(crowd):
+    for row, name in enumerate(listed):
         face(root / "megaface_images" / name, 100 + row if row != 4 else 0, 200 + row)
     text(root / "facescrub_lst", *probes)
-    text(root / "megaface_lst", *crowd)
+    text(root / "megaface_lst", *listed)
     text(root / "facescrub_noises.txt", Path(probes[3]).name)
-    text(root / "megaface_noises.txt", f"1\t{crowd[4]}")
+    text(root / "megaface_noises.txt", f"1\t{listed[4]}")
     found, values = measured("facescrub")
     assert (found.pictures, found.people) == (20, 5)
-    images, strangers = (named.load(name, progress=False).images for name in ("facescrub", "megaface"))
+    images, distractors = (named.load(name, progress=False).images for name in ("facescrub", "megaface"))
     clean, keep = np.arange(20) != 3, np.arange(12) != 4
     identity = images.labels["identity"].to_numpy()
     expected = {
-        "kept": among_distractors(embedded(images), identity, embedded(strangers)).rank1[-1],
-        "left out": among_distractors(embedded(images)[clean], identity[clean], embedded(strangers), keep=keep).rank1[
+        "kept": among_distractors(embedded(images), identity, embedded(distractors)).rank1[-1],
+        "left out": among_distractors(embedded(images)[clean], identity[clean], embedded(distractors), keep=keep).rank1[
             -1
         ],
     }

