@@ -1,3 +1,4 @@
+import copy
 import hashlib
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 from torch import nn
 
 from aifr_lib import models
-from aifr_lib.models.blocks import PReLU, channels
+from aifr_lib.models.blocks import PReLU, channels, fold_norms
 from aifr_lib.models.mobilefacenet import MobileFaceNet
 from aifr_lib.models.weights import digest
 from aifr_lib.names import ConfigError
@@ -293,3 +294,49 @@ def test_grad_cam_weighs_each_channel_by_what_the_score_gains_from_it():
             rise = model.tail(3, features + step)[:, 2] - model.tail(3, features - step)[:, 2]
             expected += (rise / 2e-6 / features[0, 0].numel())[:, None, None] * features[:, channel]
     torch.testing.assert_close(found, expected.relu(), rtol=1e-4, atol=1e-6)
+
+
+def lively(model):
+    """In evaluation mode, with running statistics and scales that are not those of a fresh network."""
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d):
+            layer.running_mean.normal_()
+            layer.running_var.uniform_(0.5, 2)
+            layer.weight.data.uniform_(0.5, 2)
+    return model.eval()
+
+
+@pytest.mark.parametrize("count", [1, 3, 4])
+@pytest.mark.parametrize("name", SMALL)
+def test_all_tails_in_one_batch_are_the_tails(name, count):
+    torch.manual_seed(0)
+    model = lively(models.build(name, input_hw=(32, 32), width=0.125, embedding=8)).double()
+    maps = [one + 0.1 * torch.randn_like(one) for one in model.stage_maps(torch.randn(2, 3, 32, 32).double())[:count]]
+    together = model.tails(maps)
+    assert len(together) == count
+    for stage, (features, found) in enumerate(zip(maps, together, strict=True), 1):
+        torch.testing.assert_close(found, model.tail(stage, features))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_folded_norms_leave_the_function_and_its_gradient(name):
+    torch.manual_seed(0)
+    model = lively(models.build(name, input_hw=(32, 32), width=0.125, embedding=8)).double().requires_grad_(False)
+    images = torch.randn(2, 3, 32, 32).double().requires_grad_()
+    found = []
+    for network in (model, fold_norms(copy.deepcopy(model))):
+        out = network(images)
+        found += [(out, *torch.autograd.grad(out.square().sum(), images))]
+    torch.testing.assert_close(found[0], found[1])
+    norms = [sum(isinstance(one, nn.BatchNorm2d) for one in part.modules()) for part in (model, network)]
+    assert norms[1] < norms[0] / 2
+
+
+def test_gradients_pass_quickly_through_a_frozen_prelu():
+    layer = PReLU(4).eval().requires_grad_(False)
+    x = torch.randn(2, 4, 3, requires_grad=True)
+    out = layer(x)
+    assert type(out.grad_fn).__name__ == "_PReLUBackward", "not torch's slow one"
+    out.sum().backward()
+    torch.testing.assert_close(x.grad, torch.where(x > 0, 1.0, 0.25))
+    assert layer.weight.grad is None and layer(x.detach()).grad_fn is None
