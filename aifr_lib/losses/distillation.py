@@ -1,5 +1,6 @@
 """Attentive angular distillation (AAD): what a student is asked beside telling people apart, one function an equation.
 
+Eq. 3, the mask of a map, is ``models.attention.attention_mask``: it is part of the networks too.
 A heavy recogniser says which way features must point, at the end (eq. 7) and after each stage (eq. 9); an age estimator
 shows where a face changes with age, and the student is drawn to the rest of it (eqs. 3 to 5). Maps are
 ``[B, C, h, w]``, masks ``[B, 1, h, w]``, embeddings ``[B, D]``; every loss is a scalar, a mean over the batch.
@@ -19,23 +20,6 @@ from aifr_lib.names import ConfigError, choose
 
 Distance = Literal["squared", "linear"]
 Reduction = Literal["mean", "sum"]
-
-
-def attention_mask(features: Tensor, norm: Literal["none", "zscore"] = "none") -> Tensor:
-    """A = σ(mean over channels of F), [B, 1, h, w] in [0, 1] (eq. 3): where a stage is active; for an age estimator,
-    where a face shows its age.
-
-    norm: "zscore" takes the mean map less its mean, over its standard deviation, before σ. Behind a ReLU the literal
-    form lies in [.5, 1) (an option of ours: inferred).
-
-    >>> attention_mask(torch.zeros(2, 8, 4, 4)).unique()
-    tensor([0.5000])
-    """
-    mean = features.float().mean(1, keepdim=True)
-    if choose("norm", norm, {"none": False, "zscore": True}):
-        spread = mean.std((2, 3), unbiased=False, keepdim=True)
-        mean = (mean - mean.mean((2, 3), keepdim=True)) / spread.clamp_min(1e-6)
-    return mean.sigmoid()
 
 
 def age_invariant_mask(first: Tensor, mask: Tensor) -> Tensor:

@@ -10,14 +10,30 @@ from typing import Any
 from aifr_lib.models.backbone import Backbone, FourStages
 from aifr_lib.models.grad_cam import grad_cam
 from aifr_lib.models.iresnet import UNITS, IResNet
-from aifr_lib.models.mobilefacenet import MobileFaceNet
+from aifr_lib.models.mobilefacenet import MobileFaceNet, MobileFaceNetR
+from aifr_lib.models.mobilenet import MobileNetV1, MobileNetV2
 from aifr_lib.models.transformer_branch import TransformerBranch
 from aifr_lib.names import ConfigError, choose, nearest
 
-__all__ = ["BACKBONES", "Backbone", "FourStages", "IResNet", "MobileFaceNet", "TransformerBranch", "build", "grad_cam"]
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "FourStages",
+    "IResNet",
+    "MobileFaceNet",
+    "MobileFaceNetR",
+    "MobileNetV1",
+    "MobileNetV2",
+    "TransformerBranch",
+    "build",
+    "grad_cam",
+]
 
 BACKBONES: dict[str, Callable[..., FourStages]] = {
     "mobilefacenet": MobileFaceNet,
+    "mobilefacenet-r": MobileFaceNetR,
+    "mobilenetv1": MobileNetV1,
+    "mobilenetv2": MobileNetV2,
     **{name: partial(IResNet, units) for name, units in UNITS.items()},
 }
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 STAGES = 4
@@ -71,6 +73,18 @@ class FourStages(nn.Module):
         """See ``Backbone``."""
         check_stage(stage)
         return self.embed(self.last(self.stages[stage:](features)))
+
+    def tails(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """``tail(i, maps[i - 1])`` for the stages 1 … ``len(maps)``, up to rounding, in one growing batch.
+
+        In evaluation mode alone: a batch norm in training mode would mix them.
+        """
+        batch = maps[0]
+        for stage, following in zip(self.stages[1:], [*maps[1:], *[None] * (STAGES - len(maps))], strict=True):
+            batch = stage(batch)
+            if following is not None:
+                batch = torch.cat([batch, following])
+        return list(self.embed(self.last(batch)).chunk(len(maps)))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.embed(self.features(x))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from aifr_lib.names import ConfigError
 
@@ -71,7 +73,8 @@ class PReLU(nn.PReLU):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.is_cpu and self.training and torch.is_grad_enabled():
+        # A frozen teacher is in evaluation mode, and gradients pass through it: they set out from its input.
+        if x.is_cpu and (self.training or x.requires_grad) and torch.is_grad_enabled():
             return _PReLU.apply(x, self.weight)
         return super().forward(x)
 
@@ -83,9 +86,30 @@ class _PReLU(torch.autograd.Function):
         return F.prelu(x, weight.to(x.dtype))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None]:
         x, weight = ctx.saved_tensors
         positive = torch.ops.aten.threshold_backward(grad, x, 0)
         slope = weight.to(x.dtype).reshape(-1, *[1] * (x.dim() - 2))
-        dims = [0, *range(2, x.dim())]
-        return torch.lerp(positive, grad, slope), x.clamp(max=0).mul_(grad).sum(dims).to(weight.dtype)
+        of_x = torch.lerp(positive, grad, slope)
+        if not ctx.needs_input_grad[1]:
+            return of_x, None
+        return of_x, x.clamp(max=0).mul_(grad).sum([0, *range(2, x.dim())]).to(weight.dtype)
+
+
+@torch.no_grad()
+def fold_norms(module: nn.Module) -> nn.Module:
+    """Put each batch norm that follows a convolution in a ``Sequential`` into its weights, in place; for a network that
+    is frozen in evaluation mode, whose function stays but for rounding. Returns ``module``.
+
+    >>> fold_norms(nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), nn.BatchNorm2d(4)).eval())
+    Sequential(
+      (0): Conv2d(3, 4, kernel_size=(1, 1), stride=(1, 1))
+      (1): Identity()
+    )
+    """
+    for part in list(module.modules()):
+        if isinstance(part, nn.Sequential):
+            for number, (layer, norm) in enumerate(pairwise(part)):
+                if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    part[number], part[number + 1] = fuse_conv_bn_eval(layer, norm), nn.Identity()
+    return module

@@ -24,6 +24,18 @@ METRICS = {
     "intra": "variance within a person",
     "inter": "variance between people",
     "ratio": "variance between / within",
+    "logit_auc": "log-odds of the area under the ROC curve",
+    "largest_loss": "largest loss of all steps",
+    "diverged": "trainings that diverged, %",
+    "spike": "largest slope of the loss over its median",
+    "parameters": "parameters",
+    "multiply_adds": "multiply-adds, millions",
+    "multiply_adds_trained": "multiply-adds of a training step, millions a picture",
+    "latency": "milliseconds a picture, median",
+    "latency_p10": "milliseconds a picture, 10th percentile",
+    "megabytes": "size of the file, MB",
+    "margin": "angular margin, degrees",
+    "angle": "angle between the two people, degrees",
 }
 
 # What a metric reads where nothing is wrong: its distance from there is the error.

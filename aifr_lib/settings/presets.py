@@ -12,6 +12,7 @@ from typing import Any, Literal, get_type_hints
 import yaml
 
 from aifr_lib.names import ConfigError, Strict, nearest, validate
+from aifr_lib.settings.aad import Aad
 from aifr_lib.settings.comface import ComfaceFaces, ComfaceQuality
 from aifr_lib.settings.companion import Protocols, Real, Tour
 from aifr_lib.settings.generator import LatentDirections, LatentSets, PhotoReal
@@ -29,6 +30,7 @@ class Preset(Strict):
     name: Literal["smoke", "lesson", "classroom", "paper"]
     tour: Tour
     alpha_sweep: AlphaSweep
+    aad: Aad
     real: Real
     relief_card: ReliefCard
     protocols: Protocols

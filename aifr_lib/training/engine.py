@@ -40,7 +40,11 @@ Rate = Callable[[int], float]
 
 
 class NonFiniteLoss(RuntimeError):
-    """The loss or a weight is no longer finite; the message names the step and the records of the batch."""
+    """The loss or a weight is no longer finite at ``step``; the message names it, and the records of the batch."""
+
+    def __init__(self, step: int, message: str) -> None:
+        super().__init__(message)
+        self.step = step
 
 
 class Stopped(KeyboardInterrupt):
@@ -376,8 +380,9 @@ def check_finite(
         step, rows, _ = unchecked[bad]
         names = ", ".join(records[row] for row in rows.flatten().tolist())
         raise NonFiniteLoss(
+            step,
             f"the loss is {losses[bad].item()} at step {step}; the last good checkpoint is kept. "
-            f"Lower the learning rate or look at the batch: {names}"
+            f"Lower the learning rate or look at the batch: {names}",
         )
     last: dict[str, Tensor] = {}
     for _, _, found in unchecked:
@@ -432,7 +437,8 @@ def save(
     state = objective.state_dict()
     for name, value in state.items():
         if value.is_floating_point() and not bool(value.isfinite().all()):
-            raise NonFiniteLoss(f"weight '{name}' is not finite after step {step}; the last good checkpoint is kept")
+            message = f"weight '{name}' is not finite after step {step}; the last good checkpoint is kept"
+            raise NonFiniteLoss(step, message)
     if not accelerator.is_main_process:
         return
     scaler = accelerator.scaler.state_dict() if accelerator.scaler is not None else {}

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from aifr_lib.settings.aad import AgeEstimation, Distillation
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
-from aifr_lib.training import recognition
+from aifr_lib.training import age_estimation, distillation, recognition
 
 
 @dataclass(frozen=True)
@@ -25,4 +26,6 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "recognition": Recipe(Recognition, recognition.start, recognition.train),
+    "age_estimation": Recipe(AgeEstimation, age_estimation.start, age_estimation.train),
+    "distillation": Recipe(Distillation, distillation.start, distillation.train),
 }

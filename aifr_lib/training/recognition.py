@@ -1,15 +1,9 @@
-"""The recognition recipe: a backbone under a margin loss, with or without TML's transformer branch.
-
-SGD with momentum on all modules, one weight decay for all of them, rate falling to a tenth at given epochs (TML section
-IV-B) or along a cosine, linear warm-up, random mirroring.
-"""
+"""The recognition recipe: a backbone under a margin loss, with or without TML's transformer branch, by SGD."""
 
 from __future__ import annotations
 
 import json
-import math
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -29,8 +23,8 @@ from aifr_lib.names import choose, validate
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
 from aifr_lib.settings.relief import Relief
-from aifr_lib.training.engine import Plan, fit
 from aifr_lib.training.objectives.transformer_metric import TransformerMetric
+from aifr_lib.training.sgd import descend
 
 RECIPE = "recognition"
 # Raised by hand when the meaning of a Recognition changes: the key of every run that trains one changes with it.
@@ -84,21 +78,6 @@ def objective(config: Recognition, classes: int) -> TransformerMetric:
         classifier=config.classifier,
         combine=config.combine,
     )
-
-
-def rate(config: Recognition, steps_per_epoch: int, steps: int) -> Callable[[int], float]:
-    """Step → factor on the learning rate: linear warm-up, then tenths after each drop, or half a cosine to zero."""
-    warm = round(config.warmup * steps_per_epoch)
-    drops = [drop * steps_per_epoch for drop in config.drops]
-
-    def factor(step: int) -> float:
-        if step < warm:
-            return (step + 1) / warm
-        if config.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
-        return 0.1 ** sum(step >= drop for drop in drops)
-
-    return factor
 
 
 @lru_cache(maxsize=1)
@@ -166,35 +145,8 @@ def train(
     rows = Rows(images, config.input_hw)
     torch.manual_seed(config.seed)
     module = objective(config, rows.class_count)
-    steps_per_epoch = max(1, len(rows) // config.batch)
-    steps = max(1, round(config.epochs * steps_per_epoch))
-    optimiser = torch.optim.SGD(
-        module.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
-    )
-    records = images.labels["record"].tolist()
-    seen = f"{images.name} {images.version}, {len(records)} pictures, crc {zlib.crc32(repr(records).encode()):08x}"
-    settings = {"recipe_version": RECIPE_VERSION, "pictures": seen, **config.model_dump(mode="json")}
-    plan = Plan(
-        steps=steps,
-        batch=config.batch,
-        seed=config.seed,
-        accumulate=config.accumulate,
-        clip=config.clip,
-        precision=config.precision,
-        compile=compile,
-        settings=settings,
-    )
-    scalars = fit(
-        module,
-        optimiser,
-        rate(config, steps_per_epoch, steps),
-        rows,
-        plan,
-        out,
-        records=records,
-        device=device,
-        progress=progress,
-    )
+    settings = {"recipe_version": RECIPE_VERSION, **config.model_dump(mode="json")}
+    scalars = descend(module, config, images, rows, out, settings, device=device, compile=compile, progress=progress)
     network = module.backbone.eval()
     path = out / "weights.safetensors"
     metadata = {"recognition": config.model_dump_json(), "data": f"{images.name} {images.version}"}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -16,23 +14,6 @@ from aifr_lib.names import ConfigError
 @pytest.fixture(autouse=True)
 def seeded():
     torch.manual_seed(0)
-
-
-def test_eq_3_is_the_sigmoid_of_the_mean_over_channels():
-    features = torch.randn(2, 5, 3, 4)
-    mask = d.attention_mask(features)
-    for b in range(2):
-        for y in range(3):
-            for x in range(4):
-                mean = sum(features[b, c, y, x].item() for c in range(5)) / 5
-                assert mask[b, 0, y, x].item() == pytest.approx(1 / (1 + math.exp(-mean)), abs=1e-6)
-    scored = d.attention_mask(features, "zscore")
-    plane = features.mean(1)[1].double()
-    plane = (plane - plane.mean()) / plane.std(unbiased=False)
-    np.testing.assert_allclose(scored[1, 0], 1 / (1 + np.exp(-plane.numpy())), atol=1e-5)
-    assert d.attention_mask(torch.ones(1, 2, 2, 2), "zscore").isfinite().all(), "a map that does not vary"
-    with pytest.raises(ConfigError, match="unknown norm 'zcore'; did you mean 'zscore'"):
-        d.attention_mask(features, "zcore")
 
 
 def test_eq_4_keeps_the_face_where_age_does_not_show():

@@ -1,3 +1,4 @@
+import copy
 import hashlib
 
 import pytest
@@ -5,10 +6,12 @@ import torch
 from torch import nn
 
 from aifr_lib import models
-from aifr_lib.models.blocks import PReLU, channels
+from aifr_lib.models.blocks import PReLU, channels, fold_norms
 from aifr_lib.models.mobilefacenet import MobileFaceNet
 from aifr_lib.models.weights import digest
 from aifr_lib.names import ConfigError
+
+SMALL = [name for name in models.BACKBONES if not name.startswith("iresnet") or name == "iresnet18"]
 
 
 def parameters(model: nn.Module) -> int:
@@ -24,6 +27,9 @@ def parameters(model: nn.Module) -> int:
         ("iresnet90", 63_677_120),
         ("iresnet100", 65_156_160),
         ("mobilefacenet", 1_201_024),
+        ("mobilefacenet-r", 3_790_336),
+        ("mobilenetv1", 3_532_800),
+        ("mobilenetv2", 2_149_312),
     ],
 )
 def test_published_parameter_counts(name, count):
@@ -43,6 +49,27 @@ def test_published_parameter_counts(name, count):
 def test_mobilefacenet_variants_have_the_counts_of_the_papers(options, count):
     with torch.device("meta"):
         assert parameters(MobileFaceNet(**options)) == count
+
+
+def test_the_other_head_of_mobilenetv1_fits_the_printed_count_as_well():
+    with torch.device("meta"):
+        assert parameters(models.build("mobilenetv1", embedding=256, head="dw256")) == 3_533_056
+    with pytest.raises(ConfigError, match="unknown head 'dw512'; did you mean 'g512'"):
+        models.build("mobilenetv1", head="dw512")
+
+
+def test_mobilenetv2_count_by_hand():
+    def bottleneck(inputs, outputs):
+        hidden = 6 * inputs
+        return inputs * hidden + 3 * hidden + 9 * hidden + 3 * hidden + hidden * outputs + 2 * outputs
+
+    count = 3 * 9 * 32 + 3 * 32 + (9 * 32 + 3 * 32 + 32 * 16 + 2 * 16)
+    sizes = [(16, 24), (24, 24), (24, 32), *[(32, 32)] * 2, (32, 64), *[(64, 64)] * 3, (64, 96), *[(96, 96)] * 2]
+    sizes += [(96, 160), *[(160, 160)] * 2, (160, 320)]
+    count += sum(bottleneck(*one) for one in sizes)
+    count += 320 * 512 + 3 * 512 + 49 * 512 + 2 * 512 + 512 * 256 + 256 + 2 * 256
+    with torch.device("meta"):
+        assert parameters(models.build("mobilenetv2")) == count
 
 
 def test_mobilefacenet_count_by_hand():
@@ -67,17 +94,28 @@ def test_shapes(name, input_hw, cells):
         model = models.build(name, input_hw=input_hw, embedding=128)
         images = torch.zeros(2, 3, *input_hw)
         features = model.features(images)
-        assert features.shape == (2, 512, *cells) == (2, model.feature_channels, *model.feature_hw)
+        wide = 1024 if name == "mobilenetv1" else 512
+        assert features.shape == (2, wide, *cells) == (2, model.feature_channels, *model.feature_hw)
         assert model.embed(features).shape == (2, 128)
         assert model.input_hw == input_hw and model.embedding == 128
 
 
 RESNET_MAPS = [(64, 112, 112), (64, 56, 56), (128, 28, 28), (256, 14, 14), (512, 7, 7)]
 MOBILE_MAPS = [(64, 56, 56), (64, 56, 56), (64, 28, 28), (128, 14, 14), (128, 7, 7)]
+V1_MAPS = [(32, 112, 112), (128, 56, 56), (256, 28, 28), (512, 14, 14), (1024, 7, 7)]
+V2_MAPS = [(16, 112, 112), (24, 56, 56), (64, 28, 28), (96, 14, 14), (320, 7, 7)]
 
 
 @pytest.mark.parametrize(
-    "name, maps", [("iresnet18", RESNET_MAPS), ("iresnet90", RESNET_MAPS), ("mobilefacenet", MOBILE_MAPS)]
+    "name, maps",
+    [
+        ("iresnet18", RESNET_MAPS),
+        ("iresnet90", RESNET_MAPS),
+        ("mobilefacenet", MOBILE_MAPS),
+        ("mobilefacenet-r", [MOBILE_MAPS[0], *RESNET_MAPS[1:]]),
+        ("mobilenetv1", V1_MAPS),
+        ("mobilenetv2", V2_MAPS),
+    ],
 )
 def test_maps_of_the_stem_and_the_stages(name, maps):
     with torch.device("meta"):
@@ -88,7 +126,7 @@ def test_maps_of_the_stem_and_the_stages(name, maps):
             assert x.shape[1:] == shape
 
 
-@pytest.mark.parametrize("name", ["mobilefacenet", "iresnet18"])
+@pytest.mark.parametrize("name", SMALL)
 def test_forward_is_embed_of_features_in_either_memory_format(name):
     torch.manual_seed(0)
     model = models.build(name, input_hw=(32, 48), width=0.25, embedding=20).eval()
@@ -100,7 +138,7 @@ def test_forward_is_embed_of_features_in_either_memory_format(name):
     torch.testing.assert_close(last(images.to(memory_format=torch.channels_last)), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["mobilefacenet", "iresnet18"])
+@pytest.mark.parametrize("name", SMALL)
 def test_training_reaches_every_parameter(name):
     torch.manual_seed(0)
     model = models.build(name, input_hw=(32, 32), width=0.25, embedding=16)
@@ -217,18 +255,17 @@ def test_a_network_entered_after_any_stage_is_the_network(name, input_hw, width,
         assert torch.equal(model.tail(stage, maps[stage - 1]), expected)
 
 
-@pytest.mark.parametrize("name", ["mobilefacenet", "iresnet18"])
+@pytest.mark.parametrize("name", SMALL)
 def test_the_last_stride_only_keeps_more_cells(name):
     states = []
     for last_stride, cells in ((2, 9), (1, 36)):
         model = models.build(name, input_hw=(48, 48), width=0.125, last_stride=last_stride)
         assert model.feature_hw[0] * model.feature_hw[1] == cells
-        assert model(torch.randn(2, 3, 48, 48)).shape == (2, 512)
+        assert model(torch.randn(2, 3, 48, 48)).shape == (2, model.embedding)
         states.append({key: value.shape for key, value in model.state_dict().items()})
     differ = {key for key in states[0] if states[0][key] != states[1][key]}
-    assert list(states[0]) == list(states[1]) and differ == {"mobilefacenet": {"pool.0.weight"}}.get(
-        name, {"fc.weight"}
-    )
+    assert list(states[0]) == list(states[1])
+    assert differ == ({"fc.weight"} if name == "iresnet18" else {"pool.0.weight"})
     with pytest.raises(ConfigError, match="last_stride must be 1 or 2, got 3"):
         models.build(name, last_stride=3)
 
@@ -257,3 +294,49 @@ def test_grad_cam_weighs_each_channel_by_what_the_score_gains_from_it():
             rise = model.tail(3, features + step)[:, 2] - model.tail(3, features - step)[:, 2]
             expected += (rise / 2e-6 / features[0, 0].numel())[:, None, None] * features[:, channel]
     torch.testing.assert_close(found, expected.relu(), rtol=1e-4, atol=1e-6)
+
+
+def lively(model):
+    """In evaluation mode, with running statistics and scales that are not those of a fresh network."""
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d):
+            layer.running_mean.normal_()
+            layer.running_var.uniform_(0.5, 2)
+            layer.weight.data.uniform_(0.5, 2)
+    return model.eval()
+
+
+@pytest.mark.parametrize("count", [1, 3, 4])
+@pytest.mark.parametrize("name", SMALL)
+def test_all_tails_in_one_batch_are_the_tails(name, count):
+    torch.manual_seed(0)
+    model = lively(models.build(name, input_hw=(32, 32), width=0.125, embedding=8)).double()
+    maps = [one + 0.1 * torch.randn_like(one) for one in model.stage_maps(torch.randn(2, 3, 32, 32).double())[:count]]
+    together = model.tails(maps)
+    assert len(together) == count
+    for stage, (features, found) in enumerate(zip(maps, together, strict=True), 1):
+        torch.testing.assert_close(found, model.tail(stage, features))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_folded_norms_leave_the_function_and_its_gradient(name):
+    torch.manual_seed(0)
+    model = lively(models.build(name, input_hw=(32, 32), width=0.125, embedding=8)).double().requires_grad_(False)
+    images = torch.randn(2, 3, 32, 32).double().requires_grad_()
+    found = []
+    for network in (model, fold_norms(copy.deepcopy(model))):
+        out = network(images)
+        found += [(out, *torch.autograd.grad(out.square().sum(), images))]
+    torch.testing.assert_close(found[0], found[1])
+    norms = [sum(isinstance(one, nn.BatchNorm2d) for one in part.modules()) for part in (model, network)]
+    assert norms[1] < norms[0] / 2
+
+
+def test_gradients_pass_quickly_through_a_frozen_prelu():
+    layer = PReLU(4).eval().requires_grad_(False)
+    x = torch.randn(2, 4, 3, requires_grad=True)
+    out = layer(x)
+    assert type(out.grad_fn).__name__ == "_PReLUBackward", "not torch's slow one"
+    out.sum().backward()
+    torch.testing.assert_close(x.grad, torch.where(x > 0, 1.0, 0.25))
+    assert layer.weight.grad is None and layer(x.detach()).grad_fn is None

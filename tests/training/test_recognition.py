@@ -11,7 +11,7 @@ from noise_images import make_images
 
 from aifr_lib.models import weights
 from aifr_lib.settings.recognition import Recognition
-from aifr_lib.training import recognition
+from aifr_lib.training import recognition, sgd
 from aifr_lib.training.engine import CHECKPOINT, LOG
 
 SMALL = Recognition(
@@ -25,14 +25,14 @@ def small(**change):
 
 def test_step_schedule_is_the_papers():
     """TML section IV-B: a tenth after epochs 10, 18 and 22."""
-    factor = recognition.rate(Recognition(), steps_per_epoch=100, steps=2400)
+    factor = sgd.rate(Recognition(), steps_per_epoch=100, steps=2400)
     assert [factor(step) for step in (0, 999, 1000, 1799, 1800, 2199, 2200, 2399)] == pytest.approx(
         [1, 1, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
     )
 
 
 def test_warm_up_is_linear_and_cosine_ends_at_nothing():
-    factor = recognition.rate(Recognition(schedule="cosine", warmup=1), steps_per_epoch=4, steps=20)
+    factor = sgd.rate(Recognition(schedule="cosine", warmup=1), steps_per_epoch=4, steps=20)
     assert [factor(step) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
     for step in range(4, 20):
         assert factor(step) == pytest.approx(0.5 * (1 + math.cos(math.pi * (step - 4) / 16)))
@@ -79,7 +79,7 @@ def by_hand(config, images):
     torch.manual_seed(config.seed)
     module = recognition.objective(config, len(set(classes))).to(memory_format=torch.channels_last).train()
     weights, momentum, states = list(module.parameters()), None, []
-    per_epoch, factor = len(images) // config.batch, recognition.rate(config, len(images) // config.batch, 0)
+    per_epoch, factor = len(images) // config.batch, sgd.rate(config, len(images) // config.batch, 0)
     for step in range(round(config.epochs * per_epoch)):
         epoch, place = divmod(step, per_epoch)
         rows = np.random.default_rng((config.seed, epoch)).permutation(len(images))[place * config.batch :][

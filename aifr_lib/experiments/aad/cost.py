@@ -1,0 +1,157 @@
+"""What a student costs: parameters, multiply-adds at test and in training, and time in ONNX Runtime (ours)."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch.utils.flop_counter import FlopCounterMode
+
+from aifr_lib.experiments.aad.networks import NOTHING, count, multiply_adds
+from aifr_lib.experiments.aad.students import entry_of
+from aifr_lib.experiments.jobs import Experiment, Job
+from aifr_lib.models.foreign.cards import Card, Carded
+from aifr_lib.models.foreign.export import INPUT, export_onnx
+from aifr_lib.packages import missing_package, session
+from aifr_lib.reporting import plots
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.rows import METRICS, Measured, Row
+from aifr_lib.reporting.runs import Result, Run, RunSpec
+from aifr_lib.settings.aad import Distillation
+from aifr_lib.settings.presets import Preset
+from aifr_lib.training import distillation, recognition
+from aifr_lib.training.distillation import Recogniser
+from aifr_lib.training.objectives.distillation import EMBEDDING, MASKS, Student
+
+RECIPE, RECIPE_VERSION = "cost", 1
+NEEDED = {"onnx": "an ONNX file", "onnxscript": "an ONNX file", "onnxruntime": "time in ONNX Runtime"}
+WARM, TIMED = 20, 100  # pictures, one at a time
+THREADS = (1, 2)
+CLASSES = 1000  # of the head, whose multiply-adds are a training's own
+
+
+def cost_jobs(
+    preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None
+) -> dict[tuple[str, str], Job]:
+    """A run for each student of the ledger, by (backbone, variant): weights do not change what a network costs."""
+    aad = preset.aad
+    named = dict.fromkeys((entry.backbone, variant) for entry in aad.ledger for variant in entry.variants)
+
+    def job(backbone: str, variant: str) -> Job:
+        config = aad.student(entry_of(aad, backbone), variant, 0)
+        kept = ("backbone", "width", "input_hw", "embedding")
+        values = {
+            "student": {name: value for name, value in config.train.model_dump(mode="json").items() if name in kept},
+            "teacher": config.teacher
+            and {name: value for name, value in config.teacher.model_dump(mode="json").items() if name in kept},
+            "mode": config.mode,
+            "feeds_back": config.feeds_back,
+            "timed": TIMED,
+        }
+        spec = RunSpec(recipe=RECIPE, recipe_version=RECIPE_VERSION, seed=0, values=values, data=NOTHING)
+        return Job(spec, lambda _: compute(config), lambda: missing_package(NEEDED), leaves=())
+
+    return {place: job(*place) for place in named}
+
+
+def compute(config: Distillation) -> Result:
+    """summary: parameters; multiply-adds of a picture at test and in a training step; megabytes of the ONNX file;
+    ``latency`` by number of threads: median and 10th percentile of milliseconds a picture.
+    """
+    started = time.perf_counter()
+    torch.manual_seed(0)
+    network = distillation.student(config).eval()
+    summary: dict[str, Any] = {
+        "parameters": count(network),
+        "multiply_adds": multiply_adds(network, config.train.input_hw),
+        "multiply_adds_trained": trained_multiply_adds(config),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "student.onnx"
+        pixels = np.random.default_rng(0).integers(0, 256, (4, *config.train.input_hw, 3), dtype=np.uint8)
+        export_onnx(Carded(network, Card(input_hw=config.train.input_hw)), path, pixels)
+        summary["megabytes"] = path.stat().st_size / 1e6
+        summary["latency"] = {str(threads): latency(path, config.train.input_hw, threads) for threads in THREADS}
+    return Result({}, summary, "cpu", time.perf_counter() - started)
+
+
+def latency(path: Path, input_hw: tuple[int, int], threads: int) -> dict[str, float]:
+    """Milliseconds for one picture, ``median`` and ``p10`` of ``TIMED`` after ``WARM``; threads do not spin."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)  # which ``session`` takes
+        run = session(str(path), "the time of a student")
+    finally:
+        torch.set_num_threads(before)
+    picture = np.zeros((1, 3, *input_hw), dtype=np.float32)
+    taken = []
+    for _ in range(WARM + TIMED):
+        began = time.perf_counter()
+        run.run(None, {INPUT: picture})
+        taken.append(1000 * (time.perf_counter() - began))
+    timed = sorted(taken[WARM:])
+    return {"median": statistics.median(timed), "p10": timed[len(timed) // 10]}
+
+
+def trained_multiply_adds(config: Distillation) -> float:
+    """Multiply-adds of a step a picture, there and back, with kept outputs of the teachers."""
+    batch: dict[str, torch.Tensor] = {"images": torch.randn(2, 3, *config.train.input_hw)}
+    batch["identity"] = torch.tensor([0, 1])
+    recogniser = None
+    if config.teacher is not None:
+        head = recognition.objective(config.teacher, CLASSES).head if config.mode == "kd" else None
+        teacher = recognition.backbone(config.teacher).eval().requires_grad_(False)
+        recogniser = Recogniser(teacher, "untrained", head)
+        batch[EMBEDDING] = torch.randn(2, 2, config.teacher.embedding)
+    size = None if config.teacher is None else config.teacher.embedding
+    module: Student = distillation.objective(config, CLASSES, recogniser, size)
+    if config.masks != "none":
+        batch[MASKS] = torch.rand(2, 2, sum(height * width for height, width in module.sides))
+    with FlopCounterMode(display=False) as counter:
+        module.train()(batch)["loss"].backward()
+    return counter.get_total_flops() / 2 / len(batch["identity"])
+
+
+def cost_rows(preset: Preset, runs: Mapping[tuple[str, str], Run]) -> Iterator[Row]:
+    """By backbone and variant: parameters, multiply-adds in millions, size of the file, latency by threads."""
+    for place in cost_jobs(preset):
+        run = runs.get(place)
+        keys = dict(zip(("backbone", "variant"), place, strict=True))
+        scales = {"parameters": 1.0, "multiply_adds": 1e-6, "multiply_adds_trained": 1e-6, "megabytes": 1.0}
+        for metric, scale in scales.items():
+            measured = Measured(mean=scale * run.summary[metric]) if run else None
+            yield Row(keys={**keys, "threads": "any"}, metric=metric, measured=measured)
+        for threads in THREADS:
+            taken = run.summary["latency"][str(threads)] if run else {}
+            for metric, name in (("latency", "median"), ("latency_p10", "p10")):
+                measured = Measured(mean=taken[name]) if taken else None
+                yield Row(keys={**keys, "threads": str(threads)}, metric=metric, measured=measured)
+
+
+def cost_figure(artefact: Artefact) -> Figure:
+    """Latency on one thread, and multiply-adds of a training step, against those at test."""
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4))
+    found = {(row.keys["backbone"], row.keys["variant"], row.keys["threads"], row.metric): row.measured.mean
+             for row in artefact.rows if row.measured}  # fmt: skip
+    backbones = list(dict.fromkeys(place[0] for place in found))
+    for axis, threads, metric in zip(axes, ("1", "any"), ("latency", "multiply_adds_trained"), strict=True):
+        for backbone, variant in dict.fromkeys(place[:2] for place in found):
+            y = found.get((backbone, variant, threads, metric))
+            if y is not None:
+                x = found[backbone, variant, "any", "multiply_adds"]
+                axis.plot(x, y, "o", color=plots.PALETTE[backbones.index(backbone)])
+                axis.annotate(f"{backbone}, {variant}", (x, y), xytext=(4, 2), textcoords="offset points", fontsize=7)
+        axis.set(xlabel="multiply-adds at test, millions", ylabel=METRICS[metric], ylim=(0, None))
+    figure.tight_layout()
+    return figure
+
+
+COST = Experiment("aad_cost", cost_jobs, cost_rows, lambda artefact, _: cost_figure(artefact))

@@ -1,0 +1,57 @@
+"""AAD Fig. 5: angular distillation between the stages, as a training sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from aifr_lib.experiments.aad.students import student_job
+from aifr_lib.experiments.jobs import Experiment, Job
+from aifr_lib.reporting import plots
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.rows import Measured, Row
+from aifr_lib.reporting.runs import Run
+from aifr_lib.settings.presets import Preset
+
+METRICS = {"loss": "loss", "slope": "norm of the weighted gradient"}
+
+
+def fig5_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[int, Job]:
+    """The first student of the ledger with AAD, and its first seed; of ``seeds`` the first is taken."""
+    aad = preset.aad
+    variant = next(name for name, asked in aad.variants.items() if asked.mode == "aad")
+    entry = next(entry for entry in aad.ledger if variant in entry.variants)
+    seed = seeds[0] if seeds else entry.seeds[0]
+    return {seed: student_job(aad.student(entry, variant, seed), device)}
+
+
+def fig5_rows(preset: Preset, runs: Mapping[int, Run]) -> Iterator[Row]:
+    """By term and step: the loss before its weight, and the slope of the weighted loss where it enters the student."""
+    for run in runs.values():
+        curves = run.summary["curves"]
+        for name, values in curves.items():
+            what, _, term = name.partition("_")
+            if what in METRICS and term:
+                for step, value in zip(curves["step"], values, strict=True):
+                    yield Row(keys={"term": term, "step": step}, metric=METRICS[what], measured=Measured(mean=value))
+
+
+def fig5_figure(artefact: Artefact) -> Figure:
+    """A curve a term: its loss on the left, its slope on the right."""
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4))
+    terms = list(dict.fromkeys(str(row.keys["term"]) for row in artefact.rows))
+    for axis, metric in zip(axes, METRICS.values(), strict=True):
+        for number, term in enumerate(terms):
+            rows = [row for row in artefact.rows if row.metric == metric and row.keys["term"] == term]
+            values = [row.measured.mean for row in rows if row.measured]
+            axis.plot([row.keys["step"] for row in rows], values, color=plots.PALETTE[number % len(plots.PALETTE)],
+                      marker="." if len(rows) < 3 else None, label=term)  # fmt: skip
+        axis.set(xlabel="step", ylabel=metric, yscale="log")
+    axes[1].legend(loc="best", fontsize=9)
+    figure.tight_layout()
+    return figure
+
+
+FIG5 = Experiment("aad_fig5", fig5_jobs, fig5_rows, lambda artefact, _: fig5_figure(artefact))

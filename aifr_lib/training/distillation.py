@@ -1,0 +1,260 @@
+"""The distillation recipe: a light student beside two frozen teachers (AAD)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from aifr_lib.data.images import Images
+from aifr_lib.data.loader import to_input
+from aifr_lib.losses import margins
+from aifr_lib.losses.margins import MarginHead
+from aifr_lib.models import FourStages, foreign, weights
+from aifr_lib.models.age_estimator import AgeEstimator
+from aifr_lib.models.attention import Attended
+from aifr_lib.models.blocks import fold_norms
+from aifr_lib.models.foreign.cards import Carded
+from aifr_lib.names import ConfigError, validate
+from aifr_lib.settings.aad import STAGED, Distillation
+from aifr_lib.settings.presets import Preset
+from aifr_lib.training import age_estimation, kept, recognition
+from aifr_lib.training.engine import CHECKPOINT, NonFiniteLoss, accelerator_for, last_logged
+from aifr_lib.training.engine import LOG as LOG_FILE
+from aifr_lib.training.objectives.distillation import EMBEDDING, MASKS, Student
+from aifr_lib.training.sgd import descend
+
+LOG = logging.getLogger(__name__)
+RECIPE = "distillation"
+RECIPE_VERSION = 1  # raised by hand when the meaning of a Distillation changes
+WEIGHTS = "weights.safetensors"
+# What a training leaves for a student in its folder; of kd the head too, which lies in the checkpoint.
+LEFT, LEFT_FOR_KD = (WEIGHTS,), (WEIGHTS, CHECKPOINT)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training: the student in eval mode, its weights on disk, their SHA-256, the last logged scalars.
+
+    diverged: the step at which its loss was no longer finite; the weights are then the last good ones.
+    """
+
+    backbone: FourStages | Attended
+    weights: Path
+    checksum: str
+    scalars: dict[str, float]
+    diverged: int | None = None
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """T^R, frozen, as it teaches. run: faces to embeddings. digest: of its weights. head: of its classes, for kd."""
+
+    run: FourStages | Carded
+    digest: str
+    head: MarginHead | None = None
+
+
+def student(config: Distillation) -> FourStages | Attended:
+    """The network whose embedding is used at test time."""
+    network = recognition.backbone(config.train)
+    return Attended(network, config.attention_norm) if config.feeds_back else network
+
+
+def start(preset: Preset, asked: Mapping[str, Any]) -> Distillation:
+    """What ``aifr train distillation`` starts from: the first student of the preset's ledger, by the mode asked for.
+
+    Errors: ConfigError for a mode that the preset trains nobody in.
+    """
+    aad, mode = preset.aad, asked.get("mode", "aad")
+    named = [name for name, one in aad.variants.items() if one.mode == mode]
+    if not named:
+        raise ConfigError(f"no variant of preset {preset.name} has mode '{mode}': {', '.join(aad.variants)}")
+    return aad.student(aad.ledger[0], named[0], aad.ledger[0].seeds[0])
+
+
+def train(
+    config: Distillation,
+    out: Path,
+    *,
+    teacher: Path | None = None,
+    age_teacher: Path | None = None,
+    device: str | None = None,
+    compile: bool = False,
+    progress: bool = True,
+    images: Images | None = None,
+) -> Trained:
+    """Train one student into ``out``, as ``recognition.train`` does.
+
+    teacher, age_teacher: folders in which their trainings lie; None trains them first, below ``out``. images: the
+    student's pictures (None: those of ``config.train``).
+    A training whose loss is no longer finite ends there, with a warning, and gives its last good weights.
+    Errors, before the student is trained: ConfigError and ValueError for a teacher that does not fit (its stages,
+    sizes, classes, settings); those of ``recognition.train``.
+    """
+    images = recognition.training_faces(config.train) if images is None else images
+    where = accelerator_for(device, "no").device
+    options: dict[str, Any] = {"device": device, "progress": progress}
+    if config.teacher is not None and teacher is None:
+        teacher = recognition.train(config.teacher, out / "teacher", **options).weights.parent
+    if config.age_teacher is not None and age_teacher is None:
+        age_teacher = age_estimation.train(config.age_teacher, out / "age_teacher", **options).weights.parent
+    recogniser = recogniser_of(config, teacher)
+    said, of, digests = {}, {}, {}
+    if recogniser is not None:
+        digests["teacher_digest"] = recogniser.digest
+        says = kept.embeddings(recogniser.run)
+        said[EMBEDDING] = kept.kept("teacher's embeddings", says, recogniser.run, recogniser.digest, images,
+                                    config.train.input_hw, device=where, progress=progress)  # fmt: skip
+    if config.age_teacher is not None:
+        assert age_teacher is not None
+        estimator, digests["age_teacher_digest"] = age_estimator_of(config, age_teacher)
+        said[MASKS] = kept.kept("age-invariant masks", kept.invariant_masks(estimator), estimator,
+                                digests["age_teacher_digest"], images, config.train.input_hw, device=where,
+                                progress=progress)  # fmt: skip
+        if config.masks == "another":
+            of[MASKS] = kept.of_another_person(images.labels["identity"].to_numpy(), config.train.seed)
+    rows = kept.TaughtRows(images, config.train.input_hw, said, of)
+    torch.manual_seed(config.train.seed)
+    module = objective(config, rows.class_count, recogniser, said[EMBEDDING].shape[-1] if EMBEDDING in said else None)
+    settings = {"recipe": RECIPE, "recipe_version": RECIPE_VERSION, **digests, **settings_of(config)}
+    diverged = None
+    try:
+        scalars = descend(module, config.train, images, rows, out, settings, inputs=to_input, device=device,
+                          compile=compile, progress=progress)  # fmt: skip
+    except NonFiniteLoss as error:
+        LOG.warning("%s: %s", out, error)
+        diverged = error.step
+        scalars = last_good(module, config, out)
+    network = module.backbone.eval()
+    path = out / WEIGHTS
+    metadata = {"distillation": config.model_dump_json(), "data": f"{images.name} {images.version}"}
+    if not config.feeds_back:
+        metadata["recognition"] = config.train.model_dump_json()
+    if diverged is not None:
+        metadata["diverged"] = str(diverged)
+    weights.save_weights(network, path, metadata)
+    return Trained(network, path, weights.digest(network.state_dict()), scalars, diverged)
+
+
+def objective(
+    config: Distillation, classes: int, recogniser: Recogniser | None = None, size: int | None = None
+) -> Student:
+    """The student as it is trained; with one seed it starts from the weights of ``recognition.objective``."""
+    plain = recognition.objective(config.train, classes)
+    teacher = recogniser.run if recogniser and config.mode in STAGED else None
+    return Student(plain.backbone, plain.head, config, teacher, size, recogniser.head if recogniser else None)
+
+
+def settings_of(config: Distillation) -> dict[str, Any]:
+    """What a checkpoint is compared with, flat, so that a refusal names the setting that differs."""
+    values = config.model_dump(mode="json", exclude={"train"})
+    return {**values, **{f"train.{name}": value for name, value in config.train.model_dump(mode="json").items()}}
+
+
+def recogniser_of(config: Distillation, folder: Path | None) -> Recogniser | None:
+    """T^R of a training in ``folder``, or the foreign one that ``config`` names; None where the mode has none.
+
+    Weights of this library are rounded to half precision first: so they are committed, and no machine teaches by
+    others. Errors: ValueError for a folder of another training; ConfigError for a foreign network of another input.
+    """
+    if config.foreign is not None:
+        found = foreign.load(config.foreign)
+        if found.card.input_hw != config.train.input_hw:
+            height, width = found.card.input_hw
+            raise ConfigError(
+                f"{config.foreign} sees {height}×{width} and the student {config.train.input_hw[0]}×"
+                f"{config.train.input_hw[1]}: give the student the teacher's input_hw, and pictures of that size"
+            )
+        with Path(config.foreign).open("rb") as file:
+            total = hashlib.file_digest(file, "sha256")
+        total.update(found.card.model_dump_json().encode())  # read otherwise, the same file teaches something else
+        return Recogniser(found.run.eval().requires_grad_(False), total.hexdigest())
+    if config.teacher is None:
+        return None
+    assert folder is not None
+    network, trained = recognition.load(folder / WEIGHTS)
+    if trained != config.teacher:
+        raise ValueError(_other(folder, "teacher", trained.model_dump(), config.teacher.model_dump()))
+    digest = rounded(network, folder)
+    assert isinstance(network, FourStages)
+    head = head_of(config, folder) if config.mode == "kd" else None
+    return Recogniser(_frozen(network), digest, head)
+
+
+def age_estimator_of(config: Distillation, folder: Path) -> tuple[AgeEstimator, str]:
+    """T^A of a training in ``folder``, rounded as T^R is, and its digest. Errors: ValueError for another training's."""
+    assert config.age_teacher is not None
+    network, trained = age_estimation.load(folder / WEIGHTS)
+    if trained != config.age_teacher:
+        raise ValueError(_other(folder, "age_teacher", trained.model_dump(), config.age_teacher.model_dump()))
+    digest = rounded(network, folder)
+    return network.requires_grad_(False), digest
+
+
+def head_of(config: Distillation, folder: Path) -> MarginHead:
+    """The teacher's own head, from the checkpoint of its training. Errors: ConfigError where that is gone."""
+    assert config.teacher is not None
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        raise ConfigError(f"kd needs the teacher's head, which lies in {path}: train the teacher here")
+    weight = torch.load(path, map_location="cpu", weights_only=True)["objective"]["head.weight"]
+    head = margins.build("softmax", weight.shape[1], weight.shape[0], s=config.teacher.s)
+    head.load_state_dict({"weight": weight.half().float()})
+    return head
+
+
+def rounded(network: nn.Module, where: Path) -> str:
+    """Round the weights of ``network`` to half precision, in place; the digest of what they are then.
+
+    Errors: ValueError for weights that half precision cannot hold.
+    """
+    state = {name: value.half().float() if value.is_floating_point() else value
+             for name, value in network.state_dict().items()}  # fmt: skip
+    for name, value in state.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise ValueError(f"{where}: '{name}' of the teacher is too large for half precision: train it anew")
+    network.load_state_dict(state)
+    return weights.digest(state)
+
+
+def last_good(module: Student, config: Distillation, out: Path) -> dict[str, float]:
+    """Put the weights of the last checkpoint, or of the start, into ``module``; what was logged last."""
+    path = out / CHECKPOINT
+    if path.is_file():
+        module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["objective"])
+    else:
+        torch.manual_seed(config.train.seed)
+        module.backbone.load_state_dict(student(config).state_dict())
+    return last_logged(out / LOG_FILE)
+
+
+def load(path: Path) -> tuple[FourStages | Attended, Distillation]:
+    """A student that ``train`` wrote, in eval mode, and its settings.
+
+    Errors: ValueError for a file without these settings; what ``weights.load_weights`` raises.
+    """
+    metadata = weights.read_metadata(path)
+    if "distillation" not in metadata:
+        raise ValueError(f"{path} is no student of this library's distillation: it names no settings of one")
+    config = validate(Distillation, json.loads(metadata["distillation"]), str(path))
+    network = student(config)
+    weights.load_weights(network, path)
+    return network.eval(), config
+
+
+def _frozen(network: FourStages) -> FourStages:
+    fold_norms(network.eval())
+    return network.requires_grad_(False)
+
+
+def _other(folder: Path, name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    differing = ", ".join(f"{key} {found[key]!r} → {wanted[key]!r}" for key in wanted if found[key] != wanted[key])
+    return f"{folder} holds another {name} than the settings ask for ({differing}): use its own folder"

@@ -1,0 +1,88 @@
+"""What the recipes of recognition, distillation and age estimation share: SGD over a set of pictures.
+
+SGD with momentum on all modules, one weight decay for all of them, rate falling to a tenth at given epochs (TML section
+IV-B) or along a cosine, linear warm-up, random mirroring.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aifr_lib.data.images import Images
+from aifr_lib.data.loader import Rows, mirrored
+from aifr_lib.settings.recognition import Recognition
+from aifr_lib.training.engine import Plan, fit
+
+
+def rate(config: Recognition, steps_per_epoch: int, steps: int) -> Callable[[int], float]:
+    """Step → factor on the learning rate: linear warm-up, then tenths after each drop, or half a cosine to zero."""
+    warm = round(config.warmup * steps_per_epoch)
+    drops = [drop * steps_per_epoch for drop in config.drops]
+
+    def factor(step: int) -> float:
+        if step < warm:
+            return (step + 1) / warm
+        if config.schedule == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+        return 0.1 ** sum(step >= drop for drop in drops)
+
+    return factor
+
+
+def descend(
+    module: nn.Module,
+    config: Recognition,
+    images: Images,
+    rows: Rows,
+    out: Path,
+    settings: Mapping[str, Any],
+    *,
+    inputs: Callable[[Tensor], Tensor] = mirrored,
+    device: str | None = None,
+    compile: bool = False,
+    progress: bool = True,
+) -> dict[str, float]:
+    """Train ``module`` in place as ``config`` says of steps, batches and rates; what ``fit`` returns, and raises.
+
+    settings: what the training was asked to be, besides its pictures; a checkpoint of other settings is refused.
+    """
+    steps_per_epoch = max(1, len(rows) // config.batch)
+    steps = max(1, round(config.epochs * steps_per_epoch))
+    optimiser = torch.optim.SGD(
+        module.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+    )
+    plan = Plan(
+        steps=steps,
+        batch=config.batch,
+        seed=config.seed,
+        accumulate=config.accumulate,
+        clip=config.clip,
+        precision=config.precision,
+        compile=compile,
+        settings={"pictures": seen(images), **settings},
+    )
+    return fit(
+        module,
+        optimiser,
+        rate(config, steps_per_epoch, steps),
+        rows,
+        plan,
+        out,
+        records=images.labels["record"].tolist(),
+        inputs=inputs,
+        device=device,
+        progress=progress,
+    )
+
+
+def seen(images: Images) -> str:
+    """What tells these pictures from others: set, version, number, and a sum over their records."""
+    records = images.labels["record"].tolist()
+    return f"{images.name} {images.version}, {len(records)} pictures, crc {zlib.crc32(repr(records).encode()):08x}"
