@@ -173,8 +173,11 @@ def statement(claim: claims.Claim) -> nodes.inline:
 
 
 def badge(outcome: str) -> nodes.inline:
-    word = "no gain above δ" if outcome == "no_gain" else outcome.replace("_", " ")
-    return nodes.inline("", word, classes=["aifr-verdict", f"aifr-{outcome}"])
+    return nodes.inline("", word(outcome), classes=["aifr-verdict", f"aifr-{outcome}"])
+
+
+def word(outcome: str) -> str:
+    return "no gain above δ" if outcome == "no_gain" else outcome.replace("_", " ")
 
 
 def shown(env: BuildEnvironment, id: str) -> list[nodes.Node]:

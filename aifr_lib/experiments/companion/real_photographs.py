@@ -141,6 +141,32 @@ def gap_figure(artefact: Artefact) -> Figure:
     return figure
 
 
+def living_frames(artefact: Artefact) -> tuple[list[str], list[str]]:
+    """For a slider over the years between two photographs of FG-NET: what an outside network and ours still accept.
+
+    Frames and labels; nothing where neither was measured.
+    """
+    curves = {name: _by_tick(artefact, "TAR@FAR=1e-2", name) for name in ("sface", "tour")}
+    gaps = [gap for gap in GAP_NAMES if any(gap in curve for curve in curves.values())]
+    frames, labels = [], []
+    for gap in gaps:
+        figure, axis = plt.subplots(figsize=(6.4, 3.5))
+        axis.axvspan(gaps.index(gap) - 0.4, gaps.index(gap) + 0.4, color=plots.PAPER, alpha=0.2, linewidth=0)
+        for number, (name, curve) in enumerate(curves.items()):
+            there = [(gaps.index(tick), *curve[tick]) for tick in gaps if tick in curve]
+            if there:
+                x, y, low, high = np.array(there).T
+                style = {"color": plots.PALETTE[number], "marker": plots.MARKERS[number], "capsize": 3}
+                axis.errorbar(x, y, (y - low, high - y), label=NAMES[name], **style)
+        axis.set(xticks=range(len(gaps)), xticklabels=gaps, ylim=(0, 100))
+        axis.set(xlabel="years between two photographs of one person", ylabel="recognised, %")
+        axis.legend()
+        frames.append(plots.svg(figure))
+        told = [f"{NAMES[name]} {curve[gap][0]:.0f} %" for name, curve in curves.items() if gap in curve]
+        labels.append(f"{gap} years apart: {listed(told)}")
+    return frames, labels
+
+
 def _by_tick(artefact: Artefact, metric: str, embedder: str) -> dict[str, tuple[float, float, float]]:
     """(mean, low, high) at each tick of ``gap_figure`` for which there is a number."""
     found = {}
