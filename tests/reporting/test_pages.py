@@ -127,7 +127,7 @@ def test_claim_box_holds_claim_verdict_reason_and_what_could_have_been_seen(tmp_
 def test_claim_box_of_an_untested_claim_gives_the_reason_and_no_size():
     verdict = claims.judge(claims.find("tml_table4_ratio"), {})
     box = text(pages.claim_box(verdict))
-    assert "Our verdict: untested – no results of tml_table4." in box
+    assert "Our verdict: untested – its experiment has not been run here." in box
     assert "would have been seen" not in box
 
 
