@@ -24,7 +24,9 @@
 # found by.
 
 # %% tags=["parameters"]
-preset = "smoke"  # smoke: one person, three strengths; lesson and classroom: more of both, minutes of drawing
+# smoke: one person, three strengths; lesson and classroom: more of both, minutes of
+# drawing
+preset = "smoke"
 seeds = None  # nothing here is trained: a person is a seed
 device = None  # the generator runs on the CPU
 out = None  # where results go; None is figures/<preset>
@@ -40,30 +42,50 @@ import pandas as pd
 from IPython.display import HTML, Markdown, display
 
 from aifr_lib.experiments.comface import directions_table, galleries
-from aifr_lib.experiments.generator import drawing, edit_rows, latent_directions, latent_sets
+from aifr_lib.experiments.generator import (
+    drawing,
+    edit_rows,
+    latent_directions,
+    latent_sets,
+)
 from aifr_lib.experiments.page import open_page
 from aifr_lib.faces.generators import directions, sources
-from aifr_lib.reporting import pages, slider
+from aifr_lib.reporting import contents, pages, plots, slider
 
-page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh)
+page = open_page(
+    preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
+)
 settings = page.settings
+page.opening(latent_directions.DIRECTIONS, latent_sets.SETS)
 shown, runs = {}, {}
 for figure in (galleries.FIG_A, galleries.FIG_B):
     shown[figure.id], runs[figure.id] = page.result(figure), page.runs(figure)
     jobs = figure.jobs(settings, None, None)
-lacking = {name: job.lacking() for name, job in jobs.items() if name not in runs[figure.id]}
+lacking = {
+    name: job.lacking() for name, job in jobs.items() if name not in runs[figure.id]
+}
 for name, reason in lacking.items():
-    display(Markdown(f"*No pictures from the {drawing.NAMES[name]}: {reason or 'not run yet at this size'}.*"))
+    display(
+        Markdown(
+            f"*No pictures from the {drawing.NAMES[name]}: "
+            f"{reason or 'not run yet at this size'}.*"
+        )
+    )
 
 
 def player(figure, source):
     """A slider over α: a row for each attribute, a column for each person."""
     run = runs[figure].get(source)
     if run is None:
-        return display(Markdown(f"*No pictures from the {drawing.NAMES[source]} here.*"))
+        return display(
+            Markdown(f"*No pictures from the {drawing.NAMES[source]} here.*")
+        )
     frames, labels, start = galleries.player_frames(run)
-    title = f"From above: {', '.join(run.spec.values['attributes'])} ({drawing.NAMES[source]})"
-    return display(slider.show(frames, labels, title=title, alt="edited faces", start=start))
+    names = ", ".join(run.spec.values["attributes"])
+    title = f"From above: {names} ({drawing.NAMES[source]})"
+    return display(
+        slider.show(frames, labels, title=title, alt="edited faces", start=start)
+    )
 
 
 # %% [markdown]
@@ -81,7 +103,7 @@ player("comface_figA", "latent")
 # %% tags=["hide-input"]
 if runs["comface_figA"]:
     galleries.gallery_figure(shown["comface_figA"], runs["comface_figA"])
-    plt.show()
+    plots.show(contents.find("comface_figA").picture)
 HTML(pages.stamp(shown["comface_figA"]))
 
 # %% [markdown]
@@ -96,10 +118,15 @@ HTML(pages.stamp(shown["comface_figA"]))
 
 # %% tags=["hide-input"]
 origin = directions.provenance()
-spans = ", ".join(f"{name} {one.about['span']:g}" for name, one in directions.found_directions().items())
+spans = ", ".join(
+    f"{name} {one.about['span']:g}"
+    for name, one in directions.found_directions().items()
+)
 text = (
-    "By the model that found them, α = 5 changes a direction's own reading by so many of its standard deviations over "
-    f"people (their codes truncated with ψ = {origin['psi']:g}): {spans}. The rule in this library:"
+    "By the model that found them, α = 5 changes a direction's own reading by so many "
+    "of its standard deviations over "
+    f"people (their codes truncated with ψ = {origin['psi']:g}): {spans}. The rule in "
+    "this library:"
 )
 display(Markdown(text))
 Markdown("```python\n" + inspect.getsource(directions.edit) + "```")
@@ -132,10 +159,12 @@ HTML(pages.stamp(table))
 
 # %% tags=["hide-input"]
 certified = page.result(latent_directions.DIRECTIONS)
-similar = [row for row in certified.rows if row.metric == edit_rows.SAME and row.measured]
+similar = [
+    row for row in certified.rows if row.metric == edit_rows.SAME and row.measured
+]
 if similar:
     edit_rows.direction_figure(certified)
-    plt.show()
+    plots.show(contents.find("latent_directions").picture)
 else:
     display(Markdown("*Not run yet at this size, or its packages are not here.*"))
 HTML(pages.stamp(certified))
@@ -145,38 +174,72 @@ HTML(pages.stamp(certified))
 # pairs of two different people does.
 
 # %% tags=["hide-input"]
-found = {(row.keys["direction"], row.keys["at"], row.metric): row.measured for row in certified.rows if row.measured}
+found = {
+    (row.keys["direction"], row.keys["at"], row.metric): row.measured
+    for row in certified.rows
+    if row.measured
+}
 
 
 def cell(direction, at, metric, form="{:.2f}"):
     """A number of the table with its interval."""
     one = found.get((direction, at, metric))
-    ends = "" if one is None or one.ci95 is None else " [" + ", ".join(form.format(end) for end in one.ci95) + "]"
+    ends = (
+        ""
+        if one is None or one.ci95 is None
+        else " [" + ", ".join(form.format(end) for end in one.ci95) + "]"
+    )
     return "–" if one is None else form.format(one.mean) + ends
 
 
 lines = {}
 within = "rank correlation with α, mean within a person"
-for name in (name for name, at, metric in found if (at, metric) == ("all", edit_rows.EACH)):
+for name in (
+    name for name, at, metric in found if (at, metric) == ("all", edit_rows.EACH)
+):
     lines[name] = {
         "second judge": edit_rows.SECOND[name][1],
         within: cell(name, "all", edit_rows.EACH),
-        "rank correlation with α, pooled over people": cell(name, "all", edit_rows.POOLED),
-        "certified": "yes" if edit_rows.certified(found[name, "all", edit_rows.EACH]) else "no",
-        **{f"SFace, α = {at:+g}": cell(name, float(at), edit_rows.SAME) for at in (-5, -3, 3, 5)},
-        **{f"above others, α = {at:+g}, %": cell(name, float(at), edit_rows.ABOVE, "{:.0f}") for at in (-3, 3)},
+        "rank correlation with α, pooled over people": cell(
+            name, "all", edit_rows.POOLED
+        ),
+        "certified": "yes"
+        if edit_rows.certified(found[name, "all", edit_rows.EACH])
+        else "no",
+        **{
+            f"SFace, α = {at:+g}": cell(name, float(at), edit_rows.SAME)
+            for at in (-5, -3, 3, 5)
+        },
+        **{
+            f"above others, α = {at:+g}, %": cell(
+                name, float(at), edit_rows.ABOVE, "{:.0f}"
+            )
+            for at in (-3, 3)
+        },
     }
-display(pd.DataFrame(lines) if lines else Markdown("*Not run yet at this size, or its packages are not here.*"))
+display(
+    pd.DataFrame(lines)
+    if lines
+    else Markdown("*Not run yet at this size, or its packages are not here.*")
+)
 asked = f"the interval of its {within}, does not reach below {edit_rows.LEAST:g}"
-sentences = [f"*Certified* means that {asked}: the first number above, by the second judge."]
+sentences = [
+    f"*Certified* means that {asked}: the first number above, by the second judge."
+]
 first, end = origin["seeds"]
 sentences.append(f"The directions were found on {end - first} people.")
 reading = page.runs(latent_directions.DIRECTIONS).get(latent_directions.READING)
 if reading and reading.key == origin["run"]:
-    sentences.append(f"MTCNN saw a face in {reading.summary['found']} of their pictures.")
+    sentences.append(
+        f"MTCNN saw a face in {reading.summary['found']} of their pictures."
+    )
 if ("age", "FG-NET", "corr") in found:
-    judged = f"{cell('age', 'FG-NET', 'corr')}, mean error {cell('age', 'FG-NET', 'mae', '{:.1f}')} years"
-    sentences.append(f"The second age judge on people of FG-NET who had no part in its training: correlation {judged}.")
+    error = cell("age", "FG-NET", "mae", "{:.1f}")
+    judged = f"{cell('age', 'FG-NET', 'corr')}, mean error {error} years"
+    sentences.append(
+        "The second age judge on people of FG-NET who had no part in its training: "
+        f"correlation {judged}."
+    )
 Markdown(" ".join(sentences))
 
 # %% [markdown]
@@ -193,14 +256,17 @@ Markdown(" ".join(sentences))
 beside = edit_rows.side_effects(certified)
 if len(beside):
     edit_rows.side_effects_figure(certified)
-    plt.show()
+    plots.show("How far each direction moves each reading, as a heat map")
     others = beside.stack()
     others = others[[direction != reading for direction, reading in others.index]]
     direction, reading = others.abs().idxmax()
     text = (
-        f"The largest side effect: the direction of {direction} changes the reading of {reading} by "
-        f"{others[direction, reading]:+.1f} standard deviations, where {direction} itself changes by "
-        f"{beside.loc[direction, direction]:+.1f}. No interval stands here: read signs and sizes, not decimals."
+        f"The largest side effect: the direction of {direction} changes the reading of "
+        f"{reading} by "
+        f"{others[direction, reading]:+.1f} standard deviations, where {direction} "
+        "itself changes by "
+        f"{beside.loc[direction, direction]:+.1f}. No interval stands here: read signs "
+        "and sizes, not decimals."
     )
     display(Markdown(text))
 else:
@@ -223,19 +289,27 @@ else:
 made = page.result(latent_sets.SETS)
 if made.runs:
     latent_sets.sets_figure(made, latent_sets.other_sets(settings, out))
-    plt.show()
+    plots.show(contents.find("latent_sets").picture)
     built = page.runs(latent_sets.SETS)
-    sizes = [{"set": name, **{key: run.summary[key] for key in ("people", "pictures")}} for name, run in built.items()]
+    sizes = [
+        {"set": name, **{key: run.summary[key] for key in ("people", "pictures")}}
+        for name, run in built.items()
+    ]
     display(pd.DataFrame(sizes).style.hide())
     if edited := built.get(latent_sets.EDITED):
         each = edited.summary["seconds_a_picture"]
         display(
             Markdown(
-                f"The generator took {each:.2f} s a picture on the machine that judged these, whatever else it did."
+                f"The generator took {each:.2f} s a picture on the machine that judged "
+                "these, whatever else it did."
             )
         )
 else:
-    display(Markdown("*Not built yet at this size, or the generator's packages are not here.*"))
+    display(
+        Markdown(
+            "*Not built yet at this size, or the generator's packages are not here.*"
+        )
+    )
 HTML(pages.stamp(made))
 
 # %% [markdown]
@@ -256,7 +330,9 @@ HTML(pages.stamp(made))
 rows = [
     {
         "here": name,
-        "of CelebA's forty": directions_table.COUNTERPARTS.get(name, ("", "none: it is not among them"))[1],
+        "of CelebA's forty": directions_table.COUNTERPARTS.get(
+            name, ("", "none: it is not among them")
+        )[1],
         "shown in": f"Fig. {figure[-1]}",
     }
     for figure, names in galleries.ATTRIBUTES.items()
@@ -265,8 +341,10 @@ rows = [
 display(pd.DataFrame(rows).style.hide())
 counted = len(directions_table.COUNTERPARTS)
 text = (
-    f"So **{counted} of the forty** have a counterpart here and {40 - counted} have none: hair and its colour, "
-    "glasses, hats, make-up, beards, the shape of brows, lips and nose. In their place stands what else can be read: "
+    f"So **{counted} of the forty** have a counterpart here and {40 - counted} have "
+    "none: hair and its colour, "
+    "glasses, hats, make-up, beards, the shape of brows, lips and nose. In their place "
+    "stands what else can be read: "
     "where the head turns, and the light, which are no attributes of CelebA."
 )
 Markdown(text)
@@ -348,9 +426,16 @@ def _(source, person, attribute, alpha):
 
 # %% tags=["solution", "hide-input"] choices=["weight", "age", "smile"] answer="age"
 for name in galleries.ATTRIBUTES["comface_figA"]:
-    ends = [row.measured.mean for row in similar if row.keys["direction"] == name and abs(row.keys["at"]) == 5]
+    ends = [
+        row.measured.mean
+        for row in similar
+        if row.keys["direction"] == name and abs(row.keys["at"]) == 5
+    ]
     print(f"{name}: {np.mean(ends):.2f}" if ends else f"{name}: not run")
-print("Why: α counts standard deviations of what is edited, not of who it is. Years reach skin, hair and outline at")
+print(
+    "Why: α counts standard deviations of what is edited, not of who it is. Years "
+    "reach skin, hair and outline at"
+)
 print("once; a smile moves the mouth, and recognition networks have seen people smile.")
 
 # %% [markdown]
@@ -361,9 +446,19 @@ print("once; a smile moves the mouth, and recognition networks have seen people 
 directions = directions.found_directions()
 normals = np.stack([one.normal for one in directions.values()])
 angles = np.degrees(np.arccos(np.clip(normals @ normals.T, -1, 1))).round()
-print(pd.DataFrame(angles, directions, directions).to_string(float_format="{:.0f}°".format))
-print("Why: in so many dimensions two directions chosen at random are nearly at right angles. What lies clearly under")
-print("90° has something in common, in the generator's people or in the judge that read them.")
+print(
+    pd.DataFrame(angles, directions, directions).to_string(
+        float_format="{:.0f}°".format
+    )
+)
+print(
+    "Why: in so many dimensions two directions chosen at random are nearly at right "
+    "angles. What lies clearly under"
+)
+print(
+    "90° has something in common, in the generator's people or in the judge that read "
+    "them."
+)
 
 # %% [markdown]
 # **3.** The paper draws 35 million pictures. How long would this generator take for them on the machine that built the
@@ -375,4 +470,7 @@ if run := page.runs(latent_sets.SETS).get(latent_sets.EDITED):
     print(f"{each:.2f} s a picture: {35e6 * each / 86400 / 30.4:.0f} months")
 else:
     print("not run: the sets have not been built at this size")
-print("Why: millions times less than a second is still a season. Synthetic data is free of people, not of cost.")
+print(
+    "Why: millions times less than a second is still a season. Synthetic data is free "
+    "of people, not of cost."
+)

@@ -22,7 +22,9 @@
 # anything on these faces?** Table H needs ComFace's own trainings and stays untested.
 
 # %% tags=["parameters"]
-preset = "smoke"  # smoke: a few faces; lesson: some; classroom: hundreds of each kind, and a longer training
+# smoke: a few faces; lesson: some; classroom: hundreds of each kind, and a longer
+# training
+preset = "smoke"
 seeds = None  # the page has one network and one seed
 device = None  # "cpu", "cuda"; None takes the best there is
 out = None  # where results go; None is figures/<preset>
@@ -32,20 +34,22 @@ fresh = False  # True forgets stored runs
 # %% tags=["hide-input"]
 import inspect
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import HTML, Image, Markdown, display
+from IPython.display import Image, Markdown, display
 
 from aifr_lib.evaluation import ser_fiq
 from aifr_lib.experiments.comface import quality, quality_figure
 from aifr_lib.experiments.comface.quality import OUTSIDE, SER_FIQ
 from aifr_lib.experiments.generator.drawing import NAMES, unpacked
 from aifr_lib.experiments.page import open_page
-from aifr_lib.reporting import pages, plots, slider
+from aifr_lib.reporting import plots, slider
 
-page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh)
+page = open_page(
+    preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
+)
 settings = page.settings
+page.opening(quality.FIG_D)
 
 # %% [markdown]
 # ## The idea
@@ -80,31 +84,36 @@ Markdown("```python\n" + inspect.getsource(ser_fiq.quality_of) + "```")
 # %% tags=["hide-input"]
 result, runs = page.result(quality.FIG_D), page.runs(quality.FIG_D)
 jobs = quality.quality_jobs(settings)
-lacking = {key: reason for key, job in jobs.items() if key not in runs and (reason := job.lacking())}
+lacking = {
+    place: reason
+    for place, job in jobs.items()
+    if place not in runs and (reason := job.lacking())
+}
 for (faces, score), reason in lacking.items():
     display(Markdown(f"*Not here: {NAMES.get(faces, faces)} by {score}: {reason}*"))
 
 # %% [markdown]
-# ## The histogram
+# ## The numbers behind the histogram
 
 # %% tags=["hide-input"]
-if any(score == SER_FIQ for _, score in runs):
-    quality_figure.quality_figure(runs)
-    plt.show()
-else:
-    display(Markdown("*Not run yet at this size.*"))
+page.table(quality.FIG_D)
 
 # %% tags=["hide-input"]
-HTML(pages.artefact_table(result) + pages.stamp(result))
-
-# %% tags=["hide-input"]
-found = {(row.keys["faces"], row.keys["score"], row.metric): row.measured for row in result.rows if row.measured}
+found = {
+    (row.keys["faces"], row.keys["score"], row.metric): row.measured
+    for row in result.rows
+    if row.measured
+}
 
 
 def percent(faces, score, metric):
     """A percentage of the table in words."""
     one = found.get((faces, score, metric))
-    return "not run" if one is None else f"{one.mean:.0f} % [{one.ci95[0]:.0f}, {one.ci95[1]:.0f}]"
+    return (
+        "not run"
+        if one is None
+        else f"{one.mean:.0f} % [{one.ci95[0]:.0f}, {one.ci95[1]:.0f}]"
+    )
 
 
 rows = [
@@ -112,7 +121,9 @@ rows = [
         "": name,
         "v ≥ .6 (the paper: the majority)": percent(name, SER_FIQ, "v ≥ 0.6, %"),
         "SER-FIQ falls with blur": percent(name, SER_FIQ, "lower when blurred, %"),
-        "outside score falls with blur": percent(name, OUTSIDE, "lower when blurred, %"),
+        "outside score falls with blur": percent(
+            name, OUTSIDE, "lower when blurred, %"
+        ),
     }
     for name in (NAMES[one] for one in settings.comface_quality.sets)
 ]
@@ -123,8 +134,19 @@ for name in (NAMES[one] for one in settings.comface_quality.sets):
     one = found.get((name, SER_FIQ, "lower when blurred, %"))
     if one is not None:
         low, high = one.ci95
-        word = "falls for most" if low > 50 else "*rises* for most" if high < 50 else "rises as often as it falls"
-        display(Markdown(f"*{name.capitalize()}*: when pictures are blurred, our network's score {word}."))
+        word = (
+            "falls for most"
+            if low > 50
+            else "*rises* for most"
+            if high < 50
+            else "rises as often as it falls"
+        )
+        display(
+            Markdown(
+                f"*{name.capitalize()}*: when pictures are blurred, our network's "
+                f"score {word}."
+            )
+        )
 
 # %% [markdown]
 # A score that does not fall with blur does not measure sharpness, whatever else it measures: then the histogram above
@@ -136,13 +158,17 @@ for name in (NAMES[one] for one in settings.comface_quality.sets):
 # score dislikes: turned heads, children, hats, hands, second faces? Or nothing that the eye can name?
 
 # %% tags=["hide-input"]
-shown = next((run for name in ("latent", "relief") if (run := runs.get((name, SER_FIQ)))), None)
+shown = next(
+    (run for name in ("latent", "relief") if (run := runs.get((name, SER_FIQ)))), None
+)
 if shown is None:
     display(Markdown("*Not run yet at this size.*"))
 else:
     frames, labels = quality_figure.threshold_frames(shown, np.linspace(0, 1, 11))
     title = f"Threshold on the score v, {shown.spec.data.name}"
-    display(slider.show(frames, labels, title=title, alt="faces in order of their score"))
+    display(
+        slider.show(frames, labels, title=title, alt="faces in order of their score")
+    )
 
 # %% [markdown]
 # The stretch belongs to another network, so thresholds on $v$ may keep all or none. The order does not depend on it:
@@ -151,7 +177,15 @@ else:
 if shown is not None:
     frames, labels = quality_figure.keep_frames(shown, np.linspace(0.1, 1.0, 10))
     title = f"Keep the best by rank, {shown.spec.data.name}"
-    display(slider.show(frames, labels, title=title, alt="faces in order of their score", start=len(frames) - 1))
+    display(
+        slider.show(
+            frames,
+            labels,
+            title=title,
+            alt="faces in order of their score",
+            start=len(frames) - 1,
+        )
+    )
 
 # %% [markdown]
 # ## Do the two scores agree?
@@ -161,9 +195,20 @@ for name in (NAMES[one] for one in settings.comface_quality.sets):
     both = found.get((name, f"{SER_FIQ} and {OUTSIDE}", "rank correlation"))
     if both is None:
         continue
-    word = "they agree" if both.ci95[0] > 0 else "they contradict" if both.ci95[1] < 0 else "no agreement is seen"
+    word = (
+        "they agree"
+        if both.ci95[0] > 0
+        else "they contradict"
+        if both.ci95[1] < 0
+        else "no agreement is seen"
+    )
     interval = f"[{both.ci95[0]:+.2f}, {both.ci95[1]:+.2f}]"
-    display(Markdown(f"*{name.capitalize()}*: the two scores' ranks correlate by {both.mean:+.2f} {interval}, {word}."))
+    display(
+        Markdown(
+            f"*{name.capitalize()}*: the two scores' ranks correlate by "
+            f"{both.mean:+.2f} {interval}, {word}."
+        )
+    )
 
 # %% [markdown]
 # ## What to conclude
@@ -186,8 +231,13 @@ grid = np.linspace(0.1, 0.5, 4001)
 v = ser_fiq.quality_of(grid).score
 high, low = grid[np.argmin(np.abs(v - 0.9))], grid[np.argmin(np.abs(v - 0.1))]
 print(f"from {high:.3f} to {low:.3f}: by {100 * (low / high - 1):.0f} %")
-print("Why: the factor 130 was fitted so that faces of one network spread over the scale; another network's pile up at")
-print("an end of it, and a share above .6 says more about the fit than about the faces.")
+print(
+    "Why: the factor 130 was fitted so that faces of one network spread over the "
+    "scale; another network's pile up at"
+)
+print(
+    "an end of it, and a share above .6 says more about the fit than about the faces."
+)
 
 # %% [markdown]
 # **2.** The worst faces by one score: would you have thrown them out? *Name what the ten worst will share, then look:
@@ -196,7 +246,10 @@ print("an end of it, and a share above .6 says more about the fit than about the
 # %% tags=["solution", "hide-input"]
 for name in settings.comface_quality.sets:
     if (name, SER_FIQ) in runs and (name, OUTSIDE) in runs:
-        thumbs, kept = unpacked(runs[name, SER_FIQ].scores), min(10, len(runs[name, SER_FIQ].scores["score"]))
+        thumbs, kept = (
+            unpacked(runs[name, SER_FIQ].scores),
+            min(10, len(runs[name, SER_FIQ].scores["score"])),
+        )
         worst = {
             SER_FIQ: np.argsort(-runs[name, SER_FIQ].scores["distance"])[:kept],
             OUTSIDE: np.argsort(runs[name, OUTSIDE].scores["score"])[:kept],
@@ -204,7 +257,10 @@ for name in settings.comface_quality.sets:
         print(NAMES[name])
         strip = plots.strip(thumbs[np.concatenate(list(worst.values()))], kept)
         display(Image(plots.picture(strip)))
-print("Why look: a score names no reason. What the worst of two scores share, or do not, is the only hint of what each")
+print(
+    "Why look: a score names no reason. What the worst of two scores share, or do not, "
+    "is the only hint of what each"
+)
 print("one measures.")
 
 # %% [markdown]
@@ -218,10 +274,18 @@ for passes in (10, 40, 160):
     first, second = np.triu_indices(passes, 1)
     means = []
     for _ in range(1000):
-        e = np.eye(1, 64) + 0.05 * rng.standard_normal((passes, 64)) * rng.gamma(2, 0.5, (passes, 1))
+        e = np.eye(1, 64) + 0.05 * rng.standard_normal((passes, 64)) * rng.gamma(
+            2, 0.5, (passes, 1)
+        )
         e /= np.linalg.norm(e, axis=1, keepdims=True)
         means.append(np.sqrt(2 - 2 * (e @ e.T)[first, second]).mean())
     error = np.std(means)
     by_pass, by_pair = error * np.sqrt(passes), error * np.sqrt(len(first))
-    print(f"T = {passes:3d}: error {error:.4f}, times √passes {by_pass:.2f}, times √pairs {by_pair:.2f}")
-print("Why: each pass is in T - 1 pairs, so one odd pass moves them all. What was drawn is passes.")
+    print(
+        f"T = {passes:3d}: error {error:.4f}, times √passes {by_pass:.2f}, times "
+        f"√pairs {by_pair:.2f}"
+    )
+print(
+    "Why: each pass is in T - 1 pairs, so one odd pass moves them all. What was drawn "
+    "is passes."
+)

@@ -29,8 +29,11 @@
 # arithmetic on the rows that it gives.
 
 # %% tags=["parameters"]
-preset = "smoke"  # smoke: raw pixels on six people; lesson: SFace on ORL; classroom: SFace on ORL and FG-NET
-seeds = None  # how many seeds; None takes the preset's. A seed draws impostor pairs and folds
+# smoke: raw pixels on six people; lesson: SFace on ORL; classroom: SFace on ORL and
+# FG-NET
+preset = "smoke"
+# how many seeds; None takes the preset's. A seed draws impostor pairs and folds
+seeds = None
 device = None  # "cpu", "cuda"; None takes the best there is
 out = None  # where results go; None is figures/<preset>
 compute = True  # False shows only what was computed before
@@ -39,10 +42,8 @@ fresh = False  # True forgets stored runs
 # %% tags=["hide-input"]
 import inspect
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
-from IPython.display import HTML, Markdown, display
+from IPython.display import Markdown, display
 
 from aifr_lib.evaluation import change, distractors, identification, templates
 from aifr_lib.evaluation.intervals import mean_interval, wilson
@@ -50,12 +51,17 @@ from aifr_lib.evaluation.verification import roc, ten_fold
 from aifr_lib.experiments.companion import protocol_figure, protocols, real_photographs
 from aifr_lib.experiments.measure.protocol_rows import scored_pairs
 from aifr_lib.experiments.page import open_page
-from aifr_lib.reporting import pages
+from aifr_lib.reporting import plots, slider
 
-page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh)
+page = open_page(
+    preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
+)
 settings = page.settings
+page.opening(protocols.PROTOCOLS)
 
 # %% [markdown]
+# All bars and bands are 95 % intervals, from drawing *people* anew.
+#
 # ## The rules, in a few lines each
 #
 # **P1.** A pair is accepted if its two embeddings, scaled to length 1, are near enough. How near is learned on nine
@@ -65,13 +71,18 @@ settings = page.settings
 # with or without the mirrored picture, standard deviation or standard error.)
 
 # %%
-values = np.array([0.62, 0.55, 0.31, 0.12, 0.48, 0.05, 0.29, 0.11])  # cosines of eight pairs
+values = np.array(
+    [0.62, 0.55, 0.31, 0.12, 0.48, 0.05, 0.29, 0.11]
+)  # cosines of eight pairs
 same = np.array([True, True, True, False, True, False, True, False])
 folds = np.repeat([0, 1], 4)
 by_cosine = ten_fold(values, same, folds, convention="cosine")
 by_distance = ten_fold(2 - 2 * values, same, folds, convention="squared_l2")
 for judged in (by_cosine, by_distance):
-    print(f"{judged.convention:10}  accuracy {judged.accuracy:.1f} %, thresholds {np.round(judged.fold_threshold, 3)}")
+    print(
+        f"{judged.convention:10}  accuracy {judged.accuracy:.1f} %, thresholds "
+        f"{np.round(judged.fold_threshold, 3)}"
+    )
 
 # %% [markdown]
 # **P2.** Every picture in turn is the probe, all others are the gallery. *Rank-1* counts the probes whose nearest
@@ -92,7 +103,11 @@ print(inspect.getsource(identification.cmc))
 
 # %%
 two_frames_and_a_photograph = np.array([[1.0, 0.0], [3.0, 0.0], [0.0, 2.0]])
-pooled = templates.pool(two_frames_and_a_photograph, templates=np.array([7, 7, 7]), media=np.array([1, 1, 2]))
+pooled = templates.pool(
+    two_frames_and_a_photograph,
+    templates=np.array([7, 7, 7]),
+    media=np.array([1, 1, 2]),
+)
 print("template", pooled.ids[0], "is", pooled.vectors[0])
 
 # %% [markdown]
@@ -102,7 +117,9 @@ print("template", pooled.ids[0], "is", pooled.vectors[0])
 # the way there.
 
 # %%
-found = change.change(predicted=[1.0, -2.0, 3.0], true=[2.0, -2.0, -1.0], subjects=[1, 1, 2])
+found = change.change(
+    predicted=[1.0, -2.0, 3.0], true=[2.0, -2.0, -1.0], subjects=[1, 1, 2]
+)
 print(f"MAE {found.mae:.2f}, direction right in {found.accuracy:.0f} %")
 
 # %% [markdown]
@@ -115,16 +132,21 @@ artefact = page.result(protocols.PROTOCOLS)
 runs = page.runs(protocols.PROTOCOLS)
 embedder = real_photographs.NAMES[settings.protocols.embedder]
 sentences = [f"The network on this page: **{embedder}**."]
-for key in protocols.run_keys(settings):
-    if key in runs:
-        summary = runs[key].summary
-        sentences.append(f"- `{key}`: {summary['pictures']} pictures of {summary['people']} people")
+for place in protocols.run_keys(settings):
+    if place in runs:
+        summary = runs[place].summary
+        sentences.append(
+            f"- `{place}`: {summary['pictures']} pictures of {summary['people']} people"
+        )
     else:
-        lacking = protocols.missing(settings, key) or "not computed yet"
-        sentences.append(f"- `{key}`: {lacking}")
+        lacking = protocols.missing(settings, place) or "not computed yet"
+        sentences.append(f"- `{place}`: {lacking}")
 if "fgnet" in settings.protocols.photographs:
-    sentences.append("\nOf FG-NET, private photographs, this page shows numbers measured on them and nothing else.")
-display(HTML(pages.stamp(artefact)), Markdown("\n".join(sentences)))
+    sentences.append(
+        "\nOf FG-NET, private photographs, this page shows numbers measured on them "
+        "and nothing else."
+    )
+display(Markdown("\n".join(sentences)))
 
 # %% [markdown]
 # ORL has no ages; FG-NET spans childhood to old age. Names that begin with *relief* are drawn faces, made in the manner
@@ -133,34 +155,29 @@ display(HTML(pages.stamp(artefact)), Markdown("\n".join(sentences)))
 # real one, so the numbers of P3 are not MegaFace's.
 #
 # ## What it finds
-#
-# All bars and bands are 95 % intervals, from drawing *people* anew.
 
 # %% tags=["hide-input"]
-figure = protocol_figure.protocol_figure(artefact, runs)
-plt.show()
-
-# %% tags=["hide-input"]
-cells = []
-for row in artefact.rows:
-    if row.keys["gap"] == "all" and row.measured and row.metric != "probes":
-        one = row.measured
-        low, high = one.ci95 or (np.nan, np.nan)
-        extra = [f"{name} {row.keys[name]}" for name in ("distractors", "pictures") if name in row.keys]
-        cells.append(
-            {
-                "protocol": row.keys["protocol"],
-                "data": row.keys["data"],
-                "measure": ", ".join([row.metric, *extra]),
-                "value": f"{one.mean:.1f}" if abs(one.mean) >= 10 else f"{one.mean:.2f}",
-                "95 % interval": "–" if np.isnan(low) else f"{low:.3g} – {high:.3g}",
-            }
-        )
-pd.DataFrame(cells).style.hide()
+page.table(protocols.PROTOCOLS)
 
 # %% [markdown]
-# Rates in %, and every number by age gap in `protocols.csv`, beside the figure.
-#
+# Move the threshold of P1, and watch both errors:
+
+# %% tags=["hide-input"]
+frames, labels, start = protocol_figure.threshold_frames(runs)
+if frames:
+    display(
+        slider.show(
+            frames,
+            labels,
+            title="P1: where to cut",
+            alt="histogram of the scores of pairs of one person and of two, cut",
+            start=start,
+        )
+    )
+else:
+    display(Markdown(f"*No scores to cut at {preset} size yet.*"))
+
+# %% [markdown]
 # ### The same pairs, told as errors
 #
 # Curves of true accepts crowd together near 100 %. The *detection error trade-off* draws what goes wrong instead, both
@@ -169,40 +186,39 @@ pd.DataFrame(cells).style.hide()
 # %% tags=["hide-input"]
 if any("_fold" in key for run in runs.values() for key in run.scores):
     protocol_figure.det_figure(runs)
-    plt.show()
+    plots.show("False rejections against false accepts, a curve for each list of pairs")
 
 # %% [markdown]
 # ## What it means
+#
+# None of these numbers is *the* accuracy of the network.
 
 # %% tags=["hide-input"]
 overall = [row for row in artefact.rows if row.measured and row.keys["gap"] == "all"]
 measured = {
-    (row.keys["data"], row.keys["protocol"], row.metric, row.keys.get("distractors", row.keys.get("pictures"))): row
+    (
+        row.keys["data"],
+        row.keys["protocol"],
+        row.metric,
+        row.keys.get("distractors", row.keys.get("pictures")),
+    ): row
     for row in overall
 }
 
 
-def percent(data, protocol, metric, which=None, digits=0):
+def told(data, protocol, metric, which=None, digits=0):
     row = measured.get((data, protocol, metric, which))
     value = row and row.measured.mean
     return "(not measured here)" if value is None else f"{value:.{digits}f} %"
 
 
 data = next((name for name in ("fgnet", "orl") if name in runs), "orl")
-sizes = sorted(row.keys["distractors"] for row in overall if row.keys["data"] == data and "distractors" in row.keys)
-least, most = (sizes[0], sizes[-1]) if sizes else (0, 0)
-sentences = [
-    f"**One network, one set of photographs ({data}), five numbers.** Accuracy {percent(data, 'P1', 'accuracy')}, "
-    f"accepted at 1 % false accepts {percent(data, 'P1', 'TAR@FAR=1e-2')}, rank-1 {percent(data, 'P2', 'rank-1')}, "
-    f"rank-10 {percent(data, 'P2', 'rank-10')}, rank-1 among {most:,} strangers "
-    f"{percent(data, 'P3', 'rank-1', most)}. None of them is *the* accuracy of the network.",
-    f"**A crowd costs.** From {least:,} strangers to {most:,}, rank-1 goes from "
-    f"{percent(data, 'P3', 'rank-1', least)} to {percent(data, 'P3', 'rank-1', most)}.",
-    f"**Pictures add up.** With one picture of each template of `relief-ijb`, P4 accepts "
-    f"{percent('relief-ijb', 'P4', 'TAR@FAR=1e-1', 'one')} of the genuine pairs at 10 % false accepts; with all of "
-    f"them, pooled, {percent('relief-ijb', 'P4', 'TAR@FAR=1e-1', 'all')}. The network is the same.",
-]
-display(Markdown("\n".join(f"- {sentence}" for sentence in sentences)))
+sizes = sorted(
+    row.keys["distractors"]
+    for row in overall
+    if row.keys["data"] == data and "distractors" in row.keys
+)
+least = sizes[0] if sizes else 0
 
 # %% [markdown]
 # - **P2 forgives.** Each probe may match *any* of its person's other pictures, so one photograph of nearly the same
@@ -228,26 +244,44 @@ owner = np.repeat(np.arange(200), 5)
 shots = rng.normal(size=(200, 512))[owner]
 shots[::5] = rng.normal(size=(200, 512))  # spoilt: as if of somebody else
 alone = identification.leave_one_out(shots, owner).rank1
-among = distractors.among_distractors(shots, owner, rng.normal(size=(1000, 512))).rank1[-1]
-print(f"P2 {alone:.0f} %, P3 {among:.0f} %")
-print("Why: P2 is content with the best of a person's other pictures, so only the spoilt probes miss. P3 asks for each")
-print("pair of pictures: of twenty ordered pairs a person, eight have the spoilt one in them.")
-print(f"On {data} both differ in their strangers too: P2 {percent(data, 'P2', 'rank-1', digits=1)} among photographs,")
-print(f"P3 {percent(data, 'P3', 'rank-1', least, digits=1)} among {least} drawn faces.")
+crowded = distractors.among_distractors(
+    shots, owner, rng.normal(size=(1000, 512))
+).rank1[-1]
+print(f"P2 {alone:.0f} %, P3 {crowded:.0f} %")
+print(
+    "Why: P2 is content with the best of a person's other pictures, so only the spoilt "
+    "probes miss. P3 asks for each"
+)
+print(
+    "pair of pictures: of twenty ordered pairs a person, eight have the spoilt one in "
+    "them."
+)
+print(
+    f"On {data} both differ in their strangers too: P2 "
+    f"{told(data, 'P2', 'rank-1', digits=1)} among photographs,"
+)
+print(f"P3 {told(data, 'P3', 'rank-1', least, digits=1)} among {least} drawn faces.")
 
 # %% [markdown]
 # **2.** The equal error rate lies where both errors are alike. Is the accuracy of P1 simply 100 % minus the EER?
 # *Predict: larger, smaller, or the same?*
 
 # %% tags=["solution", "hide-input"]
-for name, key, prefix in protocol_figure.lists(runs):
-    score, genuine, *_ = scored_pairs(runs[key].scores, prefix)
+for name, place, prefix in protocol_figure.lists(runs):
+    score, genuine, *_ = scored_pairs(runs[place].scores, prefix)
     curve = roc(score, genuine)
     print(
-        f"{name:14} accuracy {percent(name, 'P1', 'accuracy', digits=1)}, 100 % minus EER {100 - 100 * curve.eer:.1f} %"
+        f"{name:14} accuracy {told(name, 'P1', 'accuracy', digits=1)}, 100 % minus EER "
+        f"{100 - 100 * curve.eer:.1f} %"
     )
-print("Why near, but not the same: accuracy takes the threshold with the fewest errors in all, learned on other folds;")
-print("and on photographs its impostors are matched in age gap to the genuine pairs, those of the curve are not.")
+print(
+    "Why near, but not the same: accuracy takes the threshold with the fewest errors "
+    "in all, learned on other folds;"
+)
+print(
+    "and on photographs its impostors are matched in age gap to the genuine pairs, "
+    "those of the curve are not."
+)
 
 # %% [markdown]
 # **3.** P3 tries every ordered pair, thousands of them for a few dozen people. How much narrower would an interval be
@@ -255,10 +289,22 @@ print("and on photographs its impostors are matched in age gap to the genuine pa
 
 # %% tags=["solution", "hide-input"]
 if data in runs:
-    hit, people = runs[data].scores["crowd_hit"][-1], runs[data].scores["crowd_identity"]
+    hit, people = (
+        runs[data].scores["crowd_hit"][-1],
+        runs[data].scores["crowd_identity"],
+    )
     drawn, alone = mean_interval(hit, people), wilson(int(hit.sum()), len(hit))
-    print(f"{data}: {len(hit)} trials of {len(np.unique(people))} people, rank-1 {hit.mean():.1%}")
+    print(
+        f"{data}: {len(hit)} trials of {len(np.unique(people))} people, rank-1 "
+        f"{hit.mean():.1%}"
+    )
     print(f"drawing people: {drawn.low:.1%} – {drawn.high:.1%}")
     print(f"drawing trials: {alone.low:.1%} – {alone.high:.1%}")
-    print(f"narrower by a factor of {(drawn.high - drawn.low) / (alone.high - alone.low):.1f}")
-print("Why: all trials of one person share that person's pictures and fail together. What was drawn is people.")
+    print(
+        "narrower by a factor of "
+        f"{(drawn.high - drawn.low) / (alone.high - alone.low):.1f}"
+    )
+print(
+    "Why: all trials of one person share that person's pictures and fail together. "
+    "What was drawn is people."
+)

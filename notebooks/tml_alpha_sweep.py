@@ -20,7 +20,8 @@
 # **The catch.** The figure that shows this prints no numbers, one curve a data set and no error bars.
 
 # %% tags=["parameters"]
-preset = "smoke"  # smoke: seconds; lesson: three minutes; classroom: hours; paper: needs CASIA-WebFace
+# smoke: seconds; lesson: three minutes; classroom: hours; paper: needs CASIA-WebFace
+preset = "smoke"
 seeds = None  # how many seeds; None takes the preset's
 device = None  # "cpu", "cuda"; None takes the best there is
 out = None  # where results go; None is figures/<preset>
@@ -28,22 +29,27 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import matplotlib.pyplot as plt
-from IPython.display import HTML, Markdown, display
+from IPython.display import Markdown, display
 
 from aifr_lib.experiments.page import open_page
 from aifr_lib.experiments.relief import convergence
 from aifr_lib.experiments.tml import alpha_sweep, tuning
-from aifr_lib.reporting import claims, pages, papers
+from aifr_lib.reporting import contents, papers, plots, slider
 from aifr_lib.settings.presets import load_preset
 
-page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh)
+page = open_page(
+    preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
+)
 settings = page.settings
+page.opening(alpha_sweep.FIG6)
+
+# %% tags=["hide-input"]
 without = papers.value("tml_table1", {"loss": "ArcFace [49]"}, "LFW")
 with_it = papers.value("tml_table1", {"loss": "Transformer-ArcFace"}, "LFW")
 gain = with_it - without
 Markdown(
-    f"Two of its points stand in Table I: {without} % for the plain loss and {with_it} % with the transformer on LFW, "
+    f"Two of its points stand in Table I: {without} % for the plain loss and {with_it} "
+    "% with the transformer on LFW, "
     f"{gain:.2f} points or {gain * 60:.0f} pairs of 6,000."
 )
 
@@ -88,7 +94,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from aifr_lib.training.recognition import objective
 
 train, paper = settings.alpha_sweep.train, load_preset("paper").alpha_sweep.train
-module = objective(train.model_copy(update={"alpha": 0.4}), train.relief.train_identities)
+module = objective(
+    train.model_copy(update={"alpha": 0.4}), train.relief.train_identities
+)
 faces, labels = torch.randn(2, 3, *train.input_hw), torch.tensor([0, 1])
 features = module.backbone.features(faces)
 inputs = {
@@ -103,8 +111,16 @@ for name, given in inputs.items():
     with FlopCounterMode(display=False) as counter:
         part(*given)
     # Two operations a multiply-add, two faces: batch norm wants more than one.
-    costs.append((name, sum(p.numel() for p in part.parameters()), counter.get_total_flops() // 4))
-pd.DataFrame(costs, columns=["module", "parameters", "multiply-adds"]).style.hide().format(thousands=",")
+    costs.append(
+        (
+            name,
+            sum(p.numel() for p in part.parameters()),
+            counter.get_total_flops() // 4,
+        )
+    )
+pd.DataFrame(
+    costs, columns=["module", "parameters", "multiply-adds"]
+).style.hide().format(thousands=",")
 
 # %% [markdown]
 # ## The experiment
@@ -120,15 +136,26 @@ pd.DataFrame(costs, columns=["module", "parameters", "multiply-adds"]).style.hid
 # %% tags=["hide-input"]
 ours, theirs = train.model_dump(mode="json"), paper.model_dump(mode="json")
 differing = [
-    (key, ours[key], f"{value} (not said: our guess)" if key in alpha_sweep.GUESSED else value)
+    (
+        key,
+        ours[key],
+        f"{value} (not said: our guess)" if key in alpha_sweep.GUESSED else value,
+    )
     for key, value in theirs.items()
     if key not in ("relief", "lr") and ours[key] != value
 ]
-cells = [height // 16 * (width // 16) for height, width in (train.input_hw, paper.input_hw)]
+cells = [
+    height // 16 * (width // 16) for height, width in (train.input_hw, paper.input_hw)
+]
 differing += [("tokens of the branch", *cells)] if cells[0] != cells[1] else []
-people = f"{train.relief.train_identities:,} people, {train.relief.train_per_identity} pictures each"
-differing += [("training faces", people, paper.data)] if train.data != paper.data else []
-pd.DataFrame(differing, columns=["setting", f"preset {preset}", "the paper's (preset paper)"]).astype(str).style.hide()
+each = train.relief.train_per_identity
+people = f"{train.relief.train_identities:,} people, {each} pictures each"
+differing += (
+    [("training faces", people, paper.data)] if train.data != paper.data else []
+)
+pd.DataFrame(
+    differing, columns=["setting", f"preset {preset}", "the paper's (preset paper)"]
+).astype(str).style.hide()
 
 # %% [markdown]
 # **A fair rate for each.** A weight on a loss is a weight on its gradient, so one learning rate for all α would favour
@@ -140,15 +167,20 @@ story = []
 if sweep.lrs:
     mains = ", ".join(f"{alpha:g}" for alpha in sweep.main)
     story.append(
-        f"α = {mains} try the same {len(sweep.lrs)} rates with one seed, scored on *validation* people: no score of a "
-        "test person has a part in it. The other α are not tuned: each takes the rate of its nearest neighbour, so "
+        f"α = {mains} try the same {len(sweep.lrs)} rates with one seed, scored on "
+        "*validation* people: no score of a "
+        "test person has a part in it. The other α are not tuned: each takes the rate "
+        "of its nearest neighbour, so "
         "where the rate changes, a step of the curve may be the rate's."
     )
 if sweep.finals:
     story.append(
-        f"The best rates of each go on with {len(sweep.seeds)} seeds, and the highest mean is taken. This second round "
-        "was added, for every α alike, when the rate that one seed had chosen for α = 0.4 failed with the next. Two "
-        "things to know of it: its seeds are seeds of the sweep too, so trainings that fail are rarer there than with "
+        f"The best rates of each go on with {len(sweep.seeds)} seeds, and the highest "
+        "mean is taken. This second round "
+        "was added, for every α alike, when the rate that one seed had chosen for α = "
+        "0.4 failed with the next. Two "
+        "things to know of it: its seeds are seeds of the sweep too, so trainings that "
+        "fail are rarer there than with "
         "fresh seeds; and a rate that failed with the first seed had no second chance."
     )
 Markdown("\n\n".join(story))
@@ -159,13 +191,18 @@ tried = page.result(tuning.TUNING)
 # %% tags=["hide-input"]
 if tried.runs and sweep.lrs:
     tuning.tuning_figure(tried)
-    plt.show()
+    plots.show(contents.find("tml_tuning").picture)
     rates = {}
     for alpha in sweep.alphas:
         rates.setdefault(sweep.training(alpha, seed=0).lr, []).append(f"{alpha:g}")
-    told = "; ".join(f"at {rate:g} for α = {', '.join(alphas)}" for rate, alphas in rates.items())
-    display(Markdown(tuning.tuning_note(tried, sweep)), Markdown(f"So the sweep is trained {told}."))
-    display(HTML(pages.stamp(tried)))
+    told = "; ".join(
+        f"at {rate:g} for α = {', '.join(alphas)}" for rate, alphas in rates.items()
+    )
+    display(
+        Markdown(tuning.tuning_note(tried, sweep)),
+        Markdown(f"So the sweep is trained {told}."),
+    )
+    page.table(tuning.TUNING)
 elif sweep.lrs:
     display(Markdown(f"*No runs of this experiment at {preset} size are stored yet.*"))
 else:
@@ -177,26 +214,37 @@ else:
 # %%
 artefact = page.result(alpha_sweep.FIG6)
 
-# %% tags=["hide-input"]
-HTML(pages.stamp(artefact) if artefact.runs else "")
-
 # %% [markdown]
 # ## The result beside the paper's
+#
+# The picture stands at the top of the page; here are its numbers.
 
 # %% tags=["hide-input"]
-if artefact.runs:
-    figure = alpha_sweep.alpha_figure(artefact)
+page.table(alpha_sweep.FIG6)
+
+# %% [markdown]
+# Move α: the scores of pairs thirty years apart, by the network that was trained with it. The further the two humps lie
+# apart, the fewer pairs lie on the wrong side of any threshold.
+
+# %% tags=["hide-input"]
+frames, labels = alpha_sweep.score_frames(settings, page.runs(alpha_sweep.FIG6))
+if frames:
+    display(
+        slider.show(
+            frames,
+            labels,
+            title="Scores by α",
+            alt="histogram of the scores of pairs of one person and of two",
+        )
+    )
 else:
-    display(Markdown(f"*No runs of this experiment at {preset} size are stored yet: there is nothing to draw.*"))
-
-# %% tags=["hide-input"]
-HTML(pages.artefact_table(artefact) if artefact.runs else "")
+    display(Markdown(f"*No scores to move through at {preset} size yet.*"))
 
 # %% [markdown]
 # ## What to conclude
 
 # %% tags=["hide-input"]
-HTML(pages.claim_boxes(claims.judge_artefact(artefact, out)))
+Markdown(alpha_sweep.why(artefact))
 
 # %% tags=["hide-input"]
 Markdown(convergence.budget_note(settings, train, out))
@@ -214,13 +262,16 @@ Markdown(convergence.budget_note(settings, train, out))
 # %% tags=["solution", "hide-input"] choices=["the same", "a half", "a tenth"] answer="a tenth"
 from aifr_lib.training import recognition
 
-# Drawn once: a branch draws its weights from the same generator, and pictures drawn after it would be others.
+# Drawn once: a branch draws its weights from the same generator, and pictures drawn
+# after it would be others.
 images, labels = torch.randn(20, 3, *train.input_hw), torch.arange(20) % 10
 
 
 def head_gradient(alpha):
     torch.manual_seed(0)
-    module = recognition.objective(train.model_copy(update={"alpha": alpha, "dropout": 0.0}), 10)
+    module = recognition.objective(
+        train.model_copy(update={"alpha": alpha, "dropout": 0.0}), 10
+    )
     module({"images": images, "identity": labels})["loss"].backward()
     return module.head.weight.grad.norm()
 
@@ -228,7 +279,10 @@ def head_gradient(alpha):
 base = head_gradient(0.0)
 for alpha in (0.4, 0.9):
     print(f"α = {alpha}: {head_gradient(alpha) / base:.3f} of the gradient at α = 0")
-print("Why: a weight on a loss is a weight on its gradient, so one learning rate is another step for each α.")
+print(
+    "Why: a weight on a loss is a weight on its gradient, so one learning rate is "
+    "another step for each α."
+)
 
 # %% [markdown]
 # **2.** The encoder has no positional encoding in the paper. If the cells of the last map are shuffled, does the branch
@@ -241,11 +295,22 @@ cells = torch.randn(1, 64, 4, 4)
 shuffled = cells.flatten(2)[..., torch.randperm(16)].reshape(1, 64, 4, 4)
 for encoding in ("none", "learned"):
     torch.manual_seed(0)
-    branch = TransformerBranch(64, layers=1, heads=4, feedforward=64, tokens=16, pos_encoding=encoding).eval()
+    branch = TransformerBranch(
+        64, layers=1, heads=4, feedforward=64, tokens=16, pos_encoding=encoding
+    ).eval()
     with torch.no_grad():
-        print(f"encoding {encoding}: largest difference {float((branch(cells) - branch(shuffled)).abs().max()):.1e}")
-print("Why: attention weighs cells by what is in them, and the mean forgets their order. Only an encoding says where a")
-print("cell was: without it, the branch sees a bag of features and no face with its eyes above its mouth.")
+        print(
+            f"encoding {encoding}: largest difference "
+            f"{float((branch(cells) - branch(shuffled)).abs().max()):.1e}"
+        )
+print(
+    "Why: attention weighs cells by what is in them, and the mean forgets their order. "
+    "Only an encoding says where a"
+)
+print(
+    "cell was: without it, the branch sees a bag of features and no face with its eyes "
+    "above its mouth."
+)
 
 # %% [markdown]
 # **3.** Take the paper's gain on LFW, above. If two networks were equally good, how often would one
@@ -258,4 +323,7 @@ rng = np.random.default_rng(0)
 right = rng.binomial(6000, (without + with_it) / 200, size=(100_000, 2)) / 60
 apart = np.abs(right[:, 0] - right[:, 1]) >= gain
 print(f"{apart.mean():.0%} of the time, if the errors of the two were independent")
-print("Why: at such accuracies few of the pairs are wrong, and a handful more or less of them is the whole gain.")
+print(
+    "Why: at such accuracies few of the pairs are wrong, and a handful more or less of "
+    "them is the whole gain."
+)

@@ -21,7 +21,8 @@
 # variance is meant.
 
 # %% tags=["parameters"]
-preset = "smoke"  # smoke: seconds; lesson: minutes; classroom: hours; paper: needs CASIA-WebFace
+# smoke: seconds; lesson: minutes; classroom: hours; paper: needs CASIA-WebFace
+preset = "smoke"
 seeds = None  # how many seeds; None takes the preset's
 device = None  # "cpu", "cuda"; None takes the best there is
 out = None  # where results go; None is figures/<preset>
@@ -30,15 +31,20 @@ fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
 import pandas as pd
-from IPython.display import HTML, Markdown, display
+from IPython.display import Markdown
 
 from aifr_lib.experiments.page import open_page
 from aifr_lib.experiments.relief import convergence
 from aifr_lib.experiments.tml import variance
-from aifr_lib.reporting import claims, pages, papers, plots
+from aifr_lib.reporting import papers, plots, slider
 
-page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh)
+page = open_page(
+    preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
+)
 settings = page.settings
+page.opening(variance.TABLE4)
+
+# %% tags=["hide-input"]
 table = pd.DataFrame(papers.load("tml_table4").rows)
 table.style.hide().format(precision=2).set_caption("Table IV, as printed")
 
@@ -47,7 +53,7 @@ table.style.hide().format(precision=2).set_caption("Table IV, as printed")
 #
 # Each person's embeddings are a cloud around their mean; the means are a cloud around the mean of all. How far each
 # reaches is drawn here for two coordinates of invented people: on the left as they are, on the right after all numbers
-# were halved. Intra and inter both fall to a quarter, nobody is recognised any better, and only their ratio notices.
+# were halved. Intra and inter both fall to a quarter, nobody is recognised any better, and their ratio stays.
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -62,10 +68,34 @@ figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), sharex=True, sharey=True)
 for axis, scale in zip(axes, (1.0, 0.5), strict=True):
     measured = class_variance(scale * cloud, people)
     for person in range(5):
-        axis.scatter(*(scale * cloud[people == person]).T, s=8, color=plots.PALETTE[person])
-    axis.set_title(f"intra {measured.intra:.2f}, inter {measured.inter:.2f}, ratio {measured.ratio:.2f}", fontsize=10)
+        axis.scatter(
+            *(scale * cloud[people == person]).T, s=8, color=plots.PALETTE[person]
+        )
+    axis.set_title(
+        f"intra {measured.intra:.2f}, inter {measured.inter:.2f}, ratio "
+        f"{measured.ratio:.2f}",
+        fontsize=10,
+    )
     axis.set(xlabel="first coordinate", ylabel="second coordinate")
 figure.tight_layout()
+plots.show("Five clouds of points, and the same at half the scale")
+
+# %% [markdown]
+# Move how far each person's pictures spread, with the people where they are:
+
+# %% tags=["hide-input"]
+spreads = np.round(np.arange(0.2, 2.61, 0.2), 1)
+frames, labels = variance.spread_frames(spreads)
+labels = [
+    f"spread {one:.1f}: {label}" for one, label in zip(spreads, labels, strict=True)
+]
+slider.show(
+    frames,
+    labels,
+    title="Spread within a person",
+    alt="five clouds of points, a colour for each person",
+    start=3,
+)
 
 # %% [markdown]
 # ## The equation
@@ -97,35 +127,26 @@ print(inspect.getsource(class_variance))
 # %%
 artefact = page.result(variance.TABLE4)
 
-# %% tags=["hide-input"]
-HTML(pages.stamp(artefact) if artefact.runs else "")
-
 # %% [markdown]
 # ## The result beside the paper's
 #
-# A grey line joins the two losses of one seed: same pictures, same order, same start; the learning rate is the best
-# found for each. That the paper's row with the transformer has α = 0.4 is our guess, from its Fig. 6.
+# In the picture at the top a grey line joins the two losses of one seed: same pictures, same order, same start; the
+# learning rate is the best found for each. That the paper's row with the transformer has α = 0.4 is our guess, from its
+# Fig. 6.
 
 # %% tags=["hide-input"]
-if artefact.runs:
-    figure = variance.variance_figure(artefact)
-else:
-    display(Markdown(f"*No runs of this experiment at {preset} size are stored yet: there is nothing to draw.*"))
-
-# %% tags=["hide-input"]
-HTML(pages.artefact_table(artefact) if artefact.runs else "")
+page.table(variance.TABLE4)
 
 # %% [markdown]
 # ## What to conclude
 
 # %% tags=["hide-input"]
-HTML(pages.claim_boxes(claims.judge_artefact(artefact, out)))
-
-# %% tags=["hide-input"]
 standard, transformer = table["inter_over_intra"]
 Markdown(
-    "The paper gives no spread and no number of trainings, and its network chose the scale of its embeddings. Its "
-    f"ratio goes from {standard} to {transformer}. Compare that with how far two seeds of one loss lie apart here.\n\n"
+    "The paper gives no spread and no number of trainings, and its network chose the "
+    "scale of its embeddings. Its "
+    f"ratio goes from {standard} to {transformer}. Compare that with how far two seeds "
+    "of one loss lie apart here.\n\n"
     + convergence.budget_note(settings, settings.alpha_sweep.train, out)
 )
 
@@ -141,9 +162,13 @@ gamma = np.array([1.5, 0.5])
 normal = gamma * (cloud - cloud.mean(0)) / cloud.std(0)
 measured = class_variance(normal, people)
 print(
-    f"intra + inter = {measured.intra + measured.inter:.4f}, the sum of the squares of gamma = {(gamma**2).sum():.4f}"
+    f"intra + inter = {measured.intra + measured.inter:.4f}, the sum of the squares of "
+    f"gamma = {(gamma**2).sum():.4f}"
 )
-print("Why: the two add up to the variance of all embeddings, and normalisation has fixed that.")
+print(
+    "Why: the two add up to the variance of all embeddings, and normalisation has "
+    "fixed that."
+)
 
 # %% [markdown]
 # **2.** So if both numbers fall, as in Table IV, and if they mean what they mean here, what has changed for certain?
@@ -154,10 +179,14 @@ printed = table.set_index("loss")
 total = printed["intra"] + printed["inter"]
 print(total.to_string())
 print(
-    f"the sum fell to {total.iloc[1] / total.iloc[0]:.0%}: γ shrank. The ratio moved by "
+    f"the sum fell to {total.iloc[1] / total.iloc[0]:.0%}: γ shrank. The ratio moved "
+    "by "
     f"{printed['inter_over_intra'].iloc[1] - printed['inter_over_intra'].iloc[0]:.2f}."
 )
-print("Why: only γ sets their sum. What the clusters did is in the ratio alone, which no scale changes.")
+print(
+    "Why: only γ sets their sum. What the clusters did is in the ratio alone, which no "
+    "scale changes."
+)
 
 # %% [markdown]
 # **3.** A ratio near 1 between two variances: are the clusters of the paper far apart? *Predict how often a picture
@@ -165,13 +194,21 @@ print("Why: only γ sets their sum. What the clusters did is in the ratio alone,
 # both, in 2 only, or in neither?*
 
 # %% tags=["solution", "hide-input"] choices=["often in both", "often in 2 only", "in neither"] answer="often in 2 only"
-identity = np.repeat(np.arange(100), 40)
+crowd = np.repeat(np.arange(100), 40)
 for dimensions in (2, 8, 32, 128):
-    wide = rng.normal(0, 1, (100, dimensions))[identity] + rng.normal(0, 1, (4000, dimensions))
-    means = np.stack([wide[identity == person].mean(0) for person in range(100)])
-    nearest = ((wide**2).sum(1, keepdims=True) - 2 * wide @ means.T + (means**2).sum(1)).argmin(1)
-    ratio = class_variance(wide, identity).ratio
-    print(
-        f"{dimensions:4} dimensions, ratio {ratio:.2f}: {(nearest != identity).mean():.1%} lie nearer to somebody else"
+    wide = rng.normal(0, 1, (100, dimensions))[crowd] + rng.normal(
+        0, 1, (4000, dimensions)
     )
-print("Why: the more dimensions, the less likely it is that noise points at somebody: the ratio alone says little.")
+    means = np.stack([wide[crowd == person].mean(0) for person in range(100)])
+    nearest = (
+        (wide**2).sum(1, keepdims=True) - 2 * wide @ means.T + (means**2).sum(1)
+    ).argmin(1)
+    ratio = class_variance(wide, crowd).ratio
+    print(
+        f"{dimensions:4} dimensions, ratio {ratio:.2f}: "
+        f"{(nearest != crowd).mean():.1%} lie nearer to somebody else"
+    )
+print(
+    "Why: the more dimensions, the less likely it is that noise points at somebody: "
+    "the ratio alone says little."
+)

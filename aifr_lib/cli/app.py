@@ -71,6 +71,7 @@ for command, name in (
     (results.draw, None),
     (results.notebooks_, "notebooks"),
     (results.list_, "list"),
+    (results.show, None),
     (results.claims, None),
     (results.run_queue, "run-queue"),
     (results.run, None),

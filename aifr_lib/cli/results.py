@@ -197,6 +197,72 @@ def list_(
     typer.echo(aligned(rows))
 
 
+def show(
+    id: Annotated[str, typer.Argument(help="A table or figure, as `aifr list` names it.")],
+    preset: PresetName = "classroom",
+    as_json: AsJson = False,
+) -> None:
+    """What a table or figure rests on: runs, settings, commits, cost.
+
+    Each run with the settings in which it differs from the others, the commit
+    and device it was computed at, and its minutes; then what would be computed
+    again, and why.
+
+    \b
+    [bold]Examples[/bold]
+      aifr show tml_fig6
+      aifr show tml_fig6 --preset lesson --json
+    """
+    settings = load_preset(preset)
+
+    from aifr_lib.experiments import EXPERIMENTS, provenance
+    from aifr_lib.experiments.jobs import store_of
+    from aifr_lib.reporting import artefacts, contents
+
+    content = contents.find(id)
+    if id not in EXPERIMENTS:
+        raise ConfigError(f"'{id}' is planned: there is no experiment behind it yet, and nothing to show")
+    experiment, store = EXPERIMENTS[id], store_of(settings)
+    try:
+        artefact = artefacts.load(id, preset)
+    except FileNotFoundError:
+        artefact = None
+    lines = provenance.lines(experiment, settings, store, artefact)
+    shared = provenance.shared_settings(experiment.specs(settings))
+    if as_json:
+        drawn = artefact and artefact.model_dump(mode="json", exclude={"rows"})
+        result = {"artefact": drawn, "settings": shared, "runs": [vars(line) for line in lines]}
+        typer.echo(json.dumps(result, indent=1, ensure_ascii=False))
+        return
+    typer.echo(f"{id}: {content.title}{f' ({content.paper} {content.source})' if content.paper else ''}")
+    typer.echo(f"made by notebooks/{content.notebook}.py: aifr reproduce {id} --preset {preset}")
+    if artefact is None:
+        typer.echo(f"nothing is drawn at {preset} size yet")
+    else:
+        sha = (artefact.git.sha or "no known commit")[:10]
+        typer.echo(f"drawn at {sha}{' (changed)' if artefact.git.dirty else ''}, verdict: {artefact.verdict}")
+    for recipe, said in shared.items():
+        typer.echo(f"\nall {recipe} runs: {said}")
+    typer.echo("\n" + aligned([_shown_row(line) for line in lines]))
+    spent = [line.minutes or 0.0 for line in lines if line.state == provenance.STORED]
+    wanted = sum(line.state != provenance.UNUSED for line in lines)
+    typer.echo(f"\n{len(spent)} of {wanted} runs are stored: {sum(spent):.0f} min")
+    for line in lines:
+        if line.why:
+            typer.echo(f"{line.key} is {line.state}: {line.why}")
+
+
+def _shown_row(line: Any) -> dict[str, Any]:
+    return {
+        "run": line.key,
+        "settings": line.settings,
+        "state": line.state,
+        "minutes": "?" if line.minutes is None else f"{line.minutes:.1f}",
+        "device": line.device,
+        "commit": line.commit,
+    }
+
+
 def claims(
     paper: Paper = None,
     preset: PresetName = "classroom",
@@ -265,7 +331,7 @@ def run_queue(
     """
     settings, short = load_preset(preset), paper_of(paper)
 
-    from aifr_lib.experiments import EXPERIMENTS, queue
+    from aifr_lib.experiments import EXPERIMENTS, provenance, queue
     from aifr_lib.reporting import contents
     from aifr_lib.reporting.artefacts import figures_root
     from aifr_lib.reporting.runs import RunStore, refuse_torchrun
@@ -280,7 +346,8 @@ def run_queue(
     store = RunStore(figures_root(preset))
     count = None if seeds is None else range(seeds)
     items = queue.ledger(chosen, settings, store, seeds=count, device=device)
-    typer.echo(aligned([_ledger_row(item) for item in items]))
+    said = provenance.in_settings([item.job.spec for item in items])
+    typer.echo(aligned([_ledger_row(item, said[item.key]) for item in items]))
     missing = [item for item in items if not item.stored]
     known = [item.minutes for item in missing if item.minutes is not None]
     more = "" if len(known) == len(missing) else f" and {len(missing) - len(known)} of unknown length"
@@ -323,11 +390,12 @@ def run(
     typer.echo(here(store.folder(found.key)))
 
 
-def _ledger_row(item: Any) -> dict[str, Any]:
+def _ledger_row(item: Any, settings: str) -> dict[str, Any]:
     minutes = "?" if item.minutes is None else f"{item.minutes:.1f}"
     return {
         "run": item.key,
         "for": ", ".join(item.ids),
+        "settings": settings,
         "state": "stored" if item.stored else "missing",
         "minutes": "" if item.stored else minutes,
     }

@@ -83,12 +83,13 @@ def leave_one_out(embeddings: np.ndarray, identities: np.ndarray, ages: np.ndarr
 
 
 def cmc(rank: np.ndarray, longest: int = 20) -> np.ndarray:
-    """The cumulative match characteristic: % of probes of rank ≤ k for k = 1 … ``longest``, float64 [longest].
+    """The cumulative match characteristic: % of probes of rank ≤ 1 … ``longest``.
 
-    rank: int [P], as in ``Identification``. Errors: ValueError for no probe or ranks below 1.
+    rank: int [P], as in ``Identification``; returned is float64 [longest].
+    Errors: ValueError for no probe or ranks below 1.
     """
     rank = np.asarray(rank)
     if not len(rank) or rank.min() < 1:
-        raise ValueError("a curve needs at least one probe, and ranks that count from 1")
-    found = np.bincount(np.minimum(rank, longest + 1), minlength=longest + 2)[1 : longest + 1]
-    return 100 * found.cumsum() / len(rank)
+        raise ValueError("a curve needs at least one probe, and ranks from 1")
+    found = np.bincount(np.minimum(rank, longest + 1), minlength=longest + 2)
+    return 100 * found[1 : longest + 1].cumsum() / len(rank)

@@ -42,9 +42,11 @@ class Quality:
 
 
 def quality_of(distance: np.ndarray) -> Quality:
-    """q = 2σ(−d̄) and its rescaling v = σ(130(q − .88)); without any spread q = 1, v = σ(15.6).
+    """q = 2σ(−d̄) and its rescaling v = σ(130(q − .88)).
 
-    Source: Terhörst et al. 2020, eq. 2; the rescaling is that of their published code since 2021.
+    Without any spread q = 1, v = σ(15.6).
+    Source: Terhörst et al. 2020, eq. 2; the rescaling is that of their published code
+    since 2021.
     """
     distance = np.asarray(distance, dtype=np.float64)
     raw = 2 / (1 + np.exp(distance))

@@ -30,18 +30,25 @@ class ClassVariance:
     left_out: int
 
 
-def class_variance(embeddings: np.ndarray, identities: np.ndarray, form: Form = "raw") -> ClassVariance:
+def class_variance(
+    embeddings: np.ndarray,
+    identities: np.ndarray,
+    form: Form = "raw",
+) -> ClassVariance:
     """Variance within and between the classes that have two pictures or more.
 
     With μ_c the mean of class c (n_c pictures) and μ the mean of all N:
-    intra = 1/N Σ_i ‖f_i − μ_{y_i}‖², inter = 1/N Σ_c n_c ‖μ_c − μ‖²; their sum is the total variance.
+    intra = 1/N Σ_i ‖f_i − μ_{y_i}‖², inter = 1/N Σ_c n_c ‖μ_c − μ‖²; their sum is the
+    total variance.
 
     embeddings: [N, D]. identities: [N].
-    form: "raw" as above; "normalised" on embeddings of length 1 (free of mere scale, so the one to compare
-        networks by); "root" with ‖·‖ in place of ‖·‖² on raw embeddings.
-    Errors: ValueError for an unknown form, lengths that differ, NaN, fewer than two classes of two pictures,
-        or classes without any spread.
-    Source: TML Table IV prints intra and inter without defining them: inferred as the usual decomposition.
+    form: "raw" as above; "normalised" on embeddings of length 1 (free of mere scale,
+        so the one to compare networks by); "root" with ‖·‖ in place of ‖·‖² on raw
+        embeddings.
+    Errors: ValueError for an unknown form, lengths that differ, NaN, fewer than two
+        classes of two pictures, or classes without any spread.
+    Source: TML Table IV prints intra and inter without defining them: inferred as the
+        usual decomposition.
     """
     if form not in FORMS:
         raise ValueError(f"unknown form '{form}'{nearest(form, FORMS)}")
@@ -54,7 +61,8 @@ def class_variance(embeddings: np.ndarray, identities: np.ndarray, form: Form = 
     measured = order[np.repeat(counts, counts) > 1]
     counts = counts[counts > 1]
     if len(counts) < 2:
-        raise ValueError(f"{len(counts)} classes have two pictures or more: variance between classes needs 2")
+        few = f"{len(counts)} classes have two pictures or more"
+        raise ValueError(f"{few}: variance between classes needs 2")
 
     f = embeddings[measured].astype(np.float64)
     f = normalise(f) if form == "normalised" else f
@@ -64,7 +72,12 @@ def class_variance(embeddings: np.ndarray, identities: np.ndarray, form: Form = 
     between = np.linalg.norm(means - f.mean(axis=0), axis=1) ** power
     intra, inter = float(within.mean()), float(np.average(between, weights=counts))
     if intra == 0:
-        raise ValueError("every class is a single point: the ratio inter / intra is undefined")
+        raise ValueError("every class is a point: the ratio inter / intra is undefined")
     return ClassVariance(
-        intra, inter, inter / intra, images=len(f), classes=len(counts), left_out=len(identities) - len(f)
+        intra,
+        inter,
+        inter / intra,
+        images=len(f),
+        classes=len(counts),
+        left_out=len(identities) - len(f),
     )

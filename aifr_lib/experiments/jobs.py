@@ -21,14 +21,16 @@ from filelock import FileLock
 from matplotlib.figure import Figure
 
 from aifr_lib.names import ConfigError
-from aifr_lib.reporting import artefacts, plots
+from aifr_lib.reporting import artefacts, contents, plots
 from aifr_lib.reporting.artefacts import Artefact, Kind
 from aifr_lib.reporting.claims import outcome
 from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.runs import LOCK, DataId, Result, Run, RunSpec, RunStore, git, total_wall, versions
+from aifr_lib.reporting.tables import Shape
 from aifr_lib.settings.presets import Preset
 
 LOG = logging.getLogger(__name__)
+NOT_RUN = "{title}: not run yet at this size."
 _MAY_COMPUTE = ContextVar("may_compute", default=True)
 Key = TypeVar("Key")
 
@@ -55,7 +57,8 @@ class Experiment:
     """A table or figure, declared once: the runs that it rests on, the rows that they give, the picture of these.
 
     jobs(preset, seeds, device): by a key of the experiment's own; None as seeds takes the preset's. rows(preset, runs):
-    from those of the runs that are there. figure(artefact, runs): None draws none.
+    from those of the runs that are there. figure(artefact, runs): None draws none. found(artefact): what the rows say,
+    in a sentence or two. shape: how a page lays its table out; None shows every row.
     """
 
     id: str
@@ -63,6 +66,14 @@ class Experiment:
     rows: Callable[[Preset, Mapping[Any, Run]], Iterable[Row]] = lambda preset, runs: ()
     figure: Callable[[Artefact, Mapping[Any, Run]], Figure] | None = None
     kind: Kind = "experiment"
+    found: Callable[[Artefact], str] | None = None
+    shape: Shape | None = None
+
+    def finding(self, artefact: Artefact) -> str:
+        """What was found, in a sentence or two; where nothing was measured yet, that."""
+        if self.found is None or not any(row.measured for row in artefact.rows):
+            return "" if artefact.runs else NOT_RUN.format(title=contents.find(self.id).title)
+        return self.found(artefact)
 
     def __call__(
         self,

@@ -1,22 +1,25 @@
 """What every notebook opens with: the settings of its size, how its experiments are computed, the look of its pictures.
 
     page = open_page("smoke")
+    page.opening(FIG6)
     artefact = page.result(FIG6)
+    page.table(FIG6)
 
-A page that only shows has ``compute=False``.
+A page opens with what was found. One that only shows has ``compute=False``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from IPython.display import HTML, display
+from IPython.display import HTML, Markdown, display
 
 from aifr_lib.experiments.jobs import Experiment
-from aifr_lib.reporting import pages, plots
+from aifr_lib.names import ConfigError
+from aifr_lib.reporting import artefacts, claims, contents, pages, plots, tables
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.runs import Run
 from aifr_lib.settings.presets import Preset, load_preset
@@ -34,21 +37,62 @@ class Page:
     out: str | Path | None
     compute: bool
     fresh: bool
+    seen: dict[str, Artefact] = field(default_factory=dict)
+
+    def opening(self, *experiments: Experiment) -> None:
+        """What the stored runs say, in sentences; of one experiment alone also its picture and its verdicts.
+
+        ``result`` shows it again where it has computed more than stood here.
+        """
+        for experiment in experiments:
+            self.seen[experiment.id] = self._stored(experiment)
+        self._show(*experiments)
 
     def result(self, experiment: Experiment) -> Artefact:
         """The table or figure of an experiment: what is missing is computed, unless the page only shows."""
-        return experiment(
-            self.settings,
-            seeds=self.seeds,
-            device=self.device,
-            compute=self.compute,
-            fresh=self.fresh,
-            out=self.out,
+        before = self.seen.get(experiment.id)
+        if not self.compute:
+            return before or self._stored(experiment)
+        artefact = experiment(
+            self.settings, seeds=self.seeds, device=self.device, compute=True, fresh=self.fresh, out=self.out
         )
+        self.seen[experiment.id] = artefact
+        if before and before.runs != artefact.runs:
+            self._show(experiment)
+        return artefact
+
+    def table(self, experiment: Experiment) -> None:
+        """Its table in the paper's shape with every number folded below, and how it was made."""
+        artefact = self.seen.get(experiment.id) or self._stored(experiment)
+        if artefact.runs:
+            display(HTML(tables.artefact_table(artefact, experiment.shape) + pages.stamp(artefact)))
+        else:
+            display(Markdown(f"*{experiment.finding(artefact)}*"))
 
     def runs(self, experiment: Experiment) -> dict[Any, Run]:
         """The stored runs behind it, by the experiment's keys."""
         return experiment.stored(self.settings, self.seeds, self.out)
+
+    def _stored(self, experiment: Experiment) -> Artefact:
+        """Of the stored runs; as it was written, with the commit of that day, where it still says the same."""
+        artefact = experiment(self.settings, seeds=self.seeds, compute=False, out=self.out)
+        try:
+            written = artefacts.load(experiment.id, self.settings.name, self.out)
+        except (FileNotFoundError, ConfigError):
+            return artefact
+        return written if (written.runs, written.rows) == (artefact.runs, artefact.rows) else artefact
+
+    def _show(self, *experiments: Experiment) -> None:
+        shown = [self.seen[experiment.id] for experiment in experiments]
+        said = [experiment.finding(artefact) for experiment, artefact in zip(experiments, shown, strict=True)]
+        parts = [pages.found_box(filter(None, said)) if any(said) else ""]
+        if len(experiments) == 1 and shown[0].runs:
+            (experiment,), (artefact,) = experiments, shown
+            if experiment.figure:
+                drawn = experiment.figure(artefact, self.runs(experiment))
+                parts.append(plots.image(drawn, contents.find(experiment.id).picture))
+            parts.append(pages.claim_boxes(claims.judge_artefact(artefact, self.out)))
+        display(HTML("".join(parts)))
 
 
 def open_page(

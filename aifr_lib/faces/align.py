@@ -50,14 +50,17 @@ class Aligned:
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The [2, 3] similarity (rotation, scale, shift; no mirroring) that brings source nearest to target.
+    """The [2, 3] similarity (rotation, scale, shift; no mirror) from source to target.
 
-    source, target: [K ≥ 2, 2] points. Least squares over the points: Umeyama 1991, eqs. 40–43.
+    source, target: [K ≥ 2, 2] points. It brings them nearest in least squares over the
+    points: Umeyama 1991, eqs. 40–43.
     Errors: ValueError if the shapes differ or all source points coincide.
     """
-    source, target = np.asarray(source, dtype=np.float64), np.asarray(target, dtype=np.float64)
-    if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 2 or len(source) < 2:
-        raise ValueError(f"similarity needs two equal lists of (x, y), got {source.shape} and {target.shape}")
+    source, target = (np.asarray(p, dtype=np.float64) for p in (source, target))
+    lists = source.ndim == 2 and source.shape[1] == 2 and len(source) > 1
+    if source.shape != target.shape or not lists:
+        got = f"got {source.shape} and {target.shape}"
+        raise ValueError(f"similarity needs two equal lists of (x, y), {got}")
     source_mean, target_mean = source.mean(0), target.mean(0)
     source, target = source - source_mean, target - target_mean
     variance = (source**2).sum() / len(source)

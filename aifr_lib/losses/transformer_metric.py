@@ -11,10 +11,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def weighted_cross_entropy(margin_logits: Tensor, transformer_logits: Tensor, labels: Tensor, alpha: float) -> Tensor:
+def weighted_cross_entropy(
+    margin_logits: Tensor,
+    transformer_logits: Tensor,
+    labels: Tensor,
+    alpha: float,
+) -> Tensor:
     """L_F = (1 - alpha) CE(O_Nc, y) + alpha CE(T_Nc, y), a scalar (TML eq. 11).
 
-    Logits are ``[B, N_c]``; the shapes S_f x D_f printed beside eqs. 9 and 10 are a slip of the paper.
+    Logits are ``[B, N_c]``; the shapes S_f x D_f printed beside eqs. 9 and 10 are a
+    slip of the paper.
     """
     margin = F.cross_entropy(margin_logits.float(), labels)
     transformer = F.cross_entropy(transformer_logits.float(), labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -78,8 +78,11 @@ def save(
     the folder is returned. Frames are SVG text, or PNG or JPEG bytes.
     """
     folder = (Path(root) if root else figures_root(artefact.preset)) / artefact.id
-    with atomic_write(folder / f"{artefact.id}.csv") as path:
-        _write_csv(artefact.rows, path)
+    with (
+        atomic_write(folder / f"{artefact.id}.csv") as path,
+        path.open("w", newline="", encoding="utf-8") as file,
+    ):
+        csv.writer(file, lineterminator="\n").writerows(csv_lines(artefact.rows))
     if figure is not None:
         # Imported here so that reading an artefact does not load a plotting library.
         from aifr_lib.reporting.plots import save_figure
@@ -122,14 +125,13 @@ def stale(artefact: Artefact, expected: Iterable[str]) -> tuple[str, ...]:
     return tuple(key for key in artefact.runs if key not in valid)
 
 
-def _write_csv(rows: Iterable[Row], path: Path) -> None:
+def csv_lines(rows: Iterable[Row]) -> Iterator[list[Any]]:
+    """The rows as lines of a table: a head of keys and ``COLUMNS``, then one line a row."""
     rows = list(rows)
     names = list(dict.fromkeys(name for row in rows for name in row.keys))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*names, *COLUMNS])
-        for row in rows:
-            writer.writerow([row.keys.get(name, "") for name in names] + _cells(row))
+    yield [*names, *COLUMNS]
+    for row in rows:
+        yield [row.keys.get(name, "") for name in names] + _cells(row)
 
 
 def _cells(row: Row) -> list[Any]:

@@ -150,7 +150,7 @@ def outcome(id: str, preset: str, rows: Sequence[Row], root: str | Path | None =
 def _measure(claim: Claim, results: Results | None) -> Verdict:
     """All but the decision: with ``p``, uncorrected, where the claim can be tested; else settled."""
     if results is None:
-        return Verdict(claim, "untested", f"no results of {claim.artefact}")
+        return Verdict(claim, "untested", "its experiment has not been run here")
     if results.preset in UNJUDGED:
         return Verdict(claim, "not_run", f"a {results.preset} run never gives a verdict")
     try:

@@ -12,13 +12,15 @@ from pydantic import Field, model_validator
 
 from aifr_lib.names import ConfigError, Strict
 from aifr_lib.reporting.papers import Paper
-from aifr_lib.reporting.rows import BEST, METRICS, Key, Row
+from aifr_lib.reporting.rows import BEST, METRICS, Key, Row, in_words
 from aifr_lib.reporting.seeds import Estimate, Values, contrast, paired_contrast
 
 # Which rows: an exact value or a list, of which each must be there. Several rows are averaged.
 Selector = dict[str, Key | list[Key]]
 # Keys that say what an arm is measured on. All others say which arm it is.
 CONDITIONS = ("set", "task", "form", "people", "unit")
+# Of these the value alone would say too little: "raw embeddings", "training people".
+MEASURED_ON = {"form": "embeddings", "people": "people"}
 # The gain that counts for nothing unless a claim says otherwise: this share of the base's error.
 NO_GAIN = 0.05
 
@@ -228,14 +230,16 @@ def said(selector: Mapping[str, Key | list[Key]]) -> str:
 
 
 def _said(key: str, wanted: Key | list[Key]) -> str:
-    name = {"alpha": "α"}.get(key, key.replace("_", " "))
+    name = in_words(key)
     if isinstance(wanted, list):
         if all(isinstance(one, int | float) for one in wanted) and len(wanted) > 2:
             return f"the mean over {name} = {wanted[0]:g} to {wanted[-1]:g}"
         return "the mean over " + " and ".join(_said(key, one) for one in wanted)
     if isinstance(wanted, bool):
         return f"{'with' if wanted else 'without'} {name}"
-    return wanted if isinstance(wanted, str) else f"{name} = {wanted:g}"
+    if isinstance(wanted, str):
+        return f"{wanted} {MEASURED_ON[key]}" if key in MEASURED_ON else in_words(wanted)
+    return f"{name} = {wanted:g}"
 
 
 def _where(where: Selector, between: Sequence[Selector] | None, metric: str) -> str:

@@ -15,7 +15,7 @@ class Content(Strict):
     """A table or figure; ``paper`` is None for the companion's own pages.
 
     source: what the paper calls it. at_hand: False where the text at hand cites it without holding it. Of a figure:
-    what it shows, how it is reproduced, and what that needs.
+    what it shows, how it is reproduced, and what that needs. described: what our picture shows, for who cannot see it.
     """
 
     id: str
@@ -28,6 +28,12 @@ class Content(Strict):
     shows: str | None = None
     reproduce: str | None = None
     needs: str | None = None
+    described: str = ""
+
+    @property
+    def picture(self) -> str:
+        """The words that stand for our picture."""
+        return self.described or self.title
 
     @property
     def planned(self) -> bool:

@@ -1,14 +1,17 @@
-"""What a page says about a result, as HTML for notebooks and book: the stamp, the claim's box, the table."""
+"""What a page says about a result, as HTML for notebooks and book: what was found, the claim's box, the stamp."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from html import escape
-from itertools import compress
 
+import yaml
+
+from aifr_lib.files import repository_root
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.claims import Verdict, link_said, word
-from aifr_lib.reporting.rows import INTERVALS, METRICS, Row
+from aifr_lib.reporting.prose import counted
 from aifr_lib.reporting.runs import Git
 
 NOT_PEOPLE = "Relief faces are not people: this speaks of the method on drawn faces, not of the paper's numbers."
@@ -27,21 +30,57 @@ def banner(preset: str) -> str:
     return f'<div class="aifr-size" role="note" style="{_BOX}">{said[preset]}</div>' if preset in said else ""
 
 
+def found_box(sentences: Iterable[str]) -> str:
+    """What was found, at the head of a page: one paragraph for each experiment's sentences."""
+    body = "".join(f'<p style="margin:.25em 0">{escape(one)}</p>' for one in sentences)
+    return (
+        f'<div class="aifr-found" role="note"><p style="margin:.25em 0"><strong>What was found</strong></p>{body}</div>'
+    )
+
+
 def stamp(artefact: Artefact) -> str:
-    """One small line: preset, data, seeds, device, commits of the runs and of the drawing, software, time."""
-    data = artefact.data
-    computed = ", ".join(map(_commit, artefact.computed_at))
-    parts = [
+    """One small line: size, data, seeds, device, runs and hours. Unfolded, how it was made: commits, commands, runs.
+
+    Commits and runs are links where ``_config.yml`` says where the repository is. Empty for what was not run.
+    """
+    if not artefact.runs:
+        return ""
+    data, count = artefact.data, len(artefact.seeds)
+    line = [
         f"preset {artefact.preset}",
-        "no data" if data is None else f"{data.name} {data.version} ({data.hash[:10]})",
-        f"seeds {', '.join(map(str, artefact.seeds))}" if artefact.seeds else "no seeds",
-        artefact.device or "no device",
-        f"computed at {computed}" if computed else "",
-        f"drawn at {_commit(artefact.git)}",
-        ", ".join(f"{name} {version}" for name, version in artefact.versions.items()),
-        f"runs: {len(artefact.runs)}, {_duration(artefact.wall_s)} in all",
+        "no data" if data is None else f"{data.name} {data.version}",
+        counted(count, "seed") if count else "",
+        artefact.device or "",
+        f"{counted(len(artefact.runs), 'run')}, {duration(artefact.wall_s)} in all",
     ]
-    return f'<p class="aifr-stamp" style="{_SMALL}">{" · ".join(escape(part) for part in parts if part)}</p>'
+    address = repository_address()
+    folder = f"{address}/tree/main/figures/{artefact.preset}"
+    commits = [_commit(git, address) for git in artefact.computed_at]
+    runs = [_link(f"<code>{escape(key)}</code>", f"{folder}/_runs/{key}" if address else "") for key in artefact.runs]
+    facts = {
+        "Artefact": _link(f"<code>{artefact.id}.json</code>", f"{folder}/{artefact.id}" if address else ""),
+        "Data": "none" if data is None else escape(f"{data.name} {data.version}, {data.hash[:10]}"),
+        "Seeds": escape(", ".join(map(str, artefact.seeds))),
+        "Computed at": ", ".join(commits),
+        "Drawn at": _commit(artefact.git, address),
+        "Software": escape(", ".join(f"{name} {version}" for name, version in artefact.versions.items())),
+        "Again": f"<code>aifr reproduce {artefact.id} --preset {artefact.preset}</code>",
+        "Settings and cost of each run": f"<code>aifr show {artefact.id} --preset {artefact.preset}</code>",
+        counted(len(artefact.runs), "run").capitalize(): " ".join(runs),
+    }
+    made = "".join(f"<div><strong>{name}:</strong> {fact}</div>" for name, fact in facts.items() if fact)
+    said = " · ".join(escape(part) for part in line if part)
+    return f'<details class="aifr-stamp" style="{_SMALL}"><summary>{said}</summary>{made}</details>'
+
+
+@cache
+def repository_address() -> str:
+    """Where the repository can be read, as ``_config.yml`` says; empty where it does not."""
+    path = repository_root() / "_config.yml"
+    if not path.is_file():
+        return ""
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return str(config["sphinx"]["config"]["html_theme_options"].get("repository_url") or "")
 
 
 def claim_box(verdict: Verdict) -> str:
@@ -65,52 +104,19 @@ def claim_boxes(verdicts: Iterable[Verdict]) -> str:
     return "".join(map(claim_box, verdicts))
 
 
-def artefact_table(artefact: Artefact) -> str:
-    """Every row: keys, our mean with its 95 % interval and number of seeds, the paper's number and source.
-
-    A column that no row fills is left out.
-    """
-    rows = artefact.rows
-    names = list(dict.fromkeys(name for row in rows for name in row.keys))
-    head = [*names, "measure", "ours [95 % interval]", "seeds", "the paper, on its own data"]
-    lines = [[*(_cell(row.keys.get(name)) for name in names), *_values(row)] for row in rows]
-    filled = [not lines or any(line[at] for line in lines) for at in range(len(head))]
-    body = "".join(_tr("td", list(compress(line, filled))) for line in lines)
-    kinds = dict.fromkeys(row.measured.interval for row in rows if row.measured and row.measured.interval)
-    note = f"Intervals: {'; '.join(INTERVALS[kind] for kind in kinds)}." if kinds else ""
-    return (
-        '<div class="aifr-table" style="overflow-x:auto"><table>'
-        f"<thead>{_tr('th', list(compress(head, filled)))}</thead><tbody>{body}</tbody></table>"
-        f'<p style="{_SMALL}">{escape(note)}</p></div>'
-    )
+def _commit(git: Git, address: str) -> str:
+    if git.sha is None:
+        return "no known commit"
+    name = _link(f"commit <code>{git.sha[:10]}</code>", f"{address}/commit/{git.sha}" if address else "")
+    return name + (" and changes that were in no commit yet" if git.dirty else "")
 
 
-def _commit(git: Git) -> str:
-    name = "no known commit" if git.sha is None else f"commit {git.sha[:10]}"
-    return name + (" with uncommitted changes" if git.dirty else "")
+def _link(text: str, address: str) -> str:
+    return f'<a href="{escape(address)}">{text}</a>' if address else text
 
 
-def _values(row: Row) -> list[str]:
-    measured = row.measured
-    if measured is None:
-        ours, seeds = "not run", ""
-    else:
-        interval = f" [{measured.ci95[0]:.4g}, {measured.ci95[1]:.4g}]" if measured.ci95 else ""
-        ours, seeds = f"{measured.mean:.4g}{interval}", str(len(measured.per_seed) or "")
-    source = f" ({row.paper_source})" if row.paper_source else ""
-    paper = ("" if row.paper is None else f"{row.paper:g}") + source
-    return [METRICS.get(row.metric, row.metric), ours, seeds, paper.strip()]
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _tr(tag: str, cells: list[str]) -> str:
-    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time in the unit that fits it: "7.2 h", "9.1 min", "40 s"."""
     for size, unit in ((3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,25 @@ def picture(pixels: np.ndarray) -> bytes:
     return content.getvalue()
 
 
+def image(figure: Figure, alt: str) -> str:
+    """The figure as an ``<img>`` that holds its own pixels. Closes it. alt: what it shows, for who cannot see it."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)
+    wide = Image.open(content).width * figure.dpi / mpl.rcParams["savefig.dpi"]
+    data = base64.b64encode(content.getvalue()).decode()
+    return f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}" style="width:{wide:.0f}px;max-width:100%">'
+
+
+def show(alt: str) -> None:
+    """The figures drawn so far as the output of a cell, each with ``alt``, in place of ``pyplot.show``."""
+    # Imported here: a batch job that draws needs no notebook machinery.
+    from IPython.display import HTML, display
+
+    for number in plt.get_fignums():
+        display(HTML(image(plt.figure(number), alt)))
+
+
 def score_histogram(
     axis: Axes, same: np.ndarray, different: np.ndarray, threshold: float | None = None, bins: int = 60
 ) -> None:
@@ -88,6 +109,22 @@ def score_histogram(
         axis.axvline(threshold, color="0.25", linewidth=1.5, linestyle="--")
     axis.set(xlabel="cosine similarity of the two embeddings", ylabel="share of pairs, %")
     axis.legend(loc="upper left")
+
+
+def threshold_frames(
+    same: np.ndarray, different: np.ndarray, thresholds: Sequence[float]
+) -> tuple[list[str], list[str]]:
+    """For a slider over a threshold: the histogram cut there, and the shares of both kinds above it."""
+    frames, labels = [], []
+    for threshold in thresholds:
+        figure, axis = plt.subplots(figsize=(7, 3.5))
+        score_histogram(axis, same, different, threshold)
+        frames.append(svg(figure))
+        labels.append(
+            f"threshold {threshold:+.2f}: {(same > threshold).mean():.0%} of one person accepted, "
+            f"{(different > threshold).mean():.1%} of two people"
+        )
+    return frames, labels
 
 
 def roc(axis: Axes, far: np.ndarray, tar: np.ndarray, label: str | None = None) -> None:

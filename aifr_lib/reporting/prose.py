@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 def say(numbers: Mapping[str, object], *sentences: tuple[object, str]) -> str:
@@ -19,3 +19,17 @@ def say(numbers: Mapping[str, object], *sentences: tuple[object, str]) -> str:
 def counted(count: int, what: str) -> str:
     """A number of things: "1 seed", "3 seeds"."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def digits(value: float) -> str:
+    """Three digits, no power of ten: "89.9", "0.448", "5.00", "1,234"."""
+    if abs(value) < 0.001:
+        return f"{value:.3f}" if value else "0"
+    if abs(value) >= 99.95:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}"
+
+
+def listed(things: Sequence[str]) -> str:
+    """Things in a row: "one", "one and two", "one, two and three"."""
+    return " and ".join(filter(None, (", ".join(things[:-1]), *things[-1:])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -36,6 +37,35 @@ METRICS = {
     "megabytes": "size of the file, MB",
     "margin": "angular margin, degrees",
     "angle": "angle between the two people, degrees",
+    "rank-1": "rank-1, %",
+    "TAR@FAR=1e-1": "accepted at 10 % false accepts, %",
+    "TAR@FAR=1e-2": "accepted at 1 % false accepts, %",
+    "TAR@FAR=1e-3": "accepted at 0.1 % false accepts, %",
+    "TAR@FAR=1e-4": "accepted at 0.01 % false accepts, %",
+    "EER": "equal error rate, %",
+}
+
+# What a sentence or a column says of a name that stands for something.
+WORDS = {
+    "alpha": "α",
+    "lr": "learning rate",
+    "set": "pairs",
+    "relief-lfw": "random relief pairs",
+    "relief-agedb": "relief pairs 30 years apart",
+    "relief-calfw": "relief pairs 10–30 years apart",
+    "relief-cfpfp": "relief pairs, front and profile",
+    "relief-cplfw": "relief pairs, both turned",
+    "relief-near": "relief pairs near in age",
+    "relief-ijb": "relief templates",
+    "relief-edema": "relief people before and after",
+    "orl": "ORL",
+    "fgnet": "FG-NET",
+    "sface": "SFace",
+    "tour": "our network (relief faces)",
+    "pixels": "raw pixels",
+    "arcface": "ArcFace",
+    "transformer-arcface": "Transformer-ArcFace",
+    "sym-arcface": "Sym-ArcFace",
 }
 
 # What a metric reads where nothing is wrong: its distance from there is the error.
@@ -97,3 +127,15 @@ class Row(Strict):
         if self.paper is not None and not self.paper_source:
             raise ValueError("a number of the paper needs its paper_source")
         return self
+
+
+def measured(rows: Iterable[Row], metric: str, keys: Mapping[str, Key]) -> Measured | None:
+    """What was measured in the first row of that metric with those keys, whatever other keys it has; None of none."""
+    return next((row.measured for row in rows if row.metric == metric and keys.items() <= row.keys.items()), None)
+
+
+def in_words(name: Key) -> str:
+    """A value of a key, or the name of one, as a reader sees it."""
+    if isinstance(name, bool):
+        return "yes" if name else "no"
+    return f"{name:g}" if isinstance(name, int | float) else WORDS.get(name, name.replace("_", " "))

@@ -134,6 +134,23 @@ def paired_contrast(weights: Sequence[float], arms: Sequence[Values]) -> Estimat
     return replace(_one_sample(differences), r=_correlation(weights, arms))
 
 
+def apart(first: Measured | None, second: Measured | None) -> int:
+    """1 where the first is above the second beyond chance, −1 where it is below, 0 where that cannot be said.
+
+    By Student's t over seeds (``contrast``) where both have several, else by intervals that do not overlap: for words
+    on a page, which a verdict's corrected test may take back.
+    """
+    if first is None or second is None:
+        return 0
+    if min(len(first.per_seed), len(second.per_seed)) > 1:
+        ends = contrast((1.0, -1.0), (first.per_seed, second.per_seed)).interval()
+    elif first.ci95 and second.ci95:
+        ends = (first.ci95[0] - second.ci95[1], first.ci95[1] - second.ci95[0])
+    else:
+        ends = None
+    return 0 if ends is None else int(ends[0] > 0) - int(ends[1] < 0)
+
+
 def holm_steps(p: Sequence[float], family: int | None = None) -> list[int]:
     """What Holm's step-down procedure multiplies each p by, in the order given: p × step < .05 is its decision.
 

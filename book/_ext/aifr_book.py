@@ -21,14 +21,14 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 from aifr_lib.names import ConfigError
-from aifr_lib.reporting import artefacts, claims, contents, pages, papers
+from aifr_lib.reporting import artefacts, claims, contents, pages, papers, tables
 from aifr_lib.settings.presets import load_preset
 
 Cell = str | nodes.Node
 
 
 class ArtefactDirective(SphinxDirective):
-    """``{artefact} ID``: claim, figure, table and stamp; without a result, what the paper prints."""
+    """``{artefact} ID``: found, figure, claims, table and stamp; without a result, what the paper prints."""
 
     required_arguments = 1
 
@@ -173,22 +173,33 @@ def statement(claim: claims.Claim) -> nodes.inline:
 
 
 def badge(outcome: str) -> nodes.inline:
-    word = "no gain above δ" if outcome == "no_gain" else outcome.replace("_", " ")
-    return nodes.inline("", word, classes=["aifr-verdict", f"aifr-{outcome}"])
+    return nodes.inline("", word(outcome), classes=["aifr-verdict", f"aifr-{outcome}"])
+
+
+def word(outcome: str) -> str:
+    return "no gain above δ" if outcome == "no_gain" else outcome.replace("_", " ")
 
 
 def shown(env: BuildEnvironment, id: str) -> list[nodes.Node]:
-    """What the book has of one table or figure. Errors: ConfigError for an unknown id or a damaged result."""
+    """What the book has of one table or figure: found, picture, verdicts, table, how it was made.
+
+    Errors: ConfigError for an unknown id or a damaged result.
+    """
     content, root = contents.find(id), figures(env)
     if not (root / id / f"{id}.json").is_file():
         return without_result(content)
-    artefact = artefacts.load(id, PRESET, root)
-    verdicts = (verdict for verdict in claims.judge_all(PRESET, root) if verdict.claim.artefact == id)
-    parts: list[nodes.Node] = [html(pages.claim_box(verdict)) for verdict in verdicts]
+    # Imported here so that the other directives need no torch.
+    from aifr_lib.experiments import EXPERIMENTS
+
+    artefact, experiment = artefacts.load(id, PRESET, root), EXPERIMENTS.get(id)
+    said = experiment.finding(artefact) if experiment else ""
+    parts: list[nodes.Node] = [html(pages.found_box([said]))] if said else []
     if (root / id / f"{id}.svg").is_file():
-        parts.append(nodes.image(uri=f"/figures/{PRESET}/{id}/{id}.svg", alt=content.title))
+        parts.append(nodes.image(uri=f"/figures/{PRESET}/{id}/{id}.svg", alt=content.picture))
+    verdicts = (verdict for verdict in claims.judge_all(PRESET, root) if verdict.claim.artefact == id)
+    parts += [html(pages.claim_box(verdict)) for verdict in verdicts]
     if artefact.rows or artefact.kind != "gallery":
-        parts.append(html(pages.artefact_table(artefact)))
+        parts.append(html(tables.artefact_table(artefact, experiment.shape if experiment else None)))
     return [*parts, line(("Save", files_of(id, Path(env.srcdir), env.docname))), html(pages.stamp(artefact))]
 
 
@@ -284,6 +295,7 @@ def reread_when_results_change(app: Sphinx, env: BuildEnvironment, *_: set[str])
         *Path(papers.__file__).parents[1].rglob("*.py"),
         *Path(papers.__file__).parents[1].rglob("*.yaml"),
         *figures(env).glob("*/*.json"),
+        *(Path(papers.__file__).parents[2] / "experiments").rglob("*.py"),
         *(Path(env.srcdir) / "notebooks").glob("*.py"),
     ]
     digest = hashlib.sha256()

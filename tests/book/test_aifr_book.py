@@ -21,7 +21,10 @@ from aifr_lib.settings.presets import load_preset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book" / "_ext"))
 import aifr_book
+import aifr_cover
 import aifr_ways_out
+
+EXTENSIONS = ["myst_parser", "aifr_book", "aifr_cover", "aifr_glossary", "aifr_ways_out"]
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def book(tmp_path):
                 tmp_path / "out",
                 tmp_path / "doctrees",
                 "html",
-                {"extensions": ["myst_parser", "aifr_book", "aifr_glossary", "aifr_ways_out"], "html_theme": "basic"},
+                {"extensions": EXTENSIONS, "html_theme": "basic"},
                 status=None,
                 warning=stream,
             )
@@ -67,10 +70,10 @@ def artefact(mean: float) -> Artefact:
         versions={"torch": "2"},
         git=Git(sha="abcdef0", dirty=False),
         wall_s=1.0,
-        runs=(),
+        runs=("recognition-s0-0",),
         rows=(
             Row(
-                keys={"alpha": 0.4, "list": "relief-agedb"},
+                keys={"alpha": 0.4, "set": "relief-agedb"},
                 metric="accuracy",
                 measured=Measured(mean=mean, per_seed={0: mean - 1, 1: mean, 2: mean + 1}),
             ),
@@ -105,7 +108,7 @@ def test_a_result_is_shown_and_a_new_one_replaces_it_without_touching_the_page(b
     artefacts.save(artefact(81.25), root)
     page, warnings = book()
     assert warnings == ""
-    assert "81.2" in page and "relief-agedb" in page and "abcdef0"[:7] in page
+    assert "81.2" in page and "relief pairs 30 years apart" in page and "abcdef0"[:7] in page
     assert "There is no result of ours" not in page
 
     artefacts.save(artefact(77.5), root)
@@ -113,12 +116,94 @@ def test_a_result_is_shown_and_a_new_one_replaces_it_without_touching_the_page(b
     assert "77.5" in page and "81.2" not in page
 
 
-def test_a_drawn_figure_is_copied_with_its_title_as_alternative_text(book, tmp_path):
+def test_a_drawn_figure_is_copied_with_words_for_who_cannot_see_it(book, tmp_path):
     folder = artefacts.save(artefact(81.25), tmp_path / "figures" / "classroom")
     (folder / "tml_fig6.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>', encoding="utf-8")
     page, _ = book("# P\n\n```{artefact} tml_fig6\n```\n")
     assert 'src="_images/tml_fig6.svg"' in page
-    assert f'alt="{contents.find("tml_fig6").title}"' in page
+    assert f'alt="{contents.find("tml_fig6").picture}"' in page
+
+
+def test_a_result_is_said_then_drawn_then_judged_then_listed(book, tmp_path):
+    whole = artefact(81.25)
+    rows = tuple(
+        Row(keys={"alpha": alpha, "set": "relief-agedb"}, metric="accuracy", measured=whole.rows[0].measured)
+        for alpha in (0.0, 0.4)
+    )
+    folder = artefacts.save(whole.model_copy(update={"rows": rows}), tmp_path / "figures" / "classroom")
+    (folder / "tml_fig6.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>', encoding="utf-8")
+    page, warnings = book("# P\n\n```{artefact} tml_fig6\n```\n")
+    assert warnings == ""
+    marks = (
+        "What was found",
+        "is right about 81.2 %",
+        "tml_fig6.svg",
+        "Our verdict",
+        "<table",
+        "All 2 numbers",
+        "Again:",
+    )
+    places = [page.index(mark) for mark in marks]
+    assert places == sorted(places)
+
+
+COVER = """# Cover
+
+```{cover-living}
+```
+
+```{cover-squares}
+```
+
+```{cover-found}
+```
+
+```{cover-generator}
+```
+"""
+
+
+def photographs() -> Artefact:
+    rows = tuple(
+        Row(keys={"data": "fgnet", "embedder": name, "gap": gap}, metric="TAR@FAR=1e-2", measured=Measured(mean=mean))
+        for name, gap, mean in (("sface", "0–4", 92.0), ("tour", "0–4", 16.0), ("sface", "30+", 24.0))
+    )
+    return artefact(0.0).model_copy(update={"id": "real_photographs", "rows": rows, "verdict": "none"})
+
+
+def test_a_cover_without_results_says_so_and_has_its_squares(book):
+    page, warnings = book(COVER)
+    assert warnings == ""
+    assert "have not been compared yet" in page and "No experiment has been run yet." in page
+    assert "range-player" not in page and "generator" not in page.partition("aifr-keys")[2]
+    assert page.count('class="aifr-square aifr-untested" role="img"') == len(claims.load())
+
+
+def test_a_cover_shows_a_living_picture_and_what_was_found(book, tmp_path):
+    root = tmp_path / "figures" / "classroom"
+    artefacts.save(photographs(), root)
+    artefacts.save(artefact(81.25).model_copy(update={"id": "tml_table4", "rows": ()}), root)
+    folder = artefacts.save(artefact(0).model_copy(update={"id": "comface_figA", "rows": ()}), root)
+    (folder / "comface_figA.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>', encoding="utf-8")
+    page, _ = book(COVER)
+    assert 'data-label="0–4 years apart: SFace 92 % and our network (relief faces) 16 %"' in page
+    assert 'data-label="30+ years apart: SFace 24 %"' in page
+    assert len(re.findall("<li><p>", page.partition("aifr-lines")[2])) == 1
+    assert "SFace accepts 92.0 % and 24.0 %" in page
+    assert "for research and teaching only" in page
+
+
+def test_the_lines_of_a_cover_are_at_most_five_first_sentences(book, tmp_path, monkeypatch):
+    from aifr_lib.experiments import EXPERIMENTS
+    from aifr_lib.experiments.jobs import Experiment
+
+    monkeypatch.setattr(Experiment, "finding", lambda self, _: f"{self.id} is at 89.5 % of it. And more.")
+    for id in aifr_cover.TOLD:
+        assert EXPERIMENTS[id].found
+        artefacts.save(artefact(81.25).model_copy(update={"id": id, "rows": ()}), tmp_path / "figures" / "classroom")
+    page, _ = book("# C\n\n```{cover-found}\n```\n")
+    lines = re.findall(r"<li><p>(.*?)</p></li>", page)
+    assert [line.strip() for line in lines] == [f"{id} is at 89.5 % of it." for id in aifr_cover.TOLD[:5]]
 
 
 def test_a_misspelt_id_or_paper_is_an_error_with_the_nearest_name(book):

@@ -14,6 +14,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 
+from aifr_lib.reporting import claims
+
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
 PHONE = {"width": 390, "height": 844}
@@ -253,14 +255,26 @@ def test_the_book_prints_as_one_file(address, tmp_path):
     assert len(PAGES) < sheets < 20 * len(PAGES)
 
 
-def test_the_cover_fits_one_screen_with_its_four_doors(visit):
+def test_the_cover_is_a_result_on_its_first_screen_and_has_four_doors(visit):
     page = visit("book/index")
-    doors = page.locator(".sd-card")
-    assert doors.count() == 4
-    lowest = max(doors.nth(number).bounding_box()["y"] for number in range(4))
-    assert lowest < 700
-    box = page.locator(".aifr-cover img").bounding_box()
-    assert box["y"] >= 0 and box["y"] + box["height"] <= 800
+    living, squares = page.locator(".aifr-cover .range-player"), page.locator(".aifr-squares")
+    # Without the numbers of the photographs a sentence stands in the picture's place.
+    first = [living if living.count() else page.locator(".aifr-cover .aifr-none"), squares.first, squares.last]
+    for part in first:
+        box = part.bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= 800
+    assert page.locator(".aifr-square[role=img]").count() == len(claims.load())
+    assert page.locator(".sd-card").count() == 4
+    assert 1 <= page.locator(".aifr-lines > li, article > section > .aifr-none").count() <= 5
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_code_is_read_without_scrolling_and_pictures_say_what_they_show(visit, name):
+    page = visit(name)
+    cut = "blocks => blocks.filter(b => b.scrollWidth > b.clientWidth + 1).map(b => b.textContent.slice(0, 80))"
+    assert page.eval_on_selector_all("article .cell_input pre, article .output pre", cut) == []
+    poor = "images => images.map(i => i.alt).filter(alt => /[./\\\\]\\w+$/.test(alt) || alt.split(' ').length < 3)"
+    assert page.eval_on_selector_all("article img", poor) == []
 
 
 def test_search_finds_a_page(visit):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -336,3 +337,27 @@ def test_claims_outside_a_checkout_are_not_called_untested(monkeypatch: pytest.M
     monkeypatch.setattr("aifr_lib.reporting.artefacts.repository_root", nowhere)
     found = aifr("claims")
     assert found.code == 2 and "no checkout of the companion here" in found.err
+
+
+def test_show_says_runs_with_settings_cost_and_what_is_missing() -> None:
+    shown = aifr("show", "tml_fig6", "--preset", "lesson")
+    assert shown.code == 0, shown.err
+    assert "aifr reproduce tml_fig6 --preset lesson" in shown.out and "TML Fig. 6" in shown.out
+    sweep = load_preset("lesson").alpha_sweep
+    asked = alpha_sweep.alpha_sweep_jobs(load_preset("lesson"))
+    assert all(job.spec.key in shown.out for job in asked.values())
+    assert f"α {sweep.alphas[-1]:g}" in shown.out and "seed 0" in shown.out
+    parsed = json.loads(aifr("show", "tml_fig6", "--preset", "lesson", "--json").out)
+    assert {line["key"] for line in parsed["runs"]} >= {job.spec.key for job in asked.values()}
+
+
+def test_show_of_what_is_planned_or_misspelt_says_so() -> None:
+    planned = aifr("show", "tml_fig1")
+    assert planned.code == 2 and "planned" in planned.err
+    assert "tml_fig6" in aifr("show", "tml_fgi6").err
+
+
+def test_the_ledger_names_alpha_rate_and_seed() -> None:
+    ledger = aifr("run-queue", "--preset", "classroom", "--paper", "tml", "--dry-run")
+    assert ledger.code == 0, ledger.err
+    assert re.search(r"α 0\.4, .*learning rate 0\.\d+, .*seed 1", ledger.out)

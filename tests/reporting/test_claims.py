@@ -175,7 +175,7 @@ def test_lists_average_seed_by_seed():
 
 
 def test_what_is_missing_leaves_a_claim_untested():
-    assert claims.judge(claim(), {}).reason == "no results of tml_fig6"
+    assert claims.judge(claim(), {}).reason == "its experiment has not been run here"
     no_run = claims.judge(claim(), results(row(None, method="a"), row(BASE, method="b")))
     assert (no_run.outcome, no_run.reason) == ("untested", "the run is missing for a")
     unpaired = claims.judge(claim(), results(row({0: 1.0}, method="a"), row({1: 1.0}, method="b")))

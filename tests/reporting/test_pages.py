@@ -5,7 +5,7 @@ import pytest
 
 from aifr_lib.reporting import claims, pages
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.rows import Measured, Row
+from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.runs import DataId, Git
 from aifr_lib.reporting.seeds import student_t
 
@@ -50,23 +50,53 @@ def text(html):
     return "".join(found)
 
 
-def test_stamp_says_what_made_the_result():
+def test_stamp_says_what_made_the_result_and_how_to_make_it_again():
     stamp = text(pages.stamp(artefact()))
+    line, _, made = stamp.partition("Artefact:")
+    for part in ("preset classroom", "relief-v0", "2 seeds", "cpu", "2 runs, 1.5 h in all"):
+        assert part in line
     for part in (
-        "preset classroom",
-        "relief-v0",
-        "seeds 0, 1",
-        "cpu",
-        "commit 0123456789",
-        "uncommitted",
-        "1.5 h",
+        "tml_fig6.json",
+        "Seeds: 0, 1",
+        "commit 0123456789 and changes that were in no commit yet",
+        "aifr show tml_fig6 --preset classroom",
+        "aifr reproduce tml_fig6 --preset classroom",
+        "2 runs: a b",
     ):
-        assert part in stamp
-    bare = text(pages.stamp(artefact(data=None, seeds=(), git=Git(), device=None, runs=(), wall_s=0)))
-    assert "no data" in bare and "drawn at no known commit" in bare and "no device" in bare
+        assert part in made
+    bare = text(pages.stamp(artefact(data=None, seeds=(), git=Git(), device=None, runs=("a",), wall_s=0)))
+    assert "no data" in bare and "Drawn at: no known commit" in bare and "seed" not in bare.partition("Artefact")[0]
     several = (Git(sha="a" * 40, dirty=False), Git(sha="b" * 40, dirty=True))
     computed = text(pages.stamp(artefact(computed_at=several)))
-    assert "computed at commit aaaaaaaaaa, commit bbbbbbbbbb with uncommitted changes · drawn at commit 01" in computed
+    assert "Computed at: commit aaaaaaaaaa, commit bbbbbbbbbb and changes" in computed
+
+
+def test_what_was_not_run_has_no_stamp():
+    assert pages.stamp(artefact(runs=(), seeds=(), wall_s=0)) == ""
+
+
+def test_commits_runs_and_artefact_are_links_where_the_repository_has_an_address(monkeypatch):
+    assert "<a " not in pages.stamp(artefact())
+    monkeypatch.setattr(pages, "repository_address", lambda: "https://example.org/x")
+    links = re.findall('href="([^"]*)"', pages.stamp(artefact()))
+    folder = "https://example.org/x/tree/main/figures/classroom"
+    commit = "https://example.org/x/commit/0123456789abcdef"
+    assert links == [f"{folder}/tml_fig6", commit, f"{folder}/_runs/a", f"{folder}/_runs/b"]
+
+
+def test_the_address_is_that_of_the_books_configuration(tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "repository_root", lambda: tmp_path)
+    pages.repository_address.cache_clear()
+    assert pages.repository_address() == ""
+    theme = "sphinx: {config: {html_theme_options: {repository_url: https://example.org/x}}}"
+    (tmp_path / "_config.yml").write_text(theme, encoding="utf-8")
+    pages.repository_address.cache_clear()
+    assert pages.repository_address() == "https://example.org/x"
+    pages.repository_address.cache_clear()
+
+
+def test_what_was_found_is_escaped_text():
+    assert text(pages.found_box(["One.", NASTY])) == f"What was foundOne.{NASTY}"
 
 
 def sweep():
@@ -97,7 +127,7 @@ def test_claim_box_holds_claim_verdict_reason_and_what_could_have_been_seen(tmp_
 def test_claim_box_of_an_untested_claim_gives_the_reason_and_no_size():
     verdict = claims.judge(claims.find("tml_table4_ratio"), {})
     box = text(pages.claim_box(verdict))
-    assert "Our verdict: untested – no results of tml_table4." in box
+    assert "Our verdict: untested – its experiment has not been run here." in box
     assert "would have been seen" not in box
 
 
@@ -105,47 +135,6 @@ def test_claim_box_of_an_untested_claim_gives_the_reason_and_no_size():
 def test_small_presets_say_that_they_give_no_verdict(preset):
     (box, *_) = [text(pages.claim_box(v)) for v in claims.judge_artefact(artefact(sweep(), preset=preset))]
     assert "no verdict – " in box and f"a {preset} run never gives a verdict" in box
-
-
-def test_table_sets_ours_beside_the_papers_and_escapes():
-    measured = Measured(mean=91.234, ci95=(90.0, 92.5), interval="seeds", per_seed={0: 91.234})
-    html = pages.artefact_table(
-        artefact(
-            [
-                Row(keys={"alpha": 0.4}, metric="accuracy", measured=measured, paper=99.38, paper_source=NASTY),
-                Row(keys={"set": NASTY}, metric=NASTY),
-            ]
-        )
-    )
-    assert NASTY not in html
-    table = text(html)
-    for part in (
-        "91.23 [90, 92.5]",
-        "99.38",
-        "not run",
-        "verification accuracy, %",
-        "Student's t over seeds",
-        NASTY,
-    ):
-        assert part in table
-    assert html.count("<tr>") == 3
-
-
-def test_a_column_that_no_row_fills_is_left_out():
-    alone = Row(keys={"set": "relief-lfw"}, metric="accuracy", measured=Measured(mean=91.2, ci95=None))
-    beside = Row(keys={"set": "relief-agedb"}, metric="accuracy", paper=99.38, paper_source="Table I")
-    assert re.findall("<th>(.*?)</th>", pages.artefact_table(artefact([alone]))) == [
-        "set",
-        "measure",
-        "ours [95 % interval]",
-    ]
-    html = pages.artefact_table(artefact([alone, beside]))
-    assert "the paper, on its own data" in html and "<th>seeds</th>" not in html
-    assert html.count("<td>") == 2 * html.count("<th>") == 8
-
-
-def test_empty_table_is_still_a_table():
-    assert "<tbody></tbody>" in pages.artefact_table(artefact())
 
 
 def test_small_sizes_say_what_they_are_not_and_the_others_are_silent():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aifr_lib.reporting.prose import counted, say
+from aifr_lib.reporting.prose import counted, digits, listed, say
 
 
 def test_sentences_are_said_where_they_hold_and_in_order():
@@ -15,3 +15,17 @@ def test_sentences_are_said_where_they_hold_and_in_order():
 
 def test_things_are_counted():
     assert [counted(1, "seed"), counted(3, "seed"), counted(3000, "pair")] == ["1 seed", "3 seeds", "3,000 pairs"]
+
+
+def test_numbers_have_three_digits_and_no_power_of_ten():
+    said = [digits(one) for one in (0, 0.0000123, 0.001, 0.44812, 5.0, 9.996, 89.93, 99.94, 99.96, 1234.5, -0.36)]
+    assert said == ["0", "0.000", "0.00100", "0.448", "5.00", "10.0", "89.9", "99.9", "100", "1,234", "-0.360"]
+
+
+def test_things_are_listed():
+    assert [listed(["a"][:0]), listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])] == [
+        "",
+        "a",
+        "a and b",
+        "a, b and c",
+    ]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
+import re
 from pathlib import Path
 
 import nbformat
@@ -11,6 +15,7 @@ from aifr_lib.files import repository_root
 from aifr_lib.names import ConfigError
 from aifr_lib.reporting import scripts
 
+COLUMN = 88  # characters of code that a page shows without scrolling
 SCRIPT = """# ---
 # jupyter:
 #   jupytext:
@@ -224,3 +229,33 @@ def test_unknown_notebook_and_unusable_parameter_cells_are_named(checkout: Path)
     path.write_text(SCRIPT.replace('tags=["parameters"]', ""))
     with pytest.raises(ConfigError, match=r"page\.py: expected one cell tagged \"parameters\", found 0"):
         scripts.parameters_of("page")
+
+
+@pytest.mark.parametrize("name", scripts.scripts())
+def test_code_fits_the_column_of_a_page(name: str) -> None:
+    cells = scripts.derive(scripts.script(name)).cells
+    lines = [line for cell in cells if cell.cell_type == "code" for line in cell.source.splitlines()]
+    assert [line for line in lines if len(line) > COLUMN] == []
+
+
+def shown_functions() -> list[tuple[str, str]]:
+    """Module and name of each function of the library whose source a notebook shows."""
+    found = set()
+    for path in scripts.scripts().values():
+        text = path.read_text(encoding="utf-8")
+        names = {
+            alias.asname or alias.name: (node.module, alias.name)
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.ImportFrom) and node.module
+            for alias in node.names
+        }
+        for shown in re.findall(r"getsource\(([\w.]+)\)", text):
+            module, _, name = shown.rpartition(".")
+            found.add((".".join(names[module]), name) if module else names[name])
+    return sorted(found)
+
+
+@pytest.mark.parametrize(("module", "name"), shown_functions())
+def test_source_that_a_page_shows_fits_its_column(module: str, name: str) -> None:
+    source = inspect.getsource(getattr(importlib.import_module(module), name))
+    assert [line for line in source.splitlines() if len(line) > COLUMN] == []

@@ -34,8 +34,11 @@ from aifr_lib.models.judges import qualityface
 from aifr_lib.packages import missing_package
 from aifr_lib.progress import tqdm
 from aifr_lib.reporting import plots
-from aifr_lib.reporting.rows import Measured, Row
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.prose import digits, say
+from aifr_lib.reporting.rows import Measured, Row, measured
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
+from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.comface import ComfaceQuality
 from aifr_lib.settings.presets import Preset
 from aifr_lib.training import recognition
@@ -222,4 +225,30 @@ def agreement(ours: Scores, outside: Scores) -> Measured:
     return statistic_over_people(statistic, np.arange(len(ours["distance"])))
 
 
-FIG_D = Experiment("comface_figD", quality_jobs, quality_rows, lambda _, runs: quality_figure(runs))
+def found(artefact: Artefact) -> str:
+    """The paper's share of good faces, and whether the score falls where pictures are made worse."""
+    said = []
+    for name in dict.fromkeys(str(row.keys["faces"]) for row in artefact.rows):
+        good, blur = (
+            measured(artefact.rows, metric, {"faces": name, "score": SER_FIQ})
+            for metric in (f"v ≥ {THRESHOLDS[-1]:g}, %", "lower when blurred, %")
+        )
+        low, high = (blur and blur.ci95) or (0.0, 100.0)
+        share = digits(good.mean) if good else ""
+        said += [
+            (good, f"Pictures of {name}: {share} % have a score of {THRESHOLDS[-1]:g} and more."),
+            (blur and low > 50, "Blurred, most of them score lower, as they should."),
+            (blur and high < 50, "Blurred, most of them score higher: the score is no measure of sharpness here."),
+            (blur and low <= 50 <= high, "Blurred, they score lower about as often as higher."),
+        ]
+    return say({}, *said)
+
+
+FIG_D = Experiment(
+    "comface_figD",
+    quality_jobs,
+    quality_rows,
+    lambda _, runs: quality_figure(runs),
+    found=found,
+    shape=Shape(down=(METRIC,), across=("faces", "score")),
+)

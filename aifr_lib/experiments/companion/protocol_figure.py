@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from aifr_lib.data.photograph_pairs import GAP_NAMES
 from aifr_lib.evaluation.identification import cmc
 from aifr_lib.evaluation.intervals import mean_interval
-from aifr_lib.evaluation.verification import roc
+from aifr_lib.evaluation.verification import roc, tar_at_far
 from aifr_lib.experiments.measure.protocol_rows import FARS, scored_pairs
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.rows import Row
+from aifr_lib.reporting.rows import Row, in_words
 from aifr_lib.reporting.runs import Run
 
 LONGEST = 20  # ranks drawn
@@ -63,6 +63,23 @@ def det_figure(runs: Runs) -> Figure:
     axis.set(xscale="log", yscale="log", xlabel="false acceptance rate, %", ylabel="false rejection rate, %")
     axis.legend()
     return figure
+
+
+def threshold_frames(runs: Runs) -> tuple[list[str], list[str], int]:
+    """For a slider: P1's threshold on the set with ages, else the first. Starts where 1 % of two people pass.
+
+    Nothing where no list of pairs was run.
+    """
+    found = lists(runs)
+    if not found:
+        return [], [], 0
+    name, place, prefix = next((one for one in found if one[0] == "fgnet"), found[0])
+    score, same, *_ = scored_pairs(runs[place].scores, prefix)
+    start = round(tar_at_far(score, same, 0.01).threshold, 2)
+    thresholds = np.union1d(np.round(np.quantile(score[same], np.linspace(0.02, 0.98, 13)), 2), start)
+    frames, labels = plots.threshold_frames(score[same], score[~same], thresholds.tolist())
+    labels = [f"{in_words(name)}, {label}" for label in labels]
+    return frames, labels, int(np.searchsorted(thresholds, start))
 
 
 def cmc_panel(axis: Axes, runs: Runs) -> None:

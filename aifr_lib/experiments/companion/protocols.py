@@ -25,8 +25,11 @@ from aifr_lib.experiments.measure import embedders, protocol_rows
 from aifr_lib.experiments.measure.embedders import embeddings_of
 from aifr_lib.faces import align
 from aifr_lib.files import atomic_write, cache_dir
-from aifr_lib.reporting.rows import Row
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.prose import digits, say
+from aifr_lib.reporting.rows import Row, in_words, measured
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
+from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
 
 ID = "protocols"
@@ -209,4 +212,46 @@ def _seed(seeds: Sequence[int] | None) -> int:
     return seeds[0] if seeds else 0
 
 
-PROTOCOLS = Experiment("protocols", protocol_jobs, rows, protocol_figure.protocol_figure)
+def found(artefact: Artefact) -> str:
+    """How far apart the protocols' numbers of one network lie, and what a crowd costs and more pictures bring."""
+    there = {str(row.keys["data"]) for row in artefact.rows if row.measured and row.keys["protocol"] == "P2"}
+    data = next((name for name in ("fgnet", "orl") if name in there), "")
+    of = {"data": data, "gap": "all"}
+    crowd = [row for row in artefact.rows if row.measured and {**of, "protocol": "P3"}.items() <= row.keys.items()]
+    crowd = sorted((row for row in crowd if row.metric == "rank-1"), key=lambda row: float(row.keys["distractors"]))
+    pooled = {
+        which: measured(artefact.rows, "TAR@FAR=1e-1", {"data": TEMPLATES, "protocol": "P4", "pictures": which})
+        for which in ("one", "all")
+    }
+    given = {
+        "accuracy": measured(artefact.rows, "accuracy", {**of, "protocol": "P1"}),
+        "accepted": measured(artefact.rows, "TAR@FAR=1e-2", {**of, "protocol": "P1"}),
+        "rank": measured(artefact.rows, "rank-1", {**of, "protocol": "P2"}),
+        "few": crowd[0].measured if crowd else None,
+        "many": crowd[-1].measured if crowd else None,
+        **pooled,
+    }
+    pairs = given["accuracy"] and given["accepted"]
+    return say(
+        {name: digits(one.mean) for name, one in given.items() if one}
+        | {"data": in_words(data)}
+        | ({"least": crowd[0].keys["distractors"], "most": crowd[-1].keys["distractors"]} if crowd else {}),
+        (pairs, "One network on one set of photographs ({data}) is right about {accuracy} % of pairs, and accepts"),
+        (pairs, "{accepted} % of those of one person where one stranger in a hundred may pass."),
+        (
+            given["rank"],
+            "Sought among all other photographs ({data}), a person is found at once for {rank} % of probes.",
+        ),
+        (len(crowd) > 1, "Among {least:,} strangers it finds {few} %, among {most:,} it finds {many} %."),
+        (all(pooled.values()), "One picture of each template accepts {one} % of them, all of its pictures {all} %."),
+    )
+
+
+PROTOCOLS = Experiment(
+    "protocols",
+    protocol_jobs,
+    rows,
+    protocol_figure.protocol_figure,
+    found=found,
+    shape=Shape(down=("protocol", METRIC, "distractors", "pictures"), across=("data",), only={"gap": "all"}),
+)

@@ -11,7 +11,9 @@ from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.measure.embedders import COMMITTED, tour_network
 from aifr_lib.files import repository_root
 from aifr_lib.models import weights
-from aifr_lib.reporting.rows import Measured, Row
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.prose import digits, say
+from aifr_lib.reporting.rows import Measured, Row, measured
 from aifr_lib.reporting.runs import Result, Run
 from aifr_lib.settings.presets import Preset
 from aifr_lib.training.engine import accelerator_for
@@ -44,12 +46,27 @@ def tour_rows(preset: Preset, runs: Mapping[int, Run]) -> Iterator[Row]:
     """The tour's network on random and on cross-age pairs; intervals over test identities (it has one seed)."""
     config = preset.tour.train
     for name in config.relief.pair_lists:
-        measured = None
+        accuracy = None
         if run := runs.get(config.seed):
-            measured = Measured(
+            accuracy = Measured(
                 mean=run.summary["accuracy"][name], ci95=tuple(run.summary["interval"][name]), interval="identities"
             )
-        yield Row(keys={"set": name}, metric="accuracy", measured=measured)
+        yield Row(keys={"set": name}, metric="accuracy", measured=accuracy)
 
 
-TOUR = Experiment("tour", jobs, tour_rows)
+def found(artefact: Artefact) -> str:
+    """What years cost the network of this page."""
+    near, far = (measured(artefact.rows, "accuracy", {"set": name}) for name in ("relief-lfw", "relief-agedb"))
+    return say(
+        {"near": near and digits(near.mean), "far": far and digits(far.mean)},
+        (near, "The network of this page is right about {near} % of random pairs of drawn faces"),
+        (near and far, "and about {far} % of pairs thirty years apart."),
+        (near and not far, "of people it has never seen."),
+        (
+            far and not near,
+            "The network of this page is right about {far} % of pairs of drawn faces thirty years apart.",
+        ),
+    )
+
+
+TOUR = Experiment("tour", jobs, tour_rows, found=found)

@@ -16,9 +16,11 @@ from scipy.stats import rankdata
 from aifr_lib.evaluation.statistics import correlation_statistic
 from aifr_lib.experiments.generator.finding import ATTRIBUTES
 from aifr_lib.experiments.measure.protocol_rows import mean_over_people, over_people, statistic_over_people
+from aifr_lib.faces.generators.directions import STRONGEST
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.rows import Measured, Row
+from aifr_lib.reporting.prose import digits, listed, say
+from aifr_lib.reporting.rows import Measured, Row, measured
 
 UNKNOWN = -100.0  # of a reading, in runs
 # direction → (what the second judge reads of it, in whose name, unit). For gender there is none here.
@@ -186,6 +188,40 @@ def side_effects_figure(artefact: Artefact) -> Figure:
     axis.set_facecolor("0.85")
     axis.grid(False)
     return figure
+
+
+def found(artefact: Artefact) -> str:
+    """Which directions a second judge certifies, and which edit takes a person furthest from themselves."""
+    each = {str(row.keys["direction"]): row.measured for row in artefact.rows if row.metric == EACH and row.measured}
+    approved = [name for name, one in each.items() if certified(one)]
+    refused = [name for name in each if name not in approved]
+    there = dict.fromkeys(str(row.keys["direction"]) for row in artefact.rows if row.measured)
+    unseen = [name for name in there if name not in each]
+    ends = {
+        name: min(one.mean for at in (-STRONGEST, STRONGEST) if (one := _same(artefact, name, at)))
+        for name in there
+        if _same(artefact, name, -STRONGEST) or _same(artefact, name, STRONGEST)
+    }
+    furthest = min(ends, key=ends.__getitem__, default="")
+    return say(
+        {
+            "approved": listed(approved),
+            "refused": listed(refused),
+            "unseen": listed(unseen),
+            "furthest": furthest,
+            "same": digits(ends[furthest]) if furthest else "",
+            "alpha": STRONGEST,
+        },
+        (approved, "Directions that do what they are called, by a second judge: {approved}."),
+        (refused, "It does not certify {refused}."),
+        (unseen, "No second judge has looked at {unseen}."),
+        (furthest, "At α = ±{alpha:g}, {furthest} takes a person furthest from themselves:"),
+        (furthest, "a recogniser's similarity falls from 1 to {same}."),
+    )
+
+
+def _same(artefact: Artefact, name: str, at: float) -> Measured | None:
+    return measured(artefact.rows, SAME, {"direction": name, "at": at})
 
 
 def _style(number: int) -> dict[str, Any]:

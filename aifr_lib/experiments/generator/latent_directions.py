@@ -20,7 +20,7 @@ from aifr_lib import packages
 from aifr_lib.evaluation.embeddings import normalise
 from aifr_lib.experiments import available
 from aifr_lib.experiments.generator import finding, second_age_judge
-from aifr_lib.experiments.generator.edit_rows import UNKNOWN, direction_figure, direction_rows, reading_rows
+from aifr_lib.experiments.generator.edit_rows import UNKNOWN, direction_figure, direction_rows, found, reading_rows
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.faces import align
 from aifr_lib.faces.generators import directions, mobilestylegan
@@ -213,5 +213,9 @@ def _measure_person(
 
 
 DIRECTIONS = Experiment(
-    "latent_directions", direction_jobs, direction_table_rows, lambda artefact, _: direction_figure(artefact)
+    "latent_directions",
+    direction_jobs,
+    direction_table_rows,
+    lambda artefact, _: direction_figure(artefact),
+    found=found,
 )

@@ -28,10 +28,11 @@ from aifr_lib.experiments import recognise
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.prose import counted, say
+from aifr_lib.reporting.prose import counted, digits, say
 from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import Result, Run
 from aifr_lib.reporting.seeds import student_t
+from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
 from aifr_lib.settings.relief import Relief
@@ -286,6 +287,34 @@ def _of(runs: Mapping[RunKey, Run], training: str) -> dict[int, Run]:
     return {seed: run for (which, seed), run in runs.items() if which == training}
 
 
+def found(artefact: Artefact) -> str:
+    """Whether the baseline lies where it is wanted, has converged, and has room above it."""
+    at = {(one.training, one.metric): (value, holds) for one, value, holds in decision(artefact)}
+    baseline, inside = at[BASELINE, "accuracy"]
+    doubled, converged = at[LONGER, GAIN]
+    best = max((value.mean for value, _ in (at[TEACHER, GAIN], at[SCHOOLED, GAIN]) if value), default=None)
+    return say(
+        {
+            "baseline": baseline and digits(baseline.mean),
+            "low": CONDITIONS[0].low,
+            "high": CONDITIONS[0].high,
+            "doubled": doubled and doubled.mean,
+            "best": best,
+        },
+        (baseline, "A plain small network is right about {baseline} % of relief pairs thirty years apart,"),
+        (baseline and inside, "inside the range of {low:.0f} to {high:.0f} % that is wanted: hard, but not hopeless."),
+        (baseline and not inside, "outside the range of {low:.0f} to {high:.0f} % that is wanted."),
+        (doubled and converged, "It has converged: twice the epochs move it by {doubled:+.1f} points."),
+        (doubled and not converged, "It has not converged: twice the epochs move it by {doubled:+.1f} points."),
+        (best is not None, "The best of the larger networks is {best:+.1f} points from it."),
+    )
+
+
 CONVERGENCE = Experiment(
-    "relief_convergence", convergence_jobs, convergence_rows, lambda artefact, _: difficulty_figure(artefact)
+    "relief_convergence",
+    convergence_jobs,
+    convergence_rows,
+    lambda artefact, _: difficulty_figure(artefact),
+    found=found,
+    shape=Shape(down=("training",), across=("set", METRIC), only={METRIC: ("accuracy", GAIN)}),
 )

@@ -22,7 +22,7 @@ from aifr_lib.evaluation.embeddings import normalise
 from aifr_lib.experiments import available
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.measure.embedders import embeddings_of
-from aifr_lib.experiments.relief.judged_rows import UNKNOWN, judge_figure, judge_rows, unmeasured
+from aifr_lib.experiments.relief.judged_rows import UNKNOWN, found, judge_figure, judge_rows, unmeasured
 from aifr_lib.faces import align
 from aifr_lib.faces.relief import landmarks, render
 from aifr_lib.models import judges
@@ -190,4 +190,6 @@ def pair_scores(images: Images, embeddings: np.ndarray) -> dict[str, np.ndarray]
     }
 
 
-JUDGES = Experiment("relief_judges", judge_jobs, judged_set_rows, lambda artefact, _: judge_figure(artefact))
+JUDGES = Experiment(
+    "relief_judges", judge_jobs, judged_set_rows, lambda artefact, _: judge_figure(artefact), found=found
+)

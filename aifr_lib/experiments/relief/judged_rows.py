@@ -13,7 +13,8 @@ from aifr_lib.evaluation.statistics import auc_statistic, correlation_statistic
 from aifr_lib.experiments.measure.protocol_rows import mean_over_people, over_people, statistic_over_people
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.rows import Measured, Row
+from aifr_lib.reporting.prose import counted, digits, say
+from aifr_lib.reporting.rows import Measured, Row, measured
 
 UNKNOWN = -1.0  # an age or a gap, in runs
 GAPS = {"under 15 years": (0, 15), "15–29 years": (15, 30), "30 years and more": (30, np.inf)}
@@ -145,6 +146,37 @@ def bin_panel(axis: Axes, rows: Sequence[Row], judge: str, metric: str, bins: Se
     axis.set_xticks(range(len(bins)), short, fontsize=10, rotation=30 if len(bins) > 4 else 0)
     if axis.has_data():
         axis.legend()
+
+
+def found(artefact: Artefact) -> str:
+    """What the judges say of relief faces, beside photographs with ages where these were judged."""
+
+    def told(data: str, judge: str, over: str, metric: str) -> Measured | None:
+        return measured(artefact.rows, metric, {"data": NAMES[data], "judge": judge, "over": over})
+
+    given = {
+        "found": told("relief", "MTCNN", "all", FOUND),
+        "near": told("relief", "SFace", NEAR, AUC),
+        "far": told("relief", "SFace", FAR, AUC),
+        "near_real": told("fgnet", "SFace", NEAR, AUC),
+        "far_real": told("fgnet", "SFace", FAR, AUC),
+        "age": told("relief", "age judge", "all", "corr"),
+    }
+    missed = len(unmet(artefact.rows))
+    real = given["near_real"] and given["far_real"]
+    return say(
+        {name: digits(one.mean) for name, one in given.items() if one} | {"missed": counted(missed, "number")},
+        (given["found"], "A detector made for photographs finds a face in {found} % of drawn portraits."),
+        (
+            given["near"] and given["far"],
+            "A recogniser made for photographs tells drawn people apart with an area under",
+        ),
+        (given["near"] and given["far"], "the curve of {near} near in age and {far} thirty years apart"),
+        (given["near"] and given["far"] and real, "(photographs of FG-NET: {near_real} and {far_real})."),
+        (given["near"] and given["far"] and not real, "."),
+        (given["age"], "An age judge orders them by their years with a correlation of {age}."),
+        (missed, "Below what is wanted of them: {missed}."),
+    ).replace(" .", ".")
 
 
 def _row(data: str, judge: str, over: str, metric: str, measured: Measured) -> Row:

@@ -22,8 +22,10 @@ from aifr_lib.evaluation.verification import ten_fold
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.rows import METRICS, Measured, Row
+from aifr_lib.reporting.prose import digits, say
+from aifr_lib.reporting.rows import METRICS, Measured, Row, in_words
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
+from aifr_lib.reporting.tables import Shape
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.relief import Relief
 
@@ -189,6 +191,30 @@ def _chromaticity(colours: np.ndarray) -> np.ndarray:
     return colours[:, :2] / np.maximum(colours.sum(1, keepdims=True), 1e-9)
 
 
+def found(artefact: Artefact) -> str:
+    """The best shortcut against the limit that none may pass."""
+    best = max((row for row in artefact.rows if row.measured), key=lambda row: row.measured.mean)  # type: ignore[union-attr]
+    assert best.measured
+    return say(
+        {
+            "shortcut": best.keys["shortcut"],
+            "pairs": in_words(best.keys["set"]),
+            "best": digits(best.measured.mean),
+            "limit": LIMIT,
+            "chance": CHANCE,
+        },
+        (True, "With no network at all, the best shortcut ({shortcut}; {pairs}) is right about {best} % of pairs,"),
+        (best.measured.mean <= LIMIT, "so none passes the limit of {limit:.0f} %."),
+        (best.measured.mean > LIMIT, "which passes the limit of {limit:.0f} %."),
+        (True, "Chance is {chance:.0f} %."),
+    )
+
+
 SHORTCUT_TABLE = Experiment(
-    "relief_shortcuts", shortcut_jobs, shortcut_rows, lambda artefact, _: shortcut_figure(artefact)
+    "relief_shortcuts",
+    shortcut_jobs,
+    shortcut_rows,
+    lambda artefact, _: shortcut_figure(artefact),
+    found=found,
+    shape=Shape(down=("shortcut",), across=("set",)),
 )

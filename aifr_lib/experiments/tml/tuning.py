@@ -14,9 +14,10 @@ from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import say
-from aifr_lib.reporting.rows import Measured, Row
+from aifr_lib.reporting.rows import WORDS, Measured, Row
 from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import student_t
+from aifr_lib.reporting.tables import Shape
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.tml import AlphaSweep
 
@@ -159,4 +160,12 @@ def tuning_figure(artefact: Artefact) -> Figure:
     return figure
 
 
-TUNING = Experiment("tml_tuning", tuning_jobs, tuning_rows, lambda artefact, _: tuning_figure(artefact))
+TUNING = Experiment(
+    "tml_tuning",
+    tuning_jobs,
+    tuning_rows,
+    lambda artefact, _: tuning_figure(artefact),
+    shape=Shape(
+        down=("lr",), across=("alpha", "set"), names={f"{name}, validation": said for name, said in WORDS.items()}
+    ),
+)

@@ -52,17 +52,25 @@ class Direction:
         object.__setattr__(self, "normal", (normal / np.linalg.norm(normal)).astype(np.float32))
 
 
-def edit(codes: np.ndarray, direction: Direction, alpha: float, *, beyond: bool = False) -> np.ndarray:
-    """w₀ + α · s · n: codes [..., width] (W [B, 512], or W+ [B, layers, 512]: the same offset in every layer).
+def edit(
+    codes: np.ndarray,
+    direction: Direction,
+    alpha: float,
+    *,
+    beyond: bool = False,
+) -> np.ndarray:
+    """w₀ + α · s · n: codes [..., width], which are W [B, 512] or W+ [B, layers, 512].
 
-    The offset is relative to the code given (InterFaceGAN's own tool sets the distance to the boundary instead).
-    Errors: ConfigError for α outside −5 … 5 unless ``beyond``; ValueError for codes of another width.
+    In W+ every layer gets the same offset. It is relative to the code given
+    (InterFaceGAN's own tool sets the distance to the boundary instead).
+    Errors: ConfigError for α outside −5 … 5 unless ``beyond``; ValueError for codes of
+    another width.
     """
     alpha = check_alpha(alpha, beyond=beyond)
     if codes.shape[-1] != len(direction.normal):
         raise ValueError(
-            f"direction {direction.name} has {len(direction.normal)} numbers, the codes {codes.shape[-1]}: "
-            "it belongs to another network"
+            f"direction {direction.name} has {len(direction.normal)} numbers, "
+            f"the codes {codes.shape[-1]}: it belongs to another network"
         )
     return codes + np.float32(alpha * direction.scale) * direction.normal
 

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,6 +22,7 @@ from aifr_lib.models import judges
 from aifr_lib.models.foreign import cards
 from aifr_lib.names import ConfigError
 from aifr_lib.reporting import artefacts
+from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.settings.presets import load_preset
 
 
@@ -270,3 +273,16 @@ def test_misspelt_names_are_met_with_the_nearest(preset, tmp_path, images):
         evaluate.evaluate("pixels", Question("fgnett", "loo"), preset=preset)
     with pytest.raises(ConfigError, match="did you mean 'verification'"):
         Question(tmp_path, "verificaton")
+
+
+def test_the_living_picture_has_a_frame_for_each_gap_that_was_measured():
+    gaps = [("sface", "0–4", 92.0), ("tour", "0–4", 16.0), ("tour", "20–29", 3.0)]
+    rows = tuple(
+        Row(keys={"data": "fgnet", "embedder": name, "gap": gap}, metric="TAR@FAR=1e-2", measured=Measured(mean=mean))
+        for name, gap, mean in gaps
+    )
+    artefact = SimpleNamespace(rows=rows)
+    frames, labels = real_photographs.living_frames(artefact)
+    assert len(frames) == len(labels) == 2 and all("<svg" in frame for frame in frames)
+    assert labels[1] == "20–29 years apart: our network (relief faces) 3 %"
+    assert real_photographs.living_frames(SimpleNamespace(rows=())) == ([], [])

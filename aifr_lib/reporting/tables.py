@@ -1,0 +1,167 @@
+"""Tables as a paper lays them out: ours and the paper's number in one cell, every number folded below with its file."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from itertools import compress
+
+from aifr_lib.reporting.artefacts import Artefact, csv_lines
+from aifr_lib.reporting.prose import digits
+from aifr_lib.reporting.rows import INTERVALS, METRICS, Key, Measured, Row, in_words
+
+METRIC = "metric"  # what goes down or across where no key does
+SHORT = 12  # rows that need no folding
+NOT_RUN = "not run"
+ALIKE = "†"
+_SMALL = "font-size:.85em;opacity:.8"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a table is laid out: the keys that go down, those that go across, and which rows it shows.
+
+    down, across: names of keys, or ``METRIC``. only: values that a shown row has, one or any of several. columns: the
+    order of what goes across first, where the rows' own is not wanted. names: words for values and keys of this table.
+    """
+
+    down: tuple[str, ...]
+    across: tuple[str, ...]
+    only: Mapping[str, Key | tuple[Key, ...]] = field(default_factory=dict)
+    names: Mapping[Key, str] = field(default_factory=dict)
+
+    def shows(self, row: Row) -> bool:
+        """Whether the row has a place in the table."""
+        place = _place(row)
+        wanted = ((place.get(key), value) for key, value in self.only.items())
+        return all(found in (value if isinstance(value, tuple) else (value,)) for found, value in wanted)
+
+    def said(self, name: Key) -> str:
+        """A value, a key or a metric in words."""
+        return self.names.get(name, METRICS.get(str(name), in_words(name)))
+
+
+def artefact_table(artefact: Artefact, shape: Shape | None = None) -> str:
+    """The table in its shape, then all its rows, folded where they are many or stand above already.
+
+    Errors: none; what was not run is said in its cell.
+    """
+    kinds = dict.fromkeys(row.measured.interval for row in artefact.rows if row.measured and row.measured.interval)
+    notes = [f"95 % intervals: {'; '.join(INTERVALS[kind] for kind in kinds)}." if kinds else ""]
+    if any(row.measured and _all_alike(row.measured) for row in artefact.rows):
+        notes.append(f"{ALIKE}: all succeed or all fail, so resampling shows nothing; Wilson over people instead.")
+    if any(row.paper is not None for row in artefact.rows):
+        notes.append("The paper's numbers are of its own data.")
+    note = f'<p style="{_SMALL}">{escape(" ".join(filter(None, notes)))}</p>' if any(notes) else ""
+    every = every_row(artefact.rows)
+    if shape is None and len(artefact.rows) <= SHORT:
+        return _scrolling(every + note)
+    shaped = "" if shape is None else _scrolling(shaped_table(artefact.rows, shape) + note)
+    folded = (
+        f'<details class="aifr-all"><summary>All {len(artefact.rows)} numbers</summary>'
+        f"<p>{csv_link(artefact)}</p>{_scrolling(every)}</details>"
+    )
+    return shaped + folded
+
+
+def shaped_table(rows: Sequence[Row], shape: Shape) -> str:
+    """A line for each combination of what goes down, a column for each of what goes across."""
+    shown = [row for row in rows if shape.shows(row)]
+    lines = list(dict.fromkeys(_named(row, shape.down) for row in shown))
+    columns = list(dict.fromkeys(_named(row, shape.across) for row in shown))
+    cells = {(_named(row, shape.down), _named(row, shape.across)): row for row in shown}
+    head = [*("" if key == METRIC else shape.said(key) for key in shape.down)]
+    head += [", ".join(shape.said(part) for part in column if part != "") for column in columns]
+    body = [
+        [
+            *(escape(shape.said(part)) if part != "" else "" for part in line),
+            *(_cell(cells.get((line, c))) for c in columns),
+        ]
+        for line in lines
+    ]
+    return _table([escape(name) for name in head], body)
+
+
+def every_row(rows: Sequence[Row]) -> str:
+    """Keys, our mean with its 95 % interval and number of seeds, the paper's number and source, a line for each row.
+
+    A column that no row fills is left out.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row.keys))
+    head = [*map(in_words, names), "measure", "ours [95 % interval]", "seeds", "the paper, on its own data"]
+    lines = [
+        [*("" if name not in row.keys else in_words(row.keys[name]) for name in names), *_values(row)] for row in rows
+    ]
+    filled = [not lines or any(line[at] for line in lines) for at in range(len(head))]
+    body = [[escape(cell) for cell in compress(line, filled)] for line in lines]
+    return _table([escape(name) for name in compress(head, filled)], body)
+
+
+def csv_link(artefact: Artefact) -> str:
+    """A link that saves the table as a file: the numbers lie in the link itself, so it works on any page."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(csv_lines(artefact.rows))
+    data = base64.b64encode(text.getvalue().encode()).decode()
+    return f'<a download="{artefact.id}.csv" href="data:text/csv;base64,{data}">CSV</a>'
+
+
+def _place(row: Row) -> dict[str, Key]:
+    return {METRIC: row.metric, **row.keys}
+
+
+def _named(row: Row, keys: Iterable[str]) -> tuple[Key, ...]:
+    place = _place(row)
+    return tuple(place.get(key, "") for key in keys)
+
+
+def _cell(row: Row | None) -> str:
+    """Ours with its interval, and under it the paper's."""
+    if row is None:
+        return "–"
+    found = row.measured
+    if found is None:
+        ours = NOT_RUN
+    else:
+        ours = f"<strong>{digits(found.mean)}</strong>"
+        ours += f' <span style="{_SMALL}">{_interval(found)}</span>' if found.ci95 else ""
+    return ours + (f'<br><span style="{_SMALL}">paper: {row.paper:g}</span>' if row.paper is not None else "")
+
+
+def _values(row: Row) -> list[str]:
+    found = row.measured
+    if found is None:
+        ours, seeds = NOT_RUN, ""
+    else:
+        ours = digits(found.mean) + (f" {_interval(found)}" if found.ci95 else "")
+        seeds = str(len(found.per_seed) or "")
+    source = f" ({row.paper_source})" if row.paper_source else ""
+    paper = ("" if row.paper is None else f"{row.paper:g}") + source
+    return [METRICS.get(row.metric, row.metric), ours, seeds, paper.strip()]
+
+
+def _interval(found: Measured) -> str:
+    low, high = found.ci95 or (found.mean, found.mean)
+    return f"[{digits(low)}, {digits(high)}]{ALIKE if _all_alike(found) else ''}"
+
+
+def _all_alike(found: Measured) -> bool:
+    """Whether people were resampled in vain: a share of 0 or 100 % with an interval that is Wilson's."""
+    low, high = found.ci95 or (found.mean, found.mean)
+    return found.interval == "identities" and found.mean in (0.0, 100.0) and low < high
+
+
+def _scrolling(table: str) -> str:
+    return f'<div class="aifr-table" style="overflow-x:auto">{table}</div>'
+
+
+def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    lines = "".join(_tr("td", line) for line in body)
+    return f"<table><thead>{_tr('th', head)}</thead><tbody>{lines}</tbody></table>"
+
+
+def _tr(tag: str, cells: Iterable[str]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"

@@ -1,0 +1,256 @@
+"""What a page says was found: it follows the numbers, says so where there are none, and is English."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from aifr_lib.experiments import EXPERIMENTS
+from aifr_lib.experiments.comface import quality
+from aifr_lib.experiments.companion import protocols, real_photographs, tour
+from aifr_lib.experiments.generator import edit_rows, latent_sets
+from aifr_lib.experiments.relief import convergence, judged_rows, shortcuts
+from aifr_lib.experiments.tml import alpha_sweep, variance
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.rows import Measured, Row
+from aifr_lib.reporting.runs import Git
+from aifr_lib.reporting.seeds import student_t
+from aifr_lib.settings.presets import load_preset
+
+WITH_WORDS = [id for id, experiment in EXPERIMENTS.items() if experiment.found]
+# Ids, names of keys and of metrics, numbers of twenty digits.
+MACHINE = re.compile(r"[a-z]_[a-z]|\brelief-[a-z]|@|=1e-|[{}\[\]]|\bNone\b|\bnan\b|\d\.\d{5}|\d[eE]-\d|  | \.| ,")
+
+
+def artefact(id, rows, runs=("a",)):
+    return Artefact(
+        id=id,
+        kind=EXPERIMENTS[id].kind,
+        preset="classroom",
+        seeds=(0, 1, 2) if runs else (),
+        data=None,
+        device="cpu",
+        versions={},
+        git=Git(),
+        wall_s=1.0,
+        runs=runs,
+        rows=tuple(rows),
+        verdict="none",
+    )
+
+
+def over_seeds(mean, spread=0.1):
+    return student_t({seed: mean + spread * (seed - 1) for seed in range(3)})
+
+
+def of_people(mean, half=0.5):
+    return Measured(mean=mean, ci95=(mean - half, mean + half), interval="identities")
+
+
+def accuracies(by_alpha):
+    return [
+        Row(keys={"alpha": alpha, "set": "relief-agedb"}, metric="accuracy", measured=over_seeds(mean))
+        for alpha, mean in by_alpha.items()
+    ]
+
+
+def ratios(plain, branch, people="training", shrink=1.0):
+    where = {"form": "raw", "people": people}
+    for loss, ratio, scale in (("arcface", plain, 1.0), ("transformer-arcface", branch, shrink)):
+        for metric, value in (("intra", 4.0 * scale), ("inter", 4.0 * scale * ratio), ("ratio", ratio)):
+            yield Row(keys={**where, "loss": loss}, metric=metric, measured=over_seeds(value, 0.01))
+
+
+def accepted(by_place):
+    return [
+        Row(keys={"data": "fgnet", "embedder": name, "gap": gap}, metric="TAR@FAR=1e-2", measured=of_people(mean))
+        for (name, gap), mean in by_place.items()
+    ]
+
+
+PROTOCOL_ROWS = [
+    Row(keys={"protocol": p, "data": data, "gap": "all", **more}, metric=metric, measured=of_people(mean))
+    for p, data, metric, mean, more in (
+        ("P1", "fgnet", "accuracy", 85.8, {}),
+        ("P1", "fgnet", "TAR@FAR=1e-2", 61.8, {}),
+        ("P2", "fgnet", "rank-1", 92.9, {}),
+        ("P3", "fgnet", "rank-1", 78.0, {"distractors": 10000}),
+        ("P3", "fgnet", "rank-1", 92.0, {"distractors": 10}),
+        ("P4", "relief-ijb", "TAR@FAR=1e-1", 88.6, {"pictures": "one"}),
+        ("P4", "relief-ijb", "TAR@FAR=1e-1", 96.0, {"pictures": "all"}),
+    )
+]
+CALIBRATION = [
+    Row(keys={"training": name, "set": "relief-agedb"}, metric=metric, measured=over_seeds(value))
+    for name, metric, value in (
+        (convergence.BASELINE, "accuracy", 88.0),
+        (convergence.LONGER, convergence.GAIN, 0.4),
+        (convergence.TEACHER, convergence.GAIN, 4.0),
+    )
+]
+DIRECTIONS = [
+    Row(keys={"direction": name, "at": at}, metric=metric, measured=of_people(mean, half))
+    for name, at, metric, mean, half in (
+        ("age", "all", edit_rows.FOUND, 0.7, 0.01),
+        ("smile", "all", edit_rows.FOUND, 0.7, 0.01),
+        ("gender", "all", edit_rows.FOUND, 0.7, 0.01),
+        ("age", "all", edit_rows.EACH, 0.95, 0.01),
+        ("smile", "all", edit_rows.EACH, 0.75, 0.1),
+        ("age", -5.0, edit_rows.SAME, 0.6, 0.01),
+        ("age", 5.0, edit_rows.SAME, 0.45, 0.01),
+        ("smile", 5.0, edit_rows.SAME, 0.8, 0.01),
+    )
+]
+QUALITY = [
+    Row(keys={"faces": "relief faces", "score": "SER-FIQ"}, metric=metric, measured=of_people(mean, 3.0))
+    for metric, mean in (("v ≥ 0.6, %", 71.0), ("lower when blurred, %", 30.0))
+]
+JUDGED = [
+    Row(keys={"data": "relief faces", "judge": judge, "over": over}, metric=metric, measured=of_people(mean, 0.01))
+    for judge, over, metric, mean in (
+        ("MTCNN", "all", judged_rows.FOUND, 98.0),
+        ("SFace", judged_rows.NEAR, judged_rows.AUC, 0.98),
+        ("SFace", judged_rows.FAR, judged_rows.AUC, 0.9),
+        ("age judge", "all", "corr", 0.7),
+    )
+]
+SETS = [
+    Row(keys={"data": "edited", "at": "all"}, metric="people", measured=Measured(mean=300)),
+    Row(keys={"data": "edited", "at": "all"}, metric="pictures", measured=Measured(mean=9300)),
+]
+SHORTCUTS = [
+    Row(keys={"set": "relief-lfw", "shortcut": "border"}, metric="accuracy", measured=of_people(52.0)),
+    Row(keys={"set": "relief-agedb", "shortcut": "hair colour"}, metric="accuracy", measured=of_people(55.0)),
+]
+PHOTOGRAPHS = {("sface", "0–4"): 92.0, ("sface", "30+"): 24.0, ("tour", "0–4"): 16.0, ("pixels", "0–4"): 7.0}
+WHOLE = {
+    "tml_fig6": accuracies({0.0: 90.0, 0.1: 90.0, 0.4: 91.0, 0.9: 84.0}),
+    "tml_table4": [*ratios(5.0, 5.5), *ratios(2.0, 2.1, people="test")],
+    "real_photographs": accepted({**PHOTOGRAPHS, ("tour", "30+"): 1.0, ("pixels", "30+"): 1.0}),
+    "protocols": PROTOCOL_ROWS,
+    "tour": [Row(keys={"set": f"relief-{n}"}, metric="accuracy", measured=of_people(90.0)) for n in ("lfw", "agedb")],
+    "relief_convergence": CALIBRATION,
+    "relief_shortcuts": SHORTCUTS,
+    "relief_judges": JUDGED,
+    "latent_directions": DIRECTIONS,
+    "latent_sets": SETS,
+    "comface_figD": QUALITY,
+}
+
+
+def test_every_experiment_that_speaks_is_tested_here():
+    assert set(WHOLE) == set(WITH_WORDS)
+
+
+@pytest.mark.parametrize("id", EXPERIMENTS)
+def test_where_nothing_was_run_that_is_said(id):
+    experiment = EXPERIMENTS[id]
+    rows = list(experiment.rows(load_preset("classroom"), {}))
+    bare = [row.model_copy(update={"measured": None}) for row in rows]
+    said = experiment.finding(artefact(id, bare, runs=()))
+    assert said.endswith(": not run yet at this size.") and "_" not in said
+
+
+@pytest.mark.parametrize("id", WITH_WORDS)
+def test_sentences_are_english_whatever_is_missing(id):
+    draw, whole = random.Random(0), EXPERIMENTS[id].finding(artefact(id, WHOLE[id]))
+    assert whole.endswith(".") and not MACHINE.search(whole), whole
+    for _ in range(30):
+        some = [row if draw.random() < 0.6 else row.model_copy(update={"measured": None}) for row in WHOLE[id]]
+        said = EXPERIMENTS[id].finding(artefact(id, some))
+        assert not MACHINE.search(said), said
+        fewer = [row for row in some if row.measured]
+        assert EXPERIMENTS[id].finding(artefact(id, fewer)) == said or not fewer
+
+
+@pytest.mark.parametrize("id", WITH_WORDS)
+def test_rows_as_the_experiment_makes_them_are_understood(id):
+    rows = list(EXPERIMENTS[id].rows(load_preset("classroom"), {}))
+    filled = [row.model_copy(update={"measured": over_seeds(90.0)}) for row in rows]
+    assert not filled or EXPERIMENTS[id].finding(artefact(id, filled))
+
+
+@pytest.mark.parametrize(
+    ("branch", "said"),
+    [(91.0, "a gain of 1.00 points."), (88.5, "a loss of 1.50 points."), (90.05, "no difference that these seeds can")],
+)
+def test_the_sweep_says_gain_loss_or_neither(branch, said):
+    found = alpha_sweep.found(artefact("tml_fig6", accuracies({0.0: 90.0, 0.4: branch})))
+    assert said in found
+
+
+def test_the_sweep_says_what_its_ends_cost():
+    found = alpha_sweep.found(artefact("tml_fig6", accuracies({0.0: 90.0, 0.1: 90.02, 0.4: 90.0, 0.9: 84.0})))
+    assert "An α of 0.1 costs nothing that shows. An α of 0.9 costs 6.00 points." in found
+    found = alpha_sweep.found(artefact("tml_fig6", accuracies({0.0: 90.0, 0.1: 92.0, 0.4: 90.0})))
+    assert "An α of 0.1 gains 2.00 points." in found
+
+
+@pytest.mark.parametrize(("high", "word"), [(84.0, "Why a high α costs"), (90.0, "")])
+def test_why_is_given_for_what_was_seen(high, word):
+    why = alpha_sweep.why(artefact("tml_fig6", accuracies({0.0: 90.0, 0.4: 90.0, 0.9: high})))
+    assert (word in why) if word else ("high" not in why)
+    assert "may not help" in why
+    assert "may help" in alpha_sweep.why(artefact("tml_fig6", accuracies({0.0: 90.0, 0.4: 95.0})))
+    assert alpha_sweep.why(artefact("tml_fig6", [])) == ""
+
+
+@pytest.mark.parametrize(("branch", "word"), [(5.5, "tighter"), (4.5, "looser"), (5.0, "no difference")])
+def test_the_table_of_variances_says_which_way_its_ratio_went(branch, word):
+    assert word in variance.found(artefact("tml_table4", list(ratios(5.0, branch))))
+
+
+def test_that_embeddings_shrank_is_said_only_where_both_variances_fell():
+    assert "shrinks" in variance.found(artefact("tml_table4", list(ratios(5.0, 5.0, shrink=0.5))))
+    assert "shrinks" not in variance.found(artefact("tml_table4", list(ratios(5.0, 5.0, shrink=2.0))))
+
+
+def test_photographs_say_whether_drawn_faces_carry_over():
+    def said(ours):
+        places = {**PHOTOGRAPHS, ("tour", "30+"): 1.0, ("pixels", "30+"): 1.0, ("tour", "0–4"): ours}
+        return real_photographs.found(artefact("real_photographs", accepted(places)))
+
+    assert "SFace accepts 92.0 % and 24.0 %" in said(16.0)
+    assert "carries over a little" in said(16.0) and "does not show" in said(7.0)
+
+
+def test_protocols_order_the_crowd_by_its_size():
+    assert "Among 10 strangers it finds 92.0 %, among 10,000 it finds 78.0 %." in protocols.found(
+        artefact("protocols", PROTOCOL_ROWS)
+    )
+
+
+def test_the_tour_speaks_of_what_it_has():
+    assert "and about 90.0 % of pairs thirty years apart" in tour.found(artefact("tour", WHOLE["tour"]))
+    assert tour.found(artefact("tour", WHOLE["tour"][:1])).endswith("of people it has never seen.")
+
+
+@pytest.mark.parametrize(("best", "said"), [(55.0, "so none passes the limit"), (70.0, "which passes the limit")])
+def test_shortcuts_are_held_against_the_limit(best, said):
+    row = Row(keys={"set": "relief-lfw", "shortcut": "hair colour"}, metric="accuracy", measured=of_people(best))
+    assert said in shortcuts.found(artefact("relief_shortcuts", [*SHORTCUTS[:1], row]))
+
+
+def test_directions_are_certified_refused_or_unseen():
+    found = edit_rows.found(artefact("latent_directions", DIRECTIONS))
+    assert "by a second judge: age." in found and "does not certify smile." in found
+    assert "has looked at gender." in found and "age takes a person furthest" in found and "from 1 to 0.450" in found
+
+
+@pytest.mark.parametrize(
+    ("falls", "said"), [(80.0, "score lower, as they should"), (30.0, "score higher"), (51.0, "about as often")]
+)
+def test_quality_says_what_blur_does(falls, said):
+    row = QUALITY[1].model_copy(update={"measured": of_people(falls, 3.0)})
+    assert said in quality.found(artefact("comface_figD", [QUALITY[0], row]))
+
+
+def test_judges_count_what_falls_short():
+    assert "Below what is wanted of them: 1 number." in judged_rows.found(artefact("relief_judges", JUDGED))
+    assert "Below" not in judged_rows.found(artefact("relief_judges", JUDGED[1:]))
+
+
+def test_sets_are_counted():
+    assert "9,300 pictures of 300 people" in latent_sets.found(artefact("latent_sets", SETS))
