@@ -179,9 +179,7 @@ def test_a_resume_under_another_teacher_is_refused(tmp_path, images, teachers):
     metadata = weights.read_metadata(other / "weights.safetensors")
     network.fc.weight.data += 0.5
     weights.save_weights(network, other / "weights.safetensors", {"recognition": metadata["recognition"]})
-    with pytest.raises(
-        ValueError, match=r"other settings \(teacher_digest '[0-9a-f]{64}' → '[0-9a-f]{64}'\)"
-    ):
+    with pytest.raises(ValueError, match=r"other settings \(teacher_digest '[0-9a-f]{64}' → '[0-9a-f]{64}'\)"):
         learn(asked, tmp_path / "student", images, {"teacher": other})
 
 

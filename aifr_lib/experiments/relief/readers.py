@@ -28,8 +28,10 @@ from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.relief.shortcuts import CHANCE, border
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.prose import digits, say
 from aifr_lib.reporting.rows import METRICS, Measured, Row
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
+from aifr_lib.reporting.tables import Shape
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.relief import Relief
 
@@ -180,4 +182,45 @@ def reader_figure(artefact: Artefact) -> Figure:
     return figure
 
 
-READER_TABLE = Experiment(ID, reader_jobs, reader_rows, lambda artefact, _: reader_figure(artefact))
+def found(artefact: Artefact) -> str:
+    """What colour and surroundings give away to a trained reader, and how much of the rest is form."""
+    best: dict[tuple[str, bool], float] = {}
+    for row in artefact.rows:
+        if row.measured:
+            key = str(row.keys["faces"]), row.keys["reader"] in SURROUNDINGS
+            best[key] = max(best.get(key, 0.0), row.measured.mean)
+    around, coarse, form = (best.get(key) for key in ((AS_DRAWN, True), (AS_DRAWN, False), (ONE_COLOURING, False)))
+    mostly_form = coarse and form and 2 * (form - CHANCE) > coarse - CHANCE
+    return say(
+        {
+            "around": around and digits(around),
+            "coarse": coarse and digits(coarse),
+            "form": form and digits(form),
+            "limit": LIMIT,
+            "chance": CHANCE,
+        },
+        (
+            around,
+            "Trained on colour and surroundings alone, a linear reader is right about {around} % of pairs at best",
+        ),
+        (around, "(chance is {chance:.0f} %),"),
+        (around and around <= LIMIT, "inside the limit of {limit:.0f} %."),
+        (around and around > LIMIT, "above the limit of {limit:.0f} %."),
+        (coarse and not form, "Of coarse pixels over the whole crop it makes {coarse} %."),
+        (
+            coarse and form,
+            "Of coarse pixels over the whole crop it makes {coarse} %, and {form} % where all people have",
+        ),
+        (coarse and form and mostly_form, "one colouring: most of what it reads there is form."),
+        (coarse and form and not mostly_form, "one colouring: most of what it reads there is colour."),
+    )
+
+
+READER_TABLE = Experiment(
+    ID,
+    reader_jobs,
+    reader_rows,
+    lambda artefact, _: reader_figure(artefact),
+    found=found,
+    shape=Shape(down=("reader",), across=("set", "faces")),
+)
