@@ -7,11 +7,11 @@ longer in boys.
 
 Signs: the order follows what is known of the means; the years were then set by eye and so that an outside age judge
 (``models.judges.AgeJudge``) reads older faces as older in every decade: it is no independent witness of them.
-Lines at rest are seen from about 30 on the forehead, between the brows and beside the eyes, and deepen steadily; the
-nasolabial fold comes first. Volume of the cheek is lost and the tear trough shows from 35 to 40; jowls and marionette
-lines come from about 45; lips thin and lengthen through all adult life; spots, unevenness and yellowing begin in the
-thirties. How people differ is inferred: onset by some years, rate by a fifth, each sign for itself, beside a person's
-pace for each kind of sign.
+Lines at rest come first (the nasolabial fold, then forehead, frown and crow's feet), then volume goes from cheeks and
+under the eyes, then jowls and marionette lines; lips thin and skin grows uneven all the while (Fitzgerald et al.,
+Aesthetic Surgery Journal 2010; Swift et al., 2021). Wrinkles, grey hair and thin lips are what makes a face look old,
+and people of one age differ in them (Gunn et al., PLoS ONE 2009). By how much is inferred: onset by some years, rate by a
+fifth, each sign for itself, beside a person's pace for each kind of sign.
 """
 
 from __future__ import annotations
