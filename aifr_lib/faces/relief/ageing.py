@@ -10,8 +10,8 @@ Signs: the order follows what is known of the means; the years were then set by 
 Lines at rest come first (the nasolabial fold, then forehead, frown and crow's feet), then volume goes from cheeks and
 under the eyes, then jowls and marionette lines; lips thin and skin grows uneven all the while (Fitzgerald et al.,
 Aesthetic Surgery Journal 2010; Swift et al., 2021). Wrinkles, grey hair and thin lips are what makes a face look old,
-and people of one age differ in them (Gunn et al., PLoS ONE 2009). By how much is inferred: onset by some years, rate by a
-fifth, each sign for itself, beside a person's pace for each kind of sign.
+and people of one age differ in them (Gunn et al., PLoS ONE 2009). By how much is inferred: onset by some years, rate by
+a fifth, each sign for itself, beside a person's pace for each kind of sign.
 """
 
 from __future__ import annotations

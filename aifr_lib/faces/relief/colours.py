@@ -75,8 +75,8 @@ def colours(
     # Sun, water and dye: hair is now lighter, now darker and redder than the person's own.
     hair = hair * torch.exp(style.dye * factors(0.14, 0.13, 0.12))
     hair = mix(hair, colour(RED_HAIR), (0.9 * i.hair_red - 0.9) * (melanin < 0.4))
-    # Half of all people are half grey at 50, the old rule, give or take a decade (Panhard et al., 2012, found it too early
-    # by some years).
+    # The old rule, give or take a decade: half of all people are half grey at 50 (too early by some years, Panhard et
+    # al., 2012).
     grey = torch.sigmoid((age - (51 - 6.5 * i.ageing_grey - 2 * pace.grey)) / 6)
     silver = mix(colour(GREY_HAIR), colour(WHITE_HAIR), (age - 58) / 24).expand_as(hair)
     brows = mix(hair, colour(BROWN_HAIR), 0.45 + 0 * age)
