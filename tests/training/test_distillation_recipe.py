@@ -179,9 +179,7 @@ def test_a_resume_under_another_teacher_is_refused(tmp_path, images, teachers):
     metadata = weights.read_metadata(other / "weights.safetensors")
     network.fc.weight.data += 0.5
     weights.save_weights(network, other / "weights.safetensors", {"recognition": metadata["recognition"]})
-    with pytest.raises(
-        ValueError, match=r"other settings \(teacher_digest '[0-9a-f]{64}' → '[0-9a-f]{64}'\)"
-    ):
+    with pytest.raises(ValueError, match=r"other settings \(teacher_digest '[0-9a-f]{64}' → '[0-9a-f]{64}'\)"):
         learn(asked, tmp_path / "student", images, {"teacher": other})
 
 
@@ -224,6 +222,22 @@ def test_a_diverged_training_is_a_result_with_its_step_and_last_good_weights(tmp
     torch.manual_seed(0)
     fresh = recognition.objective(SMALL, 4).backbone
     assert trained.checksum == weights.digest(fresh.state_dict()), "no checkpoint yet: the start is good"
+
+
+def test_a_network_whose_weights_are_finite_and_whose_embeddings_are_not_has_diverged(
+    tmp_path, images, monkeypatch, caplog
+):
+    def spoiled(module, *_, **__):
+        module.backbone.norm.running_mean.fill_(-3e38)
+        module.backbone.norm.weight.data.fill_(1e4)
+        return {"loss": 1.0}
+
+    monkeypatch.setattr(distillation, "descend", spoiled)
+    with caplog.at_level(logging.WARNING):
+        trained = distillation.train(config("self"), tmp_path, images=images, **ALONE)
+    assert trained.diverged == 6 and "gives NaN or infinity: the training diverged" in caplog.text
+    torch.manual_seed(0)
+    assert trained.checksum == weights.digest(recognition.objective(SMALL, 4).backbone.state_dict())
 
 
 def test_weights_are_rounded_before_they_teach(teachers, images):

@@ -18,7 +18,7 @@ from aifr_lib.data.images import Images
 from aifr_lib.data.loader import check_columns, to_input
 from aifr_lib.data.relief import chosen
 from aifr_lib.evaluation import protocol_scores
-from aifr_lib.evaluation.embeddings import embed
+from aifr_lib.evaluation.embeddings import embed, normalise
 from aifr_lib.evaluation.templates import LEAST_ACCEPTS
 from aifr_lib.evaluation.verification import roc
 from aifr_lib.experiments import recognise
@@ -217,7 +217,9 @@ def identify(
     where = accelerator_for(device, "no").device
 
     def seen(images: Images) -> np.ndarray:
-        return embed(network, images, input_hw=input_hw, device=where, progress=True)
+        # Of length 1 already: those of a training that diverged may be longer than single precision can square.
+        embeddings = embed(network, images, input_hw=input_hw, device=where, progress=True)
+        return normalise(embeddings.astype(np.float64)).astype(np.float32)
 
     probes = relief.load_set(PROBES, size=config.size, people=aad.people)
     people, embedded = chosen.faces(config), seen(probes)
