@@ -314,3 +314,25 @@ def test_an_age_estimator_learns_ages_that_show(tmp_path, expectation):
     assert trained.scalars["mae"] < 0.7 * np.abs(ages - ages.mean()).mean()
     network, found = age_estimation.load(trained.weights)
     assert found == asked and weights.digest(network.state_dict()) == trained.checksum
+
+
+def test_the_paper_preset_takes_one_step_at_full_size(tmp_path):
+    """R90 and ResNet-18 at 112×112 teach MobileFaceNet: 1 picture of each of 4 people, on a CPU, untrained teachers."""
+    from aifr_lib.settings.presets import load_preset
+
+    aad = load_preset("paper").aad
+    entry = next(one for one in aad.ledger if one.backbone == "mobilefacenet")
+    asked = aad.student(entry, "aad", 0)
+    changes = {"batch": 4, "epochs": 1, "precision": "no"}
+    asked = asked.model_copy(update={"train": asked.train.model_copy(update=changes)})
+    for name, made, about in (
+        ("teacher", recognition.backbone(asked.teacher), {"recognition": asked.teacher.model_dump_json()}),
+        ("age_teacher", age_estimation.network(asked.age_teacher),
+         {"age_estimation": asked.age_teacher.model_dump_json()}),
+    ):  # fmt: skip
+        weights.save_weights(made, tmp_path / name / "weights.safetensors", about)
+    images = make_images(identities=2, per_identity=2, size=112)
+    trained = learn(asked, tmp_path / "student", images, {n: tmp_path / n for n in ("teacher", "age_teacher")})
+    assert sum(one.numel() for one in trained.backbone.parameters()) == 1_201_024
+    assert trained.diverged is None and np.isfinite(trained.scalars["loss"])
+    assert {"loss_stage1", "loss_stage2", "loss_stage3", "loss_last", "loss_attention"} <= trained.scalars.keys()

@@ -248,3 +248,24 @@ def test_all_of_the_wing_is_listed():
     ids = ("aad_table1", "aad_table2", "aad_table3", "aad_table4", "aad_table5", "aad_table6", "aad_fig2", "aad_fig4",
            "aad_fig5", "aad_cost", "aad_tuning")  # fmt: skip
     assert set(ids) <= set(EXPERIMENTS)
+
+
+def test_a_student_that_feeds_back_embeds_as_it_was_trained_and_is_exported(preset, table2, out, tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    from aifr_lib.data.relief import chosen
+    from aifr_lib.experiments.measure import embedders
+    from aifr_lib.models.attention import Attended
+
+    job = tables.jobs(preset)[tables.TRAINED, "mobilefacenet", "aad", 0]
+    path = store_of(preset, out).work_folder(job.spec.key) / "weights.safetensors"
+    found = embedders.load(path, preset)
+    assert isinstance(found.run.network, Attended) and found.about == "mobilefacenet distilled by this library (aad)"
+    faces = chosen.faces(preset.aad.train.relief)
+    embedded = embedders.embed_with(found, faces.take(np.arange(6)), device="cpu", progress=False)
+    assert embedded.shape == (6, 8) and np.isfinite(embedded).all()
+    away, _ = embedders.export(found, tmp_path / "student.onnx", preset)
+    assert away < 1e-4
+    again = embedders.load(tmp_path / "student.onnx", preset)
+    exported = embedders.embed_with(again, faces.take(np.arange(6)), device="cpu", progress=False)
+    np.testing.assert_allclose(exported, embedded, rtol=1e-3, atol=1e-4)
