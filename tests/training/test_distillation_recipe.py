@@ -89,6 +89,14 @@ def test_every_kind_of_student_is_trained_and_comes_back(tmp_path, images, teach
         assert recognition.load(trained.weights)[1] == SMALL
 
 
+def test_aad_trains_in_bf16_as_well(tmp_path, images, teachers):
+    asked = config("aad", masks="own")
+    asked = asked.model_copy(update={"train": SMALL.model_copy(update={"precision": "bf16", "clip": 1.0})})
+    trained = learn(asked, tmp_path, images, teachers)
+    assert trained.diverged is None and np.isfinite(trained.scalars["loss_stage2"])
+    assert next(trained.backbone.parameters()).dtype == torch.float32
+
+
 def test_kept_outputs_are_those_of_the_live_teachers(images, teachers):
     asked = config("aad", masks="own")
     recogniser = distillation.recogniser_of(asked, teachers["teacher"])
