@@ -249,7 +249,7 @@ def identify(
     )
 
 
-def probed(aad: Aad) -> dict[str, int]:
+def probed(aad: Aad) -> dict[str, Any]:
     """The counts of relief-fgnet: of 82 people there are 1,002 pictures, of fewer as many each."""
     return {"people": aad.people, "pictures": round(1002 * aad.people / 82)}
 
