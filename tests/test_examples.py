@@ -1,4 +1,4 @@
-"""The examples in docstrings of losses, models and the training loop are run and give what they say."""
+"""The examples in docstrings of losses, models, the training loop and AAD's runs are run and give what they say."""
 
 import doctest
 import importlib
@@ -8,8 +8,10 @@ import pytest
 
 from aifr_lib import losses, models
 from aifr_lib.data import loader
-from aifr_lib.training import engine
+from aifr_lib.experiments.aad import geometry, networks, students, tables
+from aifr_lib.training import engine, kept
 
+AAD = (geometry, networks, students, tables)
 MODULES = [
     importlib.import_module(f"{package.__name__}.{one.name}")
     for package in (losses, models)
@@ -18,6 +20,8 @@ MODULES = [
 ]
 
 
-@pytest.mark.parametrize("module", [losses, models, loader, engine, *MODULES], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [losses, models, loader, engine, kept, *AAD, *MODULES], ids=lambda module: module.__name__
+)
 def test_examples_of_docstrings(module):
     assert doctest.testmod(module).failed == 0

@@ -25,7 +25,9 @@ def train(
     """Train one network by a recipe: with the preset's settings, as you change them.
 
     The learning rate of recognition is that of the preset's α sweep for the α
-    asked for, unless -p lr=RATE gives another. Stopped or killed, a training
+    asked for, unless -p lr=RATE gives another. A student of distillation is the
+    first of the preset's ledger in the mode asked for; its teachers are trained
+    first, below its folder. Stopped or killed, a training
     goes on where it was when the same command is given again; on a CPU the
     checksum is then that of an uninterrupted training.
 
@@ -34,6 +36,8 @@ def train(
       aifr train recognition --preset smoke --out runs/first
       aifr train recognition --preset lesson -p alpha=0.4 -p seed=1 --out runs/b
       aifr train recognition -p loss=cosface -p relief.span=wide --out runs/w
+      aifr train age_estimation --preset lesson --out runs/ages
+      aifr train distillation -p mode=ad_last -p train.lr=0.05 --out runs/student
       torchrun --nproc-per-node 2 -m aifr_lib.cli train recognition --out runs/two
     """
     from aifr_lib.reporting.scripts import literal
@@ -44,11 +48,13 @@ def train(
     given: dict[str, Any] = {key: literal(value) for key, value in key_values(parameter)}
     values = chosen.start(load_preset(preset), given).model_dump()
     for key, value in given.items():
-        group, _, leaf = key.rpartition(".")
-        node = values.get(group) if group else values
-        if not isinstance(node, dict):
-            groups = [name for name, held in values.items() if isinstance(held, dict)]
-            raise ConfigError(f"'{group}' is no group of settings{nearest(group, groups)}")
+        *groups, leaf = key.split(".")
+        node = values
+        for group in groups:
+            if not isinstance(held := node.get(group), dict):
+                named = [name for name, one in node.items() if isinstance(one, dict)]
+                raise ConfigError(f"'{group}' is no group of settings{nearest(group, named)}")
+            node = held
         node[leaf] = value
     settings = validate(chosen.settings, values, "settings of the training")
     try:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from aifr_lib.data.images import Images
-from aifr_lib.data.loader import to_input
+from aifr_lib.data.loader import gathered, to_input
 from aifr_lib.losses import margins
 from aifr_lib.losses.margins import MarginHead
 from aifr_lib.models import FourStages, foreign, weights
@@ -29,12 +29,13 @@ from aifr_lib.training import age_estimation, kept, recognition
 from aifr_lib.training.engine import CHECKPOINT, NonFiniteLoss, accelerator_for, last_logged
 from aifr_lib.training.engine import LOG as LOG_FILE
 from aifr_lib.training.objectives.distillation import EMBEDDING, MASKS, Student
-from aifr_lib.training.sgd import descend
+from aifr_lib.training.sgd import descend, steps_of
 
 LOG = logging.getLogger(__name__)
 RECIPE = "distillation"
 RECIPE_VERSION = 1  # raised by hand when the meaning of a Distillation changes
 WEIGHTS = "weights.safetensors"
+LOOKED_AT = 64  # training pictures on which a trained network must give numbers
 # What a training leaves for a student in its folder; of kd the head too, which lies in the checkpoint.
 LEFT, LEFT_FOR_KD = (WEIGHTS,), (WEIGHTS, CHECKPOINT)
 
@@ -134,6 +135,10 @@ def train(
         diverged = error.step
         scalars = last_good(module, config, out)
     network = module.backbone.eval()
+    if not gives_numbers(network, images, config.train.input_hw):
+        LOG.warning("%s: the trained network gives NaN or infinity: the training diverged, its start is kept", out)
+        diverged = steps_of(config.train, len(rows))[1] if diverged is None else diverged
+        network.load_state_dict(fresh(config))
     path = out / WEIGHTS
     metadata = {"distillation": config.model_dump_json(), "data": f"{images.name} {images.version}"}
     if not config.feeds_back:
@@ -231,9 +236,21 @@ def last_good(module: Student, config: Distillation, out: Path) -> dict[str, flo
     if path.is_file():
         module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["objective"])
     else:
-        torch.manual_seed(config.train.seed)
-        module.backbone.load_state_dict(student(config).state_dict())
+        module.backbone.load_state_dict(fresh(config))
     return last_logged(out / LOG_FILE)
+
+
+def fresh(config: Distillation) -> dict[str, Tensor]:
+    """The weights that a training of ``config`` starts from."""
+    torch.manual_seed(config.train.seed)
+    return student(config).state_dict()
+
+
+def gives_numbers(network: nn.Module, images: Images, hw: tuple[int, int]) -> bool:
+    """Whether the embeddings of some training pictures are finite, as they may not be though all weights are."""
+    x = to_input(gathered(images.pixels, torch.arange(min(len(images), LOOKED_AT)), hw))
+    with torch.inference_mode():
+        return bool(network(x.to(next(network.parameters()).device)).isfinite().all())
 
 
 def load(path: Path) -> tuple[FourStages | Attended, Distillation]:

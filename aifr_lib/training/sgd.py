@@ -36,6 +36,12 @@ def rate(config: Recognition, steps_per_epoch: int, steps: int) -> Callable[[int
     return factor
 
 
+def steps_of(config: Recognition, pictures: int) -> tuple[int, int]:
+    """Steps an epoch, and in all."""
+    steps_per_epoch = max(1, pictures // config.batch)
+    return steps_per_epoch, max(1, round(config.epochs * steps_per_epoch))
+
+
 def descend(
     module: nn.Module,
     config: Recognition,
@@ -53,8 +59,7 @@ def descend(
 
     settings: what the training was asked to be, besides its pictures; a checkpoint of other settings is refused.
     """
-    steps_per_epoch = max(1, len(rows) // config.batch)
-    steps = max(1, round(config.epochs * steps_per_epoch))
+    steps_per_epoch, steps = steps_of(config, len(rows))
     optimiser = torch.optim.SGD(
         module.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
     )

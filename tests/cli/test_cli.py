@@ -105,7 +105,7 @@ def test_the_commands_are_those_that_the_book_names() -> None:
         (["train", "recognition", "--out", "x", "-p", "lr=fast"], "'lr': Input should be a valid number"),
         (["run-queue", "--preset", "clasroom"], "unknown preset 'clasroom'; did you mean 'classroom'"),
         (["draw", "tml_fig66"], "unknown table or figure 'tml_fig66'; did you mean 'tml_fig6'"),
-        (["draw", "aad_table1"], "'aad_table1' is planned: there is no experiment behind it yet"),
+        (["draw", "comface_tableD"], "'comface_tableD' is planned: there is no experiment behind it yet"),
         (["students", "class", "goood"], "no notebook 'goood'; did you mean 'good'"),
         (["students", "class", "--preset", "lessen"], "unknown preset 'lessen'; did you mean 'lesson'"),
         (["faces", "--out", "x.png"], "say either --ages (a sheet) or --per-identity"),

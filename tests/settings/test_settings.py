@@ -4,8 +4,9 @@ import pytest
 import yaml
 
 from aifr_lib.files import atomic_write
-from aifr_lib.names import ConfigError, choose, nearest
+from aifr_lib.names import ConfigError, choose, nearest, validate
 from aifr_lib.settings import presets
+from aifr_lib.settings.aad import Distillation
 from aifr_lib.settings.presets import PRESETS, Preset, load_preset
 from aifr_lib.settings.recognition import Recognition
 
@@ -190,3 +191,83 @@ def test_nearest_of_very_many_shows_the_likeliest():
     assert "46 are valid, among them" in message
     assert "other33" not in message
     assert nearest("zzz", ["a", "b"]) == " (valid: a, b)"
+
+
+def test_paper_preset_of_aad_trains_all_seventeen_rows_of_table_ii_as_printed():
+    """AAD section IV-C: batch, rate, momentum, λ_n and its halving; what is inferred: spec 2.5 of the schedule."""
+    from aifr_lib.losses.distillation import halved
+    from aifr_lib.reporting import papers
+
+    aad = load_preset("paper").aad
+    names = {"iresnet90": "R90", "mobilenetv1": "MV1", "mobilenetv2": "MV2", "mobilefacenet": "MFN",
+             "mobilefacenet-r": "MFNR"}  # fmt: skip
+    made = {(names[entry.backbone], variant) for entry in aad.ledger for variant in entry.variants}
+    printed = {(row["backbone"], row["variant"]) for row in papers.load("aad_table2").rows}
+    assert made | {(names[aad.teacher.backbone], "teacher")} == printed and len(printed) == 17
+    assert {entry.backbone: entry.embedding for entry in aad.ledger} == {
+        "mobilenetv1": 512, "mobilenetv2": 256, "mobilefacenet": 512, "mobilefacenet-r": 512
+    }  # fmt: skip
+    for train in (aad.train, aad.teacher):
+        stated = {"data": "ms1mv2", "input_hw": (112, 112), "batch": 512, "lr": 0.1, "momentum": 0.9}
+        assert {name: getattr(train, name) for name in stated} == stated
+        inferred = {"loss": "arcface", "m": 0.5, "s": 64.0, "weight_decay": 5e-4, "width": 1.0}
+        assert {name: getattr(train, name) for name in inferred} == inferred
+        per_epoch = 5_822_653 // 512  # pictures of ms1mv2
+        assert round(train.epochs * per_epoch) == 240_000
+        assert [round(drop * per_epoch) for drop in train.drops] == [100_000, 160_000, 220_000]
+    weights = {name: (asked.mode, asked.last_weight, asked.masks) for name, asked in aad.variants.items()}
+    assert weights == {"self": ("self", 1.0, "none"), "l2": ("l2", 0.001, "none"), "ad": ("ad", 1.0, "none"),
+                       "aad": ("aad", 1.0, "own")}  # fmt: skip
+    assert halved(1.0) == (0.125, 0.25, 0.5, 1.0) and all(asked.halving for asked in aad.variants.values())
+    assert all((one.attention_weight, one.reduction, one.feedback) == (1.0, "mean", "student")
+               for one in aad.variants.values())  # fmt: skip
+    ages = aad.age_teacher
+    assert (ages.ages, ages.attention, ages.dropout, ages.train.lr, ages.train.epochs) == (
+        "imdb-wiki", "element", 0.1, 0.01, 60
+    )  # fmt: skip
+
+
+def test_teachers_and_students_of_classroom_learn_from_the_same_pictures_at_one_budget():
+    aad = load_preset("classroom").aad
+    assert aad.teacher.relief == aad.train.relief == aad.age_teacher.train.relief
+    faces = aad.train.relief
+    assert round(aad.train.epochs * faces.train_identities * faces.train_per_identity, -3) == 320_000
+    assert len({entry.seeds for entry in aad.ledger[:3]}) == 1, "what the primary claims compare has the same seeds"
+
+
+GIVEN = {"train": {}, "teacher": {}, "age_teacher": {"train": {}}, "mode": "aad", "masks": "own"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"masks": "none", "age_teacher": None}, "mode 'aad' needs masks"),
+        ({"mode": "ad"}, "mode 'ad' with masks is 'aad'"),
+        ({"mode": "kd"}, "mode 'kd' takes no masks"),
+        ({"age_teacher": None}, "masks need an age teacher: give age_teacher"),
+        ({"mode": "ad", "masks": "none"}, "an age teacher is given and masks is none"),
+        ({"teacher": None}, "mode 'aad' needs one recognising teacher: give teacher or foreign"),
+        ({"foreign": "net.onnx"}, "needs one recognising teacher: give teacher or foreign, not both"),
+        ({"mode": "self", "masks": "none", "age_teacher": None}, "mode 'self' has no recognising teacher"),
+        ({"mode": "kd", "masks": "none", "age_teacher": None, "teacher": None, "foreign": "net.onnx"},
+         "kd needs the logits of a teacher of this library"),
+        ({"mode": "kd", "masks": "none", "age_teacher": None, "teacher": {"relief": {"train_identities": 7}}},
+         "kd compares logits of the same people"),
+        ({"mode": "ad_last", "last": "map"}, "mode 'ad_last' compares embeddings: last 'map' belongs to l2, ad, aad"),
+        ({"teacher": {"input_hw": [64, 64]}}, "the teacher sees 64×64 and the student 112×112: train both at one inp"),
+        ({"age_teacher": {"train": {"input_hw": [64, 64]}}}, "the age_teacher sees 64×64 and the student 112×112"),
+        ({"train": {"alpha": 0.4}}, "a student has no transformer branch"),
+        ({"last_weight": -1.0}, "'last_weight': Input should be greater than or equal to 0"),
+        ({"attention_weight": float("nan")}, "'attention_weight': Input should be a finite number"),
+        ({"mod": "aad"}, "unknown key 'mod'; did you mean 'mode'"),
+    ],
+)  # fmt: skip
+def test_a_student_that_cannot_be_trained_is_refused_with_what_to_do(change, message):
+    validate(Distillation, GIVEN, "settings")
+    with pytest.raises(ConfigError, match=message):
+        validate(Distillation, {**GIVEN, **change}, "settings")
+
+
+def test_a_ledger_names_variants_that_are_given():
+    with pytest.raises(ConfigError, match="the ledger names variants that are not given: adl"):
+        load_preset("smoke", {"aad.tried": ["adl"]})

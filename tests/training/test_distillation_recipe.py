@@ -89,6 +89,14 @@ def test_every_kind_of_student_is_trained_and_comes_back(tmp_path, images, teach
         assert recognition.load(trained.weights)[1] == SMALL
 
 
+def test_aad_trains_in_bf16_as_well(tmp_path, images, teachers):
+    asked = config("aad", masks="own")
+    asked = asked.model_copy(update={"train": SMALL.model_copy(update={"precision": "bf16", "clip": 1.0})})
+    trained = learn(asked, tmp_path, images, teachers)
+    assert trained.diverged is None and np.isfinite(trained.scalars["loss_stage2"])
+    assert next(trained.backbone.parameters()).dtype == torch.float32
+
+
 def test_kept_outputs_are_those_of_the_live_teachers(images, teachers):
     asked = config("aad", masks="own")
     recogniser = distillation.recogniser_of(asked, teachers["teacher"])
@@ -224,6 +232,22 @@ def test_a_diverged_training_is_a_result_with_its_step_and_last_good_weights(tmp
     assert trained.checksum == weights.digest(fresh.state_dict()), "no checkpoint yet: the start is good"
 
 
+def test_a_network_whose_weights_are_finite_and_whose_embeddings_are_not_has_diverged(
+    tmp_path, images, monkeypatch, caplog
+):
+    def spoiled(module, *_, **__):
+        module.backbone.norm.running_mean.fill_(-3e38)
+        module.backbone.norm.weight.data.fill_(1e4)
+        return {"loss": 1.0}
+
+    monkeypatch.setattr(distillation, "descend", spoiled)
+    with caplog.at_level(logging.WARNING):
+        trained = distillation.train(config("self"), tmp_path, images=images, **ALONE)
+    assert trained.diverged == 6 and "gives NaN or infinity: the training diverged" in caplog.text
+    torch.manual_seed(0)
+    assert trained.checksum == weights.digest(recognition.objective(SMALL, 4).backbone.state_dict())
+
+
 def test_weights_are_rounded_before_they_teach(teachers, images):
     recogniser = distillation.recogniser_of(config("ad_last"), teachers["teacher"])
     again = distillation.recogniser_of(config("kd"), teachers["teacher"])
@@ -298,3 +322,25 @@ def test_an_age_estimator_learns_ages_that_show(tmp_path, expectation):
     assert trained.scalars["mae"] < 0.7 * np.abs(ages - ages.mean()).mean()
     network, found = age_estimation.load(trained.weights)
     assert found == asked and weights.digest(network.state_dict()) == trained.checksum
+
+
+def test_the_paper_preset_takes_one_step_at_full_size(tmp_path):
+    """R90 and ResNet-18 at 112×112 teach MobileFaceNet: 1 picture of each of 4 people, on a CPU, untrained teachers."""
+    from aifr_lib.settings.presets import load_preset
+
+    aad = load_preset("paper").aad
+    entry = next(one for one in aad.ledger if one.backbone == "mobilefacenet")
+    asked = aad.student(entry, "aad", 0)
+    changes = {"batch": 4, "epochs": 1, "precision": "no"}
+    asked = asked.model_copy(update={"train": asked.train.model_copy(update=changes)})
+    for name, made, about in (
+        ("teacher", recognition.backbone(asked.teacher), {"recognition": asked.teacher.model_dump_json()}),
+        ("age_teacher", age_estimation.network(asked.age_teacher),
+         {"age_estimation": asked.age_teacher.model_dump_json()}),
+    ):  # fmt: skip
+        weights.save_weights(made, tmp_path / name / "weights.safetensors", about)
+    images = make_images(identities=2, per_identity=2, size=112)
+    trained = learn(asked, tmp_path / "student", images, {n: tmp_path / n for n in ("teacher", "age_teacher")})
+    assert sum(one.numel() for one in trained.backbone.parameters()) == 1_201_024
+    assert trained.diverged is None and np.isfinite(trained.scalars["loss"])
+    assert {"loss_stage1", "loss_stage2", "loss_stage3", "loss_last", "loss_attention"} <= trained.scalars.keys()

@@ -35,7 +35,8 @@ def fig5_rows(preset: Preset, runs: Mapping[int, Run]) -> Iterator[Row]:
             what, _, term = name.partition("_")
             if what in METRICS and term:
                 for step, value in zip(curves["step"], values, strict=True):
-                    yield Row(keys={"term": term, "step": step}, metric=METRICS[what], measured=Measured(mean=value))
+                    measured = None if value is None else Measured(mean=value)
+                    yield Row(keys={"term": term, "step": step}, metric=METRICS[what], measured=measured)
 
 
 def fig5_figure(artefact: Artefact) -> Figure:
@@ -45,7 +46,7 @@ def fig5_figure(artefact: Artefact) -> Figure:
     for axis, metric in zip(axes, METRICS.values(), strict=True):
         for number, term in enumerate(terms):
             rows = [row for row in artefact.rows if row.metric == metric and row.keys["term"] == term]
-            values = [row.measured.mean for row in rows if row.measured]
+            values = [row.measured.mean if row.measured else float("nan") for row in rows]
             axis.plot([row.keys["step"] for row in rows], values, color=plots.PALETTE[number % len(plots.PALETTE)],
                       marker="." if len(rows) < 3 else None, label=term)  # fmt: skip
         axis.set(xlabel="step", ylabel=metric, yscale="log")

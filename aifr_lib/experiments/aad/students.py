@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from aifr_lib.data.images import Images
 from aifr_lib.data.loader import check_columns, to_input
 from aifr_lib.data.relief import chosen
 from aifr_lib.evaluation import protocol_scores
-from aifr_lib.evaluation.embeddings import embed
+from aifr_lib.evaluation.embeddings import embed, normalise
 from aifr_lib.evaluation.templates import LEAST_ACCEPTS
 from aifr_lib.evaluation.verification import roc
 from aifr_lib.experiments import recognise
@@ -154,8 +155,10 @@ def compute(
     )
 
 
-def curves(log: Sequence[str], points: int = POINTS) -> dict[str, list[float]]:
+def curves(log: Sequence[str], points: int = POINTS) -> dict[str, list[float | None]]:
     """The lines of a log by name, ``step`` among them, at most ``points`` of them, evenly spaced.
+
+    None where a value is not finite: the slopes of a training that is about to diverge need not be.
 
     >>> curves(['{"step": 20, "loss": 3.0}', '{"step": 40, "loss": 2.0}'])
     {'step': [20, 40], 'loss': [3.0, 2.0]}
@@ -163,7 +166,8 @@ def curves(log: Sequence[str], points: int = POINTS) -> dict[str, list[float]]:
     lines = [json.loads(line) for line in log]
     if len(lines) > points:
         lines = [lines[at] for at in np.linspace(0, len(lines) - 1, points).round().astype(int)]
-    return {name: [line[name] for line in lines] for name in (lines[0] if lines else {})}
+    names = lines[0] if lines else {}
+    return {name: [line[name] if math.isfinite(line[name]) else None for line in lines] for name in names}
 
 
 def load(folder: Path) -> nn.Module:
@@ -185,7 +189,7 @@ def protocol_job(aad: Aad, student: Job, config: Relief, input_hw: tuple[int, in
         "probes": [config.test_identities, config.test_per_identity],
     }
     digests = (
-        relief.set_digest(PROBES, size=config.size, people=aad.people),
+        relief.set_digest(PROBES, size=config.size, **probed(aad)),
         relief.set_digest(CROWD, size=config.size, count=aad.distractors),
         relief.set_digest(TEMPLATES, size=config.size, identities=aad.templates),
     )
@@ -217,9 +221,11 @@ def identify(
     where = accelerator_for(device, "no").device
 
     def seen(images: Images) -> np.ndarray:
-        return embed(network, images, input_hw=input_hw, device=where, progress=True)
+        # Of length 1 already: those of a training that diverged may be longer than single precision can square.
+        embeddings = embed(network, images, input_hw=input_hw, device=where, progress=True)
+        return normalise(embeddings.astype(np.float64)).astype(np.float32)
 
-    probes = relief.load_set(PROBES, size=config.size, people=aad.people)
+    probes = relief.load_set(PROBES, size=config.size, **probed(aad))
     people, embedded = chosen.faces(config), seen(probes)
     strangers = seen(relief.load_set(CROWD, size=config.size, count=aad.distractors))
     hits = {
@@ -241,6 +247,11 @@ def identify(
         device=str(where),
         wall_s=time.perf_counter() - started,
     )
+
+
+def probed(aad: Aad) -> dict[str, Any]:
+    """The counts of relief-fgnet: of 82 people there are 1,002 pictures, of fewer as many each."""
+    return {"people": aad.people, "pictures": round(1002 * aad.people / 82)}
 
 
 def ledger(aad: Aad, seeds: Sequence[int] | None = None) -> dict[Key, Distillation]:

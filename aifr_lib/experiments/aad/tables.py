@@ -81,15 +81,15 @@ def stability(found: Mapping[int, Mapping[str, Any]]) -> dict[str, Measured | No
     return {"largest_loss": over(values(found, "largest_loss")), "diverged": over(lost), "spike": over(spikes)}
 
 
-def spike(curves: Mapping[str, Sequence[float]]) -> float:
+def spike(curves: Mapping[str, Sequence[float | None]]) -> float:
     """The largest of the logged norms of the gradient of all terms together over their median.
 
     >>> spike({"slope_identity": [3.0, 3.0, 0.0], "slope_last": [4.0, 4.0, 50.0]})
     10.0
     """
-    terms = [np.asarray(curve) for name, curve in curves.items() if name.startswith("slope_")]
+    terms = [np.asarray(curve, dtype=np.float64) for name, curve in curves.items() if name.startswith("slope_")]
     norms = np.sqrt(np.square(terms).sum(0))
-    return float(norms.max() / np.median(norms))
+    return float(np.nanmax(norms) / np.nanmedian(norms))
 
 
 def logit_auc(faces: Relief, name: PairList, scores: Mapping[int, np.ndarray]) -> Measured | None:
@@ -141,7 +141,7 @@ def table6_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
     for backbone, variant in students(preset.aad):
         found = summaries.get((IDENTIFIED, backbone, variant), {})
         for far in sorted({far for summary in found.values() for far in summary["tar"]}, key=float) or [""]:
-            keys = {"backbone": backbone, "variant": variant, "set": "relief-ijb", **({"far": far} if far else {})}
+            keys = {"backbone": backbone, "variant": variant, "set": f"relief-ijb, FAR {far}" if far else "relief-ijb"}
             yield Row(keys=keys, metric="tar", measured=over(values(found, "tar", far)))
 
 

@@ -33,7 +33,7 @@ from aifr_lib.reporting.runs import LOCK
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
 from aifr_lib.settings.relief import Relief
-from aifr_lib.training import recognition
+from aifr_lib.training import distillation, recognition
 from aifr_lib.training.engine import accelerator_for
 
 LOG = logging.getLogger(__name__)
@@ -83,7 +83,13 @@ def load(
         card = settle({"input_hw": config.input_hw}, {}, given or {}, "the tour's network")
         return Embedder(Carded(network, card, "the tour's network"), card, "the tour's network")
     path = Path(backbone)
-    if path.suffix == ".safetensors" and "recognition" in weights.read_metadata(path):
+    held = weights.read_metadata(path) if path.suffix == ".safetensors" else {}
+    if "distillation" in held:
+        student, asked = distillation.load(path)
+        card = settle({"input_hw": asked.train.input_hw}, read_card(path), given or {}, str(path))
+        about = f"{asked.train.backbone} distilled by this library ({asked.mode})"
+        return Embedder(Carded(student, card, str(path)), card, about)
+    if "recognition" in held:
         network, config = recognition.load(path)
         card = settle({"input_hw": config.input_hw}, read_card(path), given or {}, str(path))
         return Embedder(Carded(network, card, str(path)), card, f"{config.backbone} trained by this library")

@@ -110,12 +110,14 @@ class Student(nn.Module):
             terms["attention"] = Term(attention, self.config.attention_weight, masks)
         angles = {stage: term.loss for stage, term in directed.items()}
         loss = losses.distillation_loss(identity.loss, angles, self.weights, attention, self.config.attention_weight)
+        # A gradient within the step would break the graph that is compiled; then the log goes without.
+        asked = loss.requires_grad and not torch.compiler.is_compiling()
         with torch.no_grad():
             self.largest_loss.copy_(torch.maximum(self.largest_loss, loss.detach()))
         return {
             "loss": loss,
             **{f"loss_{name}": term.loss.detach() for name, term in terms.items()},
-            **{f"slope_{name}": slope(term) for name, term in terms.items() if loss.requires_grad},
+            **{f"slope_{name}": slope(term) for name, term in terms.items() if asked},
             "largest_loss": self.largest_loss.clone(),
         }
 
@@ -197,8 +199,6 @@ def logits(head: MarginHead, embedding: Tensor) -> Tensor:
 
 def slope(term: Term) -> Tensor:
     """The norm of the gradient of a weighted term where it enters the student."""
-    if torch.compiler.is_compiling():
-        return torch.full_like(term.loss.detach(), float("nan"))
     found = torch.autograd.grad(term.weight * term.loss, list(term.at), retain_graph=True)
     return torch.stack([one.detach().float().norm() for one in found]).norm()
 

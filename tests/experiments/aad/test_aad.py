@@ -1,0 +1,275 @@
+"""AAD's wing at the smallest size: what its runs are, need and leave, and the rows that they give."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from aifr_lib.experiments import EXPERIMENTS, recognise
+from aifr_lib.experiments.aad import cost, curves, geometry, networks, students, tables, tuning
+from aifr_lib.experiments.jobs import gather, in_order, store_of
+from aifr_lib.reporting.runs import Run, RunStore
+from aifr_lib.settings.presets import load_preset
+
+FACES = {"size": 32, "train_identities": 8, "train_per_identity": 4, "test_identities": 60, "test_per_identity": 4,
+         "pairs": 20}  # fmt: skip
+TINY = {"relief": FACES, "input_hw": [32, 32], "width": 0.125, "embedding": 8, "batch": 16, "epochs": 1, "drops": [],
+        "lr": 0.01, "s": 8.0, "m": 0.1}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def preset():
+    return load_preset(
+        "smoke",
+        {
+            "aad.train": TINY,
+            "aad.teacher": {**TINY, "backbone": "iresnet18"},
+            "aad.age_teacher": {"train": TINY},
+            "aad.ledger": [{"variants": ["self", "l2", "ad_last", "ad", "aad"], "seeds": [0]}],
+            "aad.variants.l2.last_weight": 1e-6,  # maps of a teacher that learned for two steps are large
+            "aad.tried": ["ad_last"],
+            "aad.people": 8,
+            "aad.distractors": 20,
+            "aad.templates": 8,
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    return tmp_path_factory.mktemp("figures")
+
+
+@pytest.fixture(scope="module")
+def table2(preset, out, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIFR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield tables.TABLE2(preset, device="cpu", out=out)
+
+
+def test_a_student_needs_its_teachers_and_one_alone_is_a_run_of_recognition(preset):
+    jobs = tables.jobs(preset)
+    backbone = preset.aad.ledger[0].backbone
+    alone = jobs[tables.TRAINED, backbone, "self", 0]
+    assert alone.spec == recognise.job(preset.aad.train).spec and not alone.needs
+    assert jobs[tables.TRAINED, backbone, "ad", 0].needs.keys() == {"teacher"}
+    aad = jobs[tables.TRAINED, backbone, "aad", 0]
+    assert aad.needs.keys() == {"teacher", "age_teacher"}
+    assert aad.needs["teacher"].spec == recognise.job(preset.aad.teacher).spec
+    identified = jobs[tables.IDENTIFIED, backbone, "aad", 0]
+    assert identified.needs["student"].spec == aad.spec
+    recipes = [job.spec.recipe for job in in_order(jobs.values())]
+    assert recipes.count("recognition") == 2 and recipes.count("age_estimation") == 1
+    assert recipes.count("distillation") == 4 and recipes.count("student_protocols") == 6
+
+
+def test_kd_needs_the_head_that_its_teacher_leaves(preset):
+    config = preset.aad.student(preset.aad.ledger[0], "kd", 0)
+    assert students.student_job(config).needs["teacher"].leaves == ("weights.safetensors", "checkpoint.pt")
+
+
+def test_keys_of_students_hold_teachers_and_switches_and_not_the_seed(preset):
+    entry = preset.aad.ledger[0]
+    specs = {name: students.spec(preset.aad.student(entry, name, 0)) for name in ("l2", "ad_last", "ad", "aad")}
+    assert len({spec.key for spec in specs.values()}) == 4
+    other = students.spec(preset.aad.student(entry, "ad", 3))
+    assert other.values == specs["ad"].values and other.seed == 3 and "seed" not in other.values["train"]
+    assert specs["ad"].values["teacher"]["backbone"] == "iresnet18"
+
+
+def test_table_ii_has_every_student_and_the_teacher(preset, table2, out):
+    assert table2.verdict == "not_run", "a smoke result is never evidence"
+    accuracy = {(row.keys["variant"], row.keys["set"]): row for row in table2.rows if row.metric == "accuracy"}
+    variants = {"teacher", "self", "l2", "ad_last", "ad", "aad"}
+    assert {variant for variant, _ in accuracy} == variants
+    assert all(0 <= row.measured.mean <= 100 for row in accuracy.values())
+    ranked = [row for row in table2.rows if row.metric == "rank1"]
+    assert {row.keys["set"] for row in ranked} == set(tables.RANKED)
+    assert all(0 <= row.measured.mean <= 100 for row in ranked)
+    losses = {row.keys["variant"]: row.measured for row in table2.rows if row.metric == "largest_loss"}
+    assert {name for name, one in losses.items() if one} == variants - {"teacher", "self"}
+    diverged = [row.measured.mean for row in table2.rows if row.metric == "diverged" and row.measured]
+    assert diverged == [0.0] * 4
+    assert (out / "aad_table2" / "aad_table2.svg").stat().st_size > 1000
+
+
+def test_the_paper_stands_beside_what_it_printed(table2):
+    wanted = {"backbone": "mobilefacenet", "variant": "aad", "set": "relief-agedb"}
+    (row,) = [one for one in table2.rows if one.keys == wanted and one.metric == "accuracy"]
+    assert row.paper == 96.83 and row.paper_source == "Table II: AgeDB"
+    assert all(one.paper is None for one in table2.rows if one.keys["variant"] in ("teacher", "ad_last"))
+
+
+def test_the_other_tables_are_made_of_the_same_runs(preset, table2, out):
+    rows = {one.id: one(preset, compute=False, out=out) for one in (tables.TABLE3, tables.TABLE4, tables.TABLE5,
+                                                                   tables.TABLE6)}  # fmt: skip
+    assert all(artefact.runs == table2.runs for artefact in rows.values())
+    found = {(row.keys["method"], row.keys["set"]): row for row in rows["aad_table3"].rows}
+    assert found["mobilefacenet-aad", "relief-loo"].paper == 93.11 and found["teacher", "relief-mf1"].measured
+    (student,) = [row for row in rows["aad_table4"].rows if row.keys["method"] == "mobilefacenet-aad"]
+    assert student.paper == 99.6 and "those of AD" in student.paper_source
+    assert {row.keys["variant"] for row in rows["aad_table5"].rows} == {"teacher", "self", "l2", "ad_last", "ad", "aad"}
+    rates = [row for row in rows["aad_table6"].rows if row.measured]
+    assert rates and all(
+        0 <= row.measured.mean <= 100 and row.keys["set"].startswith("relief-ijb, FAR 0.") for row in rates
+    )
+
+
+def test_curves_of_each_term_come_from_the_log_of_the_run(preset, table2, out):
+    artefact = curves.FIG5(preset, device="cpu", out=out)
+    terms = {row.keys["term"] for row in artefact.rows}
+    assert terms == {"identity", "last", "stage1", "stage2", "stage3", "attention"}
+    assert {row.metric for row in artefact.rows} == {"loss", "norm of the weighted gradient"}
+
+
+def test_what_was_tried_is_scored_on_validation_people_at_half_length(preset, table2, out):
+    (job,) = tuning.tuning_jobs(preset).values()
+    assert job.spec.values["train"]["epochs"] == 0.5
+    artefact = tuning.TUNING(preset, device="cpu", out=out)
+    assert {row.keys["set"] for row in artefact.rows} == {"relief-lfw, validation", "relief-agedb, validation"}
+    assert all(row.measured for row in artefact.rows)
+
+
+def test_the_age_teacher_says_how_many_years_it_errs(preset, table2, out):
+    run = gather(store_of(preset, out), {0: students.age_teacher_job(preset.aad.age_teacher)}, compute=False,
+                 fresh=False)[0]  # fmt: skip
+    for split in ("validation", "test"):
+        assert 0 < run.summary[split]["mae"] < 100 and run.summary[split]["mae_of_a_constant"] > 10
+    errors = np.abs(run.scores["expected"].astype(float) - run.scores["age"].astype(float))
+    assert errors.mean() == pytest.approx(run.summary["test"]["mae"], abs=0.1)
+
+
+def test_log_odds_of_the_auc_are_those_of_the_ranks(preset):
+    from sklearn.metrics import roc_auc_score
+
+    from aifr_lib.data import relief
+
+    faces = preset.aad.train.relief
+    images = relief.labels_only("test", faces.test_identities, faces.test_per_identity)
+    same = relief.pairs(images, "relief-agedb", count=faces.pairs).same
+    scores = np.random.default_rng(0).normal(size=len(same)) + same
+    area = roc_auc_score(same, scores)
+    found = tables.logit_auc(faces, "relief-agedb", {3: scores})
+    assert found.per_seed[3] == pytest.approx(math.log(area / (1 - area)))
+    best = tables.logit_auc(faces, "relief-agedb", {3: same.astype(float)})
+    assert math.isfinite(best.mean), "no pair is wrong"
+
+
+def test_a_spike_is_over_the_median_of_all_terms():
+    assert tables.spike({"step": [1, 2, 3], "slope_a": [3.0, 3.0, 30.0], "slope_b": [4.0, 4.0, 40.0]}) == 10
+    assert tables.spike({"slope_a": [1.0, None, 1.0, 2.0]}) == 2
+
+
+def test_a_long_log_is_thinned_evenly():
+    log = [f'{{"step": {step}, "loss": {float(step)}}}' for step in range(1, 1002)]
+    found = students.curves(log, points=11)
+    assert found["step"] == list(range(1, 1002, 100)) == found["loss"]
+    assert students.curves([]) == {}
+    assert students.curves(['{"step": 20, "slope_last": Infinity}']) == {"step": [20], "slope_last": [None]}
+
+
+def test_counts_of_the_published_networks_are_beside_the_printed(preset, out):
+    artefact = networks.FIG2(preset, out=out)
+    counts = {row.keys["network"]: row for row in artefact.rows if row.metric == "parameters"}
+    assert counts["mobilefacenet"].measured.mean == 1_201_024 and counts["mobilefacenet"].paper == 1.2e6
+    for name, row in counts.items():
+        if row.paper is not None:
+            away = abs(row.measured.mean / row.paper - 1)
+            assert away < (0.02 if name == "mobilefacenet-r" else 0.002), name
+    adds = {row.keys["network"]: row.measured.mean for row in artefact.rows if row.metric == "multiply_adds"}
+    assert adds["iresnet90"] > 10 * adds["mobilefacenet-r"] > 10 * adds["mobilefacenet"]
+
+
+def test_multiply_adds_are_those_of_the_layers():
+    from torch import nn
+
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1, bias=False), nn.Flatten(), nn.Linear(4 * 8 * 8, 5))
+    assert networks.multiply_adds(network, (16, 16)) == 8 * 8 * 4 * 27 + 4 * 64 * 5
+
+
+def test_only_the_angle_does_not_see_length(preset, out):
+    rows = networks.TABLE1(preset, out=out).rows
+    found = {(row.keys["distance"], row.keys["feature"]): row.measured.mean for row in rows}
+    assert found["angle", "longer"] == 0 < found["angle", "turned"]
+    assert found["ℓ2", "longer"] > 0.3 and found["logits (kd)", "longer"] > 0.01
+
+
+def test_many_layouts_have_the_size_of_mobilefacenet_r():
+    found = networks.sized_like(3_730_000)
+    assert len(found) > 3
+    ours = {"strided": (128, 256, 512), "residual": (256, 512, 512), "last": ()}
+    assert ours not in found and ours in networks.sized_like(3_790_336, 1e-9), "the one that is built is 1.6 % larger"
+
+
+def test_a_guided_student_opens_the_angle_between_two_people(preset, out):
+    artefact = geometry.FIG4(preset, seeds=[0, 1, 2], out=out)
+    angle = {row.keys["network"]: row.measured for row in artefact.rows if row.metric == "angle"}
+    assert angle["guided"].mean > angle["alone"].mean + 30
+    assert (out / "aad_fig4" / "aad_fig4.svg").is_file()
+
+
+def test_angle_and_margin_of_a_plane_by_hand():
+    degrees = np.radians([0.0, 0.0, 0.0, 90.0, 90.0, 90.0])
+    person = np.array([0, 0, 0, 1, 1, 1])
+    plane = geometry.Plane(3 * np.stack([np.cos(degrees), np.sin(degrees)], 1), person)
+    assert plane.angle == pytest.approx(90) and plane.margin == pytest.approx(90)
+    degrees = np.radians(np.r_[np.linspace(-20, 20, 41), np.linspace(80, 100, 41)])
+    plane = geometry.Plane(np.stack([np.cos(degrees), np.sin(degrees)], 1), np.repeat([0, 1], 41))
+    assert plane.margin == pytest.approx(90 - 18 - 9, abs=0.5)
+
+
+def test_cost_is_counted_and_timed(preset, out):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    one = {("mobilefacenet", "aad"): cost.cost_jobs(preset)["mobilefacenet", "aad"]}
+    run = gather(RunStore(out), one, compute=True, fresh=False)["mobilefacenet", "aad"]
+    assert run.summary["multiply_adds_trained"] > 3 * run.summary["multiply_adds"] > 0
+    for threads in ("1", "2"):
+        assert 0 < run.summary["latency"][threads]["p10"] <= run.summary["latency"][threads]["median"]
+    rows = list(cost.cost_rows(preset, {("mobilefacenet", "aad"): run}))
+    measured = [row for row in rows if row.measured]
+    assert {row.keys["variant"] for row in measured} == {"aad"} and len(measured) == 8
+
+
+def test_a_student_alone_costs_less_to_train_than_one_with_tails(preset):
+    configs = {name: preset.aad.student(preset.aad.ledger[0], name, 0) for name in ("self", "ad_last", "ad", "kd")}
+    adds = {name: cost.trained_multiply_adds(config) for name, config in configs.items()}
+    assert adds["self"] < adds["ad_last"] < 1.2 * adds["self"] and adds["ad"] > 1.2 * adds["self"] and adds["kd"] > 0
+
+
+def test_a_run_that_diverged_is_counted():
+    def run(seed, diverged):
+        return Run("k", None, {}, {"diverged": diverged, "largest_loss": 3.0 + seed}, "cpu", {}, None, 0.0)
+
+    found = {seed: run(seed, diverged).summary for seed, diverged in enumerate((None, 40, None, None))}
+    assert tables.stability(found)["diverged"].mean == 25 and tables.stability(found)["spike"] is None
+    assert tables.stability(found)["largest_loss"].mean == 4.5
+
+
+def test_all_of_the_wing_is_listed():
+    ids = ("aad_table1", "aad_table2", "aad_table3", "aad_table4", "aad_table5", "aad_table6", "aad_fig2", "aad_fig4",
+           "aad_fig5", "aad_cost", "aad_tuning")  # fmt: skip
+    assert set(ids) <= set(EXPERIMENTS)
+
+
+def test_a_student_that_feeds_back_embeds_as_it_was_trained_and_is_exported(preset, table2, out, tmp_path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    from aifr_lib.data.relief import chosen
+    from aifr_lib.experiments.measure import embedders
+    from aifr_lib.models.attention import Attended
+
+    job = tables.jobs(preset)[tables.TRAINED, "mobilefacenet", "aad", 0]
+    path = store_of(preset, out).work_folder(job.spec.key) / "weights.safetensors"
+    found = embedders.load(path, preset)
+    assert isinstance(found.run.network, Attended) and found.about == "mobilefacenet distilled by this library (aad)"
+    faces = chosen.faces(preset.aad.train.relief)
+    embedded = embedders.embed_with(found, faces.take(np.arange(6)), device="cpu", progress=False)
+    assert embedded.shape == (6, 8) and np.isfinite(embedded).all()
+    away, _ = embedders.export(found, tmp_path / "student.onnx", preset)
+    assert away < 1e-4
+    again = embedders.load(tmp_path / "student.onnx", preset)
+    exported = embedders.embed_with(again, faces.take(np.arange(6)), device="cpu", progress=False)
+    np.testing.assert_allclose(exported, embedded, rtol=1e-3, atol=1e-4)
