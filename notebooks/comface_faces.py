@@ -124,9 +124,8 @@ spans = ", ".join(
 )
 text = (
     "By the model that found them, α = 5 changes a direction's own reading by so many "
-    "of its standard deviations over "
-    f"people (their codes truncated with ψ = {origin['psi']:g}): {spans}. The rule in "
-    "this library:"
+    "of its standard deviations over people (their codes truncated with ψ = "
+    f"{origin['psi']:g}): {spans}. The rule in this library:"
 )
 display(Markdown(text))
 Markdown("```python\n" + inspect.getsource(directions.edit) + "```")
@@ -262,11 +261,9 @@ if len(beside):
     direction, reading = others.abs().idxmax()
     text = (
         f"The largest side effect: the direction of {direction} changes the reading of "
-        f"{reading} by "
-        f"{others[direction, reading]:+.1f} standard deviations, where {direction} "
-        "itself changes by "
-        f"{beside.loc[direction, direction]:+.1f}. No interval stands here: read signs "
-        "and sizes, not decimals."
+        f"{reading} by {others[direction, reading]:+.1f} standard deviations, where "
+        f"{direction} itself changes by {beside.loc[direction, direction]:+.1f}. No "
+        "interval stands here: read signs and sizes, not decimals."
     )
     display(Markdown(text))
 else:
@@ -342,10 +339,9 @@ display(pd.DataFrame(rows).style.hide())
 counted = len(directions_table.COUNTERPARTS)
 text = (
     f"So **{counted} of the forty** have a counterpart here and {40 - counted} have "
-    "none: hair and its colour, "
-    "glasses, hats, make-up, beards, the shape of brows, lips and nose. In their place "
-    "stands what else can be read: "
-    "where the head turns, and the light, which are no attributes of CelebA."
+    "none: hair and its colour, glasses, hats, make-up, beards, the shape of brows, "
+    "lips and nose. In their place stands what else can be read: where the head "
+    "turns, and the light, which are no attributes of CelebA."
 )
 Markdown(text)
 

@@ -138,9 +138,8 @@ for data in settings.real.datasets:
     missed = ", ".join(summary["missed"]) or "none"
     sentences.append(
         f"**{data}**: {summary['pictures']} photographs of {summary['people']} people; "
-        "without a face in the "
-        f"detector's eyes, and centre-cropped instead: {len(summary['missed'])} "
-        f"({missed})."
+        "without a face in the detector's eyes, and centre-cropped instead: "
+        f"{len(summary['missed'])} ({missed})."
     )
     if not available.SETS[data].available():
         sentences.append(

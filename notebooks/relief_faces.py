@@ -253,14 +253,12 @@ children = 100 * (relief.set_plan("relief-fgnet").table()["age"] < 18).mean()
 young = 100 * (relief.set_plan("relief-megaface").table()["age"] < 18).mean()
 Markdown(
     "**What these cannot say.** A template of `relief-ijb` lies near one age of its "
-    "person, and a pair of two people "
-    "is any two of one gender: the years between two templates alone tell one person "
-    "from two with an AUC of "
-    f"{gaps:.2f}. The set serves to compare ways of pooling, not faces across ages. "
-    f"And {children:.0f} % of the probes "
-    f"of `relief-fgnet` are under 18, but {young:.0f} % of the distractors of "
-    "`relief-megaface`: to find a child among "
-    f"them is easier than it would be in a crowd of children."
+    "person, and a pair of two people is any two of one gender: the years between two "
+    f"templates alone tell one person from two with an AUC of {gaps:.2f}. The set "
+    f"serves to compare ways of pooling, not faces across ages. And {children:.0f} % "
+    f"of the probes of `relief-fgnet` are under 18, but {young:.0f} % of the "
+    "distractors of `relief-megaface`: to find a child among them is easier than it "
+    "would be in a crowd of children."
 )
 
 # %% [markdown]

@@ -49,8 +49,8 @@ with_it = papers.value("tml_table1", {"loss": "Transformer-ArcFace"}, "LFW")
 gain = with_it - without
 Markdown(
     f"Two of its points stand in Table I: {without} % for the plain loss and {with_it} "
-    "% with the transformer on LFW, "
-    f"{gain:.2f} points or {gain * 60:.0f} pairs of 6,000."
+    f"% with the transformer on LFW, {gain:.2f} points or {gain * 60:.0f} pairs of "
+    "6,000."
 )
 
 # %% [markdown]
@@ -168,20 +168,18 @@ if sweep.lrs:
     mains = ", ".join(f"{alpha:g}" for alpha in sweep.main)
     story.append(
         f"α = {mains} try the same {len(sweep.lrs)} rates with one seed, scored on "
-        "*validation* people: no score of a "
-        "test person has a part in it. The other α are not tuned: each takes the rate "
-        "of its nearest neighbour, so "
-        "where the rate changes, a step of the curve may be the rate's."
+        "*validation* people: no score of a test person has a part in it. The other α "
+        "are not tuned: each takes the rate of its nearest neighbour, so where the "
+        "rate changes, a step of the curve may be the rate's."
     )
 if sweep.finals:
     story.append(
         f"The best rates of each go on with {len(sweep.seeds)} seeds, and the highest "
-        "mean is taken. This second round "
-        "was added, for every α alike, when the rate that one seed had chosen for α = "
-        "0.4 failed with the next. Two "
-        "things to know of it: its seeds are seeds of the sweep too, so trainings that "
-        "fail are rarer there than with "
-        "fresh seeds; and a rate that failed with the first seed had no second chance."
+        "mean is taken. This second round was added, for every α alike, when the rate "
+        "that one seed had chosen for α = 0.4 failed with the next. Two things to "
+        "know of it: its seeds are seeds of the sweep too, so trainings that fail are "
+        "rarer there than with fresh seeds; and a rate that failed with the first "
+        "seed had no second chance."
     )
 Markdown("\n\n".join(story))
 

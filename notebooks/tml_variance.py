@@ -144,9 +144,8 @@ page.table(variance.TABLE4)
 standard, transformer = table["inter_over_intra"]
 Markdown(
     "The paper gives no spread and no number of trainings, and its network chose the "
-    "scale of its embeddings. Its "
-    f"ratio goes from {standard} to {transformer}. Compare that with how far two seeds "
-    "of one loss lie apart here.\n\n"
+    f"scale of its embeddings. Its ratio goes from {standard} to {transformer}. "
+    "Compare that with how far two seeds of one loss lie apart here.\n\n"
     + convergence.budget_note(settings, settings.alpha_sweep.train, out)
 )
 

@@ -197,18 +197,13 @@ def found(artefact: Artefact) -> str:
     ]
     told = [f"{NAMES[name]} {digits(one.mean)} %" for name, one in easy.items() if one]
     ours, pixels = (accepted[name, GAP_NAMES[0]] for name in ("tour", "pixels"))
+    both = ours and pixels
     return say(
         {"fades": listed(fades), "easy": listed(told)},
-        (
-            fades,
-            "Of two photographs of one person (FG-NET), less than five years apart and thirty years apart and more,",
-        ),
+        (fades, "Of two photographs of one person (FG-NET), less than five years apart and thirty and more,"),
         (fades, "where one stranger in a hundred may pass, {fades}."),
         (fades and apart(ours, pixels) > 0, "What drawn faces teach carries over a little."),
-        (
-            fades and ours and pixels and apart(ours, pixels) <= 0,
-            "What drawn faces teach does not show on photographs.",
-        ),
+        (fades and both and apart(ours, pixels) <= 0, "What drawn faces teach does not show on photographs."),
         (told, "On ORL, photographs of one room and few years, the nearest photograph is of the same person: {easy}."),
     )
 

@@ -75,8 +75,9 @@ def alpha_figure(artefact: Artefact) -> Figure:
 def found(artefact: Artefact) -> str:
     """What the sweep says: the branch against none across ages, then both ends of α against none."""
     plain, branch = (measured(artefact.rows, "accuracy", {"alpha": at, "set": ACROSS}) for at in (0.0, BRANCH))
-    tried = sorted({float(row.keys["alpha"]) for row in artefact.rows if row.keys["alpha"] and row.measured})
-    ends = [(at, measured(artefact.rows, "accuracy", {"alpha": at, "set": ACROSS})) for at in (tried[:1] + tried[-1:])]
+    across = {float(row.keys["alpha"]): row.measured for row in artefact.rows if row.keys["set"] == ACROSS}
+    tried = sorted(at for at, one in across.items() if at and one)
+    ends = [(at, across[at]) for at in dict.fromkeys(tried[:1] + tried[-1:])]
     differ = apart(branch, plain)
     numbers: dict[str, object] = {"branch": BRANCH}
     if plain and branch:
@@ -110,11 +111,8 @@ def why(artefact: Artefact) -> str:
     none, costly = plain and branch and not apart(branch, plain), apart(high, plain) < 0
     return say(
         {"branch": BRANCH},
-        (
-            costly,
-            "**Why a high α costs.** The embedding layer is reached through the margin loss alone. At α = 0.9 that",
-        ),
-        (costly, "loss has a tenth of the weight, so the layer that is used in the end learns least."),
+        (costly, "**Why a high α costs.** The embedding layer is reached through the margin loss alone."),
+        (costly, "At α = 0.9 that loss has a tenth of the weight, so the layer that is used in the end learns least."),
         (none, "**Why the branch may not help here.** It acts on the embedding only through the features that both"),
         (none, "share; where the margin loss alone already shapes them well, there is little left to lend. A larger"),
         (none, "network on a larger map, as the paper's, has more cells to relate: this cannot be excluded from here."),
