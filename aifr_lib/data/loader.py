@@ -202,12 +202,13 @@ class PairBatches(ShuffledBatches):
 def loader(rows: Any, batches: Sampler, *, pin: bool, workers: int | None = None) -> DataLoader:
     """The batches in order; pinned where they travel to a GPU. Its own generator leaves the global one untouched.
 
-    workers: processes that gather batches ahead, which changes nothing but the speed (None: one a core, at most
-    MOST_WORKERS, for pictures that must be decoded, and where a GPU is to be fed; none for an array on a CPU).
+    workers: processes that gather batches ahead, which changes nothing but the speed (None: this process's share of the
+    cores, at most MOST_WORKERS, for pictures that must be decoded, and where a GPU is to be fed; none for an array on a
+    CPU).
     """
     if workers is None:
         in_memory = isinstance(getattr(rows, "pixels", None), np.ndarray)
-        workers = 0 if in_memory and not pin else min(MOST_WORKERS, os.cpu_count() or 1)
+        workers = 0 if in_memory and not pin else min(MOST_WORKERS, _cores())
     return DataLoader(
         rows,
         batch_sampler=batches,
@@ -218,6 +219,12 @@ def loader(rows: Any, batches: Sampler, *, pin: bool, workers: int | None = None
         worker_init_fn=_deaf_to_ctrl_c,
         generator=torch.Generator(),
     )
+
+
+def _cores() -> int:
+    """The cores that a training has for itself: those it may use, shared by the processes launched on this machine."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, usable // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def _deaf_to_ctrl_c(_: int) -> None:

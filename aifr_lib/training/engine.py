@@ -204,13 +204,13 @@ def fit(
             ) as bar,
         ):
             while step < plan.steps:
-                micro_batches = [next(stream) for _ in range(plan.accumulate)]
+                micro_batches = [on_device(next(stream), accelerator.device) for _ in range(plan.accumulate)]
                 for part, stepper in steppers.items():
                     for group in stepper.param_groups:
                         group["lr"] = group["initial_lr"] * rates[part](step)
                     for number, micro in enumerate(micro_batches):
                         seed_step(plan.seed, step * plan.accumulate + number, accelerator.process_index)
-                        batch = on_device(micro, accelerator.device, inputs)
+                        batch = as_seen(micro, inputs)
                         with accelerator.accumulate(prepared):
                             losses = forward(batch, part)
                             accelerator.backward(losses["loss"])
@@ -318,6 +318,8 @@ def for_cuda(objective: nn.Module, optimisers: Iterable[Optimizer], processes: i
         for group in optimiser.param_groups:
             if "fused" in group:
                 group.update(fused=True, foreach=False)
+                # What torch sets where a fused optimiser is made: fp16's scaler then asks the device, not the host.
+                optimiser._step_supports_amp_scaling = True  # type: ignore[attr-defined]
     if processes > 1:
         nn.SyncBatchNorm.convert_sync_batchnorm(objective)
 
@@ -333,10 +335,15 @@ def weights_of(optimiser: Any) -> list[Tensor]:
     return [weight for group in optimiser.param_groups for weight in group["params"]]
 
 
-def on_device(micro: Batch, device: torch.device, inputs: Callable[[Tensor], Tensor]) -> Batch:
-    """A batch on the device: stored pixels (uint8) as the network sees them, all else as it is."""
-    moved = {name: column.to(device, non_blocking=True) for name, column in micro.items() if name != "row"}
-    return {name: inputs(column) if column.dtype == torch.uint8 else column for name, column in moved.items()}
+def on_device(micro: Batch, device: torch.device) -> Batch:
+    """A batch on the device, once for all parts and as stored, a byte a colour; which rows it holds stays here."""
+    return {name: column if name == "row" else column.to(device, non_blocking=True) for name, column in micro.items()}
+
+
+def as_seen(micro: Batch, inputs: Callable[[Tensor], Tensor]) -> Batch:
+    """The columns of a batch for an objective: stored pixels (uint8) as the network sees them, all else as it is."""
+    asked = {name: column for name, column in micro.items() if name != "row"}
+    return {name: inputs(column) if column.dtype == torch.uint8 else column for name, column in asked.items()}
 
 
 def by_part(part: str, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,3 +1,4 @@
+import os
 import signal
 from functools import partial
 from itertools import chain
@@ -122,6 +123,16 @@ def test_workers_leave_ctrl_c_to_the_training_and_end_by_sigterm():
     rows = Asked(make_images(identities=3, per_identity=2), (16, 16))
     batches = ShuffledBatches(6, 3, seed=0, start=0, stop=2)
     assert list(loader(rows, batches, pin=False, workers=1)) == [[signal.SIG_IGN, signal.SIG_DFL]] * 2
+
+
+def test_processes_of_one_machine_share_its_cores(monkeypatch):
+    rows, batches = Rows(make_images(), (16, 16)), ShuffledBatches(16, 4, seed=0, start=0, stop=1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(32)), raising=False)
+    found = []
+    for processes in ("1", "8", "64"):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+        found.append(loader(rows, batches, pin=True).num_workers)
+    assert found == [8, 4, 1] and loader(rows, batches, pin=False).num_workers == 0
 
 
 def test_crop_refuses_what_does_not_fit():

@@ -145,6 +145,7 @@ def test_normalise():
         normalise(e[:, 0])
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_gives_the_same():
     net, images = network(), pictures(64)
