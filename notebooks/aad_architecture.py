@@ -43,7 +43,9 @@ from aifr_lib.models.age_estimator import AgeEstimator
 from aifr_lib.models.attention import AgeAttention, attention_mask
 from aifr_lib.reporting import pages, papers
 
-page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh)
+page = open_page(
+    preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
+)
 settings = page.settings
 
 # %% [markdown]
@@ -67,7 +69,9 @@ if artefact.runs:
 # %% tags=["hide-input"]
 found = page.runs(networks.FIG2)
 if found:
-    shapes = {name: one["maps"] for name, one in found["networks"].summary["networks"].items()}
+    shapes = {
+        name: one["maps"] for name, one in found["networks"].summary["networks"].items()
+    }
     display(pd.DataFrame(shapes, index=[f"stage {stage}" for stage in range(1, 5)]).T.map(
         lambda shape: "×".join(map(str, shape))))  # fmt: skip
     display(HTML(pages.artefact_table(artefact)), HTML(pages.stamp(artefact)))
@@ -116,7 +120,12 @@ distances = page.result(networks.TABLE1)
 HTML(pages.artefact_table(distances) if distances.runs else "")
 
 # %%
-for distance in (losses.logit_loss, losses.l2_loss, losses.angular_loss, losses.tail_loss):
+for distance in (
+    losses.logit_loss,
+    losses.l2_loss,
+    losses.angular_loss,
+    losses.tail_loss,
+):
     print(inspect.getsource(distance))
 
 # %% [markdown]
@@ -128,7 +137,9 @@ degrees = np.linspace(0, 120, 200)
 away = 1 - np.cos(np.radians(degrees))
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
 sine = np.sin(np.radians(degrees))
-for axis, values, name in zip(axes, ((away**2, away), (2 * away * sine, sine)), ("loss", "slope"), strict=True):
+for axis, values, name in zip(
+    axes, ((away**2, away), (2 * away * sine, sine)), ("loss", "slope"), strict=True
+):
     for value, label in zip(values, ("(1 − cos)², eq. 7", "1 − cos"), strict=True):
         axis.plot(degrees, value, label=label)
     axis.set(xlabel="angle between student and teacher, degrees", ylabel=name)
@@ -149,7 +160,11 @@ if training.runs:
     figure = curves.fig5_figure(training)
     display(HTML(pages.stamp(training)))
 else:
-    display(Markdown(f"*No runs of this experiment at {preset} size are stored yet: there is nothing to draw.*"))
+    display(
+        Markdown(
+            f"*No runs of this experiment at {preset} size are stored yet: there is nothing to draw.*"
+        )
+    )
 
 # %% [markdown]
 # ## What to conclude
@@ -166,9 +181,18 @@ else:
 # %% tags=["solution", "hide-input"] choices=["0 to 1", ".5 to 1", "0 to .5"] answer=".5 to 1"
 import torch
 
-masks = AgeEstimator(input_hw=(48, 48), width=0.125).eval().requires_grad_(False).masks(torch.randn(4, 3, 48, 48))
-print("smallest of each stage:", ", ".join(f"{float(mask.min()):.3f}" for mask in masks))
-print("Why: the sigmoid of 0 is one half, and nothing is below 0; so 1 − A in eq. 4 never exceeds one half.")
+masks = (
+    AgeEstimator(input_hw=(48, 48), width=0.125)
+    .eval()
+    .requires_grad_(False)
+    .masks(torch.randn(4, 3, 48, 48))
+)
+print(
+    "smallest of each stage:", ", ".join(f"{float(mask.min()):.3f}" for mask in masks)
+)
+print(
+    "Why: the sigmoid of 0 is one half, and nothing is below 0; so 1 − A in eq. 4 never exceeds one half."
+)
 
 # %% [markdown]
 # **2.** The teacher's embedding becomes twice as long, its direction stays. Which loss changes: the angular one, ℓ2, or
@@ -177,7 +201,9 @@ print("Why: the sigmoid of 0 is one half, and nothing is below 0; so 1 − A in 
 # %% tags=["solution", "hide-input"] choices=["the angular one", "ℓ2", "both"] answer="ℓ2"
 teacher, student = torch.randn(2, 8, 16)
 for name, loss in (("angle", losses.angular_loss), ("ℓ2", losses.l2_loss)):
-    print(f"{name}: {float(loss(teacher, student)):.4f} → {float(loss(2 * teacher, student)):.4f}")
+    print(
+        f"{name}: {float(loss(teacher, student)):.4f} → {float(loss(2 * teacher, student)):.4f}"
+    )
 print("Why: a cosine divides by both lengths, so only a distance can see one of them.")
 
 # %% [markdown]

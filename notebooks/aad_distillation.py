@@ -39,10 +39,14 @@ from aifr_lib.experiments.page import open_page
 from aifr_lib.losses.distillation import distillation_loss
 from aifr_lib.reporting import claims, pages, papers
 
-page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh)
+page = open_page(
+    preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
+)
 settings = page.settings.aad
 printed = pd.DataFrame(papers.load("aad_table2").rows)
-gains = printed.pivot(index="backbone", columns="variant", values="AgeDB").dropna(subset=["aad"])
+gains = printed.pivot(index="backbone", columns="variant", values="AgeDB").dropna(
+    subset=["aad"]
+)
 gain = gains["aad"] - gains["ad"]
 display(
     Markdown(
@@ -68,11 +72,17 @@ print(inspect.getsource(distillation_loss))
 # Teachers and students learn from the same people. What the variants ask, and what of it is trained here:
 
 # %% tags=["hide-input"]
-asked = pd.DataFrame({name: one.model_dump() for name, one in settings.variants.items()}).T
+asked = pd.DataFrame(
+    {name: one.model_dump() for name, one in settings.variants.items()}
+).T
 used = list(dict.fromkeys(name for entry in settings.ledger for name in entry.variants))
-differing = [column for column in asked if asked.loc[used, column].astype(str).nunique() > 1]
+differing = [
+    column for column in asked if asked.loc[used, column].astype(str).nunique() > 1
+]
 display(asked.loc[used, differing].astype(str))
-pd.DataFrame([entry.model_dump(exclude_none=True) for entry in settings.ledger]).astype(str).style.hide()
+pd.DataFrame([entry.model_dump(exclude_none=True) for entry in settings.ledger]).astype(
+    str
+).style.hide()
 
 # %% [markdown]
 # **Weights chosen beforehand, on validation people.** λ_n = 1 is printed as "experimentally set"; public code uses
@@ -100,7 +110,11 @@ HTML(pages.stamp(artefact) if artefact.runs else "")
 if artefact.runs:
     figure = tables.table_figure(artefact, "accuracy")
 else:
-    display(Markdown(f"*No runs of this experiment at {preset} size are stored yet: there is nothing to draw.*"))
+    display(
+        Markdown(
+            f"*No runs of this experiment at {preset} size are stored yet: there is nothing to draw.*"
+        )
+    )
 
 # %% tags=["hide-input"]
 HTML(pages.artefact_table(artefact) if artefact.runs else "")
@@ -119,7 +133,12 @@ for one in (third, fourth):
 # ## What to conclude
 
 # %% tags=["hide-input"]
-HTML("".join(pages.claim_boxes(claims.judge_artefact(one, out)) for one in (artefact, third, fourth)))
+HTML(
+    "".join(
+        pages.claim_boxes(claims.judge_artefact(one, out))
+        for one in (artefact, third, fourth)
+    )
+)
 
 # %% [markdown]
 # ## Predict, then reveal
@@ -131,7 +150,9 @@ lfw = printed.set_index(["backbone", "variant"])["LFW"]
 for row in papers.load("aad_table4").rows:
     name = row["method"].removesuffix("-AAD")
     if row["method"].endswith("-AAD"):
-        print(f"{name}: Table IV {row['LFW']}, Table II AAD {lfw[name, 'aad']}, AD {lfw[name, 'ad']}")
+        print(
+            f"{name}: Table IV {row['LFW']}, Table II AAD {lfw[name, 'aad']}, AD {lfw[name, 'ad']}"
+        )
 print("Why: they come from the authors' earlier paper, which had no attention.")
 
 # %% [markdown]
@@ -149,5 +170,8 @@ from aifr_lib import models
 from aifr_lib.models.attention import Attended
 
 plain = models.build("mobilefacenet", input_hw=(48, 48), width=0.125)
-print(set(plain.state_dict()) & set(Attended(plain).state_dict()) or "no weight of the one has a name in the other")
+print(
+    set(plain.state_dict()) & set(Attended(plain).state_dict())
+    or "no weight of the one has a name in the other"
+)
 print("Why: it is another function, also at test time, and its weights say so.")

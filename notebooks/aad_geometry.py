@@ -37,7 +37,9 @@ from aifr_lib.experiments.page import open_page
 from aifr_lib.losses.distillation import angular_loss
 from aifr_lib.reporting import pages, plots, slider
 
-page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh)
+page = open_page(
+    preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
+)
 
 # %% [markdown]
 # ## The idea in one picture
@@ -64,7 +66,11 @@ if runs:
     figure = geometry.geometry_figure(runs)
     display(HTML(pages.stamp(artefact)))
 else:
-    display(Markdown(f"*No runs of this experiment at {preset} size are stored yet: there is nothing to draw.*"))
+    display(
+        Markdown(
+            f"*No runs of this experiment at {preset} size are stored yet: there is nothing to draw.*"
+        )
+    )
 
 # %% [markdown]
 # The *angle* lies between the mean directions of the two people. The *margin* is what is left of it when 19 of 20
@@ -85,7 +91,13 @@ for weight in weights:
     geometry.draw(axes[1], found["guided"], f"student, λ = {weight:g}")
     frames.append(plots.svg(figure))
 labels = [f"λ = {weight:g}" for weight in weights]
-slider.show(frames, labels, title="Weight of the angular loss", alt="directions of two people", start=4)
+slider.show(
+    frames,
+    labels,
+    title="Weight of the angular loss",
+    alt="directions of two people",
+    start=4,
+)
 
 # %% [markdown]
 # ## What to conclude
@@ -102,7 +114,9 @@ slider.show(frames, labels, title="Weight of the angular loss", alt="directions 
 # %% tags=["solution", "hide-input"] choices=["the teacher's equal", "the one alone", "neither"] answer="the one alone"
 found = geometry.planes(seed=1, weight=0.0)
 print({name: f"{plane.angle:.2f}°" for name, plane in found.items()})
-print("Why: with no weight the angular loss has no gradient, and both start from one seed.")
+print(
+    "Why: with no weight the angular loss has no gradient, and both start from one seed."
+)
 
 # %% [markdown]
 # **2.** All embeddings of the teacher become ten times as long. What happens to the guided student?
@@ -110,7 +124,9 @@ print("Why: with no weight the angular loss has no gradient, and both start from
 # %% tags=["solution", "hide-input"] choices=["its angle grows", "its angle shrinks", "nothing"] answer="nothing"
 x, person = geometry.pictures(0)
 teacher = geometry.learned(x, person, 64, 0)
-students = [geometry.learned(x, person, 2, 0, scale * teacher, 16.0) for scale in (1, 10)]
+students = [
+    geometry.learned(x, person, 2, 0, scale * teacher, 16.0) for scale in (1, 10)
+]
 print([f"{geometry.Plane(one.numpy(), person.numpy()).angle:.2f}°" for one in students])
 print("Why: the cosine has no length in it.")
 
@@ -119,8 +135,14 @@ print("Why: the cosine has no length in it.")
 # one?
 
 # %% tags=["solution", "hide-input"] choices=["yes", "no"] answer="yes"
-large = geometry.Plane(geometry.learned(x, person, 64, 1, teacher, 16.0).numpy(), person.numpy())
+large = geometry.Plane(
+    geometry.learned(x, person, 64, 1, teacher, 16.0).numpy(), person.numpy()
+)
 small = geometry.Plane(students[0].numpy(), person.numpy())
 own = geometry.Plane(teacher.numpy(), person.numpy())
-print(f"teacher {own.margin:.0f}°, large student {large.margin:.0f}°, small student {small.margin:.0f}°")
-print("Why: what the small one lacks is not the direction but the means to follow it for every picture.")
+print(
+    f"teacher {own.margin:.0f}°, large student {large.margin:.0f}°, small student {small.margin:.0f}°"
+)
+print(
+    "Why: what the small one lacks is not the direction but the means to follow it for every picture."
+)

@@ -10,8 +10,8 @@ import pytest
 from aifr_lib.experiments import EXPERIMENTS
 from aifr_lib.experiments.comface import quality
 from aifr_lib.experiments.companion import protocols, real_photographs, tour
-from aifr_lib.experiments.generator import edit_rows, latent_sets
-from aifr_lib.experiments.relief import convergence, judged_rows, shortcuts
+from aifr_lib.experiments.generator import edit_rows, latent_sets, photo_real
+from aifr_lib.experiments.relief import convergence, judged_rows, readers, shortcuts
 from aifr_lib.experiments.tml import alpha_sweep, variance
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import Measured, Row
@@ -124,6 +124,24 @@ SHORTCUTS = [
     Row(keys={"set": "relief-lfw", "shortcut": "border"}, metric="accuracy", measured=of_people(52.0)),
     Row(keys={"set": "relief-agedb", "shortcut": "hair colour"}, metric="accuracy", measured=of_people(55.0)),
 ]
+READ = [
+    Row(keys={"faces": drawn, "set": "relief-agedb", "reader": reader}, metric="accuracy", measured=of_people(mean))
+    for drawn, reader, mean in (
+        (readers.AS_DRAWN, "mean colour", 51.0),
+        (readers.AS_DRAWN, "top quarter", 54.5),
+        (readers.AS_DRAWN, "12×12 colour", 70.0),
+        (readers.ONE_COLOURING, "12×12 colour", 66.0),
+    )
+]
+SOURCES = [
+    Row(keys={"data": data, "embedder": source, "gap": "all"}, metric="rank-1", measured=over_seeds(mean))
+    for data, source, mean in (
+        ("orl", "relief", 80.0),
+        ("orl", "generator", 85.0),
+        ("fgnet", "relief", 26.0),
+        ("fgnet", "generator", 40.0),
+    )
+]
 PHOTOGRAPHS = {("sface", "0–4"): 92.0, ("sface", "30+"): 24.0, ("tour", "0–4"): 16.0, ("pixels", "0–4"): 7.0}
 WHOLE = {
     "tml_fig6": accuracies({0.0: 90.0, 0.1: 90.0, 0.4: 91.0, 0.9: 84.0}),
@@ -133,6 +151,8 @@ WHOLE = {
     "tour": [Row(keys={"set": f"relief-{n}"}, metric="accuracy", measured=of_people(90.0)) for n in ("lfw", "agedb")],
     "relief_convergence": CALIBRATION,
     "relief_shortcuts": SHORTCUTS,
+    "relief_readers": READ,
+    "photo_real": SOURCES,
     "relief_judges": JUDGED,
     "latent_directions": DIRECTIONS,
     "latent_sets": SETS,
@@ -231,6 +251,39 @@ def test_the_tour_speaks_of_what_it_has():
 def test_shortcuts_are_held_against_the_limit(best, said):
     row = Row(keys={"set": "relief-lfw", "shortcut": "hair colour"}, metric="accuracy", measured=of_people(best))
     assert said in shortcuts.found(artefact("relief_shortcuts", [*SHORTCUTS[:1], row]))
+
+
+FORM = (
+    "Of coarse pixels over the whole crop it makes 70.0 %, and {} % where all people have one colouring: "
+    "most of what it"
+)
+
+
+@pytest.mark.parametrize(
+    ("form", "around", "said"),
+    [(66.0, 54.5, "inside the limit of 55 %."), (53.0, 58.0, "above the limit of 55 %.")],
+)
+def test_trained_readers_say_what_is_form(form, around, said):
+    rows = [READ[0], READ[1].model_copy(update={"measured": of_people(around)}), READ[2]]
+    rows.append(READ[3].model_copy(update={"measured": of_people(form)}))
+    rest = "reads there is form." if form > 60 else "reads there is colour."
+    assert readers.found(artefact("relief_readers", rows)).endswith(f"{said} {FORM.format(form)} {rest}")
+
+
+@pytest.mark.parametrize(
+    ("orl", "fgnet", "said"),
+    [
+        (85.0, 40.0, "Photo-real faces teach more of real ones."),
+        (70.0, 20.0, "Drawn faces teach more of real ones."),
+        (85.0, 20.0, "Which source teaches more depends on the photographs."),
+    ],
+)
+def test_sources_are_compared_on_both_sets_of_photographs(orl, fgnet, said):
+    rows = [
+        row.model_copy(update={"measured": over_seeds(mean)})
+        for row, mean in zip(SOURCES, (80.0, orl, 26.0, fgnet), strict=True)
+    ]
+    assert photo_real.found(artefact("photo_real", rows)).endswith(said)
 
 
 def test_directions_are_certified_refused_or_unseen():

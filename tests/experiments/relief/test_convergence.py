@@ -8,7 +8,17 @@ import pytest
 from aifr_lib.data import relief
 from aifr_lib.data.relief import chosen
 from aifr_lib.experiments.relief import convergence
-from aifr_lib.experiments.relief.convergence import BASELINE, DOUBLING, GAIN, LONGER, LONGEST, SCHOOLED, TEACHER, WIDE
+from aifr_lib.experiments.relief.convergence import (
+    BASELINE,
+    DOUBLING,
+    GAIN,
+    LONGER,
+    LONGEST,
+    RATE,
+    SCHOOLED,
+    TEACHER,
+    WIDE,
+)
 from aifr_lib.reporting.runs import Git, Run
 from aifr_lib.settings.presets import load_preset
 
@@ -18,16 +28,29 @@ def run_of(job, accuracy: float) -> Run:
     return Run(job.spec.key, job.spec, {}, summary, "cpu", {}, Git(), 1.0)
 
 
+def all_trainings(**more):
+    """Classroom with every training that a calibration may have."""
+    teacher = load_preset("classroom").relief_card.calibration.teacher.model_dump(mode="json")
+    schooled = {**teacher, "epochs": 7, "relief": {**teacher["relief"], "train_identities": 9000}}
+    calibration = {"doublings": 2, "schooled": schooled}
+    changes = {f"relief_card.calibration.{name}": value for name, value in calibration.items()}
+    return load_preset("classroom", {**changes, **more})
+
+
 @pytest.fixture
 def runs():
-    preset = load_preset("classroom")
-    jobs = convergence.convergence_jobs(preset)
+    jobs = convergence.convergence_jobs(all_trainings())
     base = {BASELINE: 86.0, LONGER: 86.5, LONGEST: 87.25, TEACHER: 90.0, SCHOOLED: 91.0, WIDE: 94.0}
-    return {(training, seed): run_of(job, base[training] + seed) for (training, seed), job in jobs.items()}
+    # A rate that was tried with one seed is compared by its scores, and these runs have none.
+    return {
+        (training, seed): run_of(job, base[training] + seed)
+        for (training, seed), job in jobs.items()
+        if training in base
+    }
 
 
 def test_trainings_differ_in_what_their_names_say_and_each_run_in_its_name() -> None:
-    preset = load_preset("classroom")
+    preset = all_trainings()
     found = convergence.trainings(preset.relief_card.calibration)
     plain = found[BASELINE].model_dump()
     assert plain["loss"] == "arcface" and plain["alpha"] == 0
@@ -40,7 +63,13 @@ def test_trainings_differ_in_what_their_names_say_and_each_run_in_its_name() -> 
     assert more == {"train_identities"}, "the pairs that are scored stay the same"
     assert {k for k, v in found[WIDE].relief.model_dump().items() if v != plain["relief"][k]} == {"span"}
     jobs = convergence.convergence_jobs(preset)
-    assert len({job.spec.key for job in jobs.values()}) == len(jobs) == 6 * 3
+    rates = preset.relief_card.calibration.rates
+    assert len({job.spec.key for job in jobs.values()}) == len(jobs) == 6 * 3 + len(rates)
+    # Other rates are tried with the first seed alone, and in nothing else do they differ.
+    for rate in rates:
+        tried = found[RATE.format(rate)]
+        assert {k for k, v in tried.model_dump().items() if v != plain[k]} == {"lr"} and tried.lr == rate
+        assert [seed for training, seed in jobs if training == RATE.format(rate)] == [0]
 
 
 def test_gains_are_paired_by_seed(runs) -> None:
@@ -57,7 +86,7 @@ def test_gains_are_paired_by_seed(runs) -> None:
 
 def test_points_of_one_seed_have_the_interval_of_the_same_people() -> None:
     """Two runs that decide every pair alike but some of a few people: the spread is that of those people alone."""
-    preset = load_preset("classroom", {"relief_card.calibration.train.relief": {"test_identities": 60, "pairs": 400}})
+    preset = load_preset("classroom", {"relief_card.calibration.train.relief": {"test_identities": 120, "pairs": 400}})
     jobs = convergence.convergence_jobs(preset)
     pairs, identities = convergence.validation_pairs(preset.relief_card.calibration.train.relief, "relief-agedb")
     rng = np.random.default_rng(0)
@@ -92,7 +121,7 @@ def test_the_decision_is_computed_from_the_table(runs, monkeypatch, longer: floa
         if training == LONGER:
             runs[training, seed] = run_of(run, 86.0 + longer + seed)
     monkeypatch.setattr("aifr_lib.experiments.jobs.gather", lambda *_, **__: runs)
-    preset = load_preset("classroom", {"relief_card.calibration.train.relief.pair_lists": ["relief-agedb"]})
+    preset = all_trainings(**{"relief_card.calibration.train.relief.pair_lists": ["relief-agedb"]})
     artefact = convergence.CONVERGENCE(preset, compute=False)
     decided = {condition.training: (value, verdict) for condition, value, verdict in convergence.decision(artefact)}
     assert decided[LONGEST][0].mean == pytest.approx(1.25 - longer) and decided[LONGEST][1] is (abs(1.25 - longer) <= 1)
@@ -100,13 +129,13 @@ def test_the_decision_is_computed_from_the_table(runs, monkeypatch, longer: floa
     assert decided[BASELINE][1] is True and decided[BASELINE][0].mean == pytest.approx(87)
     assert decided[LONGER][1] is holds and decided[LONGER][0].mean == pytest.approx(longer)
     assert decided[TEACHER][1] is True
-    assert sum(row.metric == GAIN for row in artefact.rows) == 5
+    assert sum(row.metric == GAIN for row in artefact.rows) == 5 + len(preset.relief_card.calibration.rates)
     assert sum(row.metric == DOUBLING for row in artefact.rows) == 1
 
 
 def test_what_is_said_follows_the_table(runs, monkeypatch) -> None:
     monkeypatch.setattr("aifr_lib.experiments.jobs.gather", lambda *_, **__: runs)
-    preset = load_preset("classroom", {"relief_card.calibration.train.relief.pair_lists": ["relief-agedb"]})
+    preset = all_trainings(**{"relief_card.calibration.train.relief.pair_lists": ["relief-agedb"]})
     calibration = preset.relief_card.calibration
 
     def said(**levels: float) -> str:
@@ -120,8 +149,8 @@ def test_what_is_said_follows_the_table(runs, monkeypatch) -> None:
     lasting = said(**{LONGER: 88.0, LONGEST: 88.5, TEACHER: 87.0})
     assert "Twice the epochs move the baseline by +2.0 points. Doubling them again moves it by +0.5." in lasting
     assert "it has converged, at 89.0 %." in lasting and "It gains 1.0 points" in lasting
-    steps = calibration.schooled.epochs * 3000 / (calibration.train.epochs * calibration.train.relief.train_identities)
-    assert f"3,000 people to learn from, a few years of each, and {steps:.1f} times" in lasting
+    steps = calibration.schooled.epochs * 9000 / (calibration.train.epochs * calibration.train.relief.train_identities)
+    assert f"9,000 people to learn from, a few years of each, and {steps:.1f} times" in lasting
     assert "it gains 5.0 points. That is enough. Above the small one at twice its epochs it gains 3.0." in lasting
     restless = said(**{LONGEST: 90.0, SCHOOLED: 88.0})
     assert "So it has not converged there either." in restless and "2.0 points. That is not enough either." in restless
@@ -155,7 +184,7 @@ def test_no_test_picture_is_looked_at(tmp_path, monkeypatch) -> None:
 
 def test_the_budget_is_told_of_the_trainings_that_have_it(runs, monkeypatch) -> None:
     monkeypatch.setattr("aifr_lib.experiments.jobs.gather", lambda *_, **__: runs)
-    preset = load_preset("classroom", {"relief_card.calibration.train.relief.pair_lists": ["relief-agedb"]})
+    preset = all_trainings(**{"relief_card.calibration.train.relief.pair_lists": ["relief-agedb"]})
     plain = preset.relief_card.calibration.train
     branch = plain.model_copy(update={"alpha": 0.4, "layers": 1, "lr": 0.4, "seed": 3})
     note = convergence.budget_note(preset, branch)
