@@ -2,14 +2,27 @@
 
 from pathlib import Path
 
+import numpy as np
+import torch
 from PIL import Image
 
-from aifr_lib.data import relief
+from aifr_lib.faces.relief import Faces, render
 from aifr_lib.files import atomic_write
 
-AGES = (5, 10, 16, 25, 40, 55, 68, 80)
+PEOPLE = ((21, 17), (18, 11))  # in rows; one smiles
+AGES = (8.0, 30.0, 52.0, 74.0)
+SIDE = 144
+# One light from one side for all of them, so that nothing but the years changes along a person's four pictures.
+STUDIO = {
+    "light_azimuth": 20.0, "light_elevation": 25.0, "light_key": 0.95, "light_ambient": 0.3, "light_warmth": 0.2,
+    "white_balance": [0.0, 0.0], "pose": [8.0, 0.0, 0.0], "framing": [0.0, 0.0, 0.0], "gaze_x": 0.0, "gaze_y": 0.0,
+    "blur": 0.05, "noise": 0.0, "contrast": 0.0, "quality": 100.0,
+}  # fmt: skip
 
 if __name__ == "__main__":
-    sheet = Image.fromarray(relief.sheet(identities=3, ages=AGES, size=144, seed=3))
+    who = torch.tensor(PEOPLE).flatten().repeat_interleave(len(AGES))
+    faces = Faces.sample(who, list(AGES) * (len(who) // len(AGES)), who * 100, **STUDIO)
+    pictures = render(faces, SIDE).numpy().reshape(len(PEOPLE), -1, SIDE, SIDE, 3)
+    sheet = np.concatenate([np.concatenate(list(row), axis=1) for row in pictures])
     with atomic_write(Path(__file__).parent / "_assets" / "cover.jpg") as path:
-        sheet.save(path, quality=88)
+        Image.fromarray(sheet).save(path, quality=88)
