@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from aifr_lib.reporting.rows import Measured
 from aifr_lib.reporting.runs import DataId, Result, RunSpec
 from aifr_lib.reporting.seeds import student_t
 from aifr_lib.settings.recognition import Recognition
+from aifr_lib.settings.relief import Relief
 from aifr_lib.training.engine import LOG, accelerator_for
 from aifr_lib.training.recognition import RECIPE, RECIPE_VERSION, train, training_faces
 
@@ -34,7 +36,18 @@ def spec(
     split: whose people are scored; ``recipe`` names what is done with them (None: version of the training). A set that
     a user brings is named, not read: it may lie on another machine.
     """
-    settings = config.relief
+    return RunSpec(
+        recipe=recipe,
+        recipe_version=RECIPE_VERSION if recipe_version is None else recipe_version,
+        seed=config.seed,
+        values=config.model_dump(mode="json", exclude={"seed"}),
+        data=data_of(config.relief, config.data, split),
+    )
+
+
+@cache
+def data_of(settings: Relief, data: str, split: str) -> DataId:
+    """What a training sees and is scored on, named; kept, since hundreds of runs are named by the same faces."""
     trained = relief.digest(
         "train",
         size=settings.size,
@@ -43,16 +56,10 @@ def spec(
         span=settings.span,
     )
     name = "relief faces"
-    if config.data != "relief":
-        trained, name = config.data, f"{config.data}, scored on relief faces"
+    if data != "relief":
+        trained, name = data, f"{data}, scored on relief faces"
     scored = (relief.digest(split, **_counts(settings), view=view) for view in lists_of(settings, split))
-    return RunSpec(
-        recipe=recipe,
-        recipe_version=RECIPE_VERSION if recipe_version is None else recipe_version,
-        seed=config.seed,
-        values=config.model_dump(mode="json", exclude={"seed"}),
-        data=DataId(name=name, version=relief.VERSION, hash="-".join((trained, *scored))),
-    )
+    return DataId(name=name, version=relief.VERSION, hash="-".join((trained, *scored)))
 
 
 def job(config: Recognition, device: str | None = None) -> Job:

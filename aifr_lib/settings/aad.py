@@ -15,7 +15,7 @@ STAGED = ("l2", "ad", "aad")  # those that compare what follows each stage
 
 
 class AgeEstimation(Strict):
-    """One training of the age estimator T^A (spec of DEX: cross-entropy over the ages 0 … 100).
+    """One training of the age estimator T^A (as DEX: cross-entropy over the ages 0 … 100).
 
     The paper gives IMDB-WIKI and the network; how it is trained is inferred.
     """
@@ -29,19 +29,14 @@ class AgeEstimation(Strict):
     expectation: float = Field(0.0, ge=0, description="weight of |expected age − age| beside the cross-entropy")
 
 
-class Distillation(Strict):
-    """One training of a student (AAD eqs. 6 to 10); of what the paper does not say, spec 2.8 lists the switches.
+class Switches(Strict):
+    """What a student is asked; where the paper can be read in more than one way there is a switch.
 
     mode: "self" (eq. 6 alone), "l2" (Student-1: features copied), "ad_last" (eq. 8), "ad" (eq. 10 without attention),
-    "aad" (eq. 10), "kd" (logits copied: Hinton et al. 2015, not in the paper). train.loss is the identity loss L_SM:
-    "arcface", since the printed baselines are those of a margin loss (inferred), "softmax" for eq. 6 to the letter.
+    "aad" (eq. 10), "kd" (logits copied: Hinton et al. 2015, not in the paper).
     """
 
-    train: Recognition
     mode: Mode = "aad"
-    teacher: Recognition | None = Field(None, description="the training of T^R")
-    foreign: str | None = Field(None, description="another T^R: a file of weights with its card")
-    age_teacher: AgeEstimation | None = Field(None, description="the training of T^A")
     masks: Literal["none", "own", "another"] = Field(
         "none", description="whose age-invariant masks the student's are drawn to: another person's is a control"
     )
@@ -59,6 +54,19 @@ class Distillation(Strict):
         "norm", description="G_n: linear and batch norm (section III-C), linear (III-B), or the embedding as it is"
     )
     temperature: float = Field(4.0, gt=0, description="of kd")
+
+
+class Distillation(Switches):
+    """One training of a student (AAD eqs. 6 to 10).
+
+    train.loss is the identity loss L_SM: "arcface", since the printed baselines are those of a margin loss (inferred),
+    "softmax" for eq. 6 to the letter.
+    """
+
+    train: Recognition
+    teacher: Recognition | None = Field(None, description="the training of T^R")
+    foreign: str | None = Field(None, description="another T^R: a file of weights with its card")
+    age_teacher: AgeEstimation | None = Field(None, description="the training of T^A")
 
     @property
     def feeds_back(self) -> bool:
@@ -112,19 +120,9 @@ def _people(train: Recognition) -> tuple[str, int | None]:
     return train.data, train.relief.train_identities if train.data == "relief" else None
 
 
-class Asked(Strict):
-    """What a variant asks of a student: the switches of a ``Distillation``, without networks and pictures."""
+class Asked(Switches):
+    """What a variant asks of a student, besides: its identity loss, and how long and at which rate it is trained."""
 
-    mode: Mode
-    masks: Literal["none", "own", "another"] = "none"
-    last_weight: float = Field(1.0, ge=0)
-    halving: bool = True
-    attention_weight: float = Field(1.0, ge=0)
-    attention_norm: Literal["none", "zscore"] = "none"
-    reduction: Literal["mean", "sum"] = "mean"
-    feedback: Literal["student", "teacher", "none"] = "student"
-    distance: Literal["squared", "linear"] = "squared"
-    temperature: float = Field(4.0, gt=0)
     loss: Literal["arcface", "softmax"] | None = Field(None, description="identity loss; None: the student's own")
     longer: float = Field(1.0, gt=0, description="epochs times this")
     lr: float = Field(1.0, gt=0, description="learning rate times this")
@@ -175,7 +173,7 @@ class Aad(Strict):
         if asked.loss is not None:
             # A softmax has no margin: the student's own margin belongs to its own loss.
             changes |= {"loss": asked.loss, "m": self.train.m if asked.loss == self.train.loss else None}
-        switches = asked.model_dump(exclude={"loss", "longer", "lr"})
+        switches = asked.model_dump(include=set(Switches.model_fields))
         return Distillation(
             train=self.train.model_copy(update=changes),
             teacher=self.teacher if asked.mode in DIRECTED else None,

@@ -108,23 +108,10 @@ def train(
     if config.age_teacher is not None and age_teacher is None:
         age_teacher = age_estimation.train(config.age_teacher, out / "age_teacher", **options).weights.parent
     recogniser = recogniser_of(config, teacher)
-    said, of, digests = {}, {}, {}
-    if recogniser is not None:
-        digests["teacher_digest"] = recogniser.digest
-        says = kept.embeddings(recogniser.run)
-        said[EMBEDDING] = kept.kept("teacher's embeddings", says, recogniser.run, recogniser.digest, images,
-                                    config.train.input_hw, device=where, progress=progress)  # fmt: skip
-    if config.age_teacher is not None:
-        assert age_teacher is not None
-        estimator, digests["age_teacher_digest"] = age_estimator_of(config, age_teacher)
-        said[MASKS] = kept.kept("age-invariant masks", kept.invariant_masks(estimator), estimator,
-                                digests["age_teacher_digest"], images, config.train.input_hw, device=where,
-                                progress=progress)  # fmt: skip
-        if config.masks == "another":
-            of[MASKS] = kept.of_another_person(images.labels["identity"].to_numpy(), config.train.seed)
-    rows = kept.TaughtRows(images, config.train.input_hw, said, of)
+    rows, digests = taught(config, images, recogniser, age_teacher, where, progress)
     torch.manual_seed(config.train.seed)
-    module = objective(config, rows.class_count, recogniser, said[EMBEDDING].shape[-1] if EMBEDDING in said else None)
+    size = rows.said[EMBEDDING].shape[-1] if recogniser else None
+    module = objective(config, rows.class_count, recogniser, size)
     settings = {"recipe": RECIPE, "recipe_version": RECIPE_VERSION, **digests, **settings_of(config)}
     diverged = None
     try:
@@ -147,6 +134,32 @@ def train(
         metadata["diverged"] = str(diverged)
     weights.save_weights(network, path, metadata)
     return Trained(network, path, weights.digest(network.state_dict()), scalars, diverged)
+
+
+def taught(
+    config: Distillation,
+    images: Images,
+    recogniser: Recogniser | None,
+    age_teacher: Path | None,
+    where: torch.device | str = "cpu",
+    progress: bool = True,
+) -> tuple[kept.TaughtRows, dict[str, str]]:
+    """The pictures with what the teachers say of them, and the digests of the teachers, which a resume compares."""
+    hw, said, of, digests = config.train.input_hw, {}, {}, {}
+    options: dict[str, Any] = {"device": where, "progress": progress}
+    if recogniser is not None:
+        digests["teacher_digest"] = digest = recogniser.digest
+        says = kept.embeddings(recogniser.run)
+        said[EMBEDDING] = kept.kept("teacher's embeddings", says, recogniser.run, digest, images, hw, **options)
+    if config.age_teacher is not None:
+        assert age_teacher is not None
+        estimator, digest = age_estimator_of(config, age_teacher)
+        digests["age_teacher_digest"] = digest
+        says = kept.invariant_masks(estimator)
+        said[MASKS] = kept.kept("age-invariant masks", says, estimator, digest, images, hw, **options)
+        if config.masks == "another":
+            of[MASKS] = kept.of_another_person(images.labels["identity"].to_numpy(), config.train.seed)
+    return kept.TaughtRows(images, hw, said, of), digests
 
 
 def objective(

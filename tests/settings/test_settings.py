@@ -194,7 +194,7 @@ def test_nearest_of_very_many_shows_the_likeliest():
 
 
 def test_paper_preset_of_aad_trains_all_seventeen_rows_of_table_ii_as_printed():
-    """AAD section IV-C: batch, rate, momentum, λ_n and its halving; what is inferred: spec 2.5 of the schedule."""
+    """AAD section IV-C: batch, rate, momentum, λ_n and its halving; decay and schedule are inferred."""
     from aifr_lib.losses.distillation import halved
     from aifr_lib.reporting import papers
 

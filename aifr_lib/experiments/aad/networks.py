@@ -159,7 +159,7 @@ def framework_figure(artefact: Artefact) -> Figure:
     lines = {"age teacher T^A": 2.6, "student": 1.3, "recognising teacher T^R": 0.0}
     colours = dict(zip(lines, (plots.PALETTE[2], plots.PALETTE[0], plots.PALETTE[1]), strict=True))
     for (name, y), number in itertools.product(lines.items(), range(5)):
-        last = {"age teacher T^A": "age", "student": "F₄, embedding", "recognising teacher T^R": "embedding"}[name]
+        last = {"age teacher T^A": "age", "student": "embedding", "recognising teacher T^R": "embedding"}[name]
         label = f"stage {number + 1}" if number < 4 else last
         axis.add_patch(
             FancyBboxPatch((2.1 * number, y), 1.5, 0.6, boxstyle="round,pad=.05", fc=colours[name], alpha=0.3)
@@ -172,9 +172,12 @@ def framework_figure(artefact: Artefact) -> Figure:
         axis.text(-0.25, y + 0.3, name, ha="right", va="center", color=colours[name], fontsize=10)
     for number in range(5):
         x = 2.1 * number + 0.75
-        axis.add_patch(FancyArrowPatch((x, 1.2), (x, 0.72), arrowstyle="->", mutation_scale=12, color="0.25"))
-        axis.text(x + 0.06, 0.96, f"L{number + 1}, eq. 9" if number < 3 else "L4, eq. 7" if number == 4 else "",
-                  fontsize=8, va="center")  # fmt: skip
+        if number != 3:
+            # What a stage of the student made is finished by the teacher's next stages; its embedding is compared.
+            end = x + (1.6 if number < 3 else 0.0)
+            axis.add_patch(FancyArrowPatch((x, 1.2), (end, 0.72), arrowstyle="->", mutation_scale=12, color="0.25"))
+            name = f"L{number + 1}, eq. 9" if number < 3 else "L4, eq. 7"
+            axis.text((x + end) / 2 + 0.12, 0.99, name, fontsize=8, va="center")
         if 1 <= number <= 3:
             axis.add_patch(FancyArrowPatch((x, 2.5), (x, 2.02), arrowstyle="->", mutation_scale=12, color="0.25"))
             axis.text(x + 0.06, 2.26, f"Â{number + 1}, eq. 5", fontsize=8, va="center")

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -188,17 +189,12 @@ def protocol_job(aad: Aad, student: Job, config: Relief, input_hw: tuple[int, in
         "impostors": aad.impostors,
         "probes": [config.test_identities, config.test_per_identity],
     }
-    digests = (
-        relief.set_digest(PROBES, size=config.size, **probed(aad)),
-        relief.set_digest(CROWD, size=config.size, count=aad.distractors),
-        relief.set_digest(TEMPLATES, size=config.size, identities=aad.templates),
-    )
     named = RunSpec(
         recipe=PROTOCOLS,
         recipe_version=PROTOCOLS_VERSION,
         seed=student.spec.seed,
         values=values,
-        data=DataId(name="relief faces", version=relief.VERSION, hash="-".join(digests)),
+        data=sets_of(config.size, aad.people, aad.distractors, aad.templates),
     )
     return Job(
         named,
@@ -206,6 +202,17 @@ def protocol_job(aad: Aad, student: Job, config: Relief, input_hw: tuple[int, in
         needs={"student": student},
         leaves=(),
     )
+
+
+@cache
+def sets_of(size: int, people: int, distractors: int, templates: int) -> DataId:
+    """The sets of ``identify``, named; kept, since all students are sought in the same."""
+    digests = (
+        relief.set_digest(PROBES, size=size, **probed(people)),
+        relief.set_digest(CROWD, size=size, count=distractors),
+        relief.set_digest(TEMPLATES, size=size, identities=templates),
+    )
+    return DataId(name="relief faces", version=relief.VERSION, hash="-".join(digests))
 
 
 def identify(
@@ -225,7 +232,7 @@ def identify(
         embeddings = embed(network, images, input_hw=input_hw, device=where, progress=True)
         return normalise(embeddings.astype(np.float64)).astype(np.float32)
 
-    probes = relief.load_set(PROBES, size=config.size, **probed(aad))
+    probes = relief.load_set(PROBES, size=config.size, **probed(aad.people))
     people, embedded = chosen.faces(config), seen(probes)
     strangers = seen(relief.load_set(CROWD, size=config.size, count=aad.distractors))
     hits = {
@@ -249,9 +256,9 @@ def identify(
     )
 
 
-def probed(aad: Aad) -> dict[str, Any]:
+def probed(people: int) -> dict[str, Any]:
     """The counts of relief-fgnet: of 82 people there are 1,002 pictures, of fewer as many each."""
-    return {"people": aad.people, "pictures": round(1002 * aad.people / 82)}
+    return {"people": people, "pictures": round(1002 * people / 82)}
 
 
 def ledger(aad: Aad, seeds: Sequence[int] | None = None) -> dict[Key, Distillation]:

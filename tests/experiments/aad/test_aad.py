@@ -30,6 +30,7 @@ def preset():
             "aad.ledger": [{"variants": ["self", "l2", "ad_last", "ad", "aad"], "seeds": [0]}],
             "aad.variants.l2.last_weight": 1e-6,  # maps of a teacher that learned for two steps are large
             "aad.tried": ["ad_last"],
+            "aad.tried_length": 0.5,
             "aad.people": 8,
             "aad.distractors": 20,
             "aad.templates": 8,
