@@ -30,7 +30,7 @@ fresh = False  # True forgets stored runs
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import HTML, Markdown
+from IPython.display import HTML, Markdown, display
 
 from aifr_lib.data import relief
 from aifr_lib.data.relief.cache import draw
@@ -269,8 +269,9 @@ Markdown(
 
 # %% tags=["hide-input"]
 told_apart = page.result(shortcuts.SHORTCUT_TABLE)
-shortcuts.shortcut_figure(told_apart)
-plots.show(contents.find("relief_shortcuts").picture)
+if told_apart.runs:
+    shortcuts.shortcut_figure(told_apart)
+    plots.show(contents.find("relief_shortcuts").picture)
 
 # %% tags=["hide-input"]
 page.table(shortcuts.SHORTCUT_TABLE)
@@ -298,8 +299,9 @@ page.table(readers.READER_TABLE)
 
 # %% tags=["hide-input"]
 calibrated = page.result(convergence.CONVERGENCE)
-convergence.difficulty_figure(calibrated)
-plots.show(contents.find("relief_convergence").picture)
+if calibrated.runs:
+    convergence.difficulty_figure(calibrated)
+    plots.show(contents.find("relief_convergence").picture)
 
 # %% tags=["hide-input"]
 decided = convergence.decision(calibrated)
@@ -349,8 +351,11 @@ Markdown(convergence.findings(calibrated, settings.relief_card.calibration))
 
 # %% tags=["hide-input"]
 seen_by_judges = page.result(judged.JUDGES)
-judged_rows.judge_figure(seen_by_judges)
-plots.show(contents.find("relief_judges").picture)
+if seen_by_judges.runs:
+    judged_rows.judge_figure(seen_by_judges)
+    plots.show(contents.find("relief_judges").picture)
+else:
+    display(Markdown(f"*{judged.JUDGES.finding(seen_by_judges)}*"))
 
 # %% tags=["hide-input"]
 columns = {}

@@ -23,3 +23,13 @@ def test_notebook_runs_from_scratch_at_smoke(name, tmp_path):
         assert (out / item / f"{item}.csv").is_file()
         assert all((out / "_runs" / key / "run.json").is_file() for key in artefact.runs)
     assert "widget-view" not in json.dumps(notebook), "a page without a kernel carries no dead widget"
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("name", scripts.scripts())
+def test_a_page_whose_results_are_missing_says_so(name, tmp_path):
+    asked = {"out": str(tmp_path / "figures"), "compute": False}
+    done = notebooks.run(name, "smoke", asked, tmp_path / f"{name}.ipynb")
+    assert done.failure is None, done.failure
+    cells = nbformat.read(done.output, as_version=4).cells
+    assert "not run yet" in json.dumps([cell.get("outputs", []) for cell in cells])

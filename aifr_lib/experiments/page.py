@@ -28,7 +28,7 @@ from aifr_lib.settings.presets import Preset, load_preset
 @dataclass(frozen=True)
 class Page:
     """A notebook's parameters: seeds None takes the preset's, device None the best there is, out None
-    ``figures/<preset>``.
+    ``figures/<preset>``. seen: the artefacts that the page has shown, by id.
     """
 
     settings: Preset

@@ -53,8 +53,8 @@ def stamp(artefact: Artefact) -> str:
         artefact.device or "",
         f"{counted(len(artefact.runs), 'run')}, {duration(artefact.wall_s)} in all",
     ]
-    address = repository_address()
-    folder = f"{address}/tree/main/figures/{artefact.preset}"
+    address, branch = repository_address()
+    folder = f"{address}/tree/{branch}/figures/{artefact.preset}"
     commits = [_commit(git, address) for git in artefact.computed_at]
     runs = [_link(f"<code>{escape(key)}</code>", f"{folder}/_runs/{key}" if address else "") for key in artefact.runs]
     facts = {
@@ -74,13 +74,13 @@ def stamp(artefact: Artefact) -> str:
 
 
 @cache
-def repository_address() -> str:
-    """Where the repository can be read, as ``_config.yml`` says; empty where it does not."""
+def repository_address() -> tuple[str, str]:
+    """Where the repository can be read and on which branch, as ``_config.yml`` says; empty where it does not."""
     path = repository_root() / "_config.yml"
     if not path.is_file():
-        return ""
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return str(config["sphinx"]["config"]["html_theme_options"].get("repository_url") or "")
+        return "", ""
+    options = yaml.safe_load(path.read_text(encoding="utf-8"))["sphinx"]["config"]["html_theme_options"]
+    return options.get("repository_url") or "", options.get("repository_branch") or "main"
 
 
 def claim_box(verdict: Verdict) -> str:

@@ -75,7 +75,7 @@ def shaped_table(rows: Sequence[Row], shape: Shape) -> str:
     columns = list(dict.fromkeys(_named(row, shape.across) for row in shown))
     cells = {(_named(row, shape.down), _named(row, shape.across)): row for row in shown}
     head = [*("" if key == METRIC else shape.said(key) for key in shape.down)]
-    head += [", ".join(shape.said(part) for part in column if part != "") for column in columns]
+    head += [_column(shape, column) for column in columns]
     body = [
         [
             *(escape(shape.said(part)) if part != "" else "" for part in line),
@@ -84,6 +84,16 @@ def shaped_table(rows: Sequence[Row], shape: Shape) -> str:
         for line in lines
     ]
     return _table([escape(name) for name in head], body)
+
+
+def _column(shape: Shape, values: Sequence[Key]) -> str:
+    """The head of a column: what its values are, and of a number also whose."""
+    named = [
+        shape.said(value) if isinstance(value, str) else f"{shape.said(key)} = {in_words(value)}"
+        for key, value in zip(shape.across, values, strict=True)
+        if value != ""
+    ]
+    return ", ".join(named)
 
 
 def every_row(rows: Sequence[Row]) -> str:

@@ -67,7 +67,7 @@ def test_classes_of_one_picture_are_left_out():
         (np.eye(4), np.array([0, 0, 1]), "raw", "identities has 3"),
         (np.eye(4)[:0], np.zeros(0, int), "raw", "hold no entry"),
         (np.full((4, 2), np.inf), np.array([0, 0, 1, 1]), "raw", "4 of 4 rows"),
-        (np.array([[0.0], [0], [1], [1]]), np.array([0, 0, 1, 1]), "raw", "single point"),
+        (np.array([[0.0], [0], [1], [1]]), np.array([0, 0, 1, 1]), "raw", "every class is a point"),
     ],
 )
 def test_errors_say_what_is_wrong(f, identities, form, message):

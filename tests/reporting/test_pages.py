@@ -77,9 +77,9 @@ def test_what_was_not_run_has_no_stamp():
 
 def test_commits_runs_and_artefact_are_links_where_the_repository_has_an_address(monkeypatch):
     assert "<a " not in pages.stamp(artefact())
-    monkeypatch.setattr(pages, "repository_address", lambda: "https://example.org/x")
+    monkeypatch.setattr(pages, "repository_address", lambda: ("https://example.org/x", "trunk"))
     links = re.findall('href="([^"]*)"', pages.stamp(artefact()))
-    folder = "https://example.org/x/tree/main/figures/classroom"
+    folder = "https://example.org/x/tree/trunk/figures/classroom"
     commit = "https://example.org/x/commit/0123456789abcdef"
     assert links == [f"{folder}/tml_fig6", commit, f"{folder}/_runs/a", f"{folder}/_runs/b"]
 
@@ -87,11 +87,11 @@ def test_commits_runs_and_artefact_are_links_where_the_repository_has_an_address
 def test_the_address_is_that_of_the_books_configuration(tmp_path, monkeypatch):
     monkeypatch.setattr(pages, "repository_root", lambda: tmp_path)
     pages.repository_address.cache_clear()
-    assert pages.repository_address() == ""
-    theme = "sphinx: {config: {html_theme_options: {repository_url: https://example.org/x}}}"
+    assert pages.repository_address() == ("", "")
+    theme = "sphinx: {config: {html_theme_options: {repository_url: https://example.org/x, repository_branch: trunk}}}"
     (tmp_path / "_config.yml").write_text(theme, encoding="utf-8")
     pages.repository_address.cache_clear()
-    assert pages.repository_address() == "https://example.org/x"
+    assert pages.repository_address() == ("https://example.org/x", "trunk")
     pages.repository_address.cache_clear()
 
 

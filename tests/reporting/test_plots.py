@@ -1,4 +1,6 @@
+import base64
 import io
+import re
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -116,3 +118,36 @@ def test_frames_for_a_slider():
     back = np.asarray(Image.open(io.BytesIO(plots.picture(pixels))))
     assert back.shape == (20, 10, 3)
     np.testing.assert_allclose(back, pixels, atol=6)
+
+
+def test_a_figure_becomes_an_image_that_says_what_it_shows(monkeypatch):
+    figure, axis = plt.subplots(figsize=(7, 4))
+    axis.plot([0, 1])
+    html = plots.image(figure, 'A "line" <rising>')
+    assert 'alt="A &quot;line&quot; &lt;rising&gt;"' in html and not plt.get_fignums()
+    data = base64.b64decode(re.search('base64,([^"]*)', html)[1])
+    shown, drawn = int(re.search(r"width:(\d+)px", html)[1]), Image.open(io.BytesIO(data)).width
+    assert shown == round(drawn * figure.dpi / plt.rcParams["savefig.dpi"])
+
+
+def test_show_shows_each_open_figure_once(monkeypatch):
+    import IPython.display
+
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", lambda html: shown.append(html.data))
+    plt.subplots()
+    plt.subplots()
+    plots.show("two of them")
+    assert len(shown) == 2 and all('alt="two of them"' in html for html in shown)
+    plots.show("nothing left")
+    assert len(shown) == 2
+
+
+def test_frames_over_a_threshold_say_the_shares_above_it():
+    same, different = np.array([0.2, 0.6, 0.8, 0.9]), np.array([0.1, 0.3, 0.55, 0.0])
+    frames, labels = plots.threshold_frames(same, different, [0.5, 0.95])
+    assert len(frames) == 2 and all("<svg" in frame for frame in frames)
+    assert labels == [
+        "threshold +0.50: 75% of one person accepted, 25.0% of two people",
+        "threshold +0.95: 0% of one person accepted, 0.0% of two people",
+    ]

@@ -5,6 +5,8 @@ import pytest
 from scipy import stats
 
 from aifr_lib.reporting import seeds
+from aifr_lib.reporting.rows import Measured
+from aifr_lib.reporting.seeds import student_t
 
 
 def test_student_t_worked_by_hand():
@@ -145,3 +147,22 @@ def test_smallest_detectable_needs_spread():
     assert seeds.smallest_detectable(1.0, 2, alpha=0.01) > seeds.smallest_detectable(1.0, 2)
     with pytest.raises(ValueError, match="two seeds"):
         seeds.smallest_detectable(1.0, 0)
+
+
+def people(mean: float, half: float) -> Measured:
+    return Measured(mean=mean, ci95=(mean - half, mean + half), interval="identities")
+
+
+def test_two_numbers_are_apart_by_student_t_where_both_have_seeds() -> None:
+    low, high = student_t({0: 89.9, 1: 90.0, 2: 90.1}), student_t({0: 90.9, 1: 91.0, 2: 91.1})
+    assert (seeds.apart(high, low), seeds.apart(low, high), seeds.apart(low, low)) == (1, -1, 0)
+    wide = student_t({0: 85.0, 1: 91.0, 2: 96.0})
+    assert seeds.apart(wide, low) == 0
+
+
+def test_two_numbers_without_seeds_are_apart_where_their_intervals_do_not_meet() -> None:
+    assert seeds.apart(people(90, 1), people(87, 1)) == 1
+    assert seeds.apart(people(87, 1), people(90, 1)) == -1
+    assert seeds.apart(people(90, 2), people(87, 2)) == 0
+    assert seeds.apart(people(90, 1), student_t({0: 80.0})) == 0, "one seed has no interval"
+    assert seeds.apart(None, people(90, 1)) == seeds.apart(people(90, 1), None) == 0

@@ -103,6 +103,12 @@ def test_a_place_that_no_row_has_is_a_dash_and_several_values_of_a_key_are_shown
     assert cells(html) == ["ORL", "99.1", "–", "FG-NET", "–", "0"]
 
 
+def test_a_number_at_the_head_of_a_column_says_what_it_is():
+    rows = [Row(keys={"lr": 0.1, "alpha": alpha, "set": "relief-lfw"}, metric="accuracy") for alpha in (0.0, 0.4)]
+    html = tables.shaped_table(rows, Shape(down=("lr",), across=("alpha", "set")))
+    assert cells(html, "th") == ["learning rate", "α = 0, random relief pairs", "α = 0.4, random relief pairs"]
+
+
 def test_an_interval_of_people_who_all_succeed_is_marked_as_another_rule():
     alike = Measured(mean=100.0, ci95=(91.2, 100.0), interval="identities")
     mixed = Measured(mean=99.9, ci95=(99.7, 100.0), interval="identities")

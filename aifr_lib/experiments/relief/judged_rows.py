@@ -163,20 +163,19 @@ def found(artefact: Artefact) -> str:
         "age": told("relief", "age judge", "all", "corr"),
     }
     missed = len(unmet(artefact.rows))
-    real = given["near_real"] and given["far_real"]
+    curve, real = given["near"] and given["far"], given["near_real"] and given["far_real"]
     return say(
         {name: digits(one.mean) for name, one in given.items() if one} | {"missed": counted(missed, "number")},
         (given["found"], "A detector made for photographs finds a face in {found} % of drawn portraits."),
+        (curve, "A recogniser made for photographs tells drawn people apart with an area under the curve of {near}"),
+        (curve and not real, "near in age and {far} thirty years apart."),
         (
-            given["near"] and given["far"],
-            "A recogniser made for photographs tells drawn people apart with an area under",
+            curve and real,
+            "near in age and {far} thirty years apart (photographs of FG-NET: {near_real} and {far_real}).",
         ),
-        (given["near"] and given["far"], "the curve of {near} near in age and {far} thirty years apart"),
-        (given["near"] and given["far"] and real, "(photographs of FG-NET: {near_real} and {far_real})."),
-        (given["near"] and given["far"] and not real, "."),
         (given["age"], "An age judge orders them by their years with a correlation of {age}."),
         (missed, "Below what is wanted of them: {missed}."),
-    ).replace(" .", ".")
+    )
 
 
 def _row(data: str, judge: str, over: str, metric: str, measured: Measured) -> Row:

@@ -326,3 +326,20 @@ def test_the_papers_sweep_is_named_by_its_own_data_and_fits_what_it_scores(tmp_p
     monkeypatch.setattr(recognise, "train", reached)
     with pytest.raises(Reached):
         recognise.compute(train, tmp_path)
+
+
+def test_a_slider_over_alpha_has_the_scores_of_one_seed(preset, tmp_path):
+    assert alpha_sweep.score_frames(preset, {}) == ([], [])
+    alpha_sweep.FIG6(preset, device="cpu", out=tmp_path)
+    runs = alpha_sweep.FIG6.stored(preset, out=tmp_path)
+    frames, labels = alpha_sweep.score_frames(preset, runs)
+    assert len(frames) == 2 and all("<svg" in frame for frame in frames)
+    right = runs[0.4, 0].summary["accuracy"][alpha_sweep.ACROSS]
+    assert labels[1] == f"α = 0.4: {right:.1f} % of the pairs are told right"
+
+
+def test_a_slider_over_the_spread_within_people():
+    frames, labels = variance.spread_frames([0.2, 2.6])
+    assert len(frames) == 2 and labels[0].endswith("0% lie nearer to somebody else")
+    ratios = [float(re.search(r"ratio ([\d.]+)", label)[1]) for label in labels]
+    assert ratios[0] > 10 > ratios[1]
