@@ -34,14 +34,14 @@ import inspect
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import HTML, Markdown, display
+from IPython.display import Markdown, display
 
 from aifr_lib.experiments.aad import curves, networks
 from aifr_lib.experiments.page import open_page
 from aifr_lib.losses import distillation as losses
 from aifr_lib.models.age_estimator import AgeEstimator
 from aifr_lib.models.attention import AgeAttention, attention_mask
-from aifr_lib.reporting import pages, papers
+from aifr_lib.reporting import contents, papers, plots
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -60,7 +60,8 @@ artefact = page.result(networks.FIG2)
 
 # %% tags=["hide-input"]
 if artefact.runs:
-    figure = networks.framework_figure(artefact)
+    networks.framework_figure(artefact)
+    plots.show(contents.find("aad_fig2").picture)
 
 # %% [markdown]
 # Stages end where the map is halved, so that maps of teacher and student have the same cells; a 1×1 convolution with
@@ -74,7 +75,7 @@ if found:
     }
     display(pd.DataFrame(shapes, index=[f"stage {stage}" for stage in range(1, 5)]).T.map(
         lambda shape: "×".join(map(str, shape))))  # fmt: skip
-    display(HTML(pages.artefact_table(artefact)), HTML(pages.stamp(artefact)))
+page.table(networks.FIG2)
 
 # %% [markdown]
 # **A size is no layout.** Three students have the printed number of parameters to the last digit that is printed.
@@ -117,16 +118,13 @@ pd.DataFrame(papers.load("aad_table1").rows).style.hide()
 distances = page.result(networks.TABLE1)
 
 # %% tags=["hide-input"]
-HTML(pages.artefact_table(distances) if distances.runs else "")
+page.table(networks.TABLE1)
 
 # %%
-for distance in (
-    losses.logit_loss,
-    losses.l2_loss,
-    losses.angular_loss,
-    losses.tail_loss,
-):
-    print(inspect.getsource(distance))
+print(inspect.getsource(losses.logit_loss))
+print(inspect.getsource(losses.l2_loss))
+print(inspect.getsource(losses.angular_loss))
+print(inspect.getsource(losses.tail_loss))
 
 # %% [markdown]
 # Mind the square in equation 7: near the end its slope goes to nothing. All public code that uses such a loss leaves
@@ -145,6 +143,9 @@ for axis, values, name in zip(
     axis.set(xlabel="angle between student and teacher, degrees", ylabel=name)
 axes[0].legend()
 figure.tight_layout()
+plots.show(
+    "Loss and slope of two angular distances against the angle, with the square of eq. 7 and without"
+)
 
 # %% [markdown]
 # ## The experiment (Fig. 5): what a training sees of it
@@ -157,14 +158,9 @@ training = page.result(curves.FIG5)
 
 # %% tags=["hide-input"]
 if training.runs:
-    figure = curves.fig5_figure(training)
-    display(HTML(pages.stamp(training)))
-else:
-    display(
-        Markdown(
-            f"*No runs of this experiment at {preset} size are stored yet: there is nothing to draw.*"
-        )
-    )
+    curves.fig5_figure(training)
+    plots.show(contents.find("aad_fig5").picture)
+page.table(curves.FIG5)
 
 # %% [markdown]
 # ## What to conclude

@@ -30,12 +30,11 @@ fresh = False  # True forgets stored runs
 import inspect
 
 import matplotlib.pyplot as plt
-from IPython.display import HTML, Markdown, display
 
 from aifr_lib.experiments.aad import geometry
 from aifr_lib.experiments.page import open_page
 from aifr_lib.losses.distillation import angular_loss
-from aifr_lib.reporting import pages, plots, slider
+from aifr_lib.reporting import contents, plots, slider
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -63,21 +62,15 @@ artefact = page.result(geometry.FIG4)
 # %% tags=["hide-input"]
 runs = page.runs(geometry.FIG4)
 if runs:
-    figure = geometry.geometry_figure(runs)
-    display(HTML(pages.stamp(artefact)))
-else:
-    display(
-        Markdown(
-            f"*No runs of this experiment at {preset} size are stored yet: there is nothing to draw.*"
-        )
-    )
+    geometry.geometry_figure(runs)
+    plots.show(contents.find("aad_fig4").picture)
 
 # %% [markdown]
 # The *angle* lies between the mean directions of the two people. The *margin* is what is left of it when 19 of 20
 # pictures of each are spared; where it is below 0 the people overlap.
 
 # %% tags=["hide-input"]
-HTML(pages.artefact_table(artefact) if artefact.runs else "")
+page.table(geometry.FIG4)
 
 # %% [markdown]
 # **How much of it?** The same student under other weights of the angular loss:

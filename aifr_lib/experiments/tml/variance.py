@@ -108,7 +108,8 @@ def spread_frames(spreads: Sequence[float]) -> tuple[list[str], list[str]]:
     """For a slider over the spread within a person: five invented people in a plane, and what is measured of them."""
     rng = np.random.default_rng(4)
     people = np.repeat(np.arange(5), 40)
-    centres, noise = rng.normal(0, 2, (5, 2)), rng.normal(0, 1, (200, 2))
+    turns = 2 * np.pi * np.arange(5) / 5
+    centres, noise = 4 * np.stack([np.cos(turns), np.sin(turns)], axis=1), rng.normal(0, 1, (200, 2))
     frames, labels = [], []
     for spread in spreads:
         cloud = centres[people] + spread * noise

@@ -144,7 +144,7 @@ def parts(
     wide = m.bridge_w + (m.nose_w + u - m.bridge_w) * down * down
     nose = edge(torch.minimum(wide - x.abs(), torch.minimum(y - m.root_y, m.nose_y + 3 * u - y)), px)
     hair = torch.maximum(front, back * (1 - face))
-    figure = torch.maximum(torch.maximum(face, hair), step(*FIGURE, depth))
+    figure = torch.maximum(bare + hair, step(*FIGURE, depth))
     found = (bare, bare * lids, bare * brows(m, person, x, y, px), bare * nose,
              bare * torch.maximum(lips["lips"], lips["inside"]), hair, 1 - figure)  # fmt: skip
     return {name: cover.clamp(0, 1) for name, cover in zip(REGIONS, found, strict=True)}

@@ -168,7 +168,7 @@ def region(m: SimpleNamespace, unit: str) -> tuple[float, float, float]:
     wide = m.eye_x + m.eye_w + 16 * u
     return {
         "au1": (forehead, brows, wide), "au2": (forehead, brows, wide), "au4": (forehead, m.eye_y + 8 * u, wide),
-        "au5": (m.eye_y - 20 * u, m.eye_y + 10 * u, wide), "au6": (m.eye_y - 24 * u, nose + 6 * u, 2 * wide),
+        "au5": (m.eye_y - 20 * u, m.eye_y + 10 * u, wide), "au6": (m.brow_y - 10 * u, nose + 6 * u, 2 * wide),
         "au9": (m.brow_y - 14 * u, m.mouth_y + 12 * u, wide), "au12": (m.eye_y - 4 * u, chin, 2 * wide),
         "au17": (mouth, chin, wide), "au20": (mouth, chin, wide), "au25": (mouth, chin, wide),
     }[unit]  # fmt: skip
