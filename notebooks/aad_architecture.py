@@ -21,7 +21,7 @@
 # student that does best only a number of parameters is printed.
 
 # %% tags=["parameters"]
-preset = "smoke"  # smoke: seconds; lesson: minutes; classroom: hours; paper: needs MS1MV2 and IMDB-WIKI
+preset = "smoke"  # smoke: seconds; lesson: minutes; classroom: hours
 seeds = None  # how many seeds; None takes the preset's
 device = None  # "cpu", "cuda"; None takes the best there is
 out = None  # where results go; None is figures/<preset>
@@ -73,8 +73,9 @@ if found:
     shapes = {
         name: one["maps"] for name, one in found["networks"].summary["networks"].items()
     }
-    display(pd.DataFrame(shapes, index=[f"stage {stage}" for stage in range(1, 5)]).T.map(
-        lambda shape: "×".join(map(str, shape))))  # fmt: skip
+    stages = [f"stage {stage}" for stage in range(1, 5)]
+    table = pd.DataFrame(shapes, index=stages).T
+    display(table.map(lambda shape: "×".join(map(str, shape))))
 page.table(networks.FIG2)
 
 # %% [markdown]
@@ -84,9 +85,10 @@ page.table(networks.FIG2)
 # %% tags=["hide-input"]
 alike = networks.sized_like(3_730_000)
 Markdown(
-    f"Of MobileFaceNets with such maps, whose hidden layers have 64, 128, 256 or 512 channels, {len(alike)} lie within "
-    "0.13 % of the printed 3.73 million. The one that is built here is none of them: it is 1.6 % larger, and each of "
-    "its bottlenecks widens as MobileFaceNet's do."
+    "Of MobileFaceNets with such maps, whose hidden layers have 64, 128, 256 or 512 "
+    f"channels, {len(alike)} lie within 0.13 % of the printed 3.73 million. The one "
+    "that is built here is none of them: it is 1.6 % larger, and each of its "
+    "bottlenecks widens as MobileFaceNet's do."
 )
 
 # %% [markdown]
@@ -144,7 +146,8 @@ for axis, values, name in zip(
 axes[0].legend()
 figure.tight_layout()
 plots.show(
-    "Loss and slope of two angular distances against the angle, with the square of eq. 7 and without"
+    "Loss and slope of two angular distances against the angle, with the square of "
+    "eq. 7 and without"
 )
 
 # %% [markdown]
@@ -187,7 +190,8 @@ print(
     "smallest of each stage:", ", ".join(f"{float(mask.min()):.3f}" for mask in masks)
 )
 print(
-    "Why: the sigmoid of 0 is one half, and nothing is below 0; so 1 − A in eq. 4 never exceeds one half."
+    "Why: the sigmoid of 0 is one half, and nothing is below 0; so 1 − A in eq. 4 "
+    "never exceeds one half."
 )
 
 # %% [markdown]
@@ -198,7 +202,8 @@ print(
 teacher, student = torch.randn(2, 8, 16)
 for name, loss in (("angle", losses.angular_loss), ("ℓ2", losses.l2_loss)):
     print(
-        f"{name}: {float(loss(teacher, student)):.4f} → {float(loss(2 * teacher, student)):.4f}"
+        f"{name}: {float(loss(teacher, student)):.4f} → "
+        f"{float(loss(2 * teacher, student)):.4f}"
     )
 print("Why: a cosine divides by both lengths, so only a distance can see one of them.")
 

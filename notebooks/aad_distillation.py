@@ -21,7 +21,7 @@
 # Tables III and IV do not agree with Table II: where they print AAD, they print the numbers that Table II has for AD.
 
 # %% tags=["parameters"]
-preset = "smoke"  # smoke: seconds; lesson: minutes; classroom: hours; paper: needs MS1MV2 and IMDB-WIKI
+preset = "smoke"  # smoke: seconds; lesson: minutes; classroom: hours
 seeds = None  # how many seeds; None takes the preset's
 device = None  # "cpu", "cuda"; None takes the best there is
 out = None  # where results go; None is figures/<preset>
@@ -51,7 +51,8 @@ gains = printed.pivot(index="backbone", columns="variant", values="AgeDB").dropn
 gain = gains["aad"] - gains["ad"]
 display(
     Markdown(
-        f"Printed for AgeDB: AAD over AD between {gain.min():.2f} and {gain.max():.2f} points, "
+        f"Printed for AgeDB: AAD over AD between {gain.min():.2f} and {gain.max():.2f} "
+        "points, "
         f"AD over training alone between {(gains['ad'] - gains['self']).min():.2f} and "
         f"{(gains['ad'] - gains['self']).max():.2f}."
     )
@@ -145,7 +146,8 @@ for row in papers.load("aad_table4").rows:
     name = row["method"].removesuffix("-AAD")
     if row["method"].endswith("-AAD"):
         print(
-            f"{name}: Table IV {row['LFW']}, Table II AAD {lfw[name, 'aad']}, AD {lfw[name, 'ad']}"
+            f"{name}: Table IV {row['LFW']}, Table II AAD {lfw[name, 'aad']}, "
+            f"AD {lfw[name, 'ad']}"
         )
 print("Why: they come from the authors' earlier paper, which had no attention.")
 

@@ -19,7 +19,7 @@
 # **The catch.** The figure is a drawing: no data, no number.
 
 # %% tags=["parameters"]
-preset = "smoke"  # smoke: seconds; lesson: minutes; classroom: hours; paper: needs MS1MV2 and IMDB-WIKI
+preset = "smoke"  # smoke: seconds; lesson: minutes; classroom: hours
 seeds = None  # how many seeds; None takes the preset's
 device = None  # "cpu", "cuda"; None takes the best there is
 out = None  # where results go; None is figures/<preset>
@@ -108,7 +108,8 @@ slider.show(
 found = geometry.planes(seed=1, weight=0.0)
 print({name: f"{plane.angle:.2f}°" for name, plane in found.items()})
 print(
-    "Why: with no weight the angular loss has no gradient, and both start from one seed."
+    "Why: with no weight the angular loss has no gradient, and both start from one "
+    "seed."
 )
 
 # %% [markdown]
@@ -120,7 +121,8 @@ teacher = geometry.learned(x, person, 64, 0)
 students = [
     geometry.learned(x, person, 2, 0, scale * teacher, 16.0) for scale in (1, 10)
 ]
-print([f"{geometry.Plane(one.numpy(), person.numpy()).angle:.2f}°" for one in students])
+planes = [geometry.Plane(one.numpy(), person.numpy()) for one in students]
+print([f"{plane.angle:.2f}°" for plane in planes])
 print("Why: the cosine has no length in it.")
 
 # %% [markdown]
@@ -134,8 +136,10 @@ large = geometry.Plane(
 small = geometry.Plane(students[0].numpy(), person.numpy())
 own = geometry.Plane(teacher.numpy(), person.numpy())
 print(
-    f"teacher {own.margin:.0f}°, large student {large.margin:.0f}°, small student {small.margin:.0f}°"
+    f"teacher {own.margin:.0f}°, large student {large.margin:.0f}°, "
+    f"small student {small.margin:.0f}°"
 )
 print(
-    "Why: what the small one lacks is not the direction but the means to follow it for every picture."
+    "Why: what the small one lacks is not the direction but the means to follow it for "
+    "every picture."
 )

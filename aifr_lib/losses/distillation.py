@@ -23,20 +23,27 @@ Reduction = Literal["mean", "sum"]
 
 
 def age_invariant_mask(first: Tensor, mask: Tensor) -> Tensor:
-    """Â_i = D_i(A_1) · (1 − A_i), [B, 1, h, w], i > 1 (eq. 4): face, as the first stage sees it, that no age shows on.
+    """Â_i = D_i(A_1) · (1 − A_i), [B, 1, h, w], i > 1 (eq. 4): face, as the first stage
+    sees it, that no age shows on.
 
-    first: A_1 of the age estimator; D_i shrinks it to the size of ``mask``, A_i, by averaging (inferred).
-    Errors: ValueError where A_1 is no whole number of times as large.
+    first: A_1 of the age estimator; D_i shrinks it to the size of ``mask``, A_i, by
+    averaging (inferred). Errors: ValueError where A_1 is no whole number of times as
+    large.
     """
     (height, width), (h, w) = first.shape[-2:], mask.shape[-2:]
     if height % h or width % w:
-        raise ValueError(f"a mask of {height}×{width} does not shrink to one of {h}×{w} by averaging whole cells")
+        sizes = f"a mask of {height}×{width} does not shrink to one of {h}×{w}"
+        raise ValueError(f"{sizes} by averaging whole cells")
     return F.avg_pool2d(first, (height // h, width // w)) * (1 - mask)
 
 
-def attention_loss(invariant: Sequence[Tensor], student: Sequence[Tensor], reduction: Reduction = "mean") -> Tensor:
-    """L_Att = Σ_{i>1} ‖Â_i − A_i^S‖² (eq. 5). reduction: "sum" as printed, over the cells of a mask; "mean" over them,
-    so that stages weigh alike (inferred).
+def attention_loss(
+    invariant: Sequence[Tensor],
+    student: Sequence[Tensor],
+    reduction: Reduction = "mean",
+) -> Tensor:
+    """L_Att = Σ_{i>1} ‖Â_i − A_i^S‖² (eq. 5). reduction: "sum" as printed, over the
+    cells of a mask; "mean" over them, so that stages weigh alike (inferred).
 
     Errors: ValueError for other numbers or sizes of masks.
     """
@@ -49,9 +56,13 @@ def attention_loss(invariant: Sequence[Tensor], student: Sequence[Tensor], reduc
     return torch.stack(terms).sum()
 
 
-def angular_loss(teacher: Tensor, student: Tensor, distance: Distance = "squared") -> Tensor:
-    """L_n = (1 − cos(F^t, G(F^s)))² over embeddings [B, D] (eq. 7). distance: "linear" is 1 − cos, which all public
-    code uses and whose slope does not vanish near the end.
+def angular_loss(
+    teacher: Tensor,
+    student: Tensor,
+    distance: Distance = "squared",
+) -> Tensor:
+    """L_n = (1 − cos(F^t, G(F^s)))² over embeddings [B, D] (eq. 7). distance: "linear"
+    is 1 − cos, which all public code uses and whose slope does not vanish near the end.
 
     >>> angular_loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 3.0]]))
     tensor(1.)
@@ -60,41 +71,51 @@ def angular_loss(teacher: Tensor, student: Tensor, distance: Distance = "squared
     """
     _alike("embeddings", [teacher], [student])
     away = 1 - F.cosine_similarity(teacher.detach().float(), student.float())
-    return (away.square() if choose("distance", distance, {"squared": True, "linear": False}) else away).mean()
+    squared = choose("distance", distance, {"squared": True, "linear": False})
+    return (away.square() if squared else away).mean()
 
 
 def tail_loss(
-    embedding: Tensor, adapted: Tensor, tail: Callable[[Tensor], Tensor], distance: Distance = "squared"
+    embedding: Tensor,
+    adapted: Tensor,
+    tail: Callable[[Tensor], Tensor],
+    distance: Distance = "squared",
 ) -> Tensor:
-    """L_i = (1 − cos(Tail_i(F_i^t), Tail_i(H_i(F_i^s))))² (eq. 9): the teacher finishes the student's half-done work.
+    """L_i = (1 − cos(Tail_i(F_i^t), Tail_i(H_i(F_i^s))))² (eq. 9): the teacher finishes
+    the student's half-done work.
 
-    embedding: Tail_i(F_i^t), which is the teacher's embedding [B, D]. adapted: H_i(F_i^s), of the shape of F_i^t.
-    tail: the teacher's later stages; the printed [H_i ∘ Tail_i] composes from left to right, as eq. 1 does.
+    embedding: Tail_i(F_i^t), which is the teacher's embedding [B, D]. adapted:
+    H_i(F_i^s), of the shape of F_i^t. tail: the teacher's later stages; the printed
+    [H_i ∘ Tail_i] composes from left to right, as eq. 1 does.
     """
     return angular_loss(embedding, tail(adapted), distance)
 
 
 def l2_loss(teacher: Tensor, student: Tensor) -> Tensor:
-    """‖F^t − G(F^s)‖², summed over an embedding or a whole map (Student-1 of section IV-C).
+    """‖F^t − G(F^s)‖², summed over an embedding or a whole map (Student-1 of section
+    IV-C).
 
     Errors: ValueError for features of other sizes.
     """
     _alike("features", [teacher], [student])
-    return (teacher.detach().float() - student.float()).square().flatten(1).sum(1).mean()
+    away = teacher.detach().float() - student.float()
+    return away.square().flatten(1).sum(1).mean()
 
 
 def logit_loss(teacher: Tensor, student: Tensor, temperature: float = 4.0) -> Tensor:
-    """T² KL(softmax(teacher / T) ‖ softmax(student / T)) over logits [B, N] of the same classes (Hinton et al., 2015):
-    the rival that the paper does not try.
+    """T² KL(softmax(teacher / T) ‖ softmax(student / T)) over logits [B, N] of the same
+    classes (Hinton et al., 2015): the rival that the paper does not try.
 
-    Errors: ValueError for logits of other classes, or a temperature that is not positive.
+    Errors: ValueError for logits of other classes, or a temperature that is not
+    positive.
     """
     _alike("logits", [teacher], [student])
     if not temperature > 0:
         raise ValueError(f"temperature {temperature}: must be positive")
     wanted = F.log_softmax(teacher.detach().float() / temperature, 1)
     said = F.log_softmax(student.float() / temperature, 1)
-    return temperature**2 * F.kl_div(said, wanted, reduction="batchmean", log_target=True)
+    away = F.kl_div(said, wanted, reduction="batchmean", log_target=True)
+    return temperature**2 * away
 
 
 def halved(last: float, stages: int = 4) -> tuple[float, ...]:
@@ -111,12 +132,17 @@ def halved(last: float, stages: int = 4) -> tuple[float, ...]:
 
 
 def distillation_loss(
-    identity: Tensor, angles: Mapping[int, Tensor], weights: Sequence[float], attention: Tensor | None = None,
+    identity: Tensor,
+    angles: Mapping[int, Tensor],
+    weights: Sequence[float],
+    attention: Tensor | None = None,
     attention_weight: float = 1.0,
-) -> Tensor:  # fmt: skip
-    """L = L_SM + λ^A L_Att + Σ_i λ_i L_i (eq. 10); without attention and with the last stage alone, eq. 8.
+) -> Tensor:
+    """L = L_SM + λ^A L_Att + Σ_i λ_i L_i (eq. 10); without attention and with the last
+    stage alone, eq. 8.
 
-    identity: L_SM of eq. 6 or a margin loss. angles: L_i by stage, 1 … n. weights: λ_1 … λ_n.
+    identity: L_SM of eq. 6 or a margin loss. angles: L_i by stage, 1 … n. weights: λ_1
+    … λ_n.
     """
     total = identity + sum(weights[stage - 1] * loss for stage, loss in angles.items())
     return total if attention is None else total + attention_weight * attention

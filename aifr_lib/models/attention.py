@@ -19,11 +19,11 @@ DROPPING, PEAK = 0.75, 0.8
 
 
 def attention_mask(features: Tensor, norm: Norm = "none") -> Tensor:
-    """A = σ(mean over channels of F), [B, 1, h, w] in [0, 1] (eq. 3): where a stage is active; for an age estimator,
-    where a face shows its age.
+    """A = σ(mean over channels of F), [B, 1, h, w] in [0, 1] (eq. 3): where a stage is
+    active; for an age estimator, where a face shows its age.
 
-    norm: "zscore" takes the mean map less its mean, over its standard deviation, before σ. Behind a ReLU the literal
-    form lies in [.5, 1) (an option of ours: inferred).
+    norm: "zscore" takes the mean map less its mean, over its standard deviation, before
+    σ. Behind a ReLU the literal form lies in [.5, 1) (an option of ours: inferred).
 
     >>> attention_mask(torch.zeros(2, 8, 4, 4)).unique()
     tensor([0.5000])
@@ -59,17 +59,22 @@ class AgeAttention(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         mask = attention_mask(features)
         if self.drops_cells:
-            return features * F.dropout(mask, self.dropout, self.training).to(features.dtype), mask
+            dropped = F.dropout(mask, self.dropout, self.training)
+            return features * dropped.to(features.dtype), mask
         if not self.training:
             return features, mask
         mean = features.mean(1, keepdim=True)
         kept = (mean <= PEAK * mean.amax((2, 3), keepdim=True)).to(features.dtype)
         draw = torch.rand((), device=features.device)
-        return features * torch.where(draw < DROPPING, kept, mask.to(features.dtype)), mask
+        chosen = torch.where(draw < DROPPING, kept, mask.to(features.dtype))
+        return features * chosen, mask
 
 
 def attended(
-    network: FourStages, x: Tensor, feedback: Sequence[Tensor] | Literal["own", "none"] = "own", norm: Norm = "none"
+    network: FourStages,
+    x: Tensor,
+    feedback: Sequence[Tensor] | Literal["own", "none"] = "own",
+    norm: Norm = "none",
 ) -> tuple[StageMaps, tuple[Tensor, Tensor, Tensor]]:
     """The maps F_1 … F_4 of faces [B, 3, H, W] and the masks A_2, A_3, A_4 of each before it is multiplied.
 

@@ -86,10 +86,16 @@ def network(hidden: int) -> nn.Sequential:
 
 
 def learned(
-    x: Tensor, person: Tensor, hidden: int, seed: int, wanted: Tensor | None = None, weight: float = 0.0
+    x: Tensor,
+    person: Tensor,
+    hidden: int,
+    seed: int,
+    wanted: Tensor | None = None,
+    weight: float = 0.0,
 ) -> Tensor:
-    """Embeddings [N, 2] of a network that tells the people apart (eq. 6) and, with ``weight`` λ_n > 0, points where the
-    teacher's embeddings ``wanted`` do (eqs. 7 and 8). Full-batch Adam.
+    """Embeddings [N, 2] of a network that tells the people apart (eq. 6) and, with
+    ``weight`` λ_n > 0, points where the teacher's embeddings ``wanted`` do (eqs. 7 and
+    8). Full-batch Adam.
     """
     torch.manual_seed(seed)
     net, head = network(hidden), build("softmax", 2, PEOPLE, s=8.0)
