@@ -309,7 +309,7 @@ class MtlFace(nn.Module):
         self.input_hw = recogniser.input_hw
 
     def at_groups(self, x: Tensor) -> Tensor:
-        """Each face at every age group, [B, G, 3, H, W], clamped to [−1, 1]. Errors: ConfigError without a generator."""
+        """Each face at every age group, [B, G, 3, H, W], clamped to [−1, 1]. Errors: ConfigError without generator."""
         if self.generator is None:
             raise ConfigError("this MTLFace was trained to recognise alone: train it with a synthesis")
         return self.generator.all_groups(x, self.recogniser.look(x)).clamp(-1, 1)

@@ -1,4 +1,4 @@
-"""MTLFace's networks: known sizes, what is split adds up, two forms of one module agree, gradients go where they may."""
+"""MTLFace's networks: known sizes, what is split adds up, two forms agree, gradients go where they may."""
 
 from __future__ import annotations
 
