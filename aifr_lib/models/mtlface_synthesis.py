@@ -324,7 +324,7 @@ def group_of(age: Tensor, bounds: Sequence[float]) -> Tensor:
     >>> group_of(torch.tensor([3.0, 10.0, 10.5, 60.0, 61.0]), (10, 20, 30, 40, 50, 60)).tolist()
     [0, 0, 1, 5, 6]
     """
-    return torch.bucketize(age, torch.tensor(bounds, dtype=age.dtype, device=age.device))
+    return torch.bucketize(age.contiguous(), torch.tensor(bounds, dtype=age.dtype, device=age.device))
 
 
 def beside(x: Tensor, group: Tensor, groups: int) -> Tensor:
