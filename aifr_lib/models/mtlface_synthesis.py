@@ -38,7 +38,7 @@ class Layer(nn.Module):
         self.norm = nn.InstanceNorm2d(outputs, affine=True)
 
     def forward(self, x: Tensor, reads: slice = ALL, writes: slice = ALL) -> Tensor:
-        x = F.conv2d(x, self.conv.weight[writes, reads], padding=self.conv.padding)  # type: ignore[arg-type]
+        x = F.conv2d(x, self.conv.weight[writes, reads], padding=self.conv.padding)
         return F.instance_norm(x, weight=self.norm.weight[writes], bias=self.norm.bias[writes])
 
 
@@ -51,12 +51,11 @@ class Block(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.first, self.second = Layer(width, width, 3), Layer(width, width, 3)
-        self.slopes = nn.ModuleList([nn.PReLU(width), nn.PReLU(width)])
+        self.inner, self.outer = nn.PReLU(width), nn.PReLU(width)
 
     def forward(self, x: Tensor, own: slice = ALL, mask: Tensor | None = None) -> Tensor:
-        inner, outer = (one.weight[own] for one in self.slopes)
-        h = F.prelu(masked(self.first(x, own, own), mask), inner)
-        return F.prelu(x + masked(self.second(h, own, own), mask), outer)
+        h = F.prelu(masked(self.first(x, own, own), mask), self.inner.weight[own])
+        return F.prelu(x + masked(self.second(h, own, own), mask), self.outer.weight[own])
 
 
 class Condition(nn.Module):
@@ -65,16 +64,15 @@ class Condition(nn.Module):
     def __init__(self, inputs: int, width: int, outputs: int, blocks: int) -> None:
         super().__init__()
         self.entry, self.exit = Layer(inputs, width, 1), Layer(width, outputs, 1)
-        self.slopes = nn.ModuleList([nn.PReLU(width), nn.PReLU(outputs)])
+        self.before, self.after = nn.PReLU(width), nn.PReLU(outputs)
         self.blocks = nn.ModuleList(Block(width) for _ in range(blocks))
 
     def through(self, x: Tensor, own: slice = ALL, mask: Tensor | None = None) -> Tensor:
         """A map through the filters ``own``, or through all of them under a mask [B, width, 1, 1]."""
-        before, after = (one.weight for one in self.slopes)
-        x = masked(F.prelu(self.entry(x, writes=own), before[own]), mask)
+        x = masked(F.prelu(self.entry(x, writes=own), self.before.weight[own]), mask)
         for block in self.blocks:
             x = block(x, own, mask)
-        return F.prelu(self.exit(x, reads=own), after)
+        return self.after(self.exit(x, reads=own))
 
 
 class IdentityConditional(Condition):

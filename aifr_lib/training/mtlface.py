@@ -225,7 +225,8 @@ def optimisers(module: Objective, config: MultiTask) -> dict[str, Optimizer]:
 
 def decayed(module: Objective, decay: float) -> list[dict[str, Any]]:
     """The weights of recognition with their decay: none on norms, biases, slopes or the adversary (code)."""
-    pulled, free = [], list(module.adversary.parameters()) if module.adversary is not None else []
+    pulled: list[nn.Parameter] = []
+    free = [] if module.adversary is None else list(module.adversary.parameters())
     for weight in (*module.recogniser.parameters(), *module.head.parameters()):
         (pulled if weight.dim() > 1 else free).append(weight)
     return [{"params": pulled, "weight_decay": decay}, {"params": free, "weight_decay": 0.0}]

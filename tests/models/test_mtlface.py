@@ -168,8 +168,8 @@ def test_a_block_of_icm_is_the_printed_one():
         drawn = (drawn - mean) / (spread + 1e-5).sqrt()
         return mask * (drawn * one.norm.weight[None, :, None, None] + one.norm.bias[None, :, None, None])
 
-    inner = block.slopes[0](layer(block.first, x))
-    expected = block.slopes[1](x + layer(block.second, inner))
+    inner = block.inner(layer(block.first, x))
+    expected = block.outer(x + layer(block.second, inner))
     torch.testing.assert_close(block(x, mask=mask), expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(block(x[:, own], own), expected[:, own], rtol=1e-4, atol=1e-5)
 
