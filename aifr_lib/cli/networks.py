@@ -38,6 +38,7 @@ def train(
       aifr train recognition -p loss=cosface -p relief.span=wide --out runs/w
       aifr train age_estimation --preset lesson --out runs/ages
       aifr train distillation -p mode=ad_last -p train.lr=0.05 --out runs/student
+      aifr train mtlface -p synthesis.condition=one_hot --out runs/ageing
       torchrun --nproc-per-node 2 -m aifr_lib.cli train recognition --out runs/two
     """
     from aifr_lib.reporting.scripts import literal

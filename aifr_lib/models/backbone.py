@@ -47,6 +47,7 @@ class Backbone(Protocol):
 class FourStages(nn.Module):
     """A ``Backbone`` made of a stem, four ``stages``, the ``last`` layers before O_f, and ``embed``."""
 
+    input_hw: tuple[int, int]
     feature_channels: int
     feature_hw: tuple[int, int]
     stem: nn.Sequential

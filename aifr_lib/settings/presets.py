@@ -16,6 +16,7 @@ from aifr_lib.settings.aad import Aad
 from aifr_lib.settings.comface import ComfaceFaces, ComfaceQuality
 from aifr_lib.settings.companion import Protocols, Real, Tour
 from aifr_lib.settings.generator import LatentDirections, LatentSets, PhotoReal
+from aifr_lib.settings.mtlface import Mtlface
 from aifr_lib.settings.relief_card import ReliefCard
 from aifr_lib.settings.tml import AlphaSweep
 
@@ -31,6 +32,7 @@ class Preset(Strict):
     tour: Tour
     alpha_sweep: AlphaSweep
     aad: Aad
+    mtlface: Mtlface
     real: Real
     relief_card: ReliefCard
     protocols: Protocols

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from aifr_lib.settings.aad import AgeEstimation, Distillation
+from aifr_lib.settings.mtlface import MultiTask
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
-from aifr_lib.training import age_estimation, distillation, recognition
+from aifr_lib.training import age_estimation, distillation, mtlface, recognition
 
 
 @dataclass(frozen=True)
@@ -28,4 +29,5 @@ RECIPES: dict[str, Recipe] = {
     "recognition": Recipe(Recognition, recognition.start, recognition.train),
     "age_estimation": Recipe(AgeEstimation, age_estimation.start, age_estimation.train),
     "distillation": Recipe(Distillation, distillation.start, distillation.train),
+    "mtlface": Recipe(MultiTask, mtlface.start, mtlface.train),
 }

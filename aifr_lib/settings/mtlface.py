@@ -1,0 +1,101 @@
+"""MTLFace: recognition that forgets the age, and faces drawn at another one."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from aifr_lib.names import Strict
+from aifr_lib.settings.recognition import Recognition
+
+OLDEST_CLASS = 100  # years: the age heads tell 0 … 100 apart
+
+
+class AgeInvariant(Strict):
+    """The recognising half: a map split by attention, ages told from the one part and driven out of the other."""
+
+    train: Recognition = Field(description="pictures, backbone, identity loss, batches, rates")
+    faces: str | None = Field(
+        None, description="pictures with ages below AIFR_DATA (list, .rec, folder): SCAF; None: those of train"
+    )
+    in_steps: bool = Field(
+        False, description="epochs, warm-up and drops count steps: the paper prints iterations, not how many pictures"
+    )
+    afd: Literal["channel", "spatial", "both", "none"] = "both"
+    bounds: tuple[float, ...] = Field((10, 20, 30, 40, 50, 60), description="last year of each age group but the last")
+    age_weight: float = Field(0.001, ge=0, description="λ_age of L_AIFR")
+    adversary_weight: float = Field(0.002, ge=0, description="λ_id of L_AIFR; 0: no adversary")
+
+    @model_validator(mode="after")
+    def _groups(self) -> AgeInvariant:
+        edges = (0.0, *self.bounds, float(OLDEST_CLASS))
+        if not self.bounds or any(low >= high for low, high in pairwise(edges)):
+            raise ValueError(
+                f"bounds {list(self.bounds)} leave no age to some group: give the last year of each group but the "
+                f"last, rising and between 0 and {OLDEST_CLASS}, such as [10, 20, 30, 40, 50, 60]"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _plain(self) -> AgeInvariant:
+        if self.train.alpha or self.train.combine != "weighted":
+            raise ValueError("MTLFace has no transformer branch: leave alpha and combine at their defaults")
+        return self
+
+
+class Synthesis(Strict):
+    """The synthesising half: generator, critic and their weights."""
+
+    condition: Literal["icm", "one_hot"] = Field("icm", description="one_hot: the variant without ICM")
+    filters: int = Field(128, ge=1, description="of one age group; the width of one_hot")
+    share: float = Field(0.125, ge=0, le=0.5, description="of them, with each neighbouring group")
+    blocks: int = Field(4, ge=1)
+    form: Literal["gather", "mask"] = Field("gather", description="how ICM is computed: the same but for rounding")
+    widths: tuple[int, int, int, int] = Field((256, 128, 64, 32), description="channels of the decoder's levels")
+    skip: Literal["image", "stem"] = Field("image", description="what its last level sees: the code's, or the text's")
+    residual: bool = Field(True, description="whether it draws what changes")
+    critic_width: float = Field(1.0, gt=0, le=2)
+    adversarial_weight: float = Field(75.0, ge=0)
+    identity_weight: float = Field(0.002, ge=0)
+    age_weight: float = Field(10.0, ge=0)
+    reduction: Literal["mean", "sum"] = Field("mean", description="of the identity loss over a map")
+    lr: float = Field(1e-4, gt=0)
+    critic_lr: float | None = Field(None, gt=0, description="None: as lr")
+    betas: tuple[float, float] = (0.9, 0.99)
+    epochs: float | None = Field(None, gt=0, description="of the second stage; None: as many as the first")
+    averaging: float = Field(0.0, ge=0, lt=1, description="how much of the averaged generator a step leaves; 0: none")
+
+
+class MultiTask(Strict):
+    """One training of MTLFace. schedule: "joint" trains all parts in turn on each batch; "two_stage" the recognising
+    half first, which is then held while faces are drawn (the author allows for both). synthesis: None recognises alone.
+    """
+
+    recognition: AgeInvariant
+    synthesis: Synthesis | None = Synthesis()
+    schedule: Literal["joint", "two_stage"] = "joint"
+
+    @property
+    def first_stage(self) -> MultiTask:
+        """The training of the recognising half alone."""
+        return MultiTask(recognition=self.recognition, synthesis=None)
+
+    @model_validator(mode="after")
+    def _stages(self) -> MultiTask:
+        if self.synthesis is None:
+            if self.schedule == "two_stage":
+                raise ValueError("schedule two_stage without a synthesis has no second stage: leave it at joint")
+        elif self.recognition.age_weight == 0:
+            raise ValueError("synthesis learns from the age head, which age_weight 0 never trains: raise age_weight")
+        elif self.schedule == "joint" and self.synthesis.epochs is not None:
+            raise ValueError("a joint training has one length, that of recognition.train: leave synthesis.epochs out")
+        return self
+
+
+class Mtlface(Strict):
+    """MTLFace at one size. large: of the paper, the training on the larger set too."""
+
+    train: MultiTask
+    large: MultiTask | None = None
