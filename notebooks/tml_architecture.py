@@ -29,15 +29,11 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 from IPython.display import HTML, display
 
 from aifr_lib.experiments.page import open_page
 from aifr_lib.experiments.tml import architecture
-from aifr_lib.models.transformer_branch import TransformerBranch
 from aifr_lib.reporting import contents, plots
-from aifr_lib.training.objectives.transformer_metric import TransformerMetric
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -72,7 +68,7 @@ page.table(architecture.FIG2)
 # So "unaffected below" can only mean the layers *behind* the last map, those that make the embedding. All convolutions
 # before it are pulled at by both losses. How hard each pulls is another matter, which α does not tell.
 #
-# ## The equations, and the lines that are them
+# ## The equations, line by line
 #
 # $$
 # S_f = H_f W_f \;\text{(eq. 3)}, \qquad T_S = \mathrm{Encoder}(O_f) \;\text{(6)}, \qquad
@@ -81,8 +77,22 @@ page.table(architecture.FIG2)
 # $$
 
 # %%
-print(inspect.getsource(TransformerBranch.encode))
-print(inspect.getsource(TransformerMetric.branch_logits))
+import torch
+
+from aifr_lib.models.transformer_branch import TransformerBranch
+
+torch.manual_seed(0)
+branch = TransformerBranch(64, layers=2, heads=4, feedforward=128, tokens=9).eval()
+features = torch.randn(5, 64, 3, 3)  # O_f of five faces
+
+sequence = features.flatten(2).transpose(1, 2)  # eq. 3: nine vectors of 64 numbers
+encoded = branch.encoder(sequence)  # eqs. 6 and 7
+mean = encoded.mean(1)  # eq. 8
+
+print(
+    "from", tuple(features.shape), "by", tuple(sequence.shape), "to", tuple(mean.shape)
+)
+print("as the library:", torch.allclose(mean, branch(features), atol=1e-6))
 
 # %% [markdown]
 # ## The experiment: one face through every part (Fig. 5)
@@ -150,12 +160,12 @@ print(
 # **2.** A picture of 112 × 96 leaves 42 tokens in place of 49. What does the branch have fewer of?
 
 # %% tags=["solution", "hide-input"] choices=["parameters", "multiply-adds", "both"] answer="multiply-adds"
-import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 for tokens in (49, 42):
     encoder = TransformerBranch(64, layers=1, heads=4, feedforward=64, tokens=tokens)
     weights = sum(weight.numel() for weight in encoder.parameters())
-    with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False) as counter:
         encoder(torch.randn(1, 64, 7, tokens // 7))
     print(
         f"{tokens} tokens: {weights:,} parameters, "

@@ -20,7 +20,7 @@
 # **The catch.** Fig. 7 prints no numbers, and no curve over epochs is shown.
 
 # %% tags=["parameters"]
-# smoke: seconds; lesson: minutes; classroom: hours; paper: needs the paper's training sets
+# smoke: seconds; lesson: minutes; classroom: hours; paper: needs its training sets
 preset = "smoke"
 seeds = None  # how many seeds; None takes the preset's
 device = None  # "cpu", "cuda"; None takes the best there is
@@ -54,8 +54,8 @@ display(table.style.hide().format(precision=2).set_caption("Table I, as printed"
 step = 100 / 6000
 first, second, third = table["LFW"]
 Markdown(
-    f"From line to line {(second - first) / step:.0f} and {(third - second) / step:.0f} "
-    "of LFW's 6,000 pairs. Sym-ArcFace is another paper's loss; its number is quoted "
+    f"From line to line {(second - first) / step:.0f} and "
+    f"{(third - second) / step:.0f} of LFW's 6,000 pairs. Sym-ArcFace is another paper's loss; its number is quoted "
     "here and nothing of it is trained."
 )
 

@@ -20,7 +20,7 @@
 # **The catch.** The figures show one face and say nothing of what an untrained network would show.
 
 # %% tags=["parameters"]
-# smoke: seconds; lesson: minutes; classroom: hours; paper: needs the paper's training sets
+# smoke: seconds; lesson: minutes; classroom: hours; paper: needs its training sets
 preset = "smoke"
 seeds = None  # how many seeds; None takes the preset's
 device = None  # "cpu", "cuda"; None takes the best there is
@@ -165,6 +165,6 @@ cosines = feature_maps.cell_cosines(blurred)[0]
 for away in (1, 3, 5):
     print(f"{away} apart: {float(cosines[distance == away].mean()):+.2f}")
 print(
-    "Why: cells whose windows overlap share what they average; those further apart share "
-    "nothing. Likeness of neighbours needs no learning."
+    "Why: cells whose windows overlap share what they average; those further apart "
+    "share nothing. Likeness of neighbours needs no learning."
 )

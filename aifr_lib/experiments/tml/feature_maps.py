@@ -104,7 +104,7 @@ def compute(config: Recognition, asked: FeatureMaps, folder: Path) -> Result:
 
 
 def cell_cosines(maps: torch.Tensor) -> torch.Tensor:
-    """Cosines of the contextual vectors of O_f ``[B, C, H, W]``, row by row: ``[B, H·W, H·W]``.
+    """Cosines of the vectors of O_f [B, C, H, W], row by row: [B, H·W, H·W].
 
     >>> cell_cosines(torch.tensor([[[[1.0, 0.0]], [[0.0, 2.0]]]])).tolist()
     [[[1.0, 0.0], [0.0, 1.0]]]
