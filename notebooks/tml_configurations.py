@@ -55,8 +55,8 @@ step = 100 / 6000
 first, second, third = table["LFW"]
 Markdown(
     f"From line to line {(second - first) / step:.0f} and "
-    f"{(third - second) / step:.0f} of LFW's 6,000 pairs. Sym-ArcFace is another paper's loss; its number is quoted "
-    "here and nothing of it is trained."
+    f"{(third - second) / step:.0f} of LFW's 6,000 pairs. Sym-ArcFace is another "
+    "paper's loss; its number is quoted here and nothing of it is trained."
 )
 
 # %% [markdown]

@@ -373,7 +373,7 @@ def test_sets_are_counted():
 
 def test_the_transformers_share_of_the_pull_is_said_with_what_it_does_not_reach():
     said = architecture.reached(artefact("tml_fig2", PULLS))
-    assert "1.18 % of the margin loss's force" in said and "None of it gets to the layer" in said
+    assert "1.18 % of the margin loss's force" in said and "Nothing of it gets to the layer" in said
 
 
 def test_what_the_transformer_costs_is_said_of_the_large_network():

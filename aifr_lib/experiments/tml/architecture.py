@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -136,7 +136,10 @@ def variants(config: Recognition, walked: Mapping[str, Mapping[str, Any]]) -> di
     of the same network.
     """
     (width,) = walked["mean T_ε"]["output"]
-    blocks = {"b": partial(nn.Linear, width), "c": partial(margins.build, config.loss, width)}
+    blocks: dict[str, Callable[[int], nn.Module]] = {
+        "b": partial(nn.Linear, width),
+        "c": partial(margins.build, config.loss, width),
+    }
     each = {"a": 0} | {name: count(block(2)) - count(block(1)) for name, block in blocks.items()}
     encoder = walked["encoder T_S"]["parameters"]
     return {name: {"parameters": encoder, "parameters_each": more} for name, more in each.items()}
@@ -159,7 +162,7 @@ def gradients(config: Recognition, classes: int) -> dict[str, dict[str, float]]:
         "transformer": config.alpha * F.cross_entropy(module.branch_logits(features, labels), labels),
     }
     before = [*network.stem.parameters(), *network.stages.parameters(), *network.last.parameters()]
-    held = {
+    held: dict[str, Sequence[Tensor]] = {
         "O_f": [features],
         "convolutions": before,
         "embedding layer": list(Embedding(network).parameters()),
@@ -299,7 +302,7 @@ def reached(artefact: Artefact) -> str:
         {"share": digits(100 * branch / margin) if margin else 0},
         (margin and branch, "Before any training the transformer pulls at the last map with {share} % of the margin"),
         (margin and branch, "loss's force."),
-        (embedding and not embedding.mean, "None of it gets to the layer that makes the embedding."),
+        (embedding and not embedding.mean, "Nothing of it gets to the layer that makes the embedding."),
     )
 
 

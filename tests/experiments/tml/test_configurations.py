@@ -27,12 +27,17 @@ TINY = {
     "batch": 8,
     "epochs": 1,
     "drops": [],
+    "lr": 0.01,
+    "s": 8.0,
+    "m": 0.1,
 }
 
 
 @pytest.fixture
 def preset():
-    return load_preset("smoke", {"alpha_sweep.train": TINY})
+    return load_preset(
+        "smoke", {"alpha_sweep.train": TINY, "alpha_sweep.lr": {0.0: 0.01, 0.4: 0.01}, "alpha_sweep.lrs": [0.01]}
+    )
 
 
 @pytest.fixture
