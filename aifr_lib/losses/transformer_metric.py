@@ -27,6 +27,14 @@ def weighted_cross_entropy(
     return (1 - alpha) * margin + alpha * transformer
 
 
-def summed_cross_entropy(margin_logits: Tensor, transformer_logits: Tensor, labels: Tensor) -> Tensor:
-    """L_F = CE(O_Nc + T_Nc, y), a scalar (TML eq. 12, the variant that the paper finds does not learn)."""
-    return F.cross_entropy(margin_logits.float() + transformer_logits.float(), labels)
+def summed_cross_entropy(
+    margin_logits: Tensor,
+    transformer_logits: Tensor,
+    labels: Tensor,
+) -> Tensor:
+    """L_F = CE(O_Nc + T_Nc, y), a scalar (TML eq. 12).
+
+    The variant that the paper finds makes no progress after some epochs.
+    """
+    logits = margin_logits.float() + transformer_logits.float()
+    return F.cross_entropy(logits, labels)

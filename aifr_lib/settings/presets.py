@@ -18,7 +18,7 @@ from aifr_lib.settings.companion import Protocols, Real, Tour
 from aifr_lib.settings.generator import LatentDirections, LatentSets, PhotoReal
 from aifr_lib.settings.mtlface import Mtlface
 from aifr_lib.settings.relief_card import ReliefCard
-from aifr_lib.settings.tml import AlphaSweep
+from aifr_lib.settings.tml import AlphaSweep, Configurations, FeatureMaps, Verification
 
 PRESETS = ("smoke", "lesson", "classroom", "paper")
 FOLDER = Path(__file__).parents[1] / "presets"
@@ -31,6 +31,9 @@ class Preset(Strict):
     name: Literal["smoke", "lesson", "classroom", "paper"]
     tour: Tour
     alpha_sweep: AlphaSweep
+    configurations: Configurations
+    verification: Verification
+    feature_maps: FeatureMaps
     aad: Aad
     mtlface: Mtlface
     real: Real

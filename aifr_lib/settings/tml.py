@@ -1,8 +1,9 @@
-"""The Transformer-metric loss: its sweep over α."""
+"""The Transformer-metric loss: its sweep over α, and what is compared at one α."""
 
 from __future__ import annotations
 
 from itertools import chain
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -50,3 +51,71 @@ class AlphaSweep(Strict):
         if self.finals and self.main_seeds[:1] != self.seeds[:1]:
             raise ValueError("seeds and main_seeds must begin with the same seed, which every rate is tried with")
         return self
+
+
+Configuration = Literal["standard", "linear", "margin", "sum"]
+
+
+class Configurations(Strict):
+    """TML Fig. 7: the loss alone, with the block of Fig. 8 b or c, with summed logits (eq. 12); each has its seeds.
+
+    Each is a point of the sweep over α, with its tuned rate, so that what both have is trained once. A sum has no α; it
+    takes the rate of the branch (inferred).
+    """
+
+    alpha: float = Field(0.4, gt=0, lt=1, description="of the branch; not printed, inferred from Fig. 6")
+    seeds: dict[Configuration, tuple[int, ...]] = Field(min_length=1)
+    watched: dict[Configuration, tuple[int, ...]] = Field(
+        {}, description="those that are trained once more and looked at on the way"
+    )
+    looks: int = Field(8, ge=2, description="at validation people, evenly over a training")
+
+    def training(self, sweep: AlphaSweep, name: Configuration, seed: int) -> Recognition:
+        """The training of one configuration."""
+        if name == "standard":
+            return sweep.training(0.0, seed)
+        changes: dict[str, dict[str, Any]] = {
+            "linear": {},
+            "margin": {"classifier": "margin"},
+            "sum": {"alpha": 0.0, "combine": "sum"},
+        }
+        return sweep.training(self.alpha, seed).model_copy(update=changes[name])
+
+
+class Base(Strict):
+    """A margin loss that is trained with the branch and without: a pair of rows of Tables II and III."""
+
+    loss: Literal["arcface", "cosface", "adaface"]
+    m: float | None = Field(None, ge=0, description="margin; None takes that of the training it starts from")
+    data: Literal["ms1mv2", "webface4m"] | None = Field(None, description="training faces; None: of that training")
+    seeds: tuple[int, ...] = Field(min_length=1)
+
+
+class Verification(Strict):
+    """TML Tables II and III: margin losses with the branch and without, scored on every set."""
+
+    alpha: float = Field(0.4, gt=0, lt=1, description="not printed; inferred from the range that Fig. 6 calls good")
+    bases: dict[str, Base] = Field(min_length=1)
+    train: Recognition | None = Field(None, description="None: a point of the sweep, with the rate tuned for its α")
+    templates: int = Field(200, ge=4, description="people of relief-ijb")
+    impostors: int = Field(100, ge=1, description="impostor pairs of templates for each genuine pair")
+
+    def training(self, sweep: AlphaSweep, base: str, transformer: bool, seed: int) -> Recognition:
+        """The training of one row of the tables."""
+        asked, alpha = self.bases[base], self.alpha if transformer else 0.0
+        if self.train is None:
+            start = sweep.training(alpha, seed)
+        else:
+            start = self.train.model_copy(update={"alpha": alpha, "seed": seed})
+        changes = asked.model_dump(include={"loss", "m", "data"}, exclude_none=True)
+        return start.model_copy(update=changes)
+
+
+class FeatureMaps(Strict):
+    """TML Figs. 1, 3 and 4: the first test people, each youngest and oldest, through a network of the sweep."""
+
+    people: int = Field(ge=2)
+    pictures: int = Field(6, ge=2, description="of each person, of which two are shown")
+    side: int = Field(
+        112, ge=32, multiple_of=16, description="of the pictures; a sixteenth of it is the cells of the map"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -132,12 +132,16 @@ def train(
     compile: bool = False,
     progress: bool = True,
     images: Images | None = None,
+    look: Callable[[nn.Module, int], None] | None = None,
+    looks: int = 1,
 ) -> Trained:
     """Train one network into ``out``: ``checkpoint.pt`` while it runs, ``log.jsonl``, then ``weights.safetensors``.
 
     Run again with the same settings and folder, it goes on where it stopped; finished, it returns at once.
     compile: whether ``torch.compile`` fuses the network, which changes the rounding and nothing else.
     images: the training faces (None: those ``config.data`` names).
+    look(backbone, step): called ``looks`` times on the way (``sgd.descend``); the weights are those of a training that
+    nobody looks at.
     Errors: ValueError for a folder that holds a training of other settings, or on pictures of another name, version or
     list of records; what ``fit`` raises.
     """
@@ -146,7 +150,19 @@ def train(
     torch.manual_seed(config.seed)
     module = objective(config, rows.class_count)
     settings = {"recipe_version": RECIPE_VERSION, **config.model_dump(mode="json")}
-    scalars = descend(module, config, images, rows, out, settings, device=device, compile=compile, progress=progress)
+    scalars = descend(
+        module,
+        config,
+        images,
+        rows,
+        out,
+        settings,
+        look=None if look is None else lambda step: look(module.backbone, step),
+        looks=looks,
+        device=device,
+        compile=compile,
+        progress=progress,
+    )
     network = module.backbone.eval()
     path = out / "weights.safetensors"
     metadata = {"recognition": config.model_dump_json(), "data": f"{images.name} {images.version}"}

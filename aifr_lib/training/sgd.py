@@ -51,6 +51,8 @@ def descend(
     settings: Mapping[str, Any],
     *,
     inputs: Callable[[Tensor], Tensor] = mirrored,
+    look: Callable[[int], None] | None = None,
+    looks: int = 1,
     device: str | None = None,
     compile: bool = False,
     progress: bool = True,
@@ -58,7 +60,15 @@ def descend(
     """Train ``module`` in place as ``config`` says of steps, batches and rates; what ``fit`` returns, and raises.
 
     settings: what the training was asked to be, besides its pictures; a checkpoint of other settings is refused.
+    look(step): called ``looks`` times, evenly over the training and at its end, in evaluation mode. It changes nothing:
+    the weights at the end are kept, whatever it sees.
     """
+
+    def later_is_better(step: int) -> float:
+        assert look is not None
+        look(step)
+        return -step
+
     steps_per_epoch, steps = steps_of(config, len(rows))
     optimiser = torch.optim.SGD(
         module.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
@@ -71,6 +81,7 @@ def descend(
         clip=config.clip,
         precision=config.precision,
         compile=compile,
+        evaluate_every=max(1, steps // looks),
         settings={"pictures": seen(images), **settings},
     )
     return fit(
@@ -82,6 +93,7 @@ def descend(
         out,
         records=images.labels["record"].tolist(),
         inputs=inputs,
+        evaluate=None if look is None else later_is_better,
         device=device,
         progress=progress,
     )

@@ -12,7 +12,7 @@ from aifr_lib.experiments.comface import quality
 from aifr_lib.experiments.companion import protocols, real_photographs, tour
 from aifr_lib.experiments.generator import edit_rows, latent_sets, photo_real
 from aifr_lib.experiments.relief import convergence, judged_rows, readers, shortcuts
-from aifr_lib.experiments.tml import alpha_sweep, variance
+from aifr_lib.experiments.tml import alpha_sweep, architecture, configurations, feature_maps, variance, verification
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import Git
@@ -143,7 +143,69 @@ SOURCES = [
     )
 ]
 PHOTOGRAPHS = {("sface", "0–4"): 92.0, ("sface", "30+"): 24.0, ("tour", "0–4"): 16.0, ("pixels", "0–4"): 7.0}
+PULLS = [
+    Row(keys={"loss": loss, "module": module}, metric="gradient", measured=Measured(mean=mean))
+    for loss, module, mean in (
+        ("margin", "O_f", 1.7),
+        ("transformer", "O_f", 0.02),
+        ("transformer", "embedding layer", 0.0),
+    )
+]
+WALKED = [
+    Row(
+        keys={"network": "ResNet100", "part": part, "output": "512"},
+        metric="multiply_adds",
+        measured=Measured(mean=mean),
+    )
+    for part, mean in (("stage 1", 12_000.0), ("embedding O_ε", 13.0), ("encoder T_S", 940.0))
+]
+CONFIGURED = [
+    *(
+        Row(keys={"configuration": name, "set": "relief-lfw"}, metric="accuracy", measured=over_seeds(mean))
+        for name, mean in (("standard", 89.0), ("linear", 90.0), ("margin", 90.02), ("sum", 88.0))
+    ),
+    *(
+        Row(keys={"configuration": name, "set": "relief-lfw"}, metric="late_gain", measured=over_seeds(mean))
+        for name, mean in (("linear", 3.0), ("sum", 0.4))
+    ),
+]
+LOSSES = [
+    Row(keys={"loss": name, "set": "relief-lfw"}, metric="accuracy", measured=over_seeds(mean) if mean else None)
+    for name, mean in (("arcface", 89.0), ("sym-arcface", None), ("transformer-arcface", 90.0))
+]
+KEPT = [
+    Row(keys={"stage": stage, "pair": pair}, metric="corr", measured=Measured(mean=mean))
+    for stage, pair, mean in ((1, "one person", 0.6), (4, "one person", 0.4), (4, "two people", 0.1))
+]
+RELATED = [
+    Row(keys={"network": network, "apart": away}, metric="cell_cosine", measured=Measured(mean=mean))
+    for network, away, mean in (("trained", 1, 0.5), ("trained", 2, 0.2), ("untrained", 1, 0.8), ("untrained", 2, 0.7))
+]
+
+
+def bases(gains):
+    return [
+        Row(
+            keys={"base": base, "transformer": on, "set": place},
+            metric="accuracy",
+            measured=over_seeds(90.0 + on * gain),
+        )
+        for (base, place), gain in gains.items()
+        for on in (False, True)
+    ]
+
+
+ACROSS = {("arcface", "relief-agedb"): -0.5, ("cosface", "relief-agedb"): 0.6, ("arcface", "relief-near"): 0.01}
+TURNED = {("arcface", "relief-cplfw"): -0.5, ("arcface", "relief-ijb"): 0.02}
 WHOLE = {
+    "tml_fig2": PULLS,
+    "tml_fig5": WALKED,
+    "tml_fig7": CONFIGURED,
+    "tml_table1": LOSSES,
+    "tml_table2": bases(ACROSS),
+    "tml_table3": bases(TURNED),
+    "tml_fig3": KEPT,
+    "tml_fig4": RELATED,
     "tml_fig6": accuracies({0.0: 90.0, 0.1: 90.0, 0.4: 91.0, 0.9: 84.0}),
     "tml_table4": [*ratios(5.0, 5.5), *ratios(2.0, 2.1, people="test")],
     "real_photographs": accepted({**PHOTOGRAPHS, ("tour", "30+"): 1.0, ("pixels", "30+"): 1.0}),
@@ -307,3 +369,33 @@ def test_judges_count_what_falls_short():
 
 def test_sets_are_counted():
     assert "9,300 pictures of 300 people" in latent_sets.found(artefact("latent_sets", SETS))
+
+
+def test_the_transformers_share_of_the_pull_is_said_with_what_it_does_not_reach():
+    said = architecture.reached(artefact("tml_fig2", PULLS))
+    assert "1.18 % of the margin loss's force" in said and "Nothing of it gets to the layer" in said
+
+
+def test_what_the_transformer_costs_is_said_of_the_large_network():
+    said = architecture.found(artefact("tml_fig5", WALKED))
+    assert said.startswith("A face costs ResNet100 12,013 million") and "adds 940 million, 8 %," in said
+
+
+@pytest.mark.parametrize(("margin", "word"), [(90.02, "cannot be told"), (92.0, "above"), (88.0, "below")])
+def test_configurations_compare_both_blocks(margin, word):
+    row = CONFIGURED[2].model_copy(update={"measured": over_seeds(margin)})
+    said = configurations.found(artefact("tml_fig7", [*CONFIGURED[:2], row, *CONFIGURED[3:]]))
+    assert word in said and "a gain." in said and "gains 0.400 points with summed logits and 3.00" in said
+
+
+def test_tables_say_in_how_many_cells_the_branch_is_better():
+    said = verification.table2_found(artefact("tml_table2", bases(ACROSS)))
+    assert "between -0.50 and +0.60 points to its losses: better beyond chance in 1 of 2, worse in 1." in said
+    assert said.endswith(
+        "Near in age the branch adds +0.01 points to its loss: better beyond chance in 0 of 1, worse in 0."
+    )
+
+
+def test_maps_say_what_training_did_to_neighbours():
+    assert feature_maps.related(artefact("tml_fig4", RELATED)).endswith("less alike than they started.")
+    assert "correlate by 0.60 after the first" in feature_maps.kept(artefact("tml_fig3", KEPT))

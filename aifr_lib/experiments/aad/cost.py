@@ -15,9 +15,9 @@ import torch
 from matplotlib.figure import Figure
 from torch.utils.flop_counter import FlopCounterMode
 
-from aifr_lib.experiments.aad.networks import NOTHING, count, multiply_adds
 from aifr_lib.experiments.aad.students import entry_of
 from aifr_lib.experiments.jobs import Experiment, Job
+from aifr_lib.experiments.measure.sizes import NOTHING, count, multiply_adds
 from aifr_lib.models.foreign.cards import Card, Carded
 from aifr_lib.models.foreign.export import INPUT, export_onnx
 from aifr_lib.packages import missing_package, session

@@ -12,21 +12,20 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor
 
 from aifr_lib.experiments.jobs import Experiment, Job
+from aifr_lib.experiments.measure.sizes import NOTHING, count, multiply_adds
 from aifr_lib.losses import distillation as losses
 from aifr_lib.models import build
 from aifr_lib.models.age_estimator import AgeEstimator
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import Measured, Row
-from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
+from aifr_lib.reporting.runs import Result, Run, RunSpec
 from aifr_lib.settings.presets import Preset
 
 RECIPE, RECIPE_VERSION = "networks", 1
-NOTHING = DataId(name="no pictures", version="1", hash="none")
 PUBLISHED = {"iresnet90": 512, "mobilenetv1": 512, "mobilenetv2": 256, "mobilefacenet": 512, "mobilefacenet-r": 512}
 PRINTED = {"iresnet90": "R90", "mobilenetv1": "MV1", "mobilenetv2": "MV2", "mobilefacenet": "MFN",
            "mobilefacenet-r": "MFNR"}  # fmt: skip
@@ -57,19 +56,6 @@ def compute() -> Result:
         masks = [list(one.shape[1:]) for one in estimator.masks(torch.zeros(1, 3, *SIZE))]
         found[AGE] = {"maps": masks, "multiply_adds": multiply_adds(estimator, SIZE), "parameters": count(estimator)}
     return Result({}, {"networks": found, "distances": distances()}, "cpu", time.perf_counter() - started)
-
-
-def count(network: nn.Module) -> int:
-    """Parameters, of batch norms too; running statistics are none."""
-    return sum(one.numel() for one in network.parameters())
-
-
-def multiply_adds(network: nn.Module, input_hw: tuple[int, int]) -> float:
-    """Multiply-adds of convolutions and linear layers for one picture, where its weights lie ("meta" will do)."""
-    x = torch.zeros(1, 3, *input_hw, device=next(network.parameters()).device)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(x)
-    return counter.get_total_flops() / 2  # torch counts a multiply-add as two operations
 
 
 def distances() -> dict[str, dict[str, float]]:
