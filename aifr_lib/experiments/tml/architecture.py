@@ -61,13 +61,19 @@ def compute(named: Mapping[str, Recognition], classes: int) -> Result:
     network of this size (``gradients``).
     """
     started = time.perf_counter()
-    walked = {name: parts(config, classes) for name, config in named.items()}
+    every = {name: parts(config, classes) for name, config in named.items()}
     summary: dict[str, Any] = {
-        "parts": walked,
-        "variants": {name: variants(config, walked[name]) for name, config in named.items()},
+        # A list: a stored summary keeps no order of names.
+        "parts": {name: [{"part": part, **one} for part, one in by_part.items()] for name, by_part in every.items()},
+        "variants": {name: variants(config, every[name]) for name, config in named.items()},
         "gradients": gradients(named[HERE], classes),
     }
     return Result({}, summary, "cpu", time.perf_counter() - started)
+
+
+def walked(run: Run, network: str) -> dict[str, dict[str, Any]]:
+    """The ``parts`` of a network from the run that holds them, in their order."""
+    return {one["part"]: one for one in run.summary["parts"][network]}
 
 
 def parts(config: Recognition, classes: int) -> dict[str, dict[str, Any]]:
@@ -131,17 +137,18 @@ class Encoded(nn.Module):
         return out
 
 
-def variants(config: Recognition, walked: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    """Fig. 8: parameters of the block without anybody to tell apart, and those that each person adds. walked: ``parts``
-    of the same network.
+def variants(config: Recognition, by_part: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Fig. 8: parameters of the block without anybody to tell apart, and those that each person adds.
+
+    by_part: ``parts`` of the same network.
     """
-    (width,) = walked["mean T_ε"]["output"]
+    (width,) = by_part["mean T_ε"]["output"]
     blocks: dict[str, Callable[[int], nn.Module]] = {
         "b": partial(nn.Linear, width),
         "c": partial(margins.build, config.loss, width),
     }
     each = {"a": 0} | {name: count(block(2)) - count(block(1)) for name, block in blocks.items()}
-    encoder = walked["encoder T_S"]["parameters"]
+    encoder = by_part["encoder T_S"]["parameters"]
     return {name: {"parameters": encoder, "parameters_each": more} for name, more in each.items()}
 
 
@@ -189,9 +196,8 @@ def fig2_rows(preset: Preset, runs: Mapping[str, Run]) -> Iterator[Row]:
 
 def fig5_rows(preset: Preset, runs: Mapping[str, Run]) -> Iterator[Row]:
     """By network and part: parameters, and multiply-adds in millions; ``output`` is the shape of what it gives."""
-    found = runs[MODULES].summary["parts"] if runs else {}
-    for network, walked in found.items():
-        for part, one in walked.items():
+    for network in networks(preset) if runs else ():
+        for part, one in walked(runs[MODULES], network).items():
             keys = {"network": network, "part": part, "output": shape_said(one["output"])}
             for metric, scale in (("parameters", 1.0), ("multiply_adds", 1e-6)):
                 yield Row(keys=keys, metric=metric, measured=Measured(mean=scale * one[metric]))
@@ -242,18 +248,18 @@ def intext_rows(preset: Preset, runs: Mapping[str, Run]) -> Iterator[Row]:
     """Each setting that the paper gives, beside the preset ``paper``'s and this size's."""
     if not runs:
         return
-    printed, found = papers.load("tml_intext").machine or {}, runs[MODULES].summary["parts"]
+    printed, run = papers.load("tml_intext").machine or {}, runs[MODULES]
     paper = load_preset("paper")
     ours = {"paper": paper, preset.name: preset}
     for name, one in ours.items():
         given: dict[str, float] = {}
         for base in one.verification.bases:
             given = settings_of(one.verification.training(one.alpha_sweep, base, True, 0)) | given
-        walked = RESNET if name == "paper" else HERE
-        given["numbers a token"] = found[walked]["last map O_f"]["output"][0]
+        shown = walked(run, RESNET if name == "paper" else HERE)
+        given["numbers a token"] = shown["last map O_f"]["output"][0]
         if name == "paper":
             kept = ("stage", "last", "embedding")
-            sizes = (part["parameters"] for at, part in found[MOBILE].items() if at.startswith(kept))
+            sizes = (part["parameters"] for at, part in walked(run, MOBILE).items() if at.startswith(kept))
             given["parameters of MobileFaceNet"] = sum(sizes)
         for setting, stated in printed.items():
             if setting in given:
@@ -313,8 +319,8 @@ def overview(artefact: Artefact, runs: Mapping[str, Run]) -> Figure:
 
 def blocks(artefact: Artefact, runs: Mapping[str, Run]) -> Figure:
     """Fig. 5, of ResNet100."""
-    walked = runs[MODULES].summary["parts"][RESNET]
-    return diagrams.architecture_figure({part: shape_said(one["output"]) for part, one in walked.items()})
+    shapes = {part: shape_said(one["output"]) for part, one in walked(runs[MODULES], RESNET).items()}
+    return diagrams.architecture_figure(shapes)
 
 
 def block_variants(artefact: Artefact, runs: Mapping[str, Run]) -> Figure:

@@ -176,13 +176,13 @@ def fig7_figure(artefact: Artefact) -> Figure:
         spread(left, [row for row in rows if row.keys["set"] == place], names, number)
     left.set_yticks(range(len(names)), [NAMES[name] for name in names])
     left.set(xlabel=METRICS["accuracy"], ylim=(len(names) - 0.5, -0.5))
-    left.legend(loc="best", fontsize=8)
+    left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=max(1, len(lists)), fontsize=8)
     for number, name in enumerate(dict.fromkeys(str(row.keys["configuration"]) for row in along)):
         own = [row for row in along if row.keys["configuration"] == name]
         plots.parameter_curve(right, own, "trained", NAMES[name], number)
     right.set(xlabel="training done, %", ylabel=f"{in_words(RANDOM)},\nvalidation people, % right")
     if along:
-        right.legend(loc="lower right", fontsize=8)
+        right.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8)
     figure.tight_layout()
     return figure
 

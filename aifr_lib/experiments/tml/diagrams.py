@@ -82,7 +82,7 @@ def overview_figure(gradients: Mapping[str, Mapping[str, float]]) -> Figure:
 
 def architecture_figure(shapes: Mapping[str, str]) -> Figure:
     """TML Fig. 5: every part with the shape of what it gives, for one face. shapes: by part, in walking order."""
-    figure, axis = canvas(10, 4.2, 16, 3.6)
+    figure, axis = canvas(10, 4.2, 15, 3.6)
     shared = [part for part in shapes if part.startswith(("stage", "last"))]
     usual = [part for part in shapes if part.startswith(("embedding", "margin"))]
     branch = [part for part in shapes if part not in (*shared, *usual)]
@@ -92,7 +92,8 @@ def architecture_figure(shapes: Mapping[str, str]) -> Figure:
     places |= {part: (start + 2.0 * number, 0.1) for number, part in enumerate(branch)}
     for part, at in places.items():
         colour = SHARED if part in shared else USUAL if part in usual else BRANCH
-        box(axis, at, f"{part}\n{shapes[part]}", colour)
+        name = part.replace(" O_", "\nO_").replace(" T_", "\nT_")  # a symbol has a line of its own
+        box(axis, at, f"{name}\n{shapes[part]}", colour)
     for line in (shared, [shared[-1], *usual], [shared[-1], *branch]):
         for one, following in pairwise(line):
             arrow(axis, places[one], places[following])

@@ -20,8 +20,10 @@ def runs(preset, tmp_path_factory):
 
 
 def test_shapes_and_counts_are_the_papers(runs):
-    walked = runs[architecture.MODULES].summary["parts"]
-    large, small = walked[architecture.RESNET], walked[architecture.MOBILE]
+    large, small = (architecture.walked(runs[architecture.MODULES], name)
+                    for name in (architecture.RESNET, architecture.MOBILE))  # fmt: skip
+    assert list(large)[:5] == ["stage 1", "stage 2", "stage 3", "stage 4", "last map O_f"]
+    assert list(large)[-3:] == ["encoder T_S", "mean T_ε", "linear layer T_Nc"], "in the order of a step"
     assert [large[f"stage {number}"]["output"][1:] for number in range(1, 5)] == [[56, 56], [28, 28], [14, 14], [7, 7]]
     assert large["encoder T_S"]["output"] == [49, 512] and small["encoder T_S"]["output"] == [42, 512]
     kept = ("stage", "last", "embedding")
@@ -34,7 +36,7 @@ def test_multiply_adds_of_the_encoder_by_hand(runs):
     tokens, width, hidden, layers = 49, 512, 2048, 6
     linear = tokens * width * (4 * width + 2 * hidden)
     attention = 2 * tokens * tokens * width
-    counted = runs[architecture.MODULES].summary["parts"][architecture.RESNET]["encoder T_S"]["multiply_adds"]
+    counted = architecture.walked(runs[architecture.MODULES], architecture.RESNET)["encoder T_S"]["multiply_adds"]
     assert counted == layers * (linear + attention)
 
 
@@ -48,7 +50,7 @@ def test_the_transformer_pulls_at_the_convolutions_and_not_at_the_embedding_laye
 def test_a_margin_head_has_no_bias_and_a_standard_block_nobody_to_tell_apart(runs):
     by_network = runs[architecture.MODULES].summary["variants"]
     for name, config in architecture.networks(load_preset("smoke")).items():
-        width = runs[architecture.MODULES].summary["parts"][name]["last map O_f"]["output"][0]
+        width = architecture.walked(runs[architecture.MODULES], name)["last map O_f"]["output"][0]
         each = {variant: one["parameters_each"] for variant, one in by_network[name].items()}
         assert each == {"a": 0, "b": width + 1, "c": width}, config.backbone
 
