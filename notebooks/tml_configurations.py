@@ -40,7 +40,7 @@ from aifr_lib.losses.transformer_metric import (
     summed_cross_entropy,
     weighted_cross_entropy,
 )
-from aifr_lib.reporting import papers
+from aifr_lib.reporting import papers, plots
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -96,6 +96,9 @@ axis.set(
 )
 axis.legend()
 figure.tight_layout()
+plots.show(
+    "Pull on the margin loss's true logit against the transformer's, for eqs. 11 and 12"
+)
 
 # %% [markdown]
 # The lines of the library that are the two equations:

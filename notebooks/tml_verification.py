@@ -96,6 +96,7 @@ for name, said in list(verification.NAMES.items())[:3]:
 axis.set(xlabel="angle to the true person, degrees", ylabel="in place of its cosine")
 axis.legend()
 figure.tight_layout()
+plots.show("What three margin losses put in place of the cosine, against the angle")
 
 # %% [markdown]
 # ## The experiment

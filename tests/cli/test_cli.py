@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from aifr_lib.cli import app, common
 from aifr_lib.experiments.tml import alpha_sweep
+from aifr_lib.reporting import contents
 from aifr_lib.settings.presets import load_preset
 from aifr_lib.settings.recognition import Recognition
 
@@ -352,7 +353,7 @@ def test_show_says_runs_with_settings_cost_and_what_is_missing() -> None:
 
 
 def test_show_of_what_is_planned_or_misspelt_says_so() -> None:
-    planned = aifr("show", "tml_fig1")
+    planned = aifr("show", next(entry.id for entry in contents.load() if entry.planned))
     assert planned.code == 2 and "planned" in planned.err
     assert "tml_fig6" in aifr("show", "tml_fgi6").err
 

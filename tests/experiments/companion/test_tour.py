@@ -50,7 +50,7 @@ def test_its_committed_scores_give_its_committed_accuracy():
         assert low < row.measured.mean < high
 
 
-def test_it_knows_people_it_never_saw_and_age_makes_it_harder():
+def test_it_knows_people_it_never_saw():
     accuracy = {row.keys["set"]: row.measured.mean for row in artefacts.load("tour", "classroom").rows}
-    assert accuracy["relief-lfw"] > 75
-    assert accuracy["relief-agedb"] < accuracy["relief-lfw"]
+    # Random pairs hold children, pairs thirty years apart none: neither list is the harder one by its name.
+    assert min(accuracy["relief-lfw"], accuracy["relief-agedb"]) > 80
