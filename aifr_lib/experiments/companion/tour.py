@@ -56,16 +56,17 @@ def tour_rows(preset: Preset, runs: Mapping[int, Run]) -> Iterator[Row]:
 
 def found(artefact: Artefact) -> str:
     """What years cost the network of this page."""
-    near, far = (measured(artefact.rows, "accuracy", {"set": name}) for name in ("relief-lfw", "relief-agedb"))
+    near, far = (measured(artefact.rows, "accuracy", {"set": name}) for name in ("relief-near", "relief-agedb"))
+    one = near or far
     return say(
-        {"near": near and digits(near.mean), "far": far and digits(far.mean)},
-        (near, "The network of this page is right about {near} % of random pairs of drawn faces"),
-        (near and far, "and about {far} % of pairs thirty years apart."),
-        (near and not far, "of people it has never seen."),
-        (
-            far and not near,
-            "The network of this page is right about {far} % of pairs of drawn faces thirty years apart.",
-        ),
+        {
+            "which": "near in age" if near else "thirty years apart",
+            "one": one and digits(one.mean),
+            "far": far and digits(far.mean),
+        },
+        (one, "The network of this page is right about {one} % of pairs of drawn faces {which}"),
+        (near and far, "and about {far} % of pairs thirty years apart,"),
+        (one, "of people it has never seen."),
     )
 
 

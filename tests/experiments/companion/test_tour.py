@@ -50,7 +50,8 @@ def test_its_committed_scores_give_its_committed_accuracy():
         assert low < row.measured.mean < high
 
 
-def test_it_knows_people_it_never_saw():
-    accuracy = {row.keys["set"]: row.measured.mean for row in artefacts.load("tour", "classroom").rows}
-    # Random pairs hold children, pairs thirty years apart none: neither list is the harder one by its name.
-    assert min(accuracy["relief-lfw"], accuracy["relief-agedb"]) > 80
+def test_it_knows_people_it_never_saw_and_age_makes_it_harder():
+    found = {row.keys["set"]: row.measured for row in artefacts.load("tour", "classroom").rows}
+    assert found["relief-lfw"].mean > 75
+    # Random pairs hold children, and lie decades apart themselves: what years cost is seen against pairs near in age.
+    assert found["relief-agedb"].ci95[1] < found["relief-near"].ci95[0]
