@@ -140,7 +140,8 @@ plots.show("A person when young, the same person when old, and a stranger of tha
 
 # %% tags=["hide-input"]
 lists = {
-    name: chosen.face_pairs(config.relief, name) for name in config.relief.pair_lists
+    name: chosen.face_pairs(config.relief, name)
+    for name in chosen.lists_of(config.relief)["everyday"]
 }
 results = {
     name: verify(embeddings, pairs, convention="cosine")
