@@ -121,13 +121,13 @@ def test_signs_of_age_come_one_after_another_and_never_go() -> None:
 
 def test_people_stay_themselves_and_age_in_their_own_way() -> None:
     seeds = list(range(60))
-    young, old = (measures(calm([age] * 60, seeds, gender=0.0)) for age in (25.0, 70.0))
+    grown, young, old = (measures(calm([age] * 60, seeds, gender=0.0)) for age in (18.0, 25.0, 70.0))
     shape = ("eye_x", "eye_tilt", "nose_w", "bridge_h", "mouth_w", "jaw_w", "brow_arch", "lip_low", "cheek_w")
     for name in shape:
         assert np.corrcoef(getattr(young, name), getattr(old, name))[0, 1] > 0.8, name
     for name in ("sag", "laugh_lines", "spots"):
-        # The years of onset differ too, so that the young are not all alike.
-        assert getattr(old, name).std() > 1.5 * getattr(young, name).std() and getattr(old, name).std() > 0.12, name
+        # At 25 people differ already, since the years of onset do: before any onset they are alike.
+        assert getattr(old, name).std() > 3 * getattr(grown, name).std() and getattr(old, name).std() > 0.12, name
 
 
 def test_gender_and_weight_are_continuous() -> None:
@@ -166,9 +166,10 @@ def region(m: SimpleNamespace, unit: str) -> tuple[float, float, float]:
     u, forehead, chin = m.unit, m.brow_y - 42 * m.unit, m.chin_y + 8 * m.unit
     brows, nose, mouth = m.eye_y - 6 * u, m.nose_y + 6 * u, m.nose_y - 8 * u
     wide = m.eye_x + m.eye_w + 16 * u
+    cheek = min(m.eye_y - 24 * u, m.brow_y - 5 * u)  # what raises the cheek draws the brow down, however high it lies
     return {
         "au1": (forehead, brows, wide), "au2": (forehead, brows, wide), "au4": (forehead, m.eye_y + 8 * u, wide),
-        "au5": (m.eye_y - 20 * u, m.eye_y + 10 * u, wide), "au6": (m.brow_y - 10 * u, nose + 6 * u, 2 * wide),
+        "au5": (m.eye_y - 20 * u, m.eye_y + 10 * u, wide), "au6": (cheek, nose + 6 * u, 2 * wide),
         "au9": (m.brow_y - 14 * u, m.mouth_y + 12 * u, wide), "au12": (m.eye_y - 4 * u, chin, 2 * wide),
         "au17": (mouth, chin, wide), "au20": (mouth, chin, wide), "au25": (mouth, chin, wide),
     }[unit]  # fmt: skip
