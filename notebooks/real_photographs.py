@@ -13,7 +13,7 @@
 # %% [markdown]
 # # What real photographs say
 #
-# The networks trained in this book see drawn faces only, because photographs of people across their lives are
+# The networks trained in this book see no photograph of anybody, because photographs of people across their lives are
 # private. This page is the check: two sets of real photographs, three ways to compare them, and the question
 # that the four papers ask. **How fast does recognition fade as the years between two photographs pass?**
 #

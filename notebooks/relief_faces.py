@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Relief faces, looked at and measured
 #
-# Every network whose training this book reports learned from drawn faces. So they are shown here from all sides, and
+# Almost every network that this book trains learns from drawn faces. So they are shown here from all sides, and
 # asked the questions that decide whether a result on them means anything: do networks that nobody here trained take
 # them for faces? Can anything *but* the face tell who it is? Is the problem hard, but not hopeless? The text about them
 # is the [data card](../data/relief.md).

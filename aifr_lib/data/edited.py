@@ -29,7 +29,8 @@ from aifr_lib.data.formats.pictures import QUALITY, BadPicture, decode, encode_j
 from aifr_lib.data.formats.stored import Files, StoredPixels
 from aifr_lib.data.images import Images
 from aifr_lib.faces import align
-from aifr_lib.faces.generators.directions import check_alpha
+from aifr_lib.faces.generators import mobilestylegan
+from aifr_lib.faces.generators.directions import check_alpha, found_directions
 from aifr_lib.faces.generators.sources import Source
 from aifr_lib.files import atomic_write, cache_dir
 from aifr_lib.progress import tqdm
@@ -117,6 +118,15 @@ def narrow(people: int = 1500, per_identity: int = 8) -> Plan:
         centre = draw.uniform(-NARROW_CENTRE, NARROW_CENTRE)
         ages.append((who, centre + draw.uniform(-NARROW_ALPHA, NARROW_ALPHA, per_identity)))
     return _pictured(NARROW, ages)
+
+
+def narrow_digest(people: int, per_identity: int) -> str:
+    """16 hex digits that name the set of ``narrow`` before it is drawn: generator, directions, alignment, arguments."""
+    chosen = (NARROW_SEED, NARROW_FIRST, NARROW_ALPHA, NARROW_CENTRE, BETWEEN_SEED, BETWEEN, people, per_identity)
+    total = hashlib.sha256(repr((VERSION, mobilestylegan.VERSION, align.VERSION, QUALITY, chosen)).encode())
+    for name in ("age", *(name for name, _, _ in BETWEEN)):
+        total.update(found_directions()[name].normal.tobytes())
+    return total.hexdigest()[:16]
 
 
 def _pictured(name: str, ages: Sequence[tuple[int, np.ndarray]]) -> Plan:

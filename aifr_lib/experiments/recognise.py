@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from aifr_lib.data import relief
+from aifr_lib.data import edited, relief
 from aifr_lib.data.loader import check_columns
 from aifr_lib.data.relief.chosen import _counts, face_pairs, faces, lists_of
 from aifr_lib.evaluation.embeddings import embed
@@ -58,6 +58,8 @@ def data_of(settings: Relief, data: str, split: str) -> DataId:
     name = "relief faces"
     if data != "relief":
         trained, name = data, f"{data}, scored on relief faces"
+    if data == edited.NARROW:
+        trained = f"{data}-{edited.narrow_digest(settings.train_identities, settings.train_per_identity)}"
     scored = (relief.digest(split, **_counts(settings), view=view) for view in lists_of(settings, split))
     return DataId(name=name, version=relief.VERSION, hash="-".join((trained, *scored)))
 

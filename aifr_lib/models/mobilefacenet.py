@@ -52,7 +52,20 @@ def stage(inputs: int, outputs: int, strided: int, residual: int, units: int, st
     return nn.Sequential(first, *(Bottleneck(outputs, residual, outputs, stride=1) for _ in range(units)))
 
 
-class MobileFaceNet(FourStages):
+class DepthwiseHead(FourStages):
+    """Networks that end as MobileFaceNet does: a weight for each cell of each channel, a linear layer, batch norm."""
+
+    pool: nn.Module
+    fc: nn.Linear
+    norm: nn.BatchNorm1d
+
+    def embed(self, features: Tensor) -> Tensor:
+        """O_f ``[B, C, h, w]`` to the embedding ``[B, embedding]`` (TML eq. 5)."""
+        embedding: Tensor = self.norm(self.fc(self.pool(features).flatten(1)))
+        return embedding
+
+
+class MobileFaceNet(DepthwiseHead):
     """Faces ``[B, 3, H, W]``, scaled by (x - 127.5) / 128, to embeddings ``[B, embedding]`` (not normalised).
 
     Chen et al. 2018 (arXiv 1804.07573), Table 1. 1,201,024 parameters at 112 x 112 with 512 dimensions and
@@ -106,12 +119,8 @@ class MobileFaceNet(FourStages):
         self.norm = nn.BatchNorm1d(embedding)
         initialise(self)
 
-    def embed(self, features: Tensor) -> Tensor:
-        """O_f to the embedding ``[B, embedding]`` (TML eq. 5)."""
-        return self.norm(self.fc(self.pool(features).flatten(1)))
 
-
-class MobileFaceNetR(FourStages):
+class MobileFaceNetR(DepthwiseHead):
     """MobileFaceNet whose stages are as wide as its teacher's, AAD's MobileFacenet-R; faces in, embeddings out.
 
     AAD prints 3.73M parameters and no layout. This one has 3,790,336 (1.6 % more) at 112 x 112 with 512 dimensions: 64,
@@ -149,7 +158,3 @@ class MobileFaceNetR(FourStages):
         self.fc = nn.Linear(c512, embedding)
         self.norm = nn.BatchNorm1d(embedding)
         initialise(self)
-
-    def embed(self, features: Tensor) -> Tensor:
-        """O_f to the embedding ``[B, embedding]``."""
-        return self.norm(self.fc(self.pool(features).flatten(1)))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 
-from aifr_lib.models.backbone import FourStages
 from aifr_lib.models.blocks import cells, channels, initialise
-from aifr_lib.models.mobilefacenet import Bottleneck, conv
+from aifr_lib.models.mobilefacenet import Bottleneck, DepthwiseHead, conv
 from aifr_lib.names import choose
 
 
@@ -21,7 +20,7 @@ def separable(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     return nn.Sequential(conv(inputs, inputs, 3, stride, groups=inputs), conv(inputs, outputs, 1))
 
 
-class MobileNetV1(FourStages):
+class MobileNetV1(DepthwiseHead):
     """Faces ``[B, 3, H, W]``, scaled by (x - 127.5) / 128, to embeddings ``[B, embedding]`` (not normalised).
 
     Howard et al. 2017 (arXiv 1704.04861), Table 1, with a stem of stride 1 and PReLU: AAD prints 3.53M parameters, and
@@ -71,12 +70,8 @@ class MobileNetV1(FourStages):
         self.norm = nn.BatchNorm1d(embedding)
         initialise(self)
 
-    def embed(self, features: Tensor) -> Tensor:
-        """O_f to the embedding ``[B, embedding]``."""
-        return self.norm(self.fc(self.pool(features).flatten(1)))
 
-
-class MobileNetV2(FourStages):
+class MobileNetV2(DepthwiseHead):
     """Faces ``[B, 3, H, W]``, scaled by (x - 127.5) / 128, to embeddings ``[B, embedding]`` (not normalised).
 
     Sandler et al. 2018 (arXiv 1801.04381), Table 2, with a stem of stride 1, PReLU, a last 1 x 1 convolution to 512
@@ -121,10 +116,6 @@ class MobileNetV2(FourStages):
         self.fc = nn.Linear(c512, embedding)
         self.norm = nn.BatchNorm1d(embedding)
         initialise(self)
-
-    def embed(self, features: Tensor) -> Tensor:
-        """O_f to the embedding ``[B, embedding]``."""
-        return self.norm(self.fc(self.pool(features).flatten(1)))
 
 
 def unexpanded(inputs: int, outputs: int) -> nn.Sequential:

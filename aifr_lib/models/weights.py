@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from aifr_lib.files import atomic_write
+from aifr_lib.names import Model, validate
 
 LISTED = 8  # names an error message shows of each kind of difference
 
@@ -51,6 +53,18 @@ def read_metadata(path: str | Path) -> dict[str, str]:
         raise FileNotFoundError(f"no weights file at {path}") from None
     except (SafetensorError, OSError) as error:
         raise WeightsError(_damaged(path, str(error))) from error
+
+
+def read_settings(path: str | Path, name: str, kind: type[Model], what: str) -> Model:
+    """The settings that a training wrote into the header under ``name``, validated.
+
+    Errors: ValueError for weights that hold none, which are no ``what``; ConfigError naming the setting at fault; those
+    of ``read_metadata``.
+    """
+    metadata = read_metadata(path)
+    if name not in metadata:
+        raise ValueError(f"{path} is no {what} of this library: it names no settings of one")
+    return validate(kind, json.loads(metadata[name]), str(path))
 
 
 def load_weights(model: nn.Module, path: str | Path) -> dict[str, str]:

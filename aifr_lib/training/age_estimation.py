@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from aifr_lib.data.images import Images
 from aifr_lib.data.loader import Rows
 from aifr_lib.models import weights
 from aifr_lib.models.age_estimator import AGES, AgeEstimator
-from aifr_lib.names import validate
 from aifr_lib.settings.aad import AgeEstimation
 from aifr_lib.settings.presets import Preset
 from aifr_lib.training import recognition
@@ -103,10 +101,7 @@ def load(path: Path) -> tuple[AgeEstimator, AgeEstimation]:
 
     Errors: ValueError for a file without these settings; what ``weights.load_weights`` raises.
     """
-    metadata = weights.read_metadata(path)
-    if "age_estimation" not in metadata:
-        raise ValueError(f"{path} is no age estimator of this library: it names no settings of one")
-    config = validate(AgeEstimation, json.loads(metadata["age_estimation"]), str(path))
+    config = weights.read_settings(path, "age_estimation", AgeEstimation, "age estimator")
     found = network(config)
     weights.load_weights(found, path)
     return found.eval(), config

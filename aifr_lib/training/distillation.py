@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from aifr_lib.models.age_estimator import AgeEstimator
 from aifr_lib.models.attention import Attended
 from aifr_lib.models.blocks import fold_norms
 from aifr_lib.models.foreign.cards import Carded
-from aifr_lib.names import ConfigError, validate
+from aifr_lib.names import ConfigError
 from aifr_lib.settings.aad import STAGED, Distillation
 from aifr_lib.settings.presets import Preset
 from aifr_lib.training import age_estimation, kept, recognition
@@ -271,10 +270,7 @@ def load(path: Path) -> tuple[FourStages | Attended, Distillation]:
 
     Errors: ValueError for a file without these settings; what ``weights.load_weights`` raises.
     """
-    metadata = weights.read_metadata(path)
-    if "distillation" not in metadata:
-        raise ValueError(f"{path} is no student of this library's distillation: it names no settings of one")
-    config = validate(Distillation, json.loads(metadata["distillation"]), str(path))
+    config = weights.read_settings(path, "distillation", Distillation, "distilled student")
     network = student(config)
     weights.load_weights(network, path)
     return network.eval(), config

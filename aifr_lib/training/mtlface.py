@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +20,6 @@ from aifr_lib.files import data_dir
 from aifr_lib.models import weights
 from aifr_lib.models.mtlface import Recogniser
 from aifr_lib.models.mtlface_synthesis import Generator, IdentityConditional, MtlFace, OneHot
-from aifr_lib.names import validate
 from aifr_lib.settings.mtlface import AgeInvariant, MultiTask, Synthesis
 from aifr_lib.settings.presets import Preset
 from aifr_lib.training import recognition
@@ -263,10 +261,7 @@ def load(path: Path) -> tuple[MtlFace, MultiTask]:
 
     Errors: ValueError for a file without these settings; what ``weights.load_weights`` raises.
     """
-    metadata = weights.read_metadata(path)
-    if RECIPE not in metadata:
-        raise ValueError(f"{path} is no MTLFace of this library: it names no settings of one")
-    config = validate(MultiTask, json.loads(metadata[RECIPE]), str(path))
+    config = weights.read_settings(path, RECIPE, MultiTask, "MTLFace")
     reader = recogniser(config.recognition)
     groups = len(config.recognition.bounds) + 1
     network = MtlFace(reader, None if config.synthesis is None else generator(config.synthesis, reader, groups))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -175,10 +174,7 @@ def load(path: Path) -> tuple[nn.Module, Recognition]:
 
     Errors: ValueError for a file without these settings; what ``weights.load_weights`` raises.
     """
-    metadata = weights.read_metadata(path)
-    if "recognition" not in metadata:
-        raise ValueError(f"{path} was not written by this library's recognition recipe: it names no settings")
-    config = validate(Recognition, json.loads(metadata["recognition"]), str(path))
+    config = weights.read_settings(path, "recognition", Recognition, "recogniser")
     network = backbone(config)
     weights.load_weights(network, path)
     return network.eval(), config

@@ -8,7 +8,7 @@ control draws the same faces with one colouring of skin, eyes and hair for all: 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
@@ -25,7 +25,7 @@ from aifr_lib.evaluation.embeddings import normalise
 from aifr_lib.evaluation.intervals import mean_interval
 from aifr_lib.evaluation.verification import ten_fold
 from aifr_lib.experiments.jobs import Experiment, Job
-from aifr_lib.experiments.relief.shortcuts import CHANCE, border
+from aifr_lib.experiments.relief.shortcuts import CHANCE, Feature, blocks, border
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import digits, say
@@ -54,19 +54,6 @@ def top_quarter(pixels: np.ndarray) -> np.ndarray:
     return blocks(pixels[:, : pixels.shape[1] // 4], 2, 8)
 
 
-def blocks(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Means of rows × columns equal blocks of uint8 [B, H, W, 3]: float64 [B, rows · columns · 3].
-
-    Errors: ValueError for sides that do not divide.
-    """
-    count, height, width, _ = pixels.shape
-    if height % rows or width % columns:
-        raise ValueError(f"{rows}×{columns} blocks of {height}×{width} pixels: take sides that divide")
-    cut = pixels.reshape(count, rows, height // rows, columns, width // columns, 3)
-    return cut.mean((2, 4), dtype=np.float64).reshape(count, -1)
-
-
-Feature = Callable[[np.ndarray], np.ndarray]
 READERS: dict[str, Feature] = {
     "mean colour": mean_colour,
     "outer ring": border,

@@ -68,11 +68,19 @@ def border(pixels: np.ndarray) -> np.ndarray:
 
 def coarse(pixels: np.ndarray) -> np.ndarray:
     """8×8 pixels, averaged: float64 [B, 192]. Errors: ValueError for a side that is no multiple of eight."""
+    return blocks(pixels, 8, 8)
+
+
+def blocks(pixels: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Means of rows × columns equal blocks of uint8 [B, H, W, 3]: float64 [B, rows · columns · 3].
+
+    Errors: ValueError for sides that do not divide.
+    """
     count, height, width, _ = pixels.shape
-    if height % 8 or width % 8:
-        raise ValueError(f"8×8 pixels of {height}×{width}: take sides that are multiples of 8")
-    blocks = pixels.reshape(count, 8, height // 8, 8, width // 8, 3)
-    return blocks.mean((2, 4), dtype=np.float64).reshape(count, -1)
+    if height % rows or width % columns:
+        raise ValueError(f"{rows}×{columns} blocks of {height}×{width} pixels: take sides that divide")
+    cut = pixels.reshape(count, rows, height // rows, columns, width // columns, 3)
+    return cut.mean((2, 4), dtype=np.float64).reshape(count, -1)
 
 
 def coarse_pattern(pixels: np.ndarray) -> np.ndarray:

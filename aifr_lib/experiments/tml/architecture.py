@@ -33,6 +33,7 @@ RECIPE, RECIPE_VERSION = "tml_modules", 1
 RESNET, MOBILE, HERE = "ResNet100", "MobileFaceNet", "network of this size"
 MODULES = "modules"
 BATCH = 2  # batch norm wants more than one picture
+NOISE = 32  # pictures on which gradients are looked at
 
 
 def networks(preset: Preset) -> dict[str, Recognition]:
@@ -155,13 +156,13 @@ def variants(config: Recognition, by_part: Mapping[str, Mapping[str, Any]]) -> d
 def gradients(config: Recognition, classes: int) -> dict[str, dict[str, float]]:
     """By loss and module, the norm of the loss's weighted gradient there, before any training; 0 where it is cut off.
 
-    Pictures of noise, one for each of ``config.batch`` people; ``O_f`` is the last map itself.
+    Pictures of noise, a batch of at most ``NOISE``, each of another person; ``O_f`` is the last map itself.
     """
     torch.manual_seed(0)
     module = objective(config, classes).train()
     assert module.branch is not None and module.classifier is not None
-    images, labels = torch.randn(min(config.batch, 32), 3, *config.input_hw), torch.arange(min(config.batch, 32))
-    labels = labels % classes
+    images = torch.randn(min(config.batch, NOISE), 3, *config.input_hw)
+    labels = torch.arange(len(images)) % classes
     network = module.backbone
     features = network.features(images)
     losses = {

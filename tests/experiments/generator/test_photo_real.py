@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from aifr_lib.data import edited
 from aifr_lib.data.images import Images
+from aifr_lib.experiments import recognise
 from aifr_lib.experiments.generator import photo_real
 from aifr_lib.names import ConfigError
 from aifr_lib.reporting.runs import Git, Run
@@ -98,3 +100,17 @@ def test_every_recipe_reads_the_generators_people(monkeypatch) -> None:
     recognition.generator_faces.cache_clear()
     assert asked == [("generator-narrow", 36, 6)]
     assert images.pixels.shape == (36, 48, 48, 3) and (images.pixels == 200).all()
+
+
+def test_a_run_on_the_generators_people_is_named_by_the_generator(monkeypatch) -> None:
+    config = load_preset("classroom").photo_real.generator
+
+    def key() -> str:
+        recognise.data_of.cache_clear()
+        return recognise.spec(config).key
+
+    before = key()
+    monkeypatch.setattr(edited.mobilestylegan, "VERSION", "another generator")
+    assert key() != before
+    monkeypatch.undo()
+    assert key() == before

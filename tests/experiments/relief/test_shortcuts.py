@@ -51,7 +51,7 @@ def test_features_are_means_over_their_places() -> None:
     pixels[0, 37:45, 13:19] = pixels[0, 37:45, 45:51] = pixels[0, 12:19, 24:40] = (200, 100, 100)
     assert shortcuts.skin_chromaticity(pixels)[0] == pytest.approx([0.5, 0.25] * 3)
     assert np.linalg.norm(shortcuts.coarse_pattern(pixels)) == pytest.approx(1)
-    with pytest.raises(ValueError, match=r"8×8 pixels of 33×64"):
+    with pytest.raises(ValueError, match=r"8×8 blocks of 33×64 pixels"):
         shortcuts.coarse(np.zeros((1, 33, 64, 3), np.uint8))
 
 
