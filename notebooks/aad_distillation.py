@@ -44,6 +44,7 @@ page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
 )
 settings = page.settings.aad
+page.opening(tables.TABLE2, tuning.TUNING)
 printed = pd.DataFrame(papers.load("aad_table2").rows)
 gains = printed.pivot(index="backbone", columns="variant", values="AgeDB").dropna(
     subset=["aad"]
@@ -82,9 +83,16 @@ differing = [
     column for column in asked if asked.loc[used, column].astype(str).nunique() > 1
 ]
 display(asked.loc[used, differing].astype(str))
-pd.DataFrame([entry.model_dump(exclude_none=True) for entry in settings.ledger]).astype(
-    str
-).style.hide()
+pd.DataFrame(
+    {
+        "student": entry.backbone,
+        "width": entry.width or settings.train.width,
+        "trained as": ", ".join(entry.variants),
+        "seeds": len(entry.seeds),
+        "length": entry.length,
+    }
+    for entry in settings.ledger
+).style.hide().format(precision=3)
 
 # %% [markdown]
 # **Weights chosen beforehand, on validation people.** λ_n = 1 is printed as "experimentally set"; public code uses

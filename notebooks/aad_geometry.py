@@ -34,11 +34,12 @@ import matplotlib.pyplot as plt
 from aifr_lib.experiments.aad import geometry
 from aifr_lib.experiments.page import open_page
 from aifr_lib.losses.distillation import angular_loss
-from aifr_lib.reporting import contents, plots, slider
+from aifr_lib.reporting import plots, slider
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
 )
+page.opening(geometry.FIG4)
 
 # %% [markdown]
 # ## The idea in one picture
@@ -58,12 +59,6 @@ print(inspect.getsource(geometry.learned))
 
 # %%
 artefact = page.result(geometry.FIG4)
-
-# %% tags=["hide-input"]
-runs = page.runs(geometry.FIG4)
-if runs:
-    geometry.geometry_figure(runs)
-    plots.show(contents.find("aad_fig4").picture)
 
 # %% [markdown]
 # The *angle* lies between the mean directions of the two people. The *margin* is what is left of it when 19 of 20

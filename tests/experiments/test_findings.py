@@ -8,6 +8,7 @@ import re
 import pytest
 
 from aifr_lib.experiments import EXPERIMENTS
+from aifr_lib.experiments.aad import geometry, tables
 from aifr_lib.experiments.comface import quality
 from aifr_lib.experiments.companion import protocols, real_photographs, tour
 from aifr_lib.experiments.generator import edit_rows, latent_sets, photo_real
@@ -142,6 +143,19 @@ SOURCES = [
         ("fgnet", "generator", 40.0),
     )
 ]
+TAUGHT = [
+    Row(
+        keys={"backbone": tables.STUDENT, "variant": variant, "set": tables.ACROSS},
+        metric="accuracy",
+        measured=over_seeds(mean),
+    )
+    for variant, mean in (("self", 90.0), ("ad", 92.0), ("aad", 92.0))
+]
+GUIDED = [
+    Row(keys={"network": name}, metric=metric, measured=over_seeds(mean))
+    for name, angle, margin in (("teacher", 179.0, 140.0), ("alone", 65.0, -5.0), ("guided", 169.0, -5.0))
+    for metric, mean in (("angle", angle), ("margin", margin))
+]
 PHOTOGRAPHS = {("sface", "0–4"): 92.0, ("sface", "30+"): 24.0, ("tour", "0–4"): 16.0, ("pixels", "0–4"): 7.0}
 PULLS = [
     Row(keys={"loss": loss, "module": module}, metric="gradient", measured=Measured(mean=mean))
@@ -215,6 +229,8 @@ WHOLE = {
     "relief_shortcuts": SHORTCUTS,
     "relief_readers": READ,
     "photo_real": SOURCES,
+    "aad_table2": TAUGHT,
+    "aad_fig4": GUIDED,
     "relief_judges": JUDGED,
     "latent_directions": DIRECTIONS,
     "latent_sets": SETS,
@@ -346,6 +362,28 @@ def test_sources_are_compared_on_both_sets_of_photographs(orl, fgnet, said):
         for row, mean in zip(SOURCES, (80.0, orl, 26.0, fgnet), strict=True)
     ]
     assert photo_real.found(artefact("photo_real", rows)).endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("ad", "aad", "said"),
+    [
+        (92.0, 93.0, "right about 92.0 %: a gain. With attention besides (AAD) it is 93.0 %: a gain over AD."),
+        (88.0, 88.0, "right about 88.0 %: a loss. With attention besides (AAD) it is 88.0 %: no difference to AD that"),
+    ],
+)
+def test_teaching_is_said_step_by_step(ad, aad, said):
+    rows = [
+        row.model_copy(update={"measured": over_seeds(mean)}) for row, mean in zip(TAUGHT, (90.0, ad, aad), strict=True)
+    ]
+    assert said in tables.found(artefact("aad_table2", rows))
+
+
+@pytest.mark.parametrize(("margin", "said"), [(20.0, "grows too"), (-5.0, "cannot say the same"), (-30.0, "shrinks")])
+def test_a_guided_student_takes_over_the_angle_and_perhaps_the_margin(margin, said):
+    rows = [*GUIDED[:-1], GUIDED[-1].model_copy(update={"measured": over_seeds(margin)})]
+    found = geometry.found(artefact("aad_fig4", rows))
+    assert "65° apart alone, and 169° where the directions of its teacher (at 179°) guide it." in found
+    assert said in found
 
 
 def test_directions_are_certified_refused_or_unseen():

@@ -18,9 +18,12 @@ from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.losses.distillation import angular_loss
 from aifr_lib.losses.margins import build
 from aifr_lib.reporting import plots
-from aifr_lib.reporting.rows import Row
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.prose import say
+from aifr_lib.reporting.rows import Row, measured
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
-from aifr_lib.reporting.seeds import student_t
+from aifr_lib.reporting.seeds import apart, student_t
+from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
 
 RECIPE, RECIPE_VERSION = "geometry", 1
@@ -171,4 +174,31 @@ def geometry_figure(runs: Mapping[int, Run]) -> Figure:
     return figure
 
 
-FIG4 = Experiment("aad_fig4", geometry_jobs, geometry_rows, lambda _, runs: geometry_figure(runs))
+def found(artefact: Artefact) -> str:
+    """What a guided student takes over of its teacher: the angle, and the margin."""
+    angles, margins = (
+        {name: measured(artefact.rows, metric, {"network": name}) for name in NETWORKS}
+        for metric in ("angle", "margin")
+    )
+    teacher, alone, guided = (angles[name] for name in NETWORKS)
+    own, led = margins["alone"], margins["guided"]
+    gained = apart(led, own)
+    return say(
+        {name: f"{one.mean:.0f}" for name, one in angles.items() if one},
+        (alone and guided, "A small student sets two people {alone}° apart alone,"),
+        (alone and guided and not teacher, "and {guided}° where its teacher's directions guide it."),
+        (alone and guided and teacher, "and {guided}° where the directions of its teacher (at {teacher}°) guide it."),
+        (own and led and gained > 0, "The margin that is left between them grows too."),
+        (own and led and gained == 0, "Of the margin that is left between them these seeds cannot say the same."),
+        (own and led and gained < 0, "The margin that is left between them shrinks."),
+    )
+
+
+FIG4 = Experiment(
+    "aad_fig4",
+    geometry_jobs,
+    geometry_rows,
+    lambda _, runs: geometry_figure(runs),
+    found=found,
+    shape=Shape(down=("network",), across=(METRIC,)),
+)

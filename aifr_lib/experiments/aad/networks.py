@@ -23,6 +23,7 @@ from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import Result, Run, RunSpec
+from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
 
 RECIPE, RECIPE_VERSION = "networks", 1
@@ -173,5 +174,10 @@ def framework_figure(artefact: Artefact) -> Figure:
     return figure
 
 
-FIG2 = Experiment("aad_fig2", networks_jobs, fig2_rows, lambda artefact, _: framework_figure(artefact), kind="diagram")
-TABLE1 = Experiment("aad_table1", networks_jobs, table1_rows, kind="settings")
+FIG2 = Experiment(
+    "aad_fig2", networks_jobs, fig2_rows, lambda artefact, _: framework_figure(artefact), kind="diagram",
+    shape=Shape(down=("network",), across=(METRIC,)),
+)  # fmt: skip
+TABLE1 = Experiment(
+    "aad_table1", networks_jobs, table1_rows, kind="settings", shape=Shape(down=("distance",), across=("feature",))
+)

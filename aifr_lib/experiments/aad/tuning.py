@@ -11,6 +11,7 @@ from aifr_lib.experiments.aad.students import student_job
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.runs import Run
+from aifr_lib.reporting.tables import Shape
 from aifr_lib.settings.presets import Preset
 
 
@@ -38,5 +39,9 @@ def tuning_rows(preset: Preset, runs: Mapping[tuple[str, int], Run]) -> Iterator
 
 
 TUNING = Experiment(
-    "aad_tuning", tuning_jobs, tuning_rows, lambda artefact, _: tables.table_figure(artefact, "accuracy")
+    "aad_tuning",
+    tuning_jobs,
+    tuning_rows,
+    lambda artefact, _: tables.table_figure(artefact, "accuracy"),
+    shape=Shape(down=("variant",), across=("set",)),
 )
