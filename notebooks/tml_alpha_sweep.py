@@ -77,9 +77,9 @@ Markdown(
 # %%
 import inspect
 
-from aifr_lib.losses.transformer_metric import weighted_cross_entropy
+from aifr_lib.losses.transformer_metric import weighted_losses
 
-print(inspect.getsource(weighted_cross_entropy))
+print(inspect.getsource(weighted_losses))
 
 # %% [markdown]
 # Two consequences can be seen before any training. At α = 1 the embedding layer would get no gradient at all: it is

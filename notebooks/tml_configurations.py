@@ -38,7 +38,7 @@ from aifr_lib.experiments.page import open_page
 from aifr_lib.experiments.tml import configurations
 from aifr_lib.losses.transformer_metric import (
     summed_cross_entropy,
-    weighted_cross_entropy,
+    weighted_losses,
 )
 from aifr_lib.reporting import papers, plots
 
@@ -72,6 +72,7 @@ Markdown(
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import torch
+from torch.nn import functional as F
 
 rises = torch.linspace(-4, 8, 60)
 slopes = {"eq. 11, α = 0.4": [], "eq. 12": []}
@@ -84,7 +85,8 @@ for rise in rises:
         if name == "eq. 12":
             loss = summed_cross_entropy(margin, other, label)
         else:
-            loss = weighted_cross_entropy(margin, other, label, 0.4)
+            one, two = (F.cross_entropy(logits, label) for logits in (margin, other))
+            loss = weighted_losses(one, two, 0.4)
         loss.backward()
         slopes[name].append(float(-margin.grad[0, 0]))
 figure, axis = plt.subplots(figsize=(6.5, 3.2))
@@ -104,15 +106,15 @@ plots.show(
 # The lines of the library that are the two equations:
 
 # %%
-print(inspect.getsource(weighted_cross_entropy))
+print(inspect.getsource(weighted_losses))
 print(inspect.getsource(summed_cross_entropy))
 
 # %% [markdown]
 # ## The experiment
 #
 # All configurations are points of [the sweep over α](tml_alpha_sweep.ipynb): the same people, steps and start weights.
-# The loss alone and the branch with a linear layer *are* runs of that sweep. For the claim on epochs some are trained
-# once more and looked at on the way, on validation people; the look changes nothing, the weights at the end are the
+# The loss alone and the branch with a linear layer *are* runs of that sweep. For the claim on epochs every training
+# with a branch is looked at on the way, on validation people; the look changes nothing, the weights at the end are the
 # same to the last bit.
 
 # %% tags=["hide-input"]
@@ -122,7 +124,6 @@ pd.DataFrame(
         {
             "configuration": configurations.NAMES[name],
             "seeds": len(seeds_of),
-            "looked at": len(asked.watched.get(name, ())),
         }
         for name, seeds_of in asked.seeds.items()
     ]
@@ -179,7 +180,8 @@ print(
 wrong, sure = torch.zeros(1, 10), torch.zeros(1, 10)
 wrong[0, 1], sure[0, 0] = 2.0, 12.0
 label = torch.tensor([0])
-print(f"eq. 11: {weighted_cross_entropy(wrong, sure, label, 0.4):.2f}")
+losses_apart = (F.cross_entropy(logits, label) for logits in (wrong, sure))
+print(f"eq. 11: {weighted_losses(*losses_apart, 0.4):.2f}")
 print(f"eq. 12: {summed_cross_entropy(wrong, sure, label):.4f}")
 print(
     "Why: a weighted sum of two losses is small only where both are; a loss of a sum "

@@ -1,7 +1,7 @@
 """Losses by the names the papers give them."""
 
 from aifr_lib.losses.margins import HEADS, AdaFace, ArcFace, CosFace, MarginHead, Softmax, build
-from aifr_lib.losses.transformer_metric import summed_cross_entropy, weighted_cross_entropy
+from aifr_lib.losses.transformer_metric import summed_cross_entropy, weighted_losses
 
 __all__ = [
     "HEADS",
@@ -12,5 +12,5 @@ __all__ = [
     "Softmax",
     "build",
     "summed_cross_entropy",
-    "weighted_cross_entropy",
+    "weighted_losses",
 ]

@@ -11,19 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def weighted_cross_entropy(
-    margin_logits: Tensor,
-    transformer_logits: Tensor,
-    labels: Tensor,
-    alpha: float,
-) -> Tensor:
-    """L_F = (1 - alpha) CE(O_Nc, y) + alpha CE(T_Nc, y), a scalar (TML eq. 11).
+def weighted_losses(margin: Tensor, transformer: Tensor, alpha: float) -> Tensor:
+    """L_F = (1 - alpha) CE(O_Nc, y) + alpha CE(T_Nc, y), a scalar, from the two
+    cross-entropies (TML eq. 11).
 
-    Logits are ``[B, N_c]``; the shapes S_f x D_f printed beside eqs. 9 and 10 are a
-    slip of the paper.
+    The shapes S_f x D_f printed beside eqs. 9 and 10 are a slip of the paper.
     """
-    margin = F.cross_entropy(margin_logits.float(), labels)
-    transformer = F.cross_entropy(transformer_logits.float(), labels)
     return (1 - alpha) * margin + alpha * transformer
 
 
@@ -32,7 +25,7 @@ def summed_cross_entropy(
     transformer_logits: Tensor,
     labels: Tensor,
 ) -> Tensor:
-    """L_F = CE(O_Nc + T_Nc, y), a scalar (TML eq. 12).
+    """L_F = CE(O_Nc + T_Nc, y), a scalar, from logits ``[B, N_c]`` (TML eq. 12).
 
     The variant that the paper finds makes no progress after some epochs.
     """

@@ -12,7 +12,7 @@ from aifr_lib.models.grad_cam import grad_cam
 from aifr_lib.models.iresnet import UNITS, IResNet
 from aifr_lib.models.mobilefacenet import MobileFaceNet, MobileFaceNetR
 from aifr_lib.models.mobilenet import MobileNetV1, MobileNetV2
-from aifr_lib.models.transformer_branch import TransformerBranch
+from aifr_lib.models.transformer_branch import MeanBranch, TransformerBranch
 from aifr_lib.names import ConfigError, choose, nearest
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Backbone",
     "FourStages",
     "IResNet",
+    "MeanBranch",
     "MobileFaceNet",
     "MobileFaceNetR",
     "MobileNetV1",
@@ -31,6 +32,7 @@ __all__ = [
 
 BACKBONES: dict[str, Callable[..., FourStages]] = {
     "mobilefacenet": MobileFaceNet,
+    "mobilefacenet-fine": partial(MobileFaceNet, last_stride=1),  # four times the cells in the last map
     "mobilefacenet-r": MobileFaceNetR,
     "mobilenetv1": MobileNetV1,
     "mobilenetv2": MobileNetV2,

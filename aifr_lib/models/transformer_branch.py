@@ -71,6 +71,10 @@ class TransformerBranch(nn.Module):
             code = sinusoids(tokens, channels) if pos_encoding == "sinusoidal" else None
             self.register_buffer("position", code, persistent=False)
 
+    def freeze(self) -> TransformerBranch:
+        """Leave the encoder, and learned positions, as they were drawn at random: a control of ours."""
+        return self.requires_grad_(False)
+
     def encode(self, features: Tensor) -> Tensor:
         """T_S ``[B, h * w, channels]``: the encoded tokens in row-major order (eqs. 6, 7)."""
         height, width = features.shape[2:]
@@ -87,3 +91,17 @@ class TransformerBranch(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """T_eps, the mean over tokens (eq. 8; the printed sum runs from 0 to S_f, one term too many)."""
         return self.encode(features).mean(1)
+
+
+class MeanBranch(nn.Module):
+    """The branch without its encoder: eq. 8 of the cells of O_f ``[B, channels, h, w]``, ``[B, channels]``.
+
+    A control of ours: what is left is a second classifier over the mean of the map.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.mean((2, 3))

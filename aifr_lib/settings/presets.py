@@ -18,7 +18,7 @@ from aifr_lib.settings.companion import Protocols, Real, Tour
 from aifr_lib.settings.generator import LatentDirections, LatentSets, PhotoReal
 from aifr_lib.settings.mtlface import Mtlface
 from aifr_lib.settings.relief_card import ReliefCard
-from aifr_lib.settings.tml import AlphaSweep, Configurations, FeatureMaps, Verification
+from aifr_lib.settings.tml import AlphaSweep, Beyond, Configurations, FeatureMaps, Verification
 
 PRESETS = ("smoke", "lesson", "classroom", "paper")
 FOLDER = Path(__file__).parents[1] / "presets"
@@ -34,6 +34,7 @@ class Preset(Strict):
     configurations: Configurations
     verification: Verification
     feature_maps: FeatureMaps
+    beyond: Beyond
     aad: Aad
     mtlface: Mtlface
     real: Real

@@ -10,7 +10,8 @@ from aifr_lib.settings.aad import AgeEstimation, Distillation
 from aifr_lib.settings.mtlface import MultiTask
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
-from aifr_lib.training import age_estimation, distillation, mtlface, recognition
+from aifr_lib.settings.tml import TransformerTraining
+from aifr_lib.training import age_estimation, distillation, mtlface, recognition, transformer_metric
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "recognition": Recipe(Recognition, recognition.start, recognition.train),
+    "transformer_metric": Recipe(TransformerTraining, transformer_metric.start, transformer_metric.train),
     "age_estimation": Recipe(AgeEstimation, age_estimation.start, age_estimation.train),
     "distillation": Recipe(Distillation, distillation.start, distillation.train),
     "mtlface": Recipe(MultiTask, mtlface.start, mtlface.train),

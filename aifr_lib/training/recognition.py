@@ -17,11 +17,12 @@ from aifr_lib.data.loader import Rows
 from aifr_lib.faces.generators import sources
 from aifr_lib.losses import margins
 from aifr_lib.models import BACKBONES, FourStages, build, judges, weights
-from aifr_lib.models.transformer_branch import TransformerBranch
+from aifr_lib.models.transformer_branch import MeanBranch, TransformerBranch
 from aifr_lib.names import choose, validate
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
 from aifr_lib.settings.relief import Relief
+from aifr_lib.settings.tml import Branch
 from aifr_lib.training.objectives.transformer_metric import TransformerMetric
 from aifr_lib.training.sgd import descend
 
@@ -29,6 +30,7 @@ RECIPE = "recognition"
 # Raised by hand when the meaning of a Recognition changes: the key of every run that trains one changes with it.
 RECIPE_VERSION = 1
 
+LOG_EVERY = 50  # steps
 MARGINS = {"softmax": 0.0, "cosface": 0.35, "arcface": 0.45, "adaface": 0.4}  # TML section IV-B
 
 
@@ -51,8 +53,13 @@ def backbone(config: Recognition) -> FourStages:
     return build(config.backbone, **options)
 
 
-def objective(config: Recognition, classes: int) -> TransformerMetric:
-    """Backbone, margin head and, for α > 0, the transformer branch: what TML Fig. 5 draws."""
+def objective(
+    config: Recognition, classes: int, branch: Branch = "transformer", dropout: float = 0.1
+) -> TransformerMetric:
+    """Backbone, margin head and, for α > 0, the transformer branch: what TML Fig. 5 draws.
+
+    branch, dropout: as of ``TransformerTraining``, whose controls stand in the branch's place.
+    """
     margin = choose("loss", config.loss, MARGINS) if config.m is None else config.m
     options = {"s": config.s} if config.loss == "softmax" else {"s": config.s, "m": margin}
     network = backbone(config)
@@ -60,23 +67,31 @@ def objective(config: Recognition, classes: int) -> TransformerMetric:
     head = margins.build(config.loss, config.embedding, classes, **options)
     if config.alpha == 0 and config.combine == "weighted":  # a sum (eq. 12) has no α: its branch is always there
         return TransformerMetric(network, head)
-    height, width = network.feature_hw
-    branch = TransformerBranch(
-        network.feature_channels,
-        layers=config.layers,
-        heads=config.heads,
-        feedforward=config.feedforward,
-        tokens=height * width,
-        pos_encoding=config.pos_encoding,
-    )
+    if branch == "none":
+        return TransformerMetric(network, head, alpha=config.alpha, rescaled=True)
     return TransformerMetric(
         network,
         head,
-        branch,
+        MeanBranch(network.feature_channels) if branch == "pooled" else transformer(config, network, branch, dropout),
         alpha=config.alpha,
         classifier=config.classifier,
         combine=config.combine,
     )
+
+
+def transformer(config: Recognition, network: FourStages, branch: Branch, dropout: float) -> TransformerBranch:
+    """The branch over O_f of ``network``."""
+    height, width = network.feature_hw
+    made = TransformerBranch(
+        network.feature_channels,
+        layers=config.layers,
+        heads=config.heads,
+        feedforward=config.feedforward,
+        dropout=dropout,
+        tokens=height * width,
+        pos_encoding=config.pos_encoding,
+    )
+    return made.freeze() if branch == "frozen" else made
 
 
 @lru_cache(maxsize=1)
@@ -133,6 +148,8 @@ def train(
     images: Images | None = None,
     look: Callable[[nn.Module, int], None] | None = None,
     looks: int = 1,
+    make: Callable[[int], TransformerMetric] | None = None,
+    asked: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Train one network into ``out``: ``checkpoint.pt`` while it runs, ``log.jsonl``, then ``weights.safetensors``.
 
@@ -141,14 +158,17 @@ def train(
     images: the training faces (None: those ``config.data`` names).
     look(backbone, step): called ``looks`` times on the way (``sgd.descend``); the weights are those of a training that
     nobody looks at.
+    make(classes): what is trained (None: ``objective``), and in ``asked`` what it was asked besides.
+    The log has the slopes of the losses (``TransformerMetric.forward``).
     Errors: ValueError for a folder that holds a training of other settings, or on pictures of another name, version or
     list of records; what ``fit`` raises.
     """
     images = training_faces(config) if images is None else images
     rows = Rows(images, config.input_hw)
     torch.manual_seed(config.seed)
-    module = objective(config, rows.class_count)
-    settings = {"recipe_version": RECIPE_VERSION, **config.model_dump(mode="json")}
+    module = make(rows.class_count) if make else objective(config, rows.class_count)
+    module.slopes_every = LOG_EVERY
+    settings = {"recipe_version": RECIPE_VERSION, **config.model_dump(mode="json"), **(asked or {})}
     scalars = descend(
         module,
         config,
@@ -158,6 +178,7 @@ def train(
         settings,
         look=None if look is None else lambda step: look(module.backbone, step),
         looks=looks,
+        log_every=LOG_EVERY,
         device=device,
         compile=compile,
         progress=progress,

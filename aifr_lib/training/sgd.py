@@ -53,6 +53,7 @@ def descend(
     inputs: Callable[[Tensor], Tensor] = mirrored,
     look: Callable[[int], None] | None = None,
     looks: int = 1,
+    log_every: int = 20,
     device: str | None = None,
     compile: bool = False,
     progress: bool = True,
@@ -61,7 +62,7 @@ def descend(
 
     settings: what the training was asked to be, besides its pictures; a checkpoint of other settings is refused.
     look(step): called ``looks`` times, evenly over the training and at its end, in evaluation mode. It changes nothing:
-    the weights at the end are kept, whatever it sees.
+    the weights at the end are kept, whatever it sees. log_every: in steps.
     """
 
     def later_is_better(step: int) -> float:
@@ -80,6 +81,7 @@ def descend(
         accumulate=config.accumulate,
         clip=config.clip,
         precision=config.precision,
+        log_every=log_every,
         compile=compile,
         evaluate_every=max(1, steps // looks),
         settings={"pictures": seen(images), **settings},

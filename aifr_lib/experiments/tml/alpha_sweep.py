@@ -14,6 +14,7 @@ from aifr_lib.data import relief
 from aifr_lib.data.relief.splits import labels_only
 from aifr_lib.experiments import recognise
 from aifr_lib.experiments.jobs import Experiment, Job
+from aifr_lib.experiments.tml import trained
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import digits, say
@@ -22,6 +23,7 @@ from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import apart
 from aifr_lib.reporting.tables import Shape
 from aifr_lib.settings.presets import Preset
+from aifr_lib.settings.tml import TransformerTraining
 
 # Fig. 6 prints no numbers; Table I has two of its points: (α, list) → its row, and what the number is.
 PRINTED = {
@@ -44,7 +46,10 @@ def alpha_sweep_jobs(
     sweep = preset.alpha_sweep
     keys = [(alpha, seed) for alpha in sweep.main for seed in (sweep.main_seeds if seeds is None else seeds)]
     keys += [(alpha, seed) for alpha in sweep.alphas for seed in (sweep.seeds if seeds is None else seeds)]
-    return {(alpha, seed): recognise.job(sweep.training(alpha, seed), device) for alpha, seed in dict.fromkeys(keys)}
+    return {
+        (alpha, seed): trained.job(preset, TransformerTraining(train=sweep.training(alpha, seed)), device)
+        for alpha, seed in dict.fromkeys(keys)
+    }
 
 
 def alpha_sweep_rows(preset: Preset, runs: Mapping[tuple[float, int], Run]) -> Iterator[Row]:

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
-from torch import nn
 
-from aifr_lib.data.loader import check_columns
 from aifr_lib.data.relief import chosen
 from aifr_lib.experiments import recognise
 from aifr_lib.experiments.jobs import Experiment, Job
-from aifr_lib.files import atomic_write
+from aifr_lib.experiments.tml import trained
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import digits, say
 from aifr_lib.reporting.rows import METRICS, Key, Measured, Row, in_words, measured
-from aifr_lib.reporting.runs import Result, Run, RunSpec
+from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import apart, student_t
 from aifr_lib.reporting.tables import Shape
 from aifr_lib.settings.presets import Preset
-from aifr_lib.settings.recognition import Recognition
-from aifr_lib.training import recognition
-from aifr_lib.training.engine import LOG
+from aifr_lib.settings.tml import TransformerTraining
 
-# A training that is looked at on the way: the weights are those of the same training of the recipe "recognition".
-RECIPE, RECIPE_VERSION = "watched_recognition", 1
-TRAINED, WATCHED = "trained", "watched"
-Place = tuple[str, str, int]  # which of the two, configuration, seed
+Place = tuple[str, int]  # configuration, seed
 RANDOM = "relief-lfw"  # LFW's place
 # What the paper gives of Fig. 7 in words: the losses of Table I, and (c), which is said to equal (b).
 PRINTED = {"standard": "ArcFace [49]", "linear": "Transformer-ArcFace", "margin": "Transformer-ArcFace"}
@@ -48,61 +39,13 @@ NAMES: dict[Key, str] = {
 
 
 def fig7_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
-    """The runs of Fig. 7, those of Fig. 6 among them; then those that are looked at on the way."""
+    """The runs of Fig. 7, those of Fig. 6 among them."""
     asked, sweep = preset.configurations, preset.alpha_sweep
-    jobs: dict[Place, Job] = {}
-    for name, own in asked.seeds.items():
-        for seed in own if seeds is None else seeds:
-            jobs[TRAINED, name, seed] = recognise.job(asked.training(sweep, name, seed), device)
-    for name, own in asked.watched.items():
-        for seed in own if seeds is None else seeds:
-            jobs[WATCHED, name, seed] = watched_job(asked.training(sweep, name, seed), asked.looks, device)
-    return jobs
-
-
-def watched_job(config: Recognition, looks: int, device: str | None = None) -> Job:
-    """The training of ``config`` once more, scored on validation people ``looks`` times on the way.
-
-    Apart from the run of ``config`` itself, whose name and work would else depend on who asked for it first.
-    """
-    plain = recognise.spec(config, split="validation")
-    named = RunSpec(
-        recipe=RECIPE,
-        recipe_version=RECIPE_VERSION,
-        seed=config.seed,
-        values={"train": plain.values, "recognition": recognition.RECIPE_VERSION, "looks": looks},
-        data=plain.data,
-    )
-    return Job(named, lambda folder: watch(config, looks, folder, device), leaves=())
-
-
-def watch(config: Recognition, looks: int, folder: Path, device: str | None = None) -> Result:
-    """Train into ``folder``, resuming what is there.
-
-    summary: ``steps`` of the looks, ``accuracy`` in % by list of validation people at each, ``checksum`` of weights.
-    """
-    check_columns((0, config.relief.size, config.relief.size, 3), config.input_hw)
-
-    def look(network: nn.Module, step: int) -> None:
-        where = str(next(network.parameters()).device)
-        _, found = recognise.score(network, config, where, split="validation")
-        with atomic_write(folder / f"look-{step:09d}.json") as path:
-            path.write_text(json.dumps({"step": step, "accuracy": found["accuracy"]}), encoding="utf-8")
-
-    trained = recognition.train(config, folder, device=device, look=look, looks=looks)
-    seen = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("look-*.json"))]
-    lists = seen[-1]["accuracy"]
-    return Result(
-        {},
-        {
-            "steps": [one["step"] for one in seen],
-            "accuracy": {name: [one["accuracy"][name] for one in seen] for name in lists},
-            "checksum": trained.checksum,
-        },
-        str(next(trained.backbone.parameters()).device),
-        trained.scalars["seconds"],
-        (folder / LOG).read_text(encoding="utf-8").splitlines(),
-    )
+    return {
+        (name, seed): trained.job(preset, TransformerTraining(train=asked.training(sweep, name, seed)), device)
+        for name, own in asked.seeds.items()
+        for seed in (own if seeds is None else seeds)
+    }
 
 
 def late_gain(steps: Sequence[int], values: Sequence[float]) -> float:
@@ -121,7 +64,7 @@ def fig7_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
     """
     asked, lists = preset.configurations, preset.alpha_sweep.train.relief.pair_lists
     for name, place in product(asked.seeds, lists):
-        found = {seed: run.summary for (kind, at, seed), run in runs.items() if (kind, at) == (TRAINED, name)}
+        found = {seed: run.summary for (at, seed), run in runs.items() if at == name}
         yield Row(
             keys={"configuration": name, "set": place},
             metric="accuracy",
@@ -129,8 +72,8 @@ def fig7_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
             **printed(PRINTED.get(name), place, "section IV-C and Table I"),
         )
     seen_lists = chosen.lists_of(preset.alpha_sweep.train.relief, "validation").get("everyday", [])
-    for name, place in product(asked.watched, seen_lists):
-        seen = {seed: run.summary for (kind, at, seed), run in runs.items() if (kind, at) == (WATCHED, name)}
+    for name, place in product((name for name in asked.seeds if name != "standard"), seen_lists):
+        seen = {seed: run.summary["looks"] for (at, seed), run in runs.items() if at == name}
         keys = {"configuration": name, "set": place, "people": "validation"}
         gains = {seed: late_gain(one["steps"], one["accuracy"][place]) for seed, one in seen.items()}
         yield Row(keys=keys, metric="late_gain", measured=student_t(gains) if gains else None)
@@ -142,14 +85,13 @@ def fig7_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
 
 def table1_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
     """Those of Fig. 7 that Table I has too."""
-    wanted = {(TRAINED, name) for name in LOSSES.values()}
-    return {place: job for place, job in fig7_jobs(preset, seeds, device).items() if place[:2] in wanted}
+    return {place: job for place, job in fig7_jobs(preset, seeds, device).items() if place[0] in LOSSES.values()}
 
 
 def table1_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
     """Accuracy by loss and list of pairs; Sym-ArcFace's is printed alone."""
     for loss, place in product(LOSSES, preset.alpha_sweep.train.relief.pair_lists):
-        found = {seed: run.summary for (_, name, seed), run in runs.items() if name == LOSSES[loss]}
+        found = {seed: run.summary for (name, seed), run in runs.items() if name == LOSSES[loss]}
         yield Row(
             keys={"loss": loss, "set": place},
             metric="accuracy",

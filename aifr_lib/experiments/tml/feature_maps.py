@@ -21,8 +21,8 @@ from torch.nn import functional as F
 from aifr_lib.data import relief
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import to_input
-from aifr_lib.experiments import recognise
 from aifr_lib.experiments.jobs import Experiment, Job
+from aifr_lib.experiments.tml import trained
 from aifr_lib.models import FourStages
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
@@ -32,7 +32,7 @@ from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 from aifr_lib.reporting.tables import Shape
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
-from aifr_lib.settings.tml import FeatureMaps
+from aifr_lib.settings.tml import FeatureMaps, TransformerTraining
 from aifr_lib.training import recognition
 
 RECIPE, RECIPE_VERSION = "feature_maps", 1
@@ -47,11 +47,11 @@ def maps_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | 
     asked, sweep = preset.feature_maps, preset.alpha_sweep
     seed = seeds[0] if seeds else sweep.main_seeds[0]
     config = sweep.training(preset.verification.alpha, seed)
-    trained = recognise.job(config, device)
-    values = {"network": trained.spec.key, "people": asked.people, "side": asked.side}
+    needed = trained.job(preset, TransformerTraining(train=config), device)
+    values = {"network": needed.spec.key, "people": asked.people, "side": asked.side}
     spec = RunSpec(recipe=RECIPE, recipe_version=RECIPE_VERSION, seed=seed, values=values, data=pictured(asked))
     return {
-        MAPS: Job(spec, lambda folder, network: compute(config, asked, network), needs={"network": trained}, leaves=())
+        MAPS: Job(spec, lambda folder, network: compute(config, asked, network), needs={"network": needed}, leaves=())
     }
 
 

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from aifr_lib.data.relief import chosen
 from aifr_lib.experiments import recognise
 from aifr_lib.experiments.jobs import Experiment, Job
+from aifr_lib.experiments.relief import convergence
+from aifr_lib.experiments.tml import trained
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import say
@@ -19,7 +21,7 @@ from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import student_t
 from aifr_lib.reporting.tables import Shape
 from aifr_lib.settings.presets import Preset
-from aifr_lib.settings.tml import AlphaSweep
+from aifr_lib.settings.tml import AlphaSweep, TransformerTraining
 
 # Seeds of one α that lie further apart, in points, differ in whether the training went well.
 UNSTABLE = 3.0
@@ -31,29 +33,35 @@ CLOSE = 12.0  # points below the best that a picture of the rates shows
 def tuning_jobs(
     preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None
 ) -> dict[tuple[float, float, int], Job]:
-    """The runs behind the rates by (α, lr, seed): every rate with the first seed, the finalists with all of them.
+    """The runs behind the rates by (α, lr, seed): every rate with the first seed.
 
-    What the argument ``seeds`` says does not matter here.
+    What the argument ``seeds`` says does not matter here. Without a branch they are those of the page that shows how
+    hard relief faces are, which scores validation people alone.
     """
     sweep = preset.alpha_sweep
-    keys = list(product(sweep.main, sweep.lrs, sweep.main_seeds[:1]))
-    keys += [(alpha, lr, seed) for alpha, rates in sweep.finals.items() for lr in rates for seed in sweep.seeds]
-    return {
-        (alpha, lr, seed): recognise.job(sweep.training(alpha, seed, lr), device)
-        for alpha, lr, seed in dict.fromkeys(keys)
-    }
+
+    def job(alpha: float, lr: float, seed: int) -> Job:
+        config = TransformerTraining(train=sweep.training(alpha, seed, lr))
+        if config.plain:
+            return convergence.job(trained.without_branch(config.train), device)
+        return trained.job(preset, config, device)
+
+    return {key: job(*key) for key in product(sweep.main, sweep.lrs, sweep.main_seeds[:1])}
 
 
 def tuning_rows(preset: Preset, runs: Mapping[tuple[float, float, int], Run]) -> Iterator[Row]:
     """Accuracy on validation people by main α, learning rate and list of pairs.
 
-    The same grid for every α is what makes their comparison fair: all rates with one seed, then the best of each α
-    with more (``AlphaSweep.finals``), since one seed alone can hide that a rate is too high.
+    The same grid for every α is what makes their comparison fair.
     """
     sweep = preset.alpha_sweep
     lists = chosen.lists_of(sweep.train.relief, "validation").get("everyday", [])
     for alpha, lr, name in product(sweep.main, sweep.lrs, lists):
-        found = {seed: run.summary["validation"] for (at, rate, seed), run in runs.items() if (at, rate) == (alpha, lr)}
+        found = {
+            seed: run.summary.get("validation", run.summary)
+            for (at, rate, seed), run in runs.items()
+            if (at, rate) == (alpha, lr)
+        }
         keys = {"alpha": alpha, "lr": lr, "set": f"{name}, validation"}
         yield Row(keys=keys, metric="accuracy", measured=recognise.over_seeds(found, name))
 
@@ -75,38 +83,19 @@ def tried(artefact: Artefact) -> dict[float, dict[float, Measured | None]]:
     return found
 
 
-def finalists(artefact: Artefact, sweep: AlphaSweep) -> dict[float, tuple[float, ...]]:
-    """By main α, as many of the best rates of the first seed as the preset has, in the order of the grid.
-
-    An α of which a run is missing is left out, and all are where the preset has no second round.
-    """
-    first, best = sweep.main_seeds[0], {}
-    for alpha, rates in tried(artefact).items():
-        scores = {lr: one.per_seed[first] for lr, one in rates.items() if one and first in one.per_seed}
-        if sweep.finals and len(scores) == len(rates):
-            chosen = sorted(scores, key=scores.__getitem__, reverse=True)[: len(sweep.finals[alpha])]
-            best[alpha] = tuple(lr for lr in rates if lr in chosen)
-    return best
-
-
-def best_rates(artefact: Artefact, sweep: AlphaSweep) -> dict[float, float]:
-    """By main α, the rate with the highest mean among the finalists; without a second round among all rates.
-
-    An α of which a run is missing, in either round, is left out.
-    """
-    seeds = set(sweep.seeds) if sweep.finals else set(sweep.main_seeds[:1])
+def best_rates(artefact: Artefact) -> dict[float, float]:
+    """By main α, the rate with the highest mean. An α of which a run is missing is left out."""
     best = {}
     for alpha, rates in tried(artefact).items():
-        finals = {lr: rates.get(lr) for lr in sweep.finals.get(alpha, sweep.lrs)}
-        means = {lr: one.mean for lr, one in finals.items() if one and seeds <= set(one.per_seed)}
-        if None not in rates.values() and len(means) == len(finals):
+        means = {lr: one.mean for lr, one in rates.items() if one}
+        if len(means) == len(rates):
             best[alpha] = max(means, key=means.__getitem__)
     return best
 
 
 def tuning_note(artefact: Artefact, sweep: AlphaSweep) -> str:
     """What a reader must know of ``tml_tuning``: the rates taken by main α, and what speaks against them."""
-    best, lrs = best_rates(artefact, sweep), sorted({float(row.keys["lr"]) for row in artefact.rows})
+    best, lrs = best_rates(artefact), sorted({float(row.keys["lr"]) for row in artefact.rows})
     ends = [row.measured.ci95 for row in artefact.rows if row.measured and row.measured.interval == "identities"]
     widths = [high - low for low, high in filter(None, ends)]
     numbers = {

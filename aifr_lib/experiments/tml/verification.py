@@ -1,55 +1,38 @@
 """TML Tables II and III: margin losses with the branch and without, across ages, near in age, turned, and in templates.
 
-What is trained is scored on every set by a run of its own, so that trainings are shared with the sweep over α.
+The runs of ArcFace are those of the sweep over α: every run is scored on every set.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import product
-from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 from matplotlib.figure import Figure
 
-from aifr_lib.data import relief
-from aifr_lib.evaluation import protocol_scores
-from aifr_lib.evaluation.embeddings import embed
-from aifr_lib.evaluation.intervals import mean_interval
-from aifr_lib.evaluation.templates import LEAST_ACCEPTS
-from aifr_lib.evaluation.verification import roc, ten_fold
 from aifr_lib.experiments import recognise
 from aifr_lib.experiments.jobs import Experiment, Job
+from aifr_lib.experiments.tml import trained
+from aifr_lib.experiments.tml.scored import FARS, TEMPLATES
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import say
 from aifr_lib.reporting.rows import METRICS, Key, Row, in_words, measured
-from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
+from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import apart, student_t
 from aifr_lib.reporting.tables import Shape
 from aifr_lib.settings.presets import Preset
-from aifr_lib.settings.recognition import Recognition
-from aifr_lib.settings.relief import PairList, Relief
-from aifr_lib.training import recognition
-from aifr_lib.training.engine import accelerator_for
+from aifr_lib.settings.tml import TransformerTraining
 
-RECIPE, RECIPE_VERSION = "verification_sets", 1
-TRAINED, SCORED = "trained", "scored"
-Place = tuple[str, str, bool, int]  # which of the two, base, with the branch, seed
-LISTS: tuple[PairList, ...] = get_args(PairList)
-TEMPLATES = "relief-ijb"
-FARS = (1e-1, 1e-2, 1e-3, 1e-4)
+Place = tuple[str, bool, int]  # base, with the branch, seed
 # The tables' sets and the columns that they stand in for. Pairs of LFW are near in age; its own random ones are not.
 TABLE_II = {"relief-near": "LFW", "relief-agedb": "AgeDB", "relief-calfw": "CALFW", "relief-lfw": None}
 TABLE_III = {"relief-cplfw": "CPLFW", "relief-cfpfp": "CFPFP", TEMPLATES: None}
 NAMES: dict[Key, str] = {"cosface": "CosFace", "arcface": "ArcFace", "adaface": "AdaFace", "transformer": "the branch",
                          True: "with", False: "without"}  # fmt: skip
-FOLDS = 10
 
 
 @dataclass(frozen=True)
@@ -65,89 +48,15 @@ II, III = Table("tml_table2", "Table II", TABLE_II), Table("tml_table3", "Table 
 
 
 def jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
-    """All that is trained, in the order of the bases, each followed by its scores on every set."""
+    """All that is trained, in the order of the bases."""
     asked = preset.verification
-    made: dict[Place, Job] = {}
-    for name, base in asked.bases.items():
-        for seed, transformer in product(base.seeds if seeds is None else seeds, (False, True)):
-            config = asked.training(preset.alpha_sweep, name, transformer, seed)
-            trained = recognise.job(config, device)
-            made[TRAINED, name, transformer, seed] = trained
-            made[SCORED, name, transformer, seed] = scored_job(
-                config, trained, asked.templates, asked.impostors, device
-            )
-    return made
-
-
-def scored_job(config: Recognition, trained: Job, people: int, impostors: int, device: str | None = None) -> Job:
-    """One trained network on every list of pairs and on templates; see ``score``."""
-    counts = [config.relief.test_identities, config.relief.test_per_identity, config.relief.pairs]
-    values = {
-        "network": trained.spec.key,
-        "lists": list(LISTS),
-        "counts": counts,
-        "templates": people,
-        "impostors": impostors,
+    return {
+        (name, transformer, seed): trained.job(
+            preset, TransformerTraining(train=asked.training(preset.alpha_sweep, name, transformer, seed)), device
+        )
+        for name, base in asked.bases.items()
+        for seed, transformer in product(base.seeds if seeds is None else seeds, (False, True))
     }
-    spec = RunSpec(
-        recipe=RECIPE,
-        recipe_version=RECIPE_VERSION,
-        seed=config.seed,
-        values=values,
-        data=sets_of(config.relief, people),
-    )
-
-    def compute(folder: Path, network: Path) -> Result:
-        return score(config, network, people, impostors, device)
-
-    return Job(spec, compute, needs={"network": trained}, leaves=())
-
-
-@cache
-def sets_of(faces: Relief, people: int) -> DataId:
-    """The faces of ``score``, named; kept, since all networks see the same."""
-    scored = recognise.data_of(faces.model_copy(update={"pair_lists": LISTS}), "relief", "test")
-    templates = relief.set_digest(TEMPLATES, size=faces.size, identities=people)
-    return scored.model_copy(update={"hash": f"{scored.hash}-{templates}"})
-
-
-def score(config: Recognition, folder: Path, people: int, impostors: int, device: str | None = None) -> Result:
-    """The network that a training left in ``folder``, on every list of ``LISTS`` and on the templates of ``people``.
-
-    summary: ``accuracy`` in % and its ``interval`` by list; of templates over as many impostor pairs as genuine ones
-    (ours: IJB is measured by ``tar``, in % by false accept rate, of all pairs). scores: the cosines.
-    """
-    started = time.perf_counter()
-    where = str(accelerator_for(device, "no").device)
-    network, _ = recognition.load(folder / "weights.safetensors")
-    every = config.model_copy(update={"relief": config.relief.model_copy(update={"pair_lists": LISTS})})
-    scores, summary = recognise.score(network, every, where)
-    images = relief.load_set(TEMPLATES, size=config.relief.size, identities=people)
-    embeddings = embed(network, images, input_hw=config.input_hw, device=where, progress=True)
-    pairs = relief.templates(images, impostors=impostors)
-    found = protocol_scores.template_scores(images, embeddings, pairs)
-    accuracy, interval = even_accuracy(found["score"], found["same"], found["people"])
-    summary["accuracy"][TEMPLATES], summary["interval"][TEMPLATES] = accuracy, interval
-    curve, strange = roc(found["score"].astype(np.float64), found["same"]), int((~found["same"]).sum())
-    summary["tar"] = {f"{far:g}": 100 * curve.at(far).tar for far in FARS if far * strange >= LEAST_ACCEPTS}
-    return Result({**scores, TEMPLATES: found["score"]}, summary, where, time.perf_counter() - started)
-
-
-def even_accuracy(scores: np.ndarray, same: np.ndarray, people: np.ndarray) -> tuple[float, list[float]]:
-    """Accuracy in % over all genuine pairs of templates and as many impostor pairs, evenly taken from their list, and
-    its 95 % interval; ten folds in turn (P1's rule; inferred, since IJB has none).
-
-    scores, same, people: [P], as ``protocol_scores.template_scores`` gives them.
-    """
-    genuine, impostor = np.flatnonzero(same), np.flatnonzero(~same)
-    taken = impostor[np.linspace(0, len(impostor) - 1, len(genuine)).round().astype(int)]
-    rows = np.stack([genuine, taken], 1).ravel()
-    cosines = np.clip(scores[rows].astype(np.float64), -1, 1)
-    result = ten_fold(cosines, same[rows], np.arange(len(rows)) // 2 % FOLDS, convention="cosine")
-    # A genuine pair is resampled with its person; an impostor pair stands for itself.
-    whose = np.where(same[rows], people[rows], people.max() + 1 + np.arange(len(rows)))
-    ends = mean_interval(result.correct, whose)
-    return result.accuracy, [100 * end for end in ends]
 
 
 def rows_of(table: Table) -> Callable[[Preset, Mapping[Place, Run]], Iterator[Row]]:
@@ -155,8 +64,7 @@ def rows_of(table: Table) -> Callable[[Preset, Mapping[Place, Run]], Iterator[Ro
 
     def rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
         for base, name, transformer in product(preset.verification.bases, table.columns, (False, True)):
-            found = {seed: run.summary for (kind, at, on, seed), run in runs.items()
-                     if (kind, at, on) == (SCORED, base, transformer)}  # fmt: skip
+            found = {seed: run.summary for (at, on, seed), run in runs.items() if (at, on) == (base, transformer)}
             keys = {"base": base, "transformer": transformer, "set": name}
             beside = printed(table, base, transformer, table.columns[name])
             yield Row(keys=keys, metric="accuracy", measured=recognise.over_seeds(found, name), **beside)
