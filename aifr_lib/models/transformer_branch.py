@@ -75,18 +75,29 @@ class TransformerBranch(nn.Module):
         """Leave the encoder, and learned positions, as they were drawn at random: a control of ours."""
         return self.requires_grad_(False)
 
-    def encode(self, features: Tensor) -> Tensor:
-        """T_S ``[B, h * w, channels]``: the encoded tokens in row-major order (eqs. 6, 7)."""
+    def tokens_of(self, features: Tensor) -> Tensor:
+        """V_f ``[B, h * w, channels]``: the cells row by row, with their positions where there are any (eq. 3)."""
         height, width = features.shape[2:]
         if height * width != self.tokens:
             raise ValueError(
                 f"the map has {height}x{width} = {height * width} cells, the branch was built for "
                 f"{self.tokens} tokens; build it with tokens = height * width of the backbone's feature_hw"
             )
-        sequence = features.flatten(2).transpose(1, 2)  # V_f [B, h * w, channels]
-        if self.position is not None:
-            sequence = sequence + self.position
-        return self.encoder(sequence)
+        sequence = features.flatten(2).transpose(1, 2)
+        return sequence if self.position is None else sequence + self.position
+
+    def encode(self, features: Tensor) -> Tensor:
+        """T_S ``[B, h * w, channels]``: the encoded tokens in row-major order (eqs. 6, 7)."""
+        return self.encoder(self.tokens_of(features))
+
+    def attention(self, features: Tensor) -> list[Tensor]:
+        """Of each layer the weights ``[B, h * w, h * w]``, the mean over heads: row i is what token i takes from all."""
+        sequence, found = self.tokens_of(features), []
+        for layer in self.encoder:
+            assert isinstance(layer, nn.TransformerEncoderLayer)
+            found.append(layer.self_attn(sequence, sequence, sequence, need_weights=True)[1])
+            sequence = layer(sequence)
+        return found
 
     def forward(self, features: Tensor) -> Tensor:
         """T_eps, the mean over tokens (eq. 8; the printed sum runs from 0 to S_f, one term too many)."""

@@ -197,6 +197,7 @@ class FeatureMaps(Strict):
 
     people: int = Field(ge=2)
     pictures: int = Field(6, ge=2, description="of each person, of which two are shown")
+    faces: int = Field(200, ge=4, description="people, a face of each, on which attention is compared with ageing")
     side: int = Field(
         112, ge=32, multiple_of=16, description="of the pictures; a sixteenth of it is the cells of the map"
     )

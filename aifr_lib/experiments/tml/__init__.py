@@ -2,6 +2,7 @@
 
 from aifr_lib.experiments.tml.alpha_sweep import FIG6
 from aifr_lib.experiments.tml.architecture import FIG2, FIG5, FIG8, INTEXT
+from aifr_lib.experiments.tml.attention import ATTENTION
 from aifr_lib.experiments.tml.beyond import BEYOND, VARIANTS
 from aifr_lib.experiments.tml.configurations import FIG7, TABLE1
 from aifr_lib.experiments.tml.feature_maps import FIG1, FIG3, FIG4
@@ -14,7 +15,7 @@ from aifr_lib.experiments.tml.verification import TABLE2, TABLE3
 EXPERIMENTS = (
     *(FIG2, FIG5, FIG8, INTEXT),
     *(TUNING, BEYOND),
-    *(FIG1, FIG3, FIG4),
+    *(FIG1, FIG3, FIG4, ATTENTION),
     *(FIG6, TABLE4, FIG7, TABLE1, TABLE2, TABLE3),
     *(SOURCE, VARIANTS),
 )

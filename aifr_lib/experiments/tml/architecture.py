@@ -273,22 +273,21 @@ def intext_rows(preset: Preset, runs: Mapping[str, Run]) -> Iterator[Row]:
                 )
 
 
+def costs(artefact: Artefact, network: str) -> tuple[float, float]:
+    """Millions of multiply-adds of one face in a network, and in its branch, forward; 0 where they were not counted."""
+
+    def adds(*names: str) -> float:
+        parts = ((row.keys["part"], row.measured) for row in artefact.rows
+                 if row.keys["network"] == network and row.metric == "multiply_adds")  # fmt: skip
+        return sum(one.mean for part, one in parts if one and part in names)
+
+    stages = (f"stage {number}" for number in range(1, 5))
+    return adds(*stages, "last map O_f", "embedding O_ε"), adds("encoder T_S", "linear layer T_Nc")
+
+
 def found(artefact: Artefact) -> str:
     """What the modules say of what a transformer costs while it trains."""
-    adds = {
-        part: [
-            one.mean
-            for row in artefact.rows
-            if row.keys["network"] == RESNET and row.metric == "multiply_adds" and row.keys["part"] in names
-            for one in (row.measured,)
-            if one
-        ]
-        for part, names in (
-            ("network", (*(f"stage {number}" for number in range(1, 5)), "last map O_f", "embedding O_ε")),
-            ("branch", ("encoder T_S", "linear layer T_Nc")),
-        )
-    }
-    network, branch = sum(adds["network"]), sum(adds["branch"])
+    network, branch = costs(artefact, RESNET)
     return say(
         {
             "network": digits(network),

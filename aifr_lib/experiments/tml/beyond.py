@@ -6,9 +6,13 @@ the same people, each at the best of the same rates, and scored across ages and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from aifr_lib.data.photograph_pairs import GAP_NAMES
 from aifr_lib.data.relief import chosen
@@ -17,15 +21,31 @@ from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.tml import trained
 from aifr_lib.experiments.tml.scored import ADULT, CHILD, TEMPLATES
 from aifr_lib.experiments.tml.trained import LISTS
-from aifr_lib.reporting.rows import Measured, Row
+from aifr_lib.reporting import plots
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.comparisons import NO_GAIN
+from aifr_lib.reporting.prose import digits, listed, say
+from aifr_lib.reporting.rows import Key, Measured, Row, in_words, measured
 from aifr_lib.reporting.runs import Run
-from aifr_lib.reporting.seeds import student_t
+from aifr_lib.reporting.seeds import Estimate, contrast, student_t
 from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.tml import Entry
 
 WITHOUT, WITH = "without", "with"
 ACROSS, NEAR, RANDOM = "relief-agedb", "relief-near", "relief-lfw"
+NAMES: dict[Key, str] = {
+    WITHOUT: "loss alone",
+    WITH: "with the branch",
+    "rescaled": "loss times 1 − α, alone",
+    "pooled": "mean of the cells, no encoder",
+    "without_longer": "loss alone, twice the steps",
+    "with_longer": "with the branch, twice the steps",
+    "frozen": "encoder frozen at random",
+    "with_positions": "with learned positions",
+    "without_36_cells": "loss alone, 36 cells",
+    "with_36_cells": "with the branch, 36 cells",
+}
 Place = tuple[str, float | None, int]  # arm, a rate that was tried (None: the arm's own), seed
 
 
@@ -123,8 +143,8 @@ def rate_rows(preset: Preset, arm: str, runs: Mapping[Place, Run]) -> Iterator[R
     lists = chosen.lists_of(preset.alpha_sweep.train.relief, "validation").get("everyday", [])
     for lr, name in product(preset.beyond.lrs, lists):
         found = {seed: run.summary["validation"] for seed, run in of_arm(runs, arm, lr).items()}
-        keys = {"arm": arm, "lr": lr, "set": f"{name}, validation"}
-        yield Row(keys=keys, metric="accuracy", measured=recognise.over_seeds(found, name))
+        keys = {"arm": arm, "lr": lr, "set": name}
+        yield Row(keys=keys, metric="on_the_way", measured=recognise.over_seeds(found, name))
 
 
 def over(by_seed: Mapping[int, float]) -> Measured | None:
@@ -132,15 +152,145 @@ def over(by_seed: Mapping[int, float]) -> Measured | None:
     return student_t(by_seed) if by_seed else None
 
 
+def base_of(arm: str, arms: Container[str]) -> str:
+    """The arm without a branch that is trained as long and on as many cells.
+
+    >>> base_of("with_longer", {"without", "without_longer"}), base_of("pooled", {"without"})
+    ('without_longer', 'without')
+    """
+    alike = arm.replace("with_", "without_", 1) if arm.startswith("with_") else WITHOUT
+    return alike if alike in arms else WITHOUT
+
+
+def gain(artefact: Artefact, arm: str, place: str) -> Estimate | None:
+    """Points of accuracy that an arm has above its base on a set; None where either was not run."""
+    arms = {str(row.keys["arm"]) for row in artefact.rows}
+    both = [measured(artefact.rows, "accuracy", {"arm": one, "set": place}) for one in (arm, base_of(arm, arms))]
+    first, base = both
+    return None if first is None or base is None else contrast((1.0, -1.0), (first.per_seed, base.per_seed))
+
+
+def gains(axis: Axes, artefact: Artefact) -> None:
+    """What each arm has above its base, across ages and near in age, with intervals."""
+    arms = list(dict.fromkeys(str(row.keys["arm"]) for row in artefact.rows))
+    shown = [arm for arm in arms if not arm.startswith(WITHOUT)]
+    for number, place in enumerate((ACROSS, NEAR)):
+        colour, label = plots.PALETTE[number], in_words(place)
+        for row, arm in enumerate(shown):
+            found = gain(artefact, arm, place)
+            if found is None:
+                continue
+            at = row + 0.2 * number - 0.1
+            if ends := found.interval():
+                axis.hlines(at, *ends, color=colour, linewidth=2, alpha=0.6)
+            axis.plot(found.mean, at, plots.MARKERS[number], color=colour, label=label)
+            label = None
+    axis.axvline(0, color="0.6", linewidth=0.8)
+    axis.set_yticks(range(len(shown)), [in_words(NAMES.get(arm, arm)) for arm in shown])
+    axis.set(xlabel="points above the loss alone\n(bars: 95 % interval, Student's t over seeds)")
+    axis.set_ylim(len(shown) - 0.5, -0.5)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8)
+
+
+def by_gap(axis: Axes, artefact: Artefact) -> None:
+    """Accuracy on random pairs against the years between the pictures, with the branch and without."""
+    for number, arm in enumerate((WITHOUT, WITH)):
+        found = {gap: measured(artefact.rows, "accuracy_by_gap", {"arm": arm, "gap": gap}) for gap in GAP_NAMES}
+        there = [(GAP_NAMES.index(gap) + 0.12 * number - 0.06, one) for gap, one in found.items() if one]
+        style = {"color": plots.PALETTE[2 + number], "marker": plots.MARKERS[number]}
+        axis.plot([x for x, _ in there], [one.mean for _, one in there], label=NAMES[arm], **style)
+        for x, one in there:
+            if one.ci95:
+                axis.vlines(x, *one.ci95, color=style["color"], linewidth=2, alpha=0.6)
+    axis.set_xticks(range(len(GAP_NAMES)), GAP_NAMES)
+    axis.set(xlabel="years between two pictures", ylabel="random relief pairs, % right")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8)
+
+
+def beyond_figure(artefact: Artefact) -> Figure:
+    """Gains of each arm, and accuracy against the years between two pictures."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), width_ratios=(3, 2))
+    gains(left, artefact)
+    by_gap(right, artefact)
+    figure.tight_layout()
+    return figure
+
+
+def variant_figure(artefact: Artefact) -> Figure:
+    """Gains of other branches."""
+    figure, axis = plt.subplots(figsize=(7.5, 3.2))
+    gains(axis, artefact)
+    figure.tight_layout()
+    return figure
+
+
+def found(artefact: Artefact) -> str:
+    """Whether the branch helps across ages, near in age, with the years, and what stands in its place does."""
+    across, near = gain(artefact, WITH, ACROSS), gain(artefact, WITH, NEAR)
+    base = measured(artefact.rows, "accuracy", {"arm": WITHOUT, "set": ACROSS})
+    slopes = [measured(artefact.rows, "slope", {"arm": arm}) for arm in (WITH, WITHOUT)]
+    pull = measured(artefact.rows, "pull", {"arm": WITH, "tenth": "last"})
+    numbers: dict[str, object] = {"delta": digits(NO_GAIN * (100 - base.mean))} if base else {}
+    numbers |= {"across": f"{across.mean:+.2f}"} if across else {}
+    numbers |= {"near": f"{near.mean:+.2f}"} if near else {}
+    numbers |= {"slope": f"{slopes[0].mean - slopes[1].mean:+.2f}"} if slopes[0] and slopes[1] else {}
+    numbers |= {"pull": digits(pull.mean)} if pull else {}
+    ends = across.interval() if across else None
+    small = bool(ends and base and ends[1] < NO_GAIN * (100 - base.mean))
+    return say(
+        numbers,
+        (across, "Of relief pairs thirty years apart the branch gets {across} points more right than the loss alone:"),
+        (across and ends and ends[0] > 0, "it helps."),
+        (ends and ends[1] < 0, "it hurts."),
+        (ends and ends[0] <= 0 <= ends[1] and small, "no gain above {delta} points, 5 % of the error."),
+        (ends and ends[0] <= 0 <= ends[1] and not small, "these seeds can tell neither a gain nor that there is none."),
+        (across and not ends, "one seed alone says nothing."),
+        (near, "Of pairs near in age it gets {near} points more right."),
+        (slopes[0] and slopes[1], "For each ten years more between two pictures its gain changes by {slope} points."),
+        (pull, "At the end of a training it pulls at the last map with {pull} % of the margin loss's force."),
+    )
+
+
+def why(artefact: Artefact) -> str:
+    """What of the branch does it, in Markdown: each control beside the branch; empty where none was run."""
+    said = []
+    for arm in dict.fromkeys(str(row.keys["arm"]) for row in artefact.rows):
+        one = None if arm.startswith(WITHOUT) or arm == WITH else gain(artefact, arm, ACROSS)
+        if one:
+            ends = one.interval()
+            sure = "" if ends is None else f" [{ends[0]:+.2f}, {ends[1]:+.2f}]"
+            said.append(f"- **{NAMES.get(arm, arm)}**: {one.mean:+.2f} points{sure} above the loss alone")
+    return "\n".join(said)
+
+
+def variant_found(artefact: Artefact) -> str:
+    """What other branches add across ages."""
+    arms = dict.fromkeys(str(row.keys["arm"]) for row in artefact.rows)
+    told = [
+        f"{NAMES.get(arm, arm)} {one.mean:+.2f}"
+        for arm in arms
+        if not arm.startswith(WITHOUT) and (one := gain(artefact, arm, ACROSS))
+    ]
+    return say(
+        {"told": listed(told)},
+        (told, "Points above the loss alone, of relief pairs thirty years apart: {told}."),
+    )
+
+
 BEYOND = Experiment(
     "tml_beyond",
     beyond_jobs,
     beyond_rows,
-    shape=Shape(down=("arm",), across=("set",), only={METRIC: "accuracy"}),
+    lambda artefact, _: beyond_figure(artefact),
+    found=found,
+    shape=Shape(down=("arm",), across=("set",), only={METRIC: "accuracy"}, names=NAMES),
 )
 VARIANTS = Experiment(
     "tml_branch_variants",
     variant_jobs,
     variant_rows,
-    shape=Shape(down=("arm",), across=("set",), only={METRIC: "accuracy"}),
+    lambda artefact, _: variant_figure(artefact),
+    found=variant_found,
+    shape=Shape(down=("arm",), across=("set",), only={METRIC: "accuracy"}, names=NAMES),
 )

@@ -1,50 +1,23 @@
 import re
 
 import pytest
+from conftest import TINY
 
-from aifr_lib.evaluation.variance import FORMS
 from aifr_lib.experiments import EXPERIMENTS, recognise
 from aifr_lib.experiments.companion import tour
 from aifr_lib.experiments.jobs import stored_only
-from aifr_lib.experiments.tml import alpha_sweep, tuning, variance
+from aifr_lib.experiments.relief import convergence
+from aifr_lib.experiments.tml import alpha_sweep, trained, tuning, variance
 from aifr_lib.names import ConfigError
 from aifr_lib.reporting import artefacts
-from aifr_lib.reporting.runs import Result, RunStore
+from aifr_lib.reporting.runs import RunStore
 from aifr_lib.settings.presets import load_preset
-
-TINY = {
-    "relief": {
-        "size": 32,
-        "train_identities": 8,
-        "train_per_identity": 4,
-        "test_identities": 60,
-        "test_per_identity": 4,
-        "pairs": 20,
-    },
-    "input_hw": [32, 32],
-    "width": 0.25,
-    "embedding": 16,
-    "layers": 1,
-    "heads": 4,
-    "feedforward": 32,
-    "batch": 16,
-    "epochs": 1,
-    "drops": [],
-}
 
 
 @pytest.fixture
-def preset():
-    return load_preset(
-        "smoke",
-        {
-            "alpha_sweep.train": TINY,
-            "alpha_sweep.alphas": [0.0, 0.4],
-            "alpha_sweep.seeds": [0, 1],
-            "alpha_sweep.main_seeds": [0, 1],
-            "tour.train": TINY,
-        },
-    )
+def preset(tiny):
+    seeds = {"alpha_sweep.alphas": [0.0, 0.4], "alpha_sweep.seeds": [0, 1], "alpha_sweep.main_seeds": [0, 1]}
+    return load_preset("smoke", {**tiny, **seeds, "tour.train": TINY})
 
 
 def test_sweep_trains_what_is_missing_then_only_loads(preset, tmp_path, monkeypatch):
@@ -56,7 +29,7 @@ def test_sweep_trains_what_is_missing_then_only_loads(preset, tmp_path, monkeypa
         assert set(row.measured.per_seed) == {0, 1}
         assert row.measured.interval == "seeds"
         assert 0 <= row.measured.mean <= 100
-    monkeypatch.setattr(recognise, "train", None)
+    monkeypatch.setattr(trained, "score", None)
     again = alpha_sweep.FIG6(preset, device="cpu", out=tmp_path)
     assert again.rows == first.rows
     assert artefacts.load("tml_fig6", "smoke", tmp_path).rows == first.rows
@@ -78,45 +51,43 @@ def test_one_seed_shows_the_interval_over_people(preset, tmp_path):
 def test_jobs_differ_in_alpha_and_seed_alone(preset):
     jobs = alpha_sweep.alpha_sweep_jobs(preset)
     assert len({job.spec.key for job in jobs.values()}) == 4
-    values = [{k: v for k, v in job.spec.values.items() if k != "alpha"} for job in jobs.values()]
+    values = [{k: v for k, v in job.spec.values["train"].items() if k != "alpha"} for job in jobs.values()]
     assert all(value == values[0] for value in values)
 
 
 def test_main_alphas_get_their_seeds_and_rates_and_the_others_the_nearest():
-    rates = {
-        "alpha_sweep.lr": {0.0: 0.05, 0.4: 0.1, 0.9: 0.2},
-        "alpha_sweep.lrs": [0.05, 0.1, 0.2],
-        "alpha_sweep.finals": {},
-    }
-    jobs = alpha_sweep.alpha_sweep_jobs(load_preset("classroom", rates))
+    rates = {"alpha_sweep.lr": {0.0: 0.1, 0.4: 0.2}}
+    jobs = alpha_sweep.alpha_sweep_jobs(load_preset("classroom", rates | {"alpha_sweep.train.lr": 0.1}))
     seeds: dict = {}
     for alpha, seed in jobs:
         seeds.setdefault(alpha, set()).add(seed)
-    assert {alpha for alpha in seeds if seeds[alpha] == set(range(5))} == {0.0, 0.4, 0.9}
-    assert all(seeds[alpha] == {0, 1, 2} for alpha in set(seeds) - {0.0, 0.4, 0.9})
-    rates = {alpha: jobs[alpha, 0].spec.values["lr"] for alpha in seeds}
-    assert [rates[alpha] for alpha in (0.0, 0.1, 0.2, 0.3, 0.6, 0.7, 0.9)] == [0.05, 0.05, 0.05, 0.1, 0.1, 0.2, 0.2]
+    assert {alpha for alpha in seeds if seeds[alpha] == set(range(5))} == {0.0, 0.4}
+    assert all(seeds[alpha] == {0, 1} for alpha in set(seeds) - {0.0, 0.4})
+    rates = {alpha: jobs[alpha, 0].spec.values["train"]["lr"] for alpha in seeds}
+    assert [rates[alpha] for alpha in (0.0, 0.1, 0.4, 0.5, 0.9)] == [0.1, 0.1, 0.2, 0.2, 0.2]
 
 
-def test_tuning_shares_its_runs_with_the_sweep_and_looks_at_validation_people(preset, tmp_path, monkeypatch):
+def test_tuning_shares_its_runs_and_looks_at_validation_people(preset, untrained, tmp_path):
     artefact = tuning.TUNING(preset, device="cpu", out=tmp_path)
     assert {row.keys["set"] for row in artefact.rows} == {"relief-lfw, validation", "relief-agedb, validation"}
     assert len(artefact.runs) == 4
-    shared = {job.spec.key for job in alpha_sweep.alpha_sweep_jobs(preset, seeds=[0]).values()}
-    assert shared <= set(artefact.runs), "the rate that is chosen needs no second training"
-    best = tuning.best_rates(artefact, preset.alpha_sweep)
-    assert set(best) == {0.0, 0.4} and tuning.finalists(artefact, preset.alpha_sweep) == {}
-    for alpha, lr in best.items():
-        mean = {
-            rate: sum(r.measured.mean for r in artefact.rows if (r.keys["alpha"], r.keys["lr"]) == (alpha, rate))
-            for rate in (0.05, 0.1)
-        }
-        assert mean[lr] == max(mean.values())
-    nothing = tuning.TUNING(preset, compute=False, out=tmp_path / "empty")
-    assert tuning.best_rates(nothing, preset.alpha_sweep) == {}
+    sweep = alpha_sweep.alpha_sweep_jobs(preset, seeds=[0])
+    assert sweep[0.4, 0].spec.key in artefact.runs, "the rate that is chosen needs no second training"
+    assert sum(key.startswith("calibration-") for key in artefact.runs) == 2, (
+        "without a branch, the page of difficulty's"
+    )
+    assert tuning.best_rates(artefact) == {0.0: 0.05, 0.4: 0.05}
+    assert tuning.best_rates(tuning.TUNING(preset, compute=False, out=tmp_path / "empty")) == {}
 
 
-def test_variance_is_of_training_people_as_in_the_paper_and_of_test_people(preset, tmp_path):
+def test_at_the_published_size_the_rates_without_a_branch_are_those_of_another_page():
+    preset = load_preset("classroom")
+    others = {job.spec.key for job in convergence.convergence_jobs(preset).values()}
+    plain = {job.spec.key for (alpha, *_), job in tuning.tuning_jobs(preset).items() if alpha == 0}
+    assert len(plain) == 3 and plain <= others
+
+
+def test_variance_is_of_training_people_as_in_the_paper_and_of_test_people(preset, untrained, tmp_path):
     artefact = variance.TABLE4(preset, device="cpu", out=tmp_path)
     rows = {(r.keys["people"], r.keys["form"], r.metric, r.keys["loss"]): r for r in artefact.rows}
     for people in ("training", "test"):
@@ -137,8 +108,7 @@ def test_committed_tuning_is_what_the_preset_chose():
     except FileNotFoundError:
         pytest.skip("no tuning is stored")
     sweep = load_preset("classroom").alpha_sweep
-    assert tuning.best_rates(artefact, sweep) == sweep.lr
-    assert tuning.finalists(artefact, sweep) == sweep.finals
+    assert tuning.best_rates(artefact).items() <= sweep.lr.items()
 
 
 def test_key_changes_with_every_setting_and_with_the_recipe(preset, monkeypatch):
@@ -181,21 +151,6 @@ def numbers(row):
     return [] if one is None else [one.mean, *(one.ci95 or ()), *one.per_seed.values()]
 
 
-@pytest.fixture
-def untrained(monkeypatch):
-    """Runs whose numbers are functions of their settings, in no time."""
-
-    def compute(config, folder, device=None):
-        value = 80 + 10 * config.alpha - config.lr + config.seed
-        lists = {"accuracy": dict.fromkeys(config.relief.pair_lists, value)}
-        lists["interval"] = {name: [value - 1, value + 1] for name in config.relief.pair_lists}
-        spread = {form: {"intra": 1.0, "inter": 2.0, "ratio": 2.0} for form in FORMS}
-        summary = {**lists, "validation": lists, "variance": {"training": spread, "test": spread}}
-        return Result(scores={}, summary=summary, device="cpu", wall_s=1.0)
-
-    monkeypatch.setattr(recognise, "compute", compute)
-
-
 def test_a_part_of_the_sweep_is_drawn_as_a_part(preset, untrained, tmp_path):
     store = RunStore(tmp_path)
     for (alpha, _), job in alpha_sweep.alpha_sweep_jobs(preset).items():
@@ -221,7 +176,7 @@ def test_the_grid_is_shown_as_the_mean_that_decides_and_what_it_lacks(preset, un
         artefact = tuning.TUNING(preset, out=tmp_path)
     table = tuning.tried(artefact)
     assert table[0.0][0.05].mean == pytest.approx(79.95) and table[0.4][0.1] is None
-    assert tuning.best_rates(artefact, preset.alpha_sweep) == {0.0: 0.05}
+    assert tuning.best_rates(artefact) == {0.0: 0.05}
     note = tuning.tuning_note(artefact, preset.alpha_sweep.model_copy(update={"lr": {0.0: 0.05, 0.4: 0.1}}))
     assert "Taken: 0.05 at α = 0, 0.1 at α = 0.4." in note
     assert "At α = 0 the best rate is the last one tried" in note
@@ -229,67 +184,16 @@ def test_the_grid_is_shown_as_the_mean_that_decides_and_what_it_lacks(preset, un
     assert (tmp_path / "tml_tuning" / "tml_tuning.svg").is_file()
 
 
-FINALS = {
-    "alpha_sweep.lrs": [0.05, 0.1, 0.2],
-    "alpha_sweep.finals": {0.0: [0.05, 0.1], 0.4: [0.05, 0.1]},
-    "alpha_sweep.lr": {0.0: 0.05, 0.4: 0.1},
-    "alpha_sweep.alphas": [0.0, 0.4],
-    "alpha_sweep.seeds": [0, 1, 2],
-    "alpha_sweep.main_seeds": [0, 1, 2],
-    "alpha_sweep.train": TINY,
-}
-
-
-def test_a_rate_that_only_the_first_seed_survives_is_not_taken(tmp_path, monkeypatch):
-    preset = load_preset("smoke", FINALS)
-    assert set(tuning.tuning_jobs(preset)) == {
-        *((alpha, lr, 0) for alpha in (0.0, 0.4) for lr in (0.05, 0.1, 0.2)),
-        *((alpha, lr, seed) for alpha in (0.0, 0.4) for lr in (0.05, 0.1) for seed in (1, 2)),
-    }
-
-    def compute(config, folder, device=None):
-        """The higher of two rates is better, where training goes well: at 0.4 it does with the first seed only."""
-        value = {0.05: 80.0, 0.1: 82.0, 0.2: 70.0}[config.lr]
-        value -= 20 * (config.alpha == 0.4 and config.lr == 0.1 and config.seed > 0)
-        lists = {"accuracy": dict.fromkeys(config.relief.pair_lists, value)}
-        lists["interval"] = {name: [value - 1, value + 1] for name in config.relief.pair_lists}
-        return Result(scores={}, summary={**lists, "validation": lists}, device="cpu", wall_s=1.0)
-
-    monkeypatch.setattr(recognise, "compute", compute)
-    store, jobs = RunStore(tmp_path), tuning.tuning_jobs(preset)
-    sweep = preset.alpha_sweep
-    for key, job in jobs.items():
-        if key[2] == 0:
-            store.load_or_compute(job.spec, job.compute)
-    with stored_only():
-        artefact = tuning.TUNING(preset, out=tmp_path)
-    assert tuning.finalists(artefact, sweep) == {0.0: (0.05, 0.1), 0.4: (0.05, 0.1)}
-    assert tuning.best_rates(artefact, sweep) == {}, "undecided: the second round has not begun"
-    for key, job in jobs.items():
-        if key[0] != 0.4 or key[2] != 2:
-            store.load_or_compute(job.spec, job.compute)
-    with stored_only():
-        artefact = tuning.TUNING(preset, out=tmp_path)
-    assert tuning.best_rates(artefact, sweep) == {0.0: 0.1}, "undecided: both finalists lack a seed"
-    assert "At α = 0.4 not all rates were run" in tuning.tuning_note(artefact, sweep)
-    artefact = tuning.TUNING(preset, out=tmp_path)
-    assert tuning.best_rates(artefact, sweep) == {0.0: 0.1, 0.4: 0.05}
-    assert "At α = 0.4 and a rate of 0.1, 3 seeds lie 20.0 points apart" in tuning.tuning_note(artefact, sweep)
-
-
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"alpha_sweep.finals": {0.0: [0.05, 0.1]}}, "each main"),
-        ({"alpha_sweep.finals": {0.0: [0.1, 0.2], 0.4: [0.05, 0.1]}}, "not at α = [0.0]"),
-        ({"alpha_sweep.finals": {0.0: [0.05], 0.4: [0.05, 0.1]}}, "at least two rates"),
-        ({"alpha_sweep.finals": {0.0: [0.05, 0.3], 0.4: [0.05, 0.1]}}, "did not try"),
-        ({"alpha_sweep.main_seeds": [5, 6]}, "begin with the same seed"),
+        ({"alpha_sweep.lr": {0.0: 0.3, 0.4: 0.1}}, "did not try"),
+        ({"alpha_sweep.lr": {0.0: 0.1}}, "a rate for each main α"),
     ],
 )
-def test_finals_that_fit_nothing_are_refused(change, says):
+def test_rates_that_fit_nothing_are_refused(change, says):
     with pytest.raises(ConfigError, match=re.escape(says)):
-        load_preset("smoke", FINALS | change)
+        load_preset("smoke", change)
 
 
 def test_the_variance_rests_on_runs_of_the_sweep():
