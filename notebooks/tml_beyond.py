@@ -17,7 +17,8 @@
 # better {cite}`prakash2024tml`.
 #
 # **The catch.** The paper compares networks that were trained in different places, once each. It does not say whether
-# the gain is of *age*, whether the encoder is what brings it, or whether the same time spent otherwise would bring more.
+# the gain is of *age*, whether the encoder is what brings it, or whether the same time spent otherwise would bring
+# more.
 
 # %% tags=["parameters"]
 # smoke: seconds; lesson: minutes; classroom: hours; paper: needs its training sets
@@ -210,10 +211,10 @@ print(
 )
 
 # %% [markdown]
-# **2.** The mean of the cells is taken after the encoder. If the encoder were replaced by one that leaves every token as
-# it is, what would the branch be?
+# **2.** The mean of the cells is taken after the encoder. If the encoder were replaced by one that leaves every token
+# as it is, what would the branch be?
 
-# %% tags=["solution", "hide-input"] choices=["nothing", "the mean of the map, classified", "the margin loss"] answer="the mean of the map, classified"
+# %% tags=["solution", "hide-input"] choices=["nothing", "the mean, classified", "the margin loss"] answer="the mean, classified"
 cells = torch.randn(2, 8, 3, 3)
 tokens = cells.flatten(2).transpose(1, 2)
 print(torch.allclose(tokens.mean(1), MeanBranch(8)(cells), atol=1e-6))

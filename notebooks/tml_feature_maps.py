@@ -34,7 +34,7 @@ import inspect
 from IPython.display import HTML, Markdown, display
 
 from aifr_lib.experiments.page import open_page
-from aifr_lib.experiments.tml import feature_maps
+from aifr_lib.experiments.tml import attention, feature_maps
 from aifr_lib.reporting import contents, plots, slider
 
 page = open_page(
@@ -121,10 +121,31 @@ related = page.result(feature_maps.FIG4)
 page.table(feature_maps.FIG4)
 
 # %% [markdown]
+# ## Does attention rest on what is stable with age?
+#
+# So the paper says (section V-A). The renderer knows how much every pixel changes with a year; the encoder knows how
+# much attention each cell gets. Both, cell by cell, over faces of people that no network has seen:
+
+# %%
+attended = page.result(attention.ATTENTION)
+print(inspect.getsource(attention.received))
+
+# %% tags=["hide-input"]
+drawn(attention.ATTENTION)
+
+# %% [markdown]
+# Below zero, attention lies where faces change less. Two rivals stand beside the trained encoder: one that has learned
+# nothing, and a rule that knows no face and likes the centre.
+
+# %% tags=["hide-input"]
+page.table(attention.ATTENTION)
+
+# %% [markdown]
 # ## What to conclude
 
 # %% tags=["hide-input"]
-Markdown(feature_maps.FIG4.finding(related))
+said = [feature_maps.FIG4.finding(related), attention.ATTENTION.finding(attended)]
+Markdown("\n\n".join(filter(None, said)))
 
 # %% [markdown]
 # That neighbouring cells are alike is no sign of a learned context by itself: they see overlapping parts of one

@@ -22,8 +22,7 @@ class MarginHead(nn.Module):
     """Embeddings ``[B, embedding]`` and labels ``[B]`` to logits ``[B, classes]``, always in float32.
 
     The logits are s cos(theta_j); subclasses say what replaces the cosine of the true class. Labels are int64
-    in [0, classes); checking them here would stall the GPU, so a label out of range is the error (CPU) or
-    device assertion (CUDA) of ``gather``.
+    in [0, classes); checking them here would stall the GPU, so a training does before it starts (``check_labels``).
 
     Weights start as N(0, .01) (inferred: what public implementations share; only their direction counts).
     Errors: ConfigError for sizes, scale or margin that make no sense.
@@ -167,6 +166,16 @@ class AdaFace(MarginHead):
         z = self.quality(embedding)
         angle = (torch.acos(cosine) - self.m * z).clamp(1e-3, math.pi - 1e-3)
         return torch.cos(angle) - (self.m + self.m * z)
+
+
+def check_labels(labels: Tensor, classes: int) -> None:
+    """Errors: ValueError that names the first of the labels [N] which is not in [0, classes)."""
+    outside = ((labels < 0) | (labels >= classes)).nonzero()
+    if len(outside):
+        row = int(outside[0])
+        raise ValueError(
+            f"label {int(labels[row])} of picture {row}: the head tells {classes} people apart, 0 to {classes - 1}"
+        )
 
 
 def over_processes(rows: Tensor) -> Tensor:

@@ -30,8 +30,8 @@ class TransformerBranch(nn.Module):
     tokens: h * w of the map, 49 for 112 x 112 faces and 42 for 112 x 96. pos_encoding: the paper names none,
     and without one the branch cannot tell the order of the tokens, of which the paper speaks; "sinusoidal"
     and "learned" number the cells row by row. Initialisation (inferred): Xavier uniform matrices, zero
-    biases, learned positions N(0, .02). Errors: ConfigError for an unknown ``pos_encoding``, or channels that
-    do not divide among the heads; ValueError for a map that has not ``tokens`` cells.
+    biases, learned positions N(0, .02). Errors: ConfigError for an unknown ``pos_encoding``, channels that
+    do not divide among the heads, a map of one cell or no layers; ValueError for a map that has not ``tokens`` cells.
     """
 
     def __init__(
@@ -49,6 +49,13 @@ class TransformerBranch(nn.Module):
             raise ConfigError(f"unknown pos_encoding '{pos_encoding}'{nearest(pos_encoding, POS_ENCODINGS)}")
         if channels % heads or channels % 2:
             raise ConfigError(f"{channels} channels do not divide among {heads} heads (and must be even)")
+        if tokens < 2:
+            raise ConfigError(
+                "a map of one cell leaves a branch nothing to relate: take a larger input_hw, or a backbone that keeps "
+                "more cells, such as mobilefacenet-fine"
+            )
+        if layers < 1:
+            raise ConfigError(f"layers {layers}: an encoder has at least one")
         self.channels = channels
         self.tokens = tokens
         self.encoder = nn.Sequential(
@@ -91,7 +98,7 @@ class TransformerBranch(nn.Module):
         return self.encoder(self.tokens_of(features))
 
     def attention(self, features: Tensor) -> list[Tensor]:
-        """Of each layer the weights ``[B, h * w, h * w]``, the mean over heads: row i is what token i takes from all."""
+        """Of each layer the weights ``[B, h * w, h * w]``, the mean over heads; row i: what token i takes from each."""
         sequence, found = self.tokens_of(features), []
         for layer in self.encoder:
             assert isinstance(layer, nn.TransformerEncoderLayer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -51,6 +52,14 @@ class Recognition(Strict):
             raise ValueError(f"a batch of {self.batch} does not divide into {self.accumulate} micro-batches")
         if self.batch < 2 * self.accumulate:
             raise ValueError(f"batch norm needs two pictures in each micro-batch: batch {self.batch} is too small")
+        return self
+
+    @model_validator(mode="after")
+    def _margin_of_its_loss(self) -> Recognition:
+        if self.m is not None and self.loss == "softmax":
+            raise ValueError(f"loss 'softmax' has no margin: leave m out, it is {self.m:g}")
+        if self.m is not None and not 0 <= self.m < math.pi / 2:
+            raise ValueError(f"margin m {self.m:g}: must lie within [0, π/2)")
         return self
 
     @field_validator("drops")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -115,7 +116,7 @@ class Base(Strict):
     """A margin loss that is trained with the branch and without: a pair of rows of Tables II and III."""
 
     loss: Literal["arcface", "cosface", "adaface"]
-    m: float | None = Field(None, ge=0, description="margin; None takes that of the training it starts from")
+    m: float | None = Field(None, ge=0, lt=math.pi / 2, description="None: that of the training it starts from")
     data: Literal["ms1mv2", "webface4m"] | None = Field(None, description="training faces; None: of that training")
     seeds: tuple[int, ...] = Field(min_length=1)
 

@@ -167,6 +167,7 @@ def train(
     rows = Rows(images, config.input_hw)
     torch.manual_seed(config.seed)
     module = make(rows.class_count) if make else objective(config, rows.class_count)
+    margins.check_labels(rows.classes, module.head.classes)
     module.slopes_every = LOG_EVERY
     settings = {"recipe_version": RECIPE_VERSION, **config.model_dump(mode="json"), **(asked or {})}
     scalars = descend(

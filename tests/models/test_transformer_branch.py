@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from aifr_lib.models.transformer_branch import TransformerBranch, sinusoids
+from aifr_lib.models.transformer_branch import MeanBranch, TransformerBranch, sinusoids
 from aifr_lib.names import ConfigError
 
 SMALL = {"channels": 16, "layers": 2, "heads": 4, "feedforward": 24, "tokens": 6}
@@ -103,3 +103,31 @@ def test_errors():
         small(heads=3)
     with pytest.raises(ValueError, match=r"4x4 = 16 cells.*6 tokens"):
         small()(torch.zeros(1, 16, 4, 4))
+
+
+def test_attention_by_hand():
+    branch = small(layers=2)
+    features = torch.randn(3, branch.channels, 2, 3)
+    first, second = branch.attention(features)
+    assert first.shape == second.shape == (3, 6, 6)
+    torch.testing.assert_close(first.sum(-1), torch.ones(3, 6))
+    layer, heads = branch.encoder[0], branch.encoder[0].self_attn.num_heads
+    tokens = branch.tokens_of(features)
+    q, k, _ = (tokens @ layer.self_attn.in_proj_weight.T + layer.self_attn.in_proj_bias).chunk(3, -1)
+    q, k = (one.unflatten(-1, (heads, -1)).transpose(1, 2) for one in (q, k))
+    wanted = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1).mean(1)
+    torch.testing.assert_close(first, wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_what_leaves_nothing_to_relate_is_refused():
+    with pytest.raises(ConfigError, match="a map of one cell"):
+        small(tokens=1)
+    with pytest.raises(ConfigError, match="layers 0"):
+        small(layers=0)
+
+
+def test_a_frozen_branch_has_nothing_to_learn_and_the_mean_of_cells_is_eq_8_of_the_map():
+    assert not any(one.requires_grad for one in small(pos_encoding="learned").freeze().parameters())
+    features = torch.randn(2, 6, 3, 3)
+    cells = features.flatten(2).transpose(1, 2)
+    torch.testing.assert_close(MeanBranch(6)(features), sum(cells[:, i] for i in range(9)) / 9)

@@ -50,12 +50,13 @@ def recogniser(**change):
     return recognition.objective(Recognition.model_validate({**SMALL.model_dump(), **change}), classes=4)
 
 
+CELLS = {"backbone": "mobilefacenet-fine"}  # a branch has nothing to relate in a map of one cell
 OBJECTIVES = {
     "toy": new_toy,
     **{loss: partial(recogniser, loss=loss) for loss in ("softmax", "cosface", "arcface", "adaface")},
-    "linear branch": partial(recogniser, alpha=0.4),
-    "margin branch": partial(recogniser, alpha=0.4, loss="adaface", classifier="margin"),
-    "sum": partial(recogniser, combine="sum"),
+    "linear branch": partial(recogniser, alpha=0.4, **CELLS),
+    "margin branch": partial(recogniser, alpha=0.4, loss="adaface", classifier="margin", **CELLS),
+    "sum": partial(recogniser, combine="sum", **CELLS),
 }
 
 

@@ -10,12 +10,26 @@ import torch
 from noise_images import make_images
 
 from aifr_lib.models import weights
+from aifr_lib.models.foreign.cards import Card, Carded
+from aifr_lib.models.foreign.export import export_onnx
+from aifr_lib.names import ConfigError
+from aifr_lib.settings.presets import load_preset
 from aifr_lib.settings.recognition import Recognition
 from aifr_lib.training import recognition, sgd
 from aifr_lib.training.engine import CHECKPOINT, LOG
 
 SMALL = Recognition(
-    input_hw=(16, 16), width=0.25, embedding=16, layers=1, heads=4, feedforward=32, batch=8, epochs=2, drops=(), lr=0.02
+    backbone="mobilefacenet-fine",  # 2×2 cells, for a branch has nothing to relate in one
+    input_hw=(16, 16),
+    width=0.25,
+    embedding=16,
+    layers=1,
+    heads=4,
+    feedforward=32,
+    batch=8,
+    epochs=2,
+    drops=(),
+    lr=0.02,
 )
 
 
@@ -63,14 +77,23 @@ def test_every_loss_learns_a_tiny_set(tmp_path, loss, alpha):
 
 def test_paper_preset_builds_and_takes_one_step(tmp_path):
     """The exact networks of Fig. 6 (MobileFaceNet, six-layer branch, 112×96), one step on noise."""
-    from aifr_lib.settings.presets import load_preset
-
     train = load_preset("paper").alpha_sweep.train
     config = train.model_copy(update={"alpha": 0.4, "batch": 4, "epochs": 1, "precision": "no"})
     images = make_images(identities=2, per_identity=2, size=112)
     trained = recognition.train(config, tmp_path, device="cpu", progress=False, images=images)
     assert sum(p.numel() for p in trained.backbone.parameters()) == 999_680
     assert math.isfinite(trained.scalars["loss"])
+
+
+def test_resnet100_with_the_branch_takes_one_step(tmp_path):
+    """The exact network of Tables II and III, six-layer branch of 49 tokens, one step on noise."""
+    preset = load_preset("paper")
+    train = preset.verification.training(preset.alpha_sweep, "arcface", True, 0)
+    config = train.model_copy(update={"batch": 2, "epochs": 1, "precision": "no"})
+    images = make_images(identities=2, per_identity=1, size=112)
+    trained = recognition.train(config, tmp_path, device="cpu", progress=False, images=images)
+    assert sum(p.numel() for p in trained.backbone.parameters()) == 65_156_160
+    assert math.isfinite(trained.scalars["loss_transformer"]) and trained.scalars["loss_margin"] > 0
 
 
 def by_hand(config, images):
@@ -173,6 +196,82 @@ def test_missing_data_set_says_where_it_should_be(tmp_path, monkeypatch):
     monkeypatch.delenv("AIFR_DATA")
     with pytest.raises(FileNotFoundError, match="AIFR_DATA is not set"):
         recognition.training_faces(small(data="casia-webface"))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"m": 0.2, "loss": "softmax"}, "loss 'softmax' has no margin: leave m out, it is 0.2"),
+        ({"m": 1.6}, r"margin m 1.6: must lie within \[0, π/2\)"),
+        ({"m": -0.1}, r"margin m -0.1: must lie within \[0, π/2\)"),
+        ({"alpha": 1.0}, "less than 1"),
+        ({"alpha": -0.1}, "greater than or equal to 0"),
+        ({"layers": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(change, says):
+    with pytest.raises(ValueError, match=says):
+        small(**change)
+
+
+@pytest.mark.parametrize(
+    ("change", "people", "says"),
+    [
+        ({"backbone": "mobilefacenet", "alpha": 0.4}, 4, "a map of one cell leaves a branch nothing to relate"),
+        ({"heads": 7, "alpha": 0.4}, 4, "128 channels do not divide among 7 heads"),
+        ({}, 1, "one class: a loss that tells people apart needs two"),
+        ({"alpha": 0.4}, 1, "one class: a loss that tells people apart needs two"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_the_first_step(tmp_path, change, people, says):
+    images = make_images(identities=people, per_identity=16 // people)
+    with pytest.raises(ConfigError, match=says):
+        recognition.train(small(**change), tmp_path, device="cpu", progress=False, images=images)
+    assert not (tmp_path / CHECKPOINT).exists() and not (tmp_path / LOG).exists()
+
+
+def test_labels_that_the_head_does_not_have_are_refused_before_the_first_step(tmp_path):
+    with pytest.raises(ValueError, match=r"label 3 of picture 12: the head tells 3 people apart, 0 to 2"):
+        recognition.train(
+            SMALL,
+            tmp_path,
+            device="cpu",
+            progress=False,
+            images=make_images(),
+            make=lambda classes: recognition.objective(SMALL, classes - 1),
+        )
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
+def test_the_log_has_the_slopes_of_the_losses_and_they_change_no_weight(tmp_path, monkeypatch):
+    checksums = []
+    for every in (50, 2):
+        monkeypatch.setattr(recognition, "LOG_EVERY", every)
+        out = tmp_path / str(every)
+        trained = recognition.train(small(alpha=0.4, epochs=4), out, device="cpu", progress=False, images=make_images())
+        checksums.append(trained.checksum)
+    assert checksums[0] == checksums[1]
+    log = [json.loads(line) for line in (tmp_path / "2" / LOG).read_text(encoding="utf-8").splitlines()]
+    assert [line["step"] for line in log if "slope_margin" in line] == [2, 4, 6, 8]
+    assert all(line["slope_transformer"] > 0 for line in log)
+
+
+@pytest.mark.parametrize("alpha", [0.4, 0.0])
+def test_the_network_that_is_exported_is_the_same_with_the_branch_and_without(tmp_path, alpha):
+    onnx = pytest.importorskip("onnx")
+    config = small(alpha=alpha)
+    torch.manual_seed(0)
+    network = recognition.objective(config, 4).backbone.eval()
+    pictures = make_images().pixels[:4]
+    export_onnx(Carded(network, Card(input_hw=config.input_hw), "it"), tmp_path / "network.onnx", pictures)
+    torch.manual_seed(0)
+    plain = recognition.backbone(small()).eval()
+    export_onnx(Carded(plain, Card(input_hw=config.input_hw), "it"), tmp_path / "plain.onnx", pictures)
+    graphs = [onnx.load(tmp_path / name).graph for name in ("network.onnx", "plain.onnx")]
+    assert [(one.op_type, *one.output) for one in graphs[0].node] == [
+        (one.op_type, *one.output) for one in graphs[1].node
+    ]
+    assert [one.raw_data for one in graphs[0].initializer] == [one.raw_data for one in graphs[1].initializer]
 
 
 def test_a_sum_of_losses_has_its_branch_at_any_alpha():

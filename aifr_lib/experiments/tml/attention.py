@@ -29,7 +29,7 @@ from aifr_lib.models import TransformerBranch
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import say
-from aifr_lib.reporting.rows import METRICS, Row, measured
+from aifr_lib.reporting.rows import METRICS, Key, Row, measured
 from aifr_lib.reporting.runs import Result, Run, RunSpec
 from aifr_lib.reporting.seeds import apart, student_t
 from aifr_lib.reporting.tables import Shape
@@ -41,7 +41,7 @@ from aifr_lib.training.objectives.transformer_metric import TransformerMetric
 
 RECIPE, RECIPE_VERSION = "attention", 1
 TRAINED, UNTRAINED, CENTRE = "trained", "untrained", "centre"
-READERS = {TRAINED: "trained encoder", UNTRAINED: "untrained encoder", CENTRE: "centre of the face"}
+READERS: dict[Key, str] = {TRAINED: "trained encoder", UNTRAINED: "untrained encoder", CENTRE: "centre of the face"}
 
 
 def attention_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[int, Job]:
@@ -188,5 +188,5 @@ ATTENTION = Experiment(
     attention_rows,
     attention_figure,
     found=found,
-    shape=Shape(down=("reader",), across=("metric",), only={"metric": "age_corr"}, names=dict(READERS)),
+    shape=Shape(down=("reader",), across=("metric",), only={"metric": "age_corr"}, names=READERS),
 )

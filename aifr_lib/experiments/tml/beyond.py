@@ -128,14 +128,11 @@ def pull_rows(arm: str, found: Mapping[int, Mapping[str, Any]]) -> Iterator[Row]
     """How hard the branch pulls at O_f, in % of the margin loss's pull, in the first and in the last tenth of training;
     nothing of an arm without a branch.
     """
-    shares = {seed: one["slopes"] for seed, one in found.items() if "transformer" in one["slopes"]}
-    for when in ("first", "last") if shares else ():
-        by_seed = {}
-        for seed, one in shares.items():
-            count = max(1, len(one["step"]) // 10)
-            part = slice(count) if when == "first" else slice(-count, None)
-            by_seed[seed] = 100 * sum(one["transformer"][part]) / sum(one["margin"][part])
-        yield Row(keys={"arm": arm, "tenth": when}, metric="pull", measured=over(by_seed))
+    for when in ("first", "last"):
+        shares = {seed: trained.pull(one["slopes"], when) for seed, one in found.items()}
+        by_seed = {seed: share for seed, share in shares.items() if share is not None}
+        if by_seed:
+            yield Row(keys={"arm": arm, "tenth": when}, metric="pull", measured=over(by_seed))
 
 
 def rate_rows(preset: Preset, arm: str, runs: Mapping[Place, Run]) -> Iterator[Row]:
@@ -175,7 +172,7 @@ def gains(axis: Axes, artefact: Artefact) -> None:
     arms = list(dict.fromkeys(str(row.keys["arm"]) for row in artefact.rows))
     shown = [arm for arm in arms if not arm.startswith(WITHOUT)]
     for number, place in enumerate((ACROSS, NEAR)):
-        colour, label = plots.PALETTE[number], in_words(place)
+        colour, labelled = plots.PALETTE[number], False
         for row, arm in enumerate(shown):
             found = gain(artefact, arm, place)
             if found is None:
@@ -183,8 +180,9 @@ def gains(axis: Axes, artefact: Artefact) -> None:
             at = row + 0.2 * number - 0.1
             if ends := found.interval():
                 axis.hlines(at, *ends, color=colour, linewidth=2, alpha=0.6)
+            label = None if labelled else in_words(place)
             axis.plot(found.mean, at, plots.MARKERS[number], color=colour, label=label)
-            label = None
+            labelled = True
     axis.axvline(0, color="0.6", linewidth=0.8)
     axis.set_yticks(range(len(shown)), [in_words(NAMES.get(arm, arm)) for arm in shown])
     axis.set(xlabel="points above the loss alone\n(bars: 95 % interval, Student's t over seeds)")

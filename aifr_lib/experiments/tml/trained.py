@@ -177,3 +177,17 @@ def slopes(log: Sequence[str]) -> dict[str, list[float]]:
     names = [name for name in lines[0] if name.startswith("slope_")] if lines else []
     found = {name.removeprefix("slope_"): [line[name] for line in lines] for name in names}
     return {"step": [line["step"] for line in lines], **found} if lines else {}
+
+
+def pull(slopes: Mapping[str, Sequence[float]], when: str) -> float | None:
+    """How hard the branch pulls at O_f, in % of the margin loss's pull, over the first or the last tenth of a training
+    (``when``); None without a branch.
+
+    >>> pull({"step": [50, 100], "margin": [4.0, 2.0], "transformer": [1.0, 1.0]}, "last")
+    50.0
+    """
+    if "transformer" not in slopes:
+        return None
+    count = max(1, len(slopes["step"]) // 10)
+    part = slice(count) if when == "first" else slice(-count, None)
+    return 100 * sum(slopes["transformer"][part]) / sum(slopes["margin"][part])

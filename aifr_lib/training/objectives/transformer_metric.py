@@ -52,6 +52,8 @@ class TransformerMetric(nn.Module):
             raise ConfigError(f"alpha {alpha} with combine '{combine}': a sum has none, and without a branch it is 0")
         if branch is None and combine == "sum":
             raise ConfigError("combine 'sum' needs a transformer branch; it is None")
+        if head.classes < 2:
+            raise ConfigError("one class: a loss that tells people apart needs two people to learn from")
         if rescaled and branch is not None:
             raise ConfigError("rescaled is the margin loss alone, and a branch is given")
         self.backbone = backbone

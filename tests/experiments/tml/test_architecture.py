@@ -3,9 +3,11 @@
 import pytest
 
 from aifr_lib.experiments.jobs import gather, store_of
-from aifr_lib.experiments.tml import architecture
+from aifr_lib.experiments.tml import alpha_sweep, architecture, beyond, configurations
 from aifr_lib.reporting import papers
-from aifr_lib.settings.presets import load_preset
+from aifr_lib.settings.presets import PRESETS, load_preset
+from aifr_lib.settings.tml import TransformerTraining
+from aifr_lib.training import transformer_metric
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,43 @@ def test_multiply_adds_of_the_encoder_by_hand(runs):
     attention = 2 * tokens * tokens * width
     counted = architecture.walked(runs[architecture.MODULES], architecture.RESNET)["encoder T_S"]["multiply_adds"]
     assert counted == layers * (linear + attention)
+
+
+def test_the_branch_of_resnet100_costs_less_than_a_tenth(runs, preset):
+    artefact = architecture.FIG5(preset, compute=False)
+    rows = tuple(architecture.fig5_rows(preset, runs))
+    network, branch = architecture.costs(artefact.model_copy(update={"rows": rows}), architecture.RESNET)
+    assert network > 12_000 and 0 < branch < 0.1 * network
+
+
+def test_every_row_pair_of_the_paper_has_its_printed_settings():
+    """Tables II and III: five pairs; Table I: the sweep. What the text gives, each training has."""
+    paper, printed = load_preset("paper"), papers.load("tml_intext").machine
+    trained = {
+        (base, on): paper.verification.training(paper.alpha_sweep, base, on, 0)
+        for base in paper.verification.bases
+        for on in (False, True)
+    }
+    for (base, on), config in trained.items():
+        given = architecture.settings_of(config)
+        assert {name: printed[name]["value"] for name in given} == given, (base, on)
+        assert config.backbone == "iresnet100" and config.input_hw == (112, 112)
+        assert (config.alpha > 0) == on and config.classifier == "linear" and config.combine == "weighted"
+    pairs = {(row["train_data"].lower(), row["base"]) for row in papers.load("tml_table2").rows}
+    assert {(config.data, config.loss) for config in trained.values()} == pairs and len(pairs) == 5
+    small = architecture.settings_of(paper.alpha_sweep.training(0.4, 0))
+    assert (paper.alpha_sweep.train.data, paper.alpha_sweep.train.backbone) == ("casia-webface", "mobilefacenet")
+    differing = {name for name, value in small.items() if printed[name]["value"] != value}
+    assert differing == {"embedding", "tokens"} and small["tokens"] == 42, "112×96, and 0.99 million parameters"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_training_of_every_size_can_be_made(name):
+    preset = load_preset(name)
+    for jobs in (alpha_sweep.alpha_sweep_jobs, configurations.fig7_jobs, beyond.beyond_jobs, beyond.variant_jobs):
+        for spec in {job.spec.key: job.spec for job in jobs(preset, seeds=[0]).values()}.values():
+            given = {key: spec.values[key] for key in ("branch", "dropout")}
+            transformer_metric.check(TransformerTraining(train={**spec.values["train"], "seed": 0}, **given))
 
 
 def test_the_transformer_pulls_at_the_convolutions_and_not_at_the_embedding_layer(runs):

@@ -107,7 +107,7 @@ def test_a_step_of_each_control(preset, branch):
 
 
 def test_a_control_that_is_stopped_goes_on_to_equal_bits(preset, tmp_path):
-    changes = {"input_hw": (16, 16), "epochs": 2}
+    changes = {"input_hw": (16, 16), "backbone": "mobilefacenet-fine", "epochs": 2}
     config = training(preset, branch="frozen", dropout=0.2)
     config = config.model_copy(update={"train": config.train.model_copy(update=changes)})
     options = {"images": make_images(), "device": "cpu", "progress": False}

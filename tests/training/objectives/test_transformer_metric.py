@@ -220,6 +220,15 @@ def test_rescaled_is_what_eq_11_leaves_of_the_margin_loss():
     assert module.branch is None and "loss_transformer" not in two
 
 
+@pytest.mark.parametrize(("combine", "pairs"), [("weighted", 2), ("sum", 1)])
+def test_a_step_takes_each_cross_entropy_once(monkeypatch, combine, pairs):
+    module, taken = objective(alpha=0.4 if combine == "weighted" else 0.0, combine=combine), []
+    whole = F.cross_entropy
+    monkeypatch.setattr(F, "cross_entropy", lambda *given: taken.append(1) or whole(*given))
+    module(dict(zip(("images", "identity"), batch(), strict=True)))
+    assert len(taken) == pairs
+
+
 def test_errors():
     for alpha in (1.5, 1.0, 0.0, -0.1):
         with pytest.raises(ConfigError, match=rf"alpha {alpha}: the weight of a branch lies in \(0, 1\)"):
