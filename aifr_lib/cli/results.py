@@ -390,6 +390,40 @@ def run(
     typer.echo(here(store.folder(found.key)))
 
 
+def keep(
+    keys: Annotated[
+        list[str] | None, typer.Argument(help="Keys of teachers' runs; none: all whose weights are here.")
+    ] = None,
+    preset: PresetName = "classroom",
+) -> None:
+    """Put the weights of finished teachers among the files to be committed.
+
+    They go to figures/teachers/KEY, in half precision, as they teach. From
+    then on no machine trains these teachers again: students, and pictures of
+    attention, take the weights from there.
+
+    \b
+    [bold]Examples[/bold]
+      aifr keep
+      aifr keep age_estimation-s0-1c9d3f0a2b44
+    """
+    settings = load_preset(preset)
+
+    from aifr_lib.experiments.aad import teachers
+    from aifr_lib.experiments.aad.known import TEACHERS
+    from aifr_lib.experiments.jobs import store_of
+
+    store = store_of(settings)
+    known = {spec.key: spec.key for spec in TEACHERS.specs(settings)}
+    here_too = [
+        key for key in known if store.folder(key).is_dir() and (store.work_folder(key) / teachers.WEIGHTS).is_file()
+    ]
+    for key in [choose("teacher's run", one, known) for one in keys] if keys else here_too:
+        typer.echo(here(teachers.keep(store, key)))
+    if not keys and not here_too:
+        typer.echo(f"no teacher of {preset} was trained on this machine; their runs: {', '.join(known)}")
+
+
 def _ledger_row(item: Any, settings: str) -> dict[str, Any]:
     minutes = "?" if item.minutes is None else f"{item.minutes:.1f}"
     return {

@@ -22,6 +22,7 @@ METRICS = {
     "dprime": "d′ of genuine and impostor scores",
     "corr": "Pearson correlation",
     "mae": "mean absolute error",
+    "mae_of_a_constant": "mean absolute error of one age for all",
     "intra": "variance within a person",
     "inter": "variance between people",
     "ratio": "variance between / within",

@@ -139,6 +139,17 @@ class Entry(Strict):
     length: float = Field(1.0, gt=0, description="epochs times this; less than 1 is exploratory")
 
 
+class Protocols(Strict):
+    """What every network is scored on besides its lists of pairs, in the run that trains it."""
+
+    people: int = Field(82, ge=4, description="people of relief-fgnet: leave-one-out, and probes among distractors")
+    longitudinal: int = Field(369, ge=4, description="people of relief-logiface")
+    distractors: int = Field(10_000, ge=10)
+    templates: int = Field(200, ge=4, description="people of relief-ijb")
+    impostors: int = Field(100, ge=1, description="impostor pairs of templates for each genuine pair")
+    photographs: tuple[Literal["orl", "fgnet"], ...] = Field(("orl", "fgnet"), description="where they are there")
+
+
 class Aad(Strict):
     """Tables II to VI of AAD: two teachers, the students, and what is trained, in the order of ``ledger``.
 
@@ -148,14 +159,12 @@ class Aad(Strict):
     train: Recognition = Field(description="the student that is self-studied")
     teacher: Recognition
     age_teacher: AgeEstimation
+    looked_at: AgeEstimation = Field(description="another T^A, whose maps have cells enough to be looked at")
     variants: dict[str, Asked]
     ledger: tuple[Entry, ...] = Field(min_length=1)
     tried: tuple[str, ...] = ()
     tried_length: float = Field(0.5, gt=0)
-    people: int = Field(82, ge=4, description="people of relief-fgnet: leave-one-out, and probes among distractors")
-    distractors: int = Field(10_000, ge=10)
-    templates: int = Field(200, ge=4, description="people of relief-ijb")
-    impostors: int = Field(100, ge=1, description="impostor pairs of templates for each genuine pair")
+    protocols: Protocols = Protocols()
 
     @model_validator(mode="after")
     def _named(self) -> Aad:
