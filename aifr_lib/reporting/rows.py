@@ -50,6 +50,11 @@ METRICS = {
     "TAR@FAR=1e-3": "accepted at 0.1 % false accepts, %",
     "TAR@FAR=1e-4": "accepted at 0.01 % false accepts, %",
     "EER": "equal error rate, %",
+    "rank_corr": "rank correlation with the truth",
+    "pointing": "largest cell in the truth's top fifth, %",
+    "beyond_mean": "rank correlation beyond what all faces share",
+    "mask": "mean of the mask",
+    "cosine": "cosine of two embeddings",
 }
 
 # What a sentence or a column says of a name that stands for something.

@@ -150,6 +150,17 @@ class Protocols(Strict):
     photographs: tuple[Literal["orl", "fgnet"], ...] = Field(("orl", "fgnet"), description="where they are there")
 
 
+class Attention(Strict):
+    """Faces on which masks are shown and scored against what is drawn."""
+
+    shown: int = Field(4, ge=1, le=8, description="people in the pictures")
+    people: int = Field(48, ge=4, description="people whose maps are scored")
+    pictures: int = Field(8, ge=2, description="lights, poses and noises of each, one half against the other")
+    years: float = Field(5.0, gt=0, description="half the step of the central difference of the truth")
+    turned: float = Field(25.0, gt=0, le=45, description="degrees of yaw of a head that turns")
+    followed: int = Field(24, ge=2, description="people who are followed through embedding space")
+
+
 class Aad(Strict):
     """Tables II to VI of AAD: two teachers, the students, and what is trained, in the order of ``ledger``.
 
@@ -165,6 +176,7 @@ class Aad(Strict):
     tried: tuple[str, ...] = ()
     tried_length: float = Field(0.5, gt=0)
     protocols: Protocols = Protocols()
+    attention: Attention = Attention()
 
     @model_validator(mode="after")
     def _named(self) -> Aad:
