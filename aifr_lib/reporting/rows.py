@@ -42,6 +42,7 @@ METRICS = {
     "latency": "milliseconds a picture, median",
     "latency_p10": "milliseconds a picture, 10th percentile",
     "megabytes": "size of the file, MB",
+    "kept_megabytes": "memory that a training step keeps, MB a picture",
     "margin": "angular margin, degrees",
     "angle": "angle between the two people, degrees",
     "rank-1": "rank-1, %",

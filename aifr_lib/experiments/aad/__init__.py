@@ -4,7 +4,9 @@ from aifr_lib.experiments.aad.ages import PATH
 from aifr_lib.experiments.aad.attention import FIG1, FIG3, FIG6
 from aifr_lib.experiments.aad.cost import COST
 from aifr_lib.experiments.aad.curves import FIG5
+from aifr_lib.experiments.aad.gaps import GAPS, PARETO
 from aifr_lib.experiments.aad.geometry import FIG4
+from aifr_lib.experiments.aad.int8 import FILES_OF
 from aifr_lib.experiments.aad.known import TEACHERS
 from aifr_lib.experiments.aad.networks import FIG2, TABLE1
 from aifr_lib.experiments.aad.tables import TABLE2, TABLE3, TABLE4, TABLE5, TABLE6
@@ -25,9 +27,12 @@ EXPERIMENTS = (
     PATH,
     TUNING,
     TABLE2,
+    FILES_OF,
     FIG5,
     TABLE3,
     TABLE4,
     TABLE5,
     TABLE6,
+    GAPS,
+    PARETO,
 )

@@ -64,7 +64,7 @@ def aged(count: int, ages: Sequence[float]) -> Faces:
 
 
 def masks(config: AgeEstimation, asked: Attention, age_teacher: Path) -> Result:
-    """scores: ``pixels`` uint8 [people, ages, S, S, 3]; the masks ``A_1`` … ``A_4``, ``Â_3``, ``Â_4`` [people, ages, h, w]."""
+    """scores: ``pixels`` uint8 [people, ages, S, S, 3]; ``A_1`` … ``A_4``, ``Â_3`` and ``Â_4`` [people, ages, h, w]."""
     started = time.perf_counter()
     pixels = render(aged(asked.shown, AGES), config.train.input_hw[0], frame="aligned").numpy()
     estimator, _ = age_estimation.load(age_teacher / WEIGHTS)

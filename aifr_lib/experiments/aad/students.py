@@ -37,7 +37,12 @@ def student_job(config: Distillation, asked: Protocols, device: str | None = Non
         return protocols.scored(network, config.train, asked, where)
 
     taught = needs(config, asked, device)
-    return Job(named, lambda folder, **at: compute(config, scored, folder, device, **at), needs=taught)
+    return Job(
+        named,
+        lambda folder, **at: compute(config, scored, folder, device, **at),
+        needs=taught,
+        shelved=teachers.shelved,
+    )
 
 
 def tuning_job(config: Distillation, asked: Protocols, device: str | None = None) -> Job:
@@ -53,7 +58,7 @@ def tuning_job(config: Distillation, asked: Protocols, device: str | None = None
 
 def teacher_job(config: Recognition, asked: Protocols, device: str | None = None) -> Job:
     """T^R: a network that learns alone, as a self-studied student does; its weights are committed."""
-    return replace(student_job(Distillation(train=config, mode="self"), asked, device), shelved=teachers.shelved)
+    return student_job(Distillation(train=config, mode="self"), asked, device)
 
 
 def needs(config: Distillation, asked: Protocols, device: str | None = None) -> dict[str, Job]:

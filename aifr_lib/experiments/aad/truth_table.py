@@ -101,7 +101,7 @@ def truth_figure(artefact: Artefact, runs: Mapping[int, Run]) -> Figure:
     pixels, drawn = run.scores["pixels"], run.scores[f"shown|{truth.CHANGE}"]
     names = {truth.CHANGE: "truth", "A_3": "A₃", "A_4": "A₄", "1 − Â_4": "1 − Â₄", "Grad-CAM, stage 4": "Grad-CAM"}
     figure = plt.figure(figsize=(10, 1.6 * len(pixels) + 4.6), layout="constrained")
-    above, below = np.ravel(figure.subfigures(2, 1, height_ratios=(1.6 * len(pixels), 4.6)))
+    (above,), (below,) = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.6 * len(pixels), 4.6))
     axes = above.subplots(len(pixels), len(names) + 1, squeeze=False)
     for row, face in zip(axes, pixels, strict=True):
         row[0].imshow(face)
