@@ -13,11 +13,11 @@
 # %% [markdown]
 # # Attentive angular distillation: verification of templates (Table VI)
 #
-# **The claim.** On IJB-B and IJB-C, where several pictures make one template, every student is better with AAD than alone
-# {cite}`truong2020aad`.
+# **The claim.** On IJB-B and IJB-C, where several pictures make one template, every student is better with AAD than
+# alone {cite}`truong2020aad`.
 #
-# **The catch.** One cell breaks the pattern of all others (MFNR on IJB-C), and the rates are printed without an interval. Table V of
-# the same paper prints numbers of AD under AAD's name; whether this one does cannot be told.
+# **The catch.** One cell breaks the pattern of all others (MFNR on IJB-C), and the rates are printed without an
+# interval. Table V of the same paper prints numbers of AD under AAD's name; whether this one does cannot be told.
 
 # %% tags=["parameters"]
 preset = "smoke"  # smoke: seconds; lesson: minutes; classroom: hours

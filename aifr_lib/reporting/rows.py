@@ -28,6 +28,7 @@ METRICS = {
     "ratio": "variance between / within",
     "logit_auc": "log-odds of the area under the ROC curve",
     "largest_loss": "largest loss of all steps",
+    "gain": "gain in accuracy, points",
     "diverged": "trainings that diverged, %",
     "spike": "largest slope of the loss over its median",
     "parameters": "parameters",

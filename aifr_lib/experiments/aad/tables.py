@@ -58,6 +58,11 @@ def table2_rows(preset: Preset, runs: Mapping[Key, Run]) -> Iterator[Row]:
         keys = {"backbone": backbone, "variant": variant, "set": place}
         measured = over(values(found, "rank1", place))
         yield Row(keys=keys, metric="rank1", measured=measured, **printed(backbone, variant, place))
+    for backbone, name in product(dict.fromkeys(one for one, _ in students(aad)[1:]), aad.train.relief.pair_lists):
+        taught, alone = (values(summaries.get((backbone, one), {}), "accuracy", name) for one in ("aad", "self"))
+        gained = {seed: taught[seed] - alone[seed] for seed in taught.keys() & alone.keys()}
+        keys = {"backbone": backbone, "set": name, "gain_of": "aad over self"}
+        yield Row(keys=keys, metric="gain", measured=over(gained))
     for (backbone, variant), photographed in product(students(aad), aad.protocols.photographs):
         yield from photograph_rows(backbone, variant, photographed, summaries.get((backbone, variant), {}))
     for backbone, variant in students(aad):

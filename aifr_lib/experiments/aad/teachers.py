@@ -22,10 +22,10 @@ from aifr_lib.models.age_estimator import AgeEstimator, expected_age
 from aifr_lib.names import ConfigError
 from aifr_lib.reporting.runs import Result, Run, RunSpec, RunStore
 from aifr_lib.settings.aad import AgeEstimation
-from aifr_lib.training import age_estimation, distillation, recognition
+from aifr_lib.training import age_estimation, distillation
 from aifr_lib.training.distillation import HEAD, WEIGHTS
-from aifr_lib.training.engine import CHECKPOINT, accelerator_for
 from aifr_lib.training.engine import LOG as LOG_FILE
+from aifr_lib.training.engine import accelerator_for
 
 LOG = logging.getLogger(__name__)
 SHELF = Path("figures") / "teachers"
@@ -81,7 +81,7 @@ def read_ages(network: AgeEstimator, images: Images, where: torch.device | str =
 
 
 def shelved(run: Run) -> Path | None:
-    """The committed folder with the weights of a teacher's run; None where there is none, or it is of another training.
+    """The committed folder with the weights of a run; None where there is none, or it is of another training.
 
     It is known by the key of the run, and by the digest of the weights that the run ended with.
     """
@@ -97,9 +97,10 @@ def shelved(run: Run) -> Path | None:
     return folder
 
 
-def keep(store: RunStore, key: str) -> Path:
-    """Commit the weights of a teacher's run, from its work folder: in half precision, as they teach. Returns where.
+def keep(store: RunStore, key: str, head: bool = False) -> Path:
+    """Put the weights of a run, of a teacher or a student, among the committed files: in half precision. Returns where.
 
+    head: that of its classes too, from the checkpoint of its training: kd asks it of a teacher.
     Errors: ConfigError where the run is not stored, or its weights are not on this machine.
     """
     run, work = store.load(key), store.work_folder(key)
@@ -107,17 +108,12 @@ def keep(store: RunStore, key: str) -> Path:
         lacks = "it is not stored" if run is None else f"its weights are not here ({work / WEIGHTS})"
         raise ConfigError(f"{key} cannot be kept: {lacks}. 'aifr run {key}' computes it")
     header = weights.read_metadata(work / WEIGHTS)
-    network: nn.Module
-    if age_estimation.RECIPE in header:
-        network = age_estimation.load(work / WEIGHTS)[0]
-    else:
-        network, _ = recognition.load(work / WEIGHTS)
+    ages = age_estimation.RECIPE in header
+    network: nn.Module = (age_estimation if ages else distillation).load(work / WEIGHTS)[0]
     if weights.digest(network.state_dict()) != run.summary["checksum"]:
-        raise ConfigError(
-            f"{work} holds the weights of another training than the run {key}: delete it and run it again"
-        )
+        raise ConfigError(f"{work} holds the weights of another training than {key}: delete it and run it again")
     folder = repository_root() / SHELF / key
-    if (work / CHECKPOINT).is_file() and distillation.RECIPE in header:
+    if head:
         weights.save_weights(distillation.head_of(work).half(), folder / HEAD)
     distillation.rounded(network, work)
     # Last: a folder with these is whole.

@@ -58,7 +58,7 @@ class Sitters:
 
     def of_people(self, values: np.ndarray, part: slice = slice(None)) -> np.ndarray:
         """The mean over (some of) the pictures of each person: [P·n, …] to [P, …]."""
-        return np.nanmean(values.reshape(-1, self.pictures, *values.shape[1:])[:, part], axis=1)
+        return known_mean(values.reshape(-1, self.pictures, *values.shape[1:])[:, part], axis=1)
 
 
 def sat(asked: Attention, size: int, yaw: float | None = None) -> Sitters:
@@ -78,6 +78,12 @@ def sat(asked: Attention, size: int, yaw: float | None = None) -> Sitters:
     truths = {CHANGE: change, RELATIVE: change / spread.clamp_min(1 / 255)}
     drawn = {name: within(truth, regions["face"], size // CELL) for name, truth in truths.items()}
     return Sitters(pixels, drawn, cover, asked.pictures)
+
+
+def known_mean(values: np.ndarray, axis: int | tuple[int, ...], keepdims: bool = False) -> np.ndarray:
+    """The mean of what is no NaN; NaN where nothing is."""
+    count = (~np.isnan(values)).sum(axis, keepdims=keepdims)
+    return np.where(count > 0, np.nansum(values, axis, keepdims=keepdims) / np.maximum(count, 1), np.nan)
 
 
 def within(values: Tensor, face: Tensor, side: int) -> np.ndarray:
@@ -149,7 +155,7 @@ def scores(maps: np.ndarray, truth: np.ndarray, inside: np.ndarray) -> dict[str,
     the cells of a face, the mean over all people is taken away. A map that does not vary correlates by 0.
     """
     ours, theirs = (standardised(values, inside) for values in (maps, truth))
-    left, right = (one - np.nanmean(one, axis=0) for one in (ours, theirs))
+    left, right = (one - known_mean(one, 0) for one in (ours, theirs))
     places = range(len(maps))
     return {
         "rank_corr": np.array([spearman(ours[at][inside[at]], theirs[at][inside[at]]) for at in places]),
@@ -161,8 +167,9 @@ def scores(maps: np.ndarray, truth: np.ndarray, inside: np.ndarray) -> dict[str,
 def standardised(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Less the mean over the cells that count, over their deviation; NaN elsewhere."""
     shown = np.where(inside, values, np.nan)
-    spread = np.nanstd(shown, axis=(1, 2), keepdims=True)
-    return (shown - np.nanmean(shown, axis=(1, 2), keepdims=True)) / np.where(spread > 1e-9, spread, 1.0)
+    away = shown - known_mean(shown, (1, 2), keepdims=True)
+    spread = np.sqrt(known_mean(away**2, (1, 2), keepdims=True))
+    return away / np.where(spread > 1e-9, spread, 1.0)
 
 
 def spearman(one: np.ndarray, other: np.ndarray) -> float:
