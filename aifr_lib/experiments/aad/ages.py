@@ -20,7 +20,7 @@ from aifr_lib.faces.relief import render
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import digits, say
-from aifr_lib.reporting.rows import METRICS, Measured, Row, measured
+from aifr_lib.reporting.rows import Measured, Row, measured
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 from aifr_lib.reporting.tables import Shape
 from aifr_lib.settings.presets import Preset
@@ -97,7 +97,7 @@ def ages_figure(artefact: Artefact, runs: Mapping[int, Run]) -> Figure:
     for number, who in enumerate((SAME, OTHERS)):
         rows = [row for row in artefact.rows if row.keys["who"] == who]
         plots.parameter_curve(axes[0], rows, "age", who, number)
-    axes[0].set(xlabel="age of the other picture, years", ylabel=f"{METRICS['cosine']}, one at {FROM} years")
+    axes[0].set(xlabel="age of the other picture, years", ylabel=f"cosine with the picture at {FROM}")
     axes[0].legend()
     plane = run.scores["plane"].astype(float)[:DRAWN]
     for person, way in enumerate(plane):

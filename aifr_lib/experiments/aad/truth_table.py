@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -128,7 +129,7 @@ def _ranked(figure: SubFigure, artefact: Artefact) -> None:
                 axis.plot(one.mean, place, "o" if own else "s", color=colour)
                 axis.hlines(place, *one.ci95, color=colour, linewidth=2, alpha=0.6)
         axis.axvline(100 * truth.TOP if metric == "pointing" else 0, color="0.4", linewidth=1, linestyle="--")
-        axis.set_xlabel(METRICS[metric], fontsize=8.5)
+        axis.set_xlabel("\n".join(textwrap.wrap(METRICS[metric], 30)), fontsize=8.5)
     axes[0].set_yticks(range(len(MAPS)), MAPS, fontsize=8)
     axes[0].set_ylim(len(MAPS) - 0.5, -0.5)
 
