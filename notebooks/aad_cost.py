@@ -127,7 +127,7 @@ for variant in ("self", "ad"):
 print("Why: tails, adapters and projection are thrown away; the network is the same.")
 
 # %% [markdown]
-# **2.** Eight bits make a file four times smaller. Do they make it four times faster?
+# **2.** Eight bits take a quarter of the place of thirty-two. Is the student four times as fast with them?
 
 # %% tags=["solution", "hide-input"] choices=["yes", "no"] answer="no"
 for row in files.rows:
