@@ -75,6 +75,7 @@ for command, name in (
     (results.claims, None),
     (results.run_queue, "run-queue"),
     (results.run, None),
+    (results.keep, None),
     (networks.train, None),
     (networks.evaluate, None),
     (networks.embed, None),

@@ -338,10 +338,8 @@ def run_queue(
 
     if not dry_run:
         refuse_torchrun()
-    # With a paper comes what its notebooks show beside it, such as the rates that were tried.
-    listed = contents.load()
-    shown = {content.notebook for content in listed if short in (None, content.paper)}
-    ids = {content.id for content in listed if content.notebook in shown}
+    # With a paper comes what stands beside it, such as the rates that were tried.
+    ids = {content.id for content in contents.load() if short in (None, content.part)}
     chosen = {id: experiment for id, experiment in EXPERIMENTS.items() if id in ids}
     store = RunStore(figures_root(preset))
     count = None if seeds is None else range(seeds)
@@ -388,6 +386,43 @@ def run(
     store = store_of(settings)
     found = have(store, find(key, EXPERIMENTS, settings, device), fresh=fresh)
     typer.echo(here(store.folder(found.key)))
+
+
+def keep(
+    keys: Annotated[
+        list[str] | None, typer.Argument(help="Keys of runs; none: all that others need and whose weights are here.")
+    ] = None,
+    preset: PresetName = "classroom",
+) -> None:
+    """Put weights that other runs need among the files to be committed.
+
+    Those of teachers, and of students that are shipped as files, go to
+    figures/teachers/KEY, in half precision, as they teach. From then on no
+    machine trains them again: what needs them takes them from there.
+
+    \b
+    [bold]Examples[/bold]
+      aifr keep
+      aifr keep age_estimation-s0-1c9d3f0a2b44
+    """
+    settings = load_preset(preset)
+
+    from aifr_lib.experiments.aad import teachers
+    from aifr_lib.experiments.aad.int8 import FILES_OF
+    from aifr_lib.experiments.aad.known import RECOGNISES, TEACHERS
+    from aifr_lib.experiments.jobs import store_of
+
+    store = store_of(settings)
+    needed = [job.spec.key for one in FILES_OF.jobs(settings, None, None).values() for job in one.needs.values()]
+    taught = {name: job.spec.key for name, job in TEACHERS.jobs(settings, None, None).items()}
+    known = {key: key for key in [*taught.values(), *needed]}
+    here_too = [
+        key for key in known if store.folder(key).is_dir() and (store.work_folder(key) / teachers.WEIGHTS).is_file()
+    ]
+    for key in [choose("run that others need", one, known) for one in keys] if keys else here_too:
+        typer.echo(here(teachers.keep(store, key, head=key == taught[RECOGNISES])))
+    if not keys and not here_too:
+        typer.echo(f"none that others need was trained on this machine: {', '.join(known)}")
 
 
 def _ledger_row(item: Any, settings: str) -> dict[str, Any]:

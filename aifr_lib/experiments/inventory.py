@@ -34,7 +34,7 @@ def inventory(presets: Sequence[str], paper: str | None = None) -> list[Line]:
     lines = []
     judged = {preset: judge(preset) for preset in presets}
     for entry in contents.load():
-        if paper not in (None, entry.paper):
+        if paper not in (None, entry.part):
             continue
         results, verdicts = {}, {}
         for preset in presets:

@@ -42,7 +42,8 @@ class Job:
     lacking: why it cannot be computed here (a package, a data set), in one sentence; None where it can.
     needs: by a name of their own, the jobs whose work folders ``compute`` gets under that name, beside its own:
     ``compute(folder, teacher=folder_of_the_teacher)``. Each is computed and stored first, its minutes its own, and is
-    locked while its folder is read. leaves: the files that others find in this job's work folder.
+    locked while its folder is read. leaves: the files that others find in this job's work folder. shelved: of its
+    stored run, a committed folder that serves them as well; None where there is none.
     """
 
     spec: RunSpec
@@ -50,6 +51,7 @@ class Job:
     lacking: Callable[[], str | None] = lambda: None
     needs: Mapping[str, Job] = field(default_factory=dict)
     leaves: tuple[str, ...] = ("weights.safetensors",)
+    shelved: Callable[[Run], Path | None] = lambda run: None
 
 
 @dataclass(frozen=True)
@@ -196,11 +198,14 @@ def _compute(store: RunStore, job: Job, folder: Path, wait: bool) -> Result:
 
 @contextmanager
 def _left_by(store: RunStore, job: Job, wait: bool) -> Iterator[Path]:
-    """The work folder of a job that another needs, locked, with all in it that the job leaves."""
+    """The folder with all that a job leaves for others: committed, or its work folder, locked."""
     if not _left(store, job) and (why := lacking(store, job)):
         raise ConfigError(f"{job.spec.key} is needed, is not stored, and cannot be computed here: {why}")
     if store.load(job.spec.key) is None:
         have(store, job, wait=wait)
+    if (shelf := _shelf(store, job)) is not None:
+        yield shelf
+        return
     folder = store.work_folder(job.spec.key)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / LOCK, timeout=-1 if wait else 0):
@@ -223,7 +228,15 @@ def lacking(store: RunStore, job: Job) -> str | None:
 def _left(store: RunStore, job: Job) -> bool:
     """Whether a job's run is stored and all that it leaves for others is here."""
     folder = store.work_folder(job.spec.key)
-    return store.folder(job.spec.key).is_dir() and all((folder / name).is_file() for name in job.leaves)
+    if not store.folder(job.spec.key).is_dir():
+        return False
+    return _shelf(store, job) is not None or all((folder / name).is_file() for name in job.leaves)
+
+
+def _shelf(store: RunStore, job: Job) -> Path | None:
+    """The committed folder with what a job's stored run left."""
+    run = store.load(job.spec.key)
+    return None if run is None else job.shelved(run)
 
 
 def in_order(jobs: Iterable[Job]) -> list[Job]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, conv1x1
 
 from aifr_lib.models.attention import AgeAttention
+from aifr_lib.models.backbone import StageMaps, check_stage
 from aifr_lib.models.blocks import cells, channels, initialise
 
 AGES = 101  # whole years, 0 … 100
@@ -69,6 +70,22 @@ class AgeEstimator(nn.Module):
             features, mask = self.attention(stage(features))
             masks.append(mask)
         return self.fc(features.mean((2, 3))), tuple(masks)
+
+    def stage_maps(self, x: Tensor) -> StageMaps:
+        """Faces to the maps F_1 … F_4 as the next stage sees them: multiplied by their masks."""
+        features, maps = self.stem(x), []
+        for stage in self.stages:
+            features = self.attention(stage(features))[0]
+            maps.append(features)
+        one, two, three, four = maps
+        return one, two, three, four
+
+    def tail(self, stage: int, features: Tensor) -> Tensor:
+        """F_stage to logits [B, 101], as ``FourStages.tail`` is to embeddings."""
+        check_stage(stage)
+        for following in self.stages[stage:]:
+            features = self.attention(following(features))[0]
+        return self.fc(features.mean((2, 3)))
 
     def masks(self, x: Tensor) -> tuple[Tensor, ...]:
         """A_1 … A_4, [B, 1, h_i, w_i]: where a face shows its age (eq. 3)."""

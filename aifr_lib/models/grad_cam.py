@@ -7,13 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from aifr_lib.models.age_estimator import AgeEstimator
 from aifr_lib.models.backbone import Backbone, check_stage
 
 
-def grad_cam(network: Backbone, stage: int, x: Tensor, score: Callable[[Tensor], Tensor]) -> Tensor:
+def grad_cam(network: Backbone | AgeEstimator, stage: int, x: Tensor, score: Callable[[Tensor], Tensor]) -> Tensor:
     """ReLU(Σ_c w_c F_c) ``[B, h, w]`` of the map F after ``stage`` (1 … 4), w_c the mean over cells of ∂score/∂F_c.
 
-    x: faces ``[B, 3, H, W]``. score: embeddings ``[B, D]`` to one number a face, ``[B]``. The network is in
+    x: faces ``[B, 3, H, W]``. score: embeddings (logits) ``[B, D]`` to one number a face, ``[B]``. The network is in
     evaluation mode: a batch norm in training mode would mix the faces of a batch.
     Errors: ValueError for a stage that is not 1 … 4. Source: Selvaraju et al. 2017 (arXiv 1610.02391), eqs. 1 and 2.
 

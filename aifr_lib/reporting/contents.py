@@ -12,7 +12,7 @@ from aifr_lib.reporting.papers import Paper
 
 
 class Content(Strict):
-    """A table or figure; ``paper`` is None for the companion's own pages.
+    """A table or figure; ``paper`` is None for what no paper has, and ``part`` says beside which of them it stands.
 
     source: what the paper calls it. at_hand: False where the text at hand cites it without holding it. Of a figure:
     what it shows, how it is reproduced, and what that needs. described: what our picture shows, for who cannot see it.
@@ -20,6 +20,7 @@ class Content(Strict):
 
     id: str
     paper: Paper | None
+    part: Paper | None
     kind: Kind
     notebook: str
     title: str
@@ -50,10 +51,10 @@ class Content(Strict):
 def load() -> tuple[Content, ...]:
     """Every entry, in reading order. Errors: ConfigError that names file, entry and key at fault."""
     return tuple(
-        validate(Content, {"id": id, "paper": None if entry.pop("ours", False) else part.paper, **entry}, where)
+        validate(Content, {"id": id, "part": part.paper, "paper": paper, **entry}, where)
         for part in papers.parts()
         for id, entry in ((id, dict(entry)) for id, entry in part.contents.items())
-        for where in (f"{part.path}: {id}",)
+        for where, paper in ((f"{part.path}: {id}", None if entry.pop("ours", False) else part.paper),)
     )
 
 

@@ -22,11 +22,13 @@ METRICS = {
     "dprime": "d′ of genuine and impostor scores",
     "corr": "Pearson correlation",
     "mae": "mean absolute error",
+    "mae_of_a_constant": "mean absolute error of one age for all",
     "intra": "variance within a person",
     "inter": "variance between people",
     "ratio": "variance between / within",
     "logit_auc": "log-odds of the area under the ROC curve",
     "largest_loss": "largest loss of all steps",
+    "gain": "gain in accuracy, points",
     "diverged": "trainings that diverged, %",
     "spike": "largest slope of the loss over its median",
     "parameters": "parameters",
@@ -49,6 +51,7 @@ METRICS = {
     "latency": "milliseconds a picture, median",
     "latency_p10": "milliseconds a picture, 10th percentile",
     "megabytes": "size of the file, MB",
+    "kept_megabytes": "memory that a training step keeps, MB a picture",
     "margin": "angular margin, degrees",
     "angle": "angle between the two people, degrees",
     "rank-1": "rank-1, %",
@@ -57,6 +60,11 @@ METRICS = {
     "TAR@FAR=1e-3": "accepted at 0.1 % false accepts, %",
     "TAR@FAR=1e-4": "accepted at 0.01 % false accepts, %",
     "EER": "equal error rate, %",
+    "rank_corr": "rank correlation with the truth",
+    "pointing": "largest cell in the truth's top fifth, %",
+    "beyond_mean": "rank correlation beyond what all faces share",
+    "mask": "mean of the mask",
+    "cosine": "cosine of two embeddings",
 }
 
 # What a sentence or a column says of a name that stands for something.

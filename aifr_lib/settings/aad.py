@@ -139,6 +139,28 @@ class Entry(Strict):
     length: float = Field(1.0, gt=0, description="epochs times this; less than 1 is exploratory")
 
 
+class Protocols(Strict):
+    """What every network is scored on besides its lists of pairs, in the run that trains it."""
+
+    people: int = Field(82, ge=4, description="people of relief-fgnet: leave-one-out, and probes among distractors")
+    longitudinal: int = Field(369, ge=4, description="people of relief-logiface")
+    distractors: int = Field(10_000, ge=10)
+    templates: int = Field(200, ge=4, description="people of relief-ijb")
+    impostors: int = Field(100, ge=1, description="impostor pairs of templates for each genuine pair")
+    photographs: tuple[Literal["orl", "fgnet"], ...] = Field(("orl", "fgnet"), description="where they are there")
+
+
+class Attention(Strict):
+    """Faces on which masks are shown and scored against what is drawn."""
+
+    shown: int = Field(4, ge=1, le=8, description="people in the pictures")
+    people: int = Field(48, ge=4, description="people whose maps are scored")
+    pictures: int = Field(8, ge=2, description="lights, poses and noises of each, one half against the other")
+    years: float = Field(5.0, gt=0, description="half the step of the central difference of the truth")
+    turned: float = Field(25.0, gt=0, le=45, description="degrees of yaw of a head that turns")
+    followed: int = Field(24, ge=2, description="people who are followed through embedding space")
+
+
 class Aad(Strict):
     """Tables II to VI of AAD: two teachers, the students, and what is trained, in the order of ``ledger``.
 
@@ -148,14 +170,13 @@ class Aad(Strict):
     train: Recognition = Field(description="the student that is self-studied")
     teacher: Recognition
     age_teacher: AgeEstimation
+    looked_at: AgeEstimation = Field(description="another T^A, whose maps have cells enough to be looked at")
     variants: dict[str, Asked]
     ledger: tuple[Entry, ...] = Field(min_length=1)
     tried: tuple[str, ...] = ()
     tried_length: float = Field(0.5, gt=0)
-    people: int = Field(82, ge=4, description="people of relief-fgnet: leave-one-out, and probes among distractors")
-    distractors: int = Field(10_000, ge=10)
-    templates: int = Field(200, ge=4, description="people of relief-ijb")
-    impostors: int = Field(100, ge=1, description="impostor pairs of templates for each genuine pair")
+    protocols: Protocols = Protocols()
+    attention: Attention = Attention()
 
     @model_validator(mode="after")
     def _named(self) -> Aad:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from aifr_lib.data.images import Images
@@ -34,6 +35,7 @@ LOG = logging.getLogger(__name__)
 RECIPE = "distillation"
 RECIPE_VERSION = 1  # raised by hand when the meaning of a Distillation changes
 WEIGHTS = "weights.safetensors"
+HEAD = "head.safetensors"  # of a teacher whose weights are committed: of its checkpoint, kd needs no more
 LOOKED_AT = 64  # training pictures on which a trained network must give numbers
 # What a training leaves for a student in its folder; of kd the head too, which lies in the checkpoint.
 LEFT, LEFT_FOR_KD = (WEIGHTS,), (WEIGHTS, CHECKPOINT)
@@ -202,7 +204,7 @@ def recogniser_of(config: Distillation, folder: Path | None) -> Recogniser | Non
         raise ValueError(_other(folder, "teacher", trained.model_dump(), config.teacher.model_dump()))
     digest = rounded(network, folder)
     assert isinstance(network, FourStages)
-    head = head_of(config, folder) if config.mode == "kd" else None
+    head = head_of(folder) if config.mode == "kd" else None
     return Recogniser(_frozen(network), digest, head)
 
 
@@ -216,15 +218,18 @@ def age_estimator_of(config: Distillation, folder: Path) -> tuple[AgeEstimator, 
     return network.requires_grad_(False), digest
 
 
-def head_of(config: Distillation, folder: Path) -> MarginHead:
-    """The teacher's own head, from the checkpoint of its training. Errors: ConfigError where that is gone."""
-    assert config.teacher is not None
-    path = folder / CHECKPOINT
-    if not path.is_file():
-        raise ConfigError(f"kd needs the teacher's head, which lies in {path}: train the teacher here")
-    weight = torch.load(path, map_location="cpu", weights_only=True)["objective"]["head.weight"]
-    head = margins.build("softmax", weight.shape[1], weight.shape[0], s=config.teacher.s)
-    head.load_state_dict({"weight": weight.half().float()})
+def head_of(folder: Path) -> MarginHead:
+    """The teacher's own head, committed or in the checkpoint of its training. Errors: ConfigError where it is gone."""
+    if (folder / HEAD).is_file():
+        found = load_file(folder / HEAD)
+    elif (folder / CHECKPOINT).is_file():
+        state = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)["objective"]
+        found = {"weight": state["head.weight"]}
+    else:
+        raise ConfigError(f"kd needs the teacher's head, which lies in {folder / CHECKPOINT}: train the teacher here")
+    trained = recognition.load(folder / WEIGHTS)[1]
+    head = margins.build("softmax", found["weight"].shape[1], found["weight"].shape[0], s=trained.s)
+    head.load_state_dict({"weight": found["weight"].half().float()})
     return head
 
 

@@ -72,8 +72,8 @@ def compute(config: Distillation) -> Result:
     summary: dict[str, Any] = {
         "parameters": count(network),
         "multiply_adds": multiply_adds(network, config.train.input_hw),
-        "multiply_adds_trained": trained_multiply_adds(config),
     }
+    summary["multiply_adds_trained"], summary["kept_megabytes"] = training_step(config)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "student.onnx"
         pixels = np.random.default_rng(0).integers(0, 256, (4, *config.train.input_hw, 3), dtype=np.uint8)
@@ -101,8 +101,16 @@ def latency(path: Path, input_hw: tuple[int, int], threads: int) -> dict[str, fl
     return {"median": statistics.median(timed), "p10": timed[len(timed) // 10]}
 
 
-def trained_multiply_adds(config: Distillation) -> float:
-    """Multiply-adds of a step a picture, there and back, with kept outputs of the teachers."""
+def training_step(config: Distillation) -> tuple[float, float]:
+    """Of a training step a picture, there and back, with kept outputs of the teachers: multiply-adds, and megabytes of
+    what is kept on the way there for the way back.
+    """
+    kept: dict[int, int] = {}
+
+    def pack(one: torch.Tensor) -> torch.Tensor:
+        kept[one.data_ptr()] = max(kept.get(one.data_ptr(), 0), one.nbytes)
+        return one
+
     batch: dict[str, torch.Tensor] = {"images": torch.randn(2, 3, *config.train.input_hw)}
     batch["identity"] = torch.tensor([0, 1])
     recogniser = None
@@ -115,17 +123,21 @@ def trained_multiply_adds(config: Distillation) -> float:
     module: Student = distillation.objective(config, CLASSES, recogniser, size)
     if config.masks != "none":
         batch[MASKS] = torch.rand(2, 2, sum(height * width for height, width in module.sides))
-    with FlopCounterMode(display=False) as counter:
+    weights = {one.data_ptr() for one in module.parameters()}
+    with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(pack, lambda one: one):
         module.train()(batch)["loss"].backward()
-    return counter.get_total_flops() / 2 / len(batch["identity"])
+    pictures = len(batch["identity"])
+    maps = sum(size for place, size in kept.items() if place not in weights)
+    return counter.get_total_flops() / 2 / pictures, maps / pictures / 1e6
 
 
 def cost_rows(preset: Preset, runs: Mapping[tuple[str, str], Run]) -> Iterator[Row]:
-    """By backbone and variant: parameters, multiply-adds in millions, size of the file, latency by threads."""
+    """By backbone and variant: parameters, multiply-adds in millions, memory, size of the file, latency by threads."""
     for place in cost_jobs(preset):
         run = runs.get(place)
         keys = dict(zip(("backbone", "variant"), place, strict=True))
-        scales = {"parameters": 1.0, "multiply_adds": 1e-6, "multiply_adds_trained": 1e-6, "megabytes": 1.0}
+        scales = {"parameters": 1.0, "multiply_adds": 1e-6, "multiply_adds_trained": 1e-6, "megabytes": 1.0,
+                  "kept_megabytes": 1.0}  # fmt: skip
         for metric, scale in scales.items():
             measured = Measured(mean=scale * run.summary[metric]) if run else None
             yield Row(keys={**keys, "threads": "any"}, metric=metric, measured=measured)

@@ -24,7 +24,7 @@ def fig5_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | 
     variant = next(name for name, asked in aad.variants.items() if asked.mode == "aad")
     entry = next(entry for entry in aad.ledger if variant in entry.variants)
     seed = seeds[0] if seeds else entry.seeds[0]
-    return {seed: student_job(aad.student(entry, variant, seed), device)}
+    return {seed: student_job(aad.student(entry, variant, seed), aad.protocols, device)}
 
 
 def fig5_rows(preset: Preset, runs: Mapping[int, Run]) -> Iterator[Row]:

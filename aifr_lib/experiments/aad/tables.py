@@ -11,10 +11,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from aifr_lib.data import relief
-from aifr_lib.evaluation.statistics import auc_statistic
 from aifr_lib.experiments import recognise
-from aifr_lib.experiments.aad.students import Key, ledger, protocol_job, student_job, teacher_job, values
+from aifr_lib.experiments.aad.students import Key, ledger, student_job, teacher_job, values
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
@@ -25,53 +23,64 @@ from aifr_lib.reporting.seeds import apart, student_t
 from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.aad import Aad
 from aifr_lib.settings.presets import Preset
-from aifr_lib.settings.relief import PairList, Relief
 
 TEACHER = "teacher"
-TRAINED, IDENTIFIED = "trained", "identified"
-Place = tuple[str, str, str, int]  # what the run holds, backbone, variant, seed
 # How the paper calls our students, and the columns of Table II that our sets stand in for.
 PRINTED = {"mobilenetv1": "MV1", "mobilenetv2": "MV2", "mobilefacenet": "MFN", "mobilefacenet-r": "MFNR",
            "iresnet90": "R90"}  # fmt: skip
 STUDENT, ACROSS = "mobilefacenet", "relief-agedb"
 COLUMNS = {"relief-lfw": "LFW", "relief-agedb": "AgeDB", "relief-logiface": "LogiFace", "relief-loo": "FGNET_LOO",
-           "relief-mf1": "FGNET_MF1"}  # fmt: skip
-RANKED = ("relief-loo", "relief-mf1", "relief-crowd")
+           "relief-mf1": "FGNET_MF1", "fgnet": "FGNET_LOO"}  # fmt: skip
+RANKED = ("relief-loo", "relief-logiface", "relief-mf1", "relief-crowd")
 
 
-def jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:
-    """The teacher, the students in the order of the ledger, then all through the protocols of identification."""
-    aad, faces = preset.aad, preset.aad.train.relief
-    trained: dict[Key, Job] = {(aad.teacher.backbone, TEACHER, aad.teacher.seed): teacher_job(preset, device)}
-    trained |= {key: student_job(config, device) for key, config in ledger(aad, seeds).items()}
-    made: dict[Place, Job] = {(TRAINED, *key): job for key, job in trained.items()}
-    identified = {
-        (IDENTIFIED, *key): protocol_job(aad, job, faces, aad.train.input_hw, device) for key, job in trained.items()
-    }
-    return made | identified
+def jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Key, Job]:
+    """The teacher and the students in the order of the ledger; each run trains and scores on everything."""
+    aad = preset.aad
+    made = {(aad.teacher.backbone, TEACHER, aad.teacher.seed): teacher_job(aad.teacher, aad.protocols, device)}
+    return made | {key: student_job(config, aad.protocols, device) for key, config in ledger(aad, seeds).items()}
 
 
-def table2_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
-    """By backbone and variant: accuracy and log-odds of the AUC on each list of pairs, rank-1 by set, largest loss."""
+def table2_rows(preset: Preset, runs: Mapping[Key, Run]) -> Iterator[Row]:
+    """By backbone and variant: accuracy and log-odds of the AUC on each list of pairs, rank-1 by set, all of them on
+    photographs, and how the training went.
+    """
     aad, summaries = preset.aad, by_student(runs)
     for (backbone, variant), name in product(students(aad), aad.train.relief.pair_lists):
-        found = summaries.get((TRAINED, backbone, variant), {})
+        found = summaries.get((backbone, variant), {})
         keys = {"backbone": backbone, "variant": variant, "set": name}
         measured = recognise.over_seeds(found, name)
         yield Row(keys=keys, metric="accuracy", measured=measured, **printed(backbone, variant, name))
-        held = (TRAINED, backbone, variant)
-        scores = {place[3]: run.scores[name] for place, run in runs.items() if place[:3] == held}
-        yield Row(keys=keys, metric="logit_auc", measured=logit_auc(aad.train.relief, name, scores))
+        areas = values(found, "gaps", name, "all", "auc")
+        yield Row(keys=keys, metric="logit_auc", measured=logit_auc(areas, aad.train.relief.pairs))
     for (backbone, variant), place in product(students(aad), RANKED):
-        found = summaries.get((IDENTIFIED, backbone, variant), {})
+        found = summaries.get((backbone, variant), {})
         keys = {"backbone": backbone, "variant": variant, "set": place}
         measured = over(values(found, "rank1", place))
         yield Row(keys=keys, metric="rank1", measured=measured, **printed(backbone, variant, place))
+    for backbone, name in product(dict.fromkeys(one for one, _ in students(aad)[1:]), aad.train.relief.pair_lists):
+        taught, alone = (values(summaries.get((backbone, one), {}), "accuracy", name) for one in ("aad", "self"))
+        gained = {seed: taught[seed] - alone[seed] for seed in taught.keys() & alone.keys()}
+        keys = {"backbone": backbone, "set": name, "gain_of": "aad over self"}
+        yield Row(keys=keys, metric="gain", measured=over(gained))
+    for (backbone, variant), photographed in product(students(aad), aad.protocols.photographs):
+        yield from photograph_rows(backbone, variant, photographed, summaries.get((backbone, variant), {}))
     for backbone, variant in students(aad):
-        found = summaries.get((TRAINED, backbone, variant), {})
+        found = summaries.get((backbone, variant), {})
         keys = {"backbone": backbone, "variant": variant}
         for metric, measured in stability(found).items():
             yield Row(keys=keys, metric=metric, measured=measured)
+
+
+def photograph_rows(backbone: str, variant: str, name: str, found: Mapping[int, Mapping[str, Any]]) -> Iterator[Row]:
+    """Photographs, which the networks have never seen: verification of all genuine pairs, and leave-one-out."""
+    keys = {"backbone": backbone, "variant": variant, "set": name}
+    numbers = {metric: values(found, "photographs", name, "pairs", "all", metric) for metric in ("accuracy", "auc")}
+    yield Row(keys=keys, metric="accuracy", measured=over(numbers["accuracy"]))
+    pairs = values(found, "photographs", name, "pairs", "all", "pairs")
+    yield Row(keys=keys, metric="logit_auc", measured=logit_auc(numbers["auc"], int(max(pairs.values(), default=2))))
+    ranked = over(values(found, "photographs", name, "rank1"))
+    yield Row(keys=keys, metric="rank1", measured=ranked, **printed(backbone, variant, name))
 
 
 def stability(found: Mapping[int, Mapping[str, Any]]) -> dict[str, Measured | None]:
@@ -95,31 +104,33 @@ def spike(curves: Mapping[str, Sequence[float | None]]) -> float:
     return float(np.nanmax(norms) / np.nanmedian(norms))
 
 
-def logit_auc(faces: Relief, name: PairList, scores: Mapping[int, np.ndarray]) -> Measured | None:
-    """log(AUC / (1 − AUC)) over seeds: unlike accuracy it does not saturate where nearly all pairs are told apart."""
-    view = relief.PAIR_LISTS[name].view
-    if not scores:
-        return None
-    images = relief.labels_only("test", faces.test_identities, faces.test_per_identity, view=view)
-    same = relief.pairs(images, name, count=faces.pairs).same
-    least = 0.5 / (same.sum() * (~same).sum())  # half of one pair of pairs, where none is wrong
-    areas = {seed: float(auc_statistic(one.astype(np.float64), same)(np.ones((1, len(same))))[0])
-             for seed, one in scores.items()}  # fmt: skip
+def logit_auc(areas: Mapping[int, float], pairs: int) -> Measured | None:
+    """log(AUC / (1 − AUC)) over seeds: unlike accuracy it does not saturate where nearly all pairs are told apart.
+
+    pairs: how many there are, half of them genuine. None of no seed.
+
+    >>> logit_auc({0: 0.5}, 100).mean
+    0.0
+    """
+    least = 0.5 / (pairs / 2) ** 2  # half of one pair of pairs, where none is wrong
     return over({seed: math.log(max(area, least) / max(1 - area, least)) for seed, area in areas.items()})
 
 
-def table3_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
+THIRD = {"relief-loo": "FGNET_LOO", "relief-mf1": "FGNET_MF1", "fgnet": "FGNET_LOO"}
+
+
+def table3_rows(preset: Preset, runs: Mapping[Key, Run]) -> Iterator[Row]:
     """Students with AAD, and the teacher, by rank-1: alone and among distractors (methods made for age are printed)."""
     for row in table2_rows(preset, runs):
-        if row.metric == "rank1" and row.keys["variant"] in (TEACHER, "aad") and row.keys["set"] != "relief-crowd":
-            column = {"relief-loo": "FGNET_LOO", "relief-mf1": "FGNET_MF1"}[str(row.keys["set"])]
+        if row.metric == "rank1" and row.keys["variant"] in (TEACHER, "aad") and row.keys["set"] in THIRD:
+            column = THIRD[str(row.keys["set"])]
             beside = printed_in("aad_table3", row, column, "Table III")
             yield Row(
                 keys={"method": method(row), "set": row.keys["set"]}, metric="rank1", measured=row.measured, **beside
             )
 
 
-def table4_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
+def table4_rows(preset: Preset, runs: Mapping[Key, Run]) -> Iterator[Row]:
     """Students with AAD, and the teacher, on relief-lfw."""
     for row in table2_rows(preset, runs):
         wanted = row.metric == "accuracy" and row.keys["set"] == "relief-lfw"
@@ -129,7 +140,7 @@ def table4_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
             yield Row(keys=keys, metric="accuracy", measured=row.measured, **beside)
 
 
-def table5_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
+def table5_rows(preset: Preset, runs: Mapping[Key, Run]) -> Iterator[Row]:
     """Rank-1 of test people among distractors, by backbone and variant."""
     for row in table2_rows(preset, runs):
         if row.metric == "rank1" and row.keys["set"] == "relief-crowd":
@@ -138,11 +149,11 @@ def table5_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
             yield Row(keys=keys, metric="rank1", measured=row.measured, **beside)
 
 
-def table6_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
+def table6_rows(preset: Preset, runs: Mapping[Key, Run]) -> Iterator[Row]:
     """True acceptance rate of templates at each rate that the impostor pairs can show, by backbone and variant."""
     summaries = by_student(runs)
     for backbone, variant in students(preset.aad):
-        found = summaries.get((IDENTIFIED, backbone, variant), {})
+        found = summaries.get((backbone, variant), {})
         for far in sorted({far for summary in found.values() for far in summary["tar"]}, key=float) or [""]:
             keys = {"backbone": backbone, "variant": variant, "set": f"relief-ijb, FAR {far}" if far else "relief-ijb"}
             yield Row(keys=keys, metric="tar", measured=over(values(found, "tar", far)))
@@ -153,11 +164,11 @@ def students(aad: Aad) -> list[tuple[str, str]]:
     return [(aad.teacher.backbone, TEACHER), *dict.fromkeys(key[:2] for key in ledger(aad))]
 
 
-def by_student(runs: Mapping[Place, Run]) -> dict[tuple[str, str, str], dict[int, Mapping[str, Any]]]:
-    """The summaries of the runs by seed, by what they hold, backbone and variant."""
-    found: dict[tuple[str, str, str], dict[int, Mapping[str, Any]]] = {}
-    for (held, backbone, variant, seed), run in runs.items():
-        found.setdefault((held, backbone, variant), {})[seed] = run.summary
+def by_student(runs: Mapping[Key, Run]) -> dict[tuple[str, str], dict[int, Mapping[str, Any]]]:
+    """The summaries of the runs by seed, by backbone and variant."""
+    found: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
+    for (backbone, variant, seed), run in runs.items():
+        found.setdefault((backbone, variant), {})[seed] = run.summary
     return found
 
 

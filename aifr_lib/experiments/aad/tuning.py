@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from aifr_lib.data.relief import chosen
 from aifr_lib.experiments import recognise
 from aifr_lib.experiments.aad import tables
-from aifr_lib.experiments.aad.students import student_job
+from aifr_lib.experiments.aad.students import tuning_job
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.runs import Run
@@ -25,7 +25,9 @@ def tuning_jobs(
     aad = preset.aad
     first = aad.ledger[0]
     entry, seed = first.model_copy(update={"length": aad.tried_length}), first.seeds[0]
-    return {(variant, seed): student_job(aad.student(entry, variant, seed), device) for variant in aad.tried}
+    return {
+        (variant, seed): tuning_job(aad.student(entry, variant, seed), aad.protocols, device) for variant in aad.tried
+    }
 
 
 def tuning_rows(preset: Preset, runs: Mapping[tuple[str, int], Run]) -> Iterator[Row]:

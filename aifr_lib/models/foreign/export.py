@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import warnings
@@ -26,18 +27,24 @@ CLOSE = 1e-4  # of the cosine between torch's embedding and onnxruntime's
 
 
 def export_onnx(
-    network: Carded, path: str | Path, pictures: np.ndarray, metadata: Mapping[str, str] | None = None
+    network: Carded,
+    path: str | Path,
+    pictures: np.ndarray,
+    metadata: Mapping[str, str] | None = None,
+    relu_pairs: bool = False,
 ) -> float:
     """Write ``network`` to ``path`` and its card beside it; returns the largest 1 − cosine to torch on ``pictures``.
 
     The graph takes scaled float32 pictures [B, 3, H, W], any B, as the card says, and gives embeddings [B, D]. The
     card and ``metadata`` (strings) stand in the file's own metadata too.
-    pictures: uint8 [N ≥ 2, H, W, 3] RGB, on which both are compared, all at once and one alone.
+    pictures: uint8 [N ≥ 2, H, W, 3] RGB, on which both are compared, all at once and one alone. relu_pairs: write each
+    PReLU as relu(x) − a · relu(−x), the same function, for which onnxruntime has quicker kernels, of eight bits too.
     Errors: ImportError, with the command, without onnxscript or onnxruntime; ValueError where the two differ by more
     than ``CLOSE``: then nothing is written.
     """
     path, card = Path(path), network.card
     inner = network.network.eval().to("cpu")
+    inner = with_relu_pairs(inner) if relu_pairs else inner
     x = to_input(torch.from_numpy(pictures))
     with torch.inference_mode():
         expected = network.to("cpu")(x)
@@ -49,6 +56,31 @@ def export_onnx(
             raise ValueError(f"{path} is not written: its embeddings are {away:.2g} (1 − cosine) from torch's")
     write_card(path, card.model_copy(update={"embedding": expected.shape[1]}))
     return away
+
+
+class ReluPair(nn.Module):
+    """PReLU as relu(x) − a · relu(−x), a for each channel of ``[B, C, …]``.
+
+    >>> ReluPair(torch.tensor([0.25]))(torch.tensor([[-2.0], [2.0]])).tolist()
+    [[-0.5], [2.0]]
+    """
+
+    def __init__(self, slope: Tensor) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(slope.detach().clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x) - self.slope.reshape(-1, *[1] * (x.dim() - 2)) * F.relu(-x)
+
+
+def with_relu_pairs(network: nn.Module) -> nn.Module:
+    """A copy whose every PReLU is a ``ReluPair``."""
+    copied = copy.deepcopy(network)
+    for part in list(copied.modules()):
+        for name, child in part.named_children():
+            if isinstance(child, nn.PReLU):
+                setattr(part, name, ReluPair(child.weight))
+    return copied
 
 
 def apart(a: Tensor, b: Tensor) -> float:

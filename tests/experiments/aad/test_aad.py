@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from aifr_lib.experiments import EXPERIMENTS, recognise
-from aifr_lib.experiments.aad import cost, curves, geometry, networks, students, tables, tuning
+from aifr_lib.evaluation.verification import ten_fold
+from aifr_lib.experiments import EXPERIMENTS
+from aifr_lib.experiments.aad import (
+    cost,
+    curves,
+    geometry,
+    known,
+    networks,
+    protocols,
+    students,
+    tables,
+    teachers,
+    tuning,
+)
 from aifr_lib.experiments.jobs import gather, in_order, store_of
+from aifr_lib.names import ConfigError
 from aifr_lib.reporting.runs import Run, RunStore
 from aifr_lib.settings.presets import load_preset
+from aifr_lib.training import distillation
 
 FACES = {"size": 32, "train_identities": 8, "train_per_identity": 4, "test_identities": 60, "test_per_identity": 4,
          "pairs": 20}  # fmt: skip
@@ -31,9 +47,15 @@ def preset():
             "aad.variants.l2.last_weight": 1e-6,  # maps of a teacher that learned for two steps are large
             "aad.tried": ["ad_last"],
             "aad.tried_length": 0.5,
-            "aad.people": 8,
-            "aad.distractors": 20,
-            "aad.templates": 8,
+            "aad.looked_at": {"train": {**TINY, "lr": 0.02}},
+            "aad.protocols": {
+                "people": 8,
+                "longitudinal": 4,
+                "distractors": 20,
+                "templates": 8,
+                "impostors": 4,
+                "photographs": [],
+            },
         },
     )
 
@@ -50,34 +72,37 @@ def table2(preset, out, tmp_path_factory):
         yield tables.TABLE2(preset, device="cpu", out=out)
 
 
-def test_a_student_needs_its_teachers_and_one_alone_is_a_run_of_recognition(preset):
+def test_a_student_needs_its_teachers_and_the_teacher_is_a_student_alone(preset):
     jobs = tables.jobs(preset)
     backbone = preset.aad.ledger[0].backbone
-    alone = jobs[tables.TRAINED, backbone, "self", 0]
-    assert alone.spec == recognise.job(preset.aad.train).spec and not alone.needs
-    assert jobs[tables.TRAINED, backbone, "ad", 0].needs.keys() == {"teacher"}
-    aad = jobs[tables.TRAINED, backbone, "aad", 0]
+    assert not jobs[backbone, "self", 0].needs
+    assert jobs[backbone, "ad", 0].needs.keys() == {"teacher"}
+    aad = jobs[backbone, "aad", 0]
     assert aad.needs.keys() == {"teacher", "age_teacher"}
-    assert aad.needs["teacher"].spec == recognise.job(preset.aad.teacher).spec
-    identified = jobs[tables.IDENTIFIED, backbone, "aad", 0]
-    assert identified.needs["student"].spec == aad.spec
+    teacher = jobs["iresnet18", "teacher", 0]
+    assert aad.needs["teacher"].spec == teacher.spec and teacher.spec.values["mode"] == "self"
     recipes = [job.spec.recipe for job in in_order(jobs.values())]
-    assert recipes.count("recognition") == 2 and recipes.count("age_estimation") == 1
-    assert recipes.count("distillation") == 4 and recipes.count("student_protocols") == 6
+    assert recipes.count("age_estimation") == 1 and recipes.count("distillation") == 6
 
 
 def test_kd_needs_the_head_that_its_teacher_leaves(preset):
     config = preset.aad.student(preset.aad.ledger[0], "kd", 0)
-    assert students.student_job(config).needs["teacher"].leaves == ("weights.safetensors", "checkpoint.pt")
+    needed = students.student_job(config, preset.aad.protocols).needs["teacher"]
+    assert needed.leaves == ("weights.safetensors", "checkpoint.pt")
 
 
 def test_keys_of_students_hold_teachers_and_switches_and_not_the_seed(preset):
-    entry = preset.aad.ledger[0]
-    specs = {name: students.spec(preset.aad.student(entry, name, 0)) for name in ("l2", "ad_last", "ad", "aad")}
+    aad = preset.aad
+
+    def named(variant, seed=0):
+        return students.student_job(aad.student(aad.ledger[0], variant, seed), aad.protocols).spec
+
+    specs = {name: named(name) for name in ("l2", "ad_last", "ad", "aad")}
     assert len({spec.key for spec in specs.values()}) == 4
-    other = students.spec(preset.aad.student(entry, "ad", 3))
+    other = named("ad", 3)
     assert other.values == specs["ad"].values and other.seed == 3 and "seed" not in other.values["train"]
     assert specs["ad"].values["teacher"]["backbone"] == "iresnet18"
+    assert named("ad_last_printed").key == specs["ad_last"].key, "settings name a run, not what a variant is called"
 
 
 def test_table_ii_has_every_student_and_the_teacher(preset, table2, out):
@@ -90,9 +115,9 @@ def test_table_ii_has_every_student_and_the_teacher(preset, table2, out):
     assert {row.keys["set"] for row in ranked} == set(tables.RANKED)
     assert all(0 <= row.measured.mean <= 100 for row in ranked)
     losses = {row.keys["variant"]: row.measured for row in table2.rows if row.metric == "largest_loss"}
-    assert {name for name, one in losses.items() if one} == variants - {"teacher", "self"}
+    assert {name for name, one in losses.items() if one} == variants
     diverged = [row.measured.mean for row in table2.rows if row.metric == "diverged" and row.measured]
-    assert diverged == [0.0] * 4
+    assert diverged == [0.0] * 6
     assert (out / "aad_table2" / "aad_table2.svg").stat().st_size > 1000
 
 
@@ -125,16 +150,18 @@ def test_curves_of_each_term_come_from_the_log_of_the_run(preset, table2, out):
     assert {row.metric for row in artefact.rows} == {"loss", "norm of the weighted gradient"}
 
 
-def test_what_was_tried_is_scored_on_validation_people_at_half_length(preset, table2, out):
+def test_what_was_tried_is_scored_on_validation_people_alone_at_half_length(preset, table2, out):
     (job,) = tuning.tuning_jobs(preset).values()
-    assert job.spec.values["train"]["epochs"] == 0.5
+    assert job.spec.values["train"]["epochs"] == 0.5 and job.spec.recipe == "distillation_tuning"
     artefact = tuning.TUNING(preset, device="cpu", out=out)
     assert {row.keys["set"] for row in artefact.rows} == {"relief-lfw, validation", "relief-agedb, validation"}
     assert all(row.measured for row in artefact.rows)
+    run = store_of(preset, out).load(job.spec.key)
+    assert not run.scores and not {"accuracy", "rank1", "tar"} & run.summary.keys(), "no test person is looked at"
 
 
 def test_the_age_teacher_says_how_many_years_it_errs(preset, table2, out):
-    run = gather(store_of(preset, out), {0: students.age_teacher_job(preset.aad.age_teacher)}, compute=False,
+    run = gather(store_of(preset, out), {0: teachers.age_teacher_job(preset.aad.age_teacher)}, compute=False,
                  fresh=False)[0]  # fmt: skip
     for split in ("validation", "test"):
         assert 0 < run.summary[split]["mae"] < 100 and run.summary[split]["mae_of_a_constant"] > 10
@@ -142,20 +169,87 @@ def test_the_age_teacher_says_how_many_years_it_errs(preset, table2, out):
     assert errors.mean() == pytest.approx(run.summary["test"]["mae"], abs=0.1)
 
 
-def test_log_odds_of_the_auc_are_those_of_the_ranks(preset):
+def test_log_odds_of_the_auc_stay_finite():
+    assert tables.logit_auc({3: 0.9}, 100).per_seed == {3: pytest.approx(math.log(9))}
+    assert math.isfinite(tables.logit_auc({0: 1.0}, 100).mean), "no pair is wrong"
+    assert tables.logit_auc({}, 100) is None
+
+
+def test_numbers_by_years_are_those_of_the_pairs_that_far_apart():
     from sklearn.metrics import roc_auc_score
 
-    from aifr_lib.data import relief
+    rng = np.random.default_rng(0)
+    same, gap = np.tile([True, False], 300), rng.uniform(0, 40, 600)
+    score = np.clip(rng.normal(0.4 * same - 0.01 * gap * same, 0.2), -1, 1)
+    fold = np.repeat(np.arange(10), 60)
+    found = protocols.pair_numbers(score, same, fold, gap)
+    far = gap >= 30
+    right = ten_fold(score, same, fold, convention="cosine").correct
+    assert found["30+"] == {
+        "auc": pytest.approx(roc_auc_score(same[far], score[far])),
+        "pairs": far.sum(),
+        "accuracy": pytest.approx(100 * right[far].mean()),
+    }
+    assert found["all"]["accuracy"] == pytest.approx(100 * right.mean())
+    few = protocols.pair_numbers(score, same, fold, np.where(np.arange(600) < 10, 35.0, 2.0))
+    assert few.keys() == {"all", "0–4"}, "ten pairs carry no number"
 
-    faces = preset.aad.train.relief
-    images = relief.labels_only("test", faces.test_identities, faces.test_per_identity)
-    same = relief.pairs(images, "relief-agedb", count=faces.pairs).same
-    scores = np.random.default_rng(0).normal(size=len(same)) + same
-    area = roc_auc_score(same, scores)
-    found = tables.logit_auc(faces, "relief-agedb", {3: scores})
-    assert found.per_seed[3] == pytest.approx(math.log(area / (1 - area)))
-    best = tables.logit_auc(faces, "relief-agedb", {3: same.astype(float)})
-    assert math.isfinite(best.mean), "no pair is wrong"
+
+def test_hits_by_years_leave_out_whom_nobody_is_enrolled_for():
+    hits = np.full((40, 5), -1)
+    hits[:30, 0], hits[:10, 0], hits[:5, 4] = 1, 0, 1
+    assert protocols.hits_by_gap(hits) == {"0–4": pytest.approx(100 * 20 / 30)}
+
+
+def test_a_run_scores_everything_that_the_paper_does(preset, table2, out):
+    run = tables.TABLE2.stored(preset, out=out)["mobilefacenet", "aad", 0]
+    assert run.summary["rank1"].keys() == {"relief-loo", "relief-logiface", "relief-mf1", "relief-crowd"}
+    assert run.summary["gaps"].keys() == run.summary["accuracy"].keys() and run.summary["tar"]
+    assert run.summary["photographs"] == {}
+
+
+def test_photographs_that_are_not_here_are_said_to_be_missing(preset, monkeypatch):
+    monkeypatch.delenv("AIFR_DATA", raising=False)
+    assert protocols.photographs(None, preset.aad.train, "fgnet", "cpu") is None
+
+
+def test_committed_weights_of_teachers_teach_as_those_of_their_training_do(preset, table2, out, tmp_path, monkeypatch):
+    monkeypatch.setattr(teachers, "repository_root", lambda: tmp_path)
+    store, aad = store_of(preset, out), preset.aad
+    kd = students.needs(aad.student(aad.ledger[0], "kd", 0), aad.protocols)["teacher"]
+    both = {"teacher": kd, "age_teacher": teachers.age_teacher_job(aad.age_teacher)}
+    config = aad.student(aad.ledger[0], "aad", 0)
+    kept = {name: teachers.keep(store, job.spec.key, head=name == "teacher") for name, job in both.items()}
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*.safetensors")) < 1e6
+    digests = {}
+    for name, job in both.items():
+        work = store.work_folder(job.spec.key)
+        run = store.load(job.spec.key)
+        assert job.shelved(run) == kept[name]
+        digests[name] = [
+            distillation.recogniser_of(config, folder).digest if name == "teacher"
+            else distillation.age_estimator_of(config, folder)[1] for folder in (work, kept[name])
+        ]  # fmt: skip
+        other = replace(run, summary={**run.summary, "checksum": "of another training"})
+        assert job.shelved(other) is None
+    assert all(a == b for a, b in digests.values())
+    ours, theirs = (distillation.head_of(one) for one in (store.work_folder(kd.spec.key), kept["teacher"]))
+    assert torch.equal(ours.weight, theirs.weight)
+    # On another machine no teacher is trained again.
+    monkeypatch.setenv("AIFR_CACHE", str(tmp_path / "another machine"))
+    monkeypatch.setattr(teachers, "compute_ages", None)
+    asked = replace(students.student_job(config, aad.protocols, "cpu"), compute=lambda folder, **at: at)
+    from aifr_lib.experiments.jobs import _compute
+
+    assert _compute(store, asked, tmp_path, True) == kept
+
+
+def test_a_teacher_that_was_not_trained_here_cannot_be_kept(preset, tmp_path, out, monkeypatch):
+    with pytest.raises(ConfigError, match="not stored"):
+        teachers.keep(RunStore(tmp_path), "recognition-s0-000000000000")
+    monkeypatch.setenv("AIFR_CACHE", str(tmp_path / "empty"))
+    with pytest.raises(ConfigError, match="its weights are not here"):
+        teachers.keep(store_of(preset, out), teachers.age_spec(preset.aad.age_teacher).key)
 
 
 def test_a_spike_is_over_the_median_of_all_terms():
@@ -231,13 +325,21 @@ def test_cost_is_counted_and_timed(preset, out):
         assert 0 < run.summary["latency"][threads]["p10"] <= run.summary["latency"][threads]["median"]
     rows = list(cost.cost_rows(preset, {("mobilefacenet", "aad"): run}))
     measured = [row for row in rows if row.measured]
-    assert {row.keys["variant"] for row in measured} == {"aad"} and len(measured) == 8
+    assert {row.keys["variant"] for row in measured} == {"aad"} and len(measured) == 9
 
 
 def test_a_student_alone_costs_less_to_train_than_one_with_tails(preset):
     configs = {name: preset.aad.student(preset.aad.ledger[0], name, 0) for name in ("self", "ad_last", "ad", "kd")}
-    adds = {name: cost.trained_multiply_adds(config) for name, config in configs.items()}
+    steps = {name: cost.training_step(config) for name, config in configs.items()}
+    adds = {name: step[0] for name, step in steps.items()}
+    assert 0 < steps["self"][1] < steps["ad"][1], "three tails of the teacher are kept for the way back"
     assert adds["self"] < adds["ad_last"] < 1.2 * adds["self"] and adds["ad"] > 1.2 * adds["self"] and adds["kd"] > 0
+
+
+def test_what_the_teachers_know_is_told_of_each(preset, table2, out):
+    artefact = known.TEACHERS(preset, device="cpu", out=out)
+    assert len({row.keys["teacher"] for row in artefact.rows}) == 3 and all(row.measured for row in artefact.rows)
+    assert "errs by" in known.found(artefact)
 
 
 def test_a_run_that_diverged_is_counted():
@@ -251,7 +353,7 @@ def test_a_run_that_diverged_is_counted():
 
 def test_all_of_the_wing_is_listed():
     ids = ("aad_table1", "aad_table2", "aad_table3", "aad_table4", "aad_table5", "aad_table6", "aad_fig2", "aad_fig4",
-           "aad_fig5", "aad_cost", "aad_tuning")  # fmt: skip
+           "aad_fig5", "aad_cost", "aad_tuning", "aad_teachers")  # fmt: skip
     assert set(ids) <= set(EXPERIMENTS)
 
 
@@ -262,7 +364,7 @@ def test_a_student_that_feeds_back_embeds_as_it_was_trained_and_is_exported(pres
     from aifr_lib.experiments.measure import embedders
     from aifr_lib.models.attention import Attended
 
-    job = tables.jobs(preset)[tables.TRAINED, "mobilefacenet", "aad", 0]
+    job = tables.jobs(preset)["mobilefacenet", "aad", 0]
     path = store_of(preset, out).work_folder(job.spec.key) / "weights.safetensors"
     found = embedders.load(path, preset)
     assert isinstance(found.run.network, Attended) and found.about == "mobilefacenet distilled by this library (aad)"

@@ -1,0 +1,66 @@
+"""What the teachers know: how well T^R tells people apart, by how many years T^A errs (ours)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from aifr_lib.experiments import recognise
+from aifr_lib.experiments.aad.students import teacher_job
+from aifr_lib.experiments.aad.teachers import age_teacher_job
+from aifr_lib.experiments.jobs import Experiment, Job
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.prose import digits, say
+from aifr_lib.reporting.rows import Measured, Row, measured
+from aifr_lib.reporting.runs import Run
+from aifr_lib.reporting.tables import METRIC, Shape
+from aifr_lib.settings.presets import Preset
+
+RECOGNISES, AGES, LOOKED_AT = "T^R, recognises people", "T^A, estimates ages", "T^A at {} px, looked at"
+
+
+def teachers_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[str, Job]:
+    """The teachers by name; T^A is one where the students' pictures are as large as those that are looked at."""
+    aad = preset.aad
+    made = {
+        RECOGNISES: teacher_job(aad.teacher, aad.protocols, device),
+        AGES: age_teacher_job(aad.age_teacher, device),
+    }
+    if aad.looked_at != aad.age_teacher:
+        made[LOOKED_AT.format(aad.looked_at.train.input_hw[0])] = age_teacher_job(aad.looked_at, device)
+    return made
+
+
+def teachers_rows(preset: Preset, runs: Mapping[str, Run]) -> Iterator[Row]:
+    """Of T^R the accuracy by list of pairs; of T^A the mean error on test people, beside that of one age for all."""
+    for name in teachers_jobs(preset):
+        run = runs.get(name)
+        if name == RECOGNISES:
+            for pairs in preset.aad.train.relief.pair_lists:
+                found = recognise.over_seeds({run.spec.seed: run.summary}, pairs) if run else None
+                yield Row(keys={"teacher": name, "set": pairs}, metric="accuracy", measured=found)
+            continue
+        for metric in ("mae", "mae_of_a_constant"):
+            error = Measured(mean=run.summary["test"][metric]) if run else None
+            yield Row(keys={"teacher": name, "set": "everyday relief faces"}, metric=metric, measured=error)
+
+
+def found(artefact: Artefact) -> str:
+    """Whether the teachers have something to teach."""
+    across = measured(artefact.rows, "accuracy", {"teacher": RECOGNISES, "set": "relief-agedb"})
+    error, constant = (measured(artefact.rows, metric, {"teacher": AGES}) for metric in ("mae", "mae_of_a_constant"))
+    return say(
+        {name: digits(value.mean) for name, value in (("across", across), ("error", error), ("constant", constant))
+         if value},
+        (across, "The large recogniser is right about {across} % of relief pairs thirty years apart."),
+        (error, "The age estimator errs by {error} years on people it has not seen;"),
+        (error, "one age for everybody would err by {constant}."),
+    )  # fmt: skip
+
+
+TEACHERS = Experiment(
+    "aad_teachers",
+    teachers_jobs,
+    teachers_rows,
+    found=found,
+    shape=Shape(down=("teacher", "set"), across=(METRIC,)),
+)
