@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aifr_lib.cli import data, networks, pictures, results, teaching
+from aifr_lib.cli import data, networks, own, pictures, results, teaching
 
 
 class Commands(TyperGroup):
@@ -77,6 +77,7 @@ for command, name in (
     (results.run, None),
     (networks.train, None),
     (networks.evaluate, None),
+    (own.compare, None),
     (networks.embed, None),
     (networks.export, None),
     (pictures.align, None),
