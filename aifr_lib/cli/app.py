@@ -14,6 +14,9 @@ from typer.core import TyperGroup
 
 from aifr_lib.cli import data, networks, own, pictures, results, teaching
 
+# Left out of the light installation.
+TORCH = ("torch", "torchvision", "accelerate", "safetensors")
+
 
 class Commands(TyperGroup):
     """Turns an error that a user can mend into one line, and Ctrl-C into the shell's exit code for it."""
@@ -31,6 +34,10 @@ class Commands(TyperGroup):
             typer.secho(str(stopped) or "stopped", fg=typer.colors.YELLOW, err=True)
             raise typer.Exit(130) from None
         except (ValueError, OSError, ImportError) as error:
+            if (lacking := getattr(error, "name", None)) in TORCH:
+                error = ImportError(
+                    f"this needs the package {lacking}: pip install {lacking} (requirements-light.txt has none)"
+                )
             # A closed pipe is click's business; an ImportError of Python's own (it has a name) is a bug.
             ours = not isinstance(error, BrokenPipeError) and getattr(error, "name", None) is None
             if ctx.params.get("debug") or not ours:

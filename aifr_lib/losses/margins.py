@@ -25,9 +25,13 @@ class MarginHead(nn.Module):
     in [0, classes); checking them here would stall the GPU, so a label out of range is the error (CPU) or
     device assertion (CUDA) of ``gather``.
 
+    whole_batch: whether the embeddings are those of all processes already (``losses/sharded.py``).
+
     Weights start as N(0, .01) (inferred: what public implementations share; only their direction counts).
     Errors: ConfigError for sizes, scale or margin that make no sense.
     """
+
+    whole_batch = False
 
     def __init__(self, embedding: int, classes: int, s: float = 64.0, m: float = 0.0) -> None:
         super().__init__()
@@ -157,7 +161,7 @@ class AdaFace(MarginHead):
         """z ``[B, 1]`` in [-1, 1]; in training the running statistics move first."""
         norms = embedding.float().norm(dim=1, keepdim=True).clamp(1e-3, 100)
         if self.training:
-            batch = over_processes(norms)
+            batch = norms if self.whole_batch else over_processes(norms)
             self.mean.lerp_(batch.mean(), self.t_alpha)
             # One picture has no sample deviation; 0 instead of NaN, which would stay in ``std`` for good.
             self.std.lerp_(batch.std(correction=min(1, len(batch) - 1)), self.t_alpha)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from aifr_lib.data.formats.pictures import read_picture
 from aifr_lib.data.images import UNKNOWN, Images
-from aifr_lib.evaluation.embeddings import normalise
+from aifr_lib.evaluation.checks import normalise
 from aifr_lib.experiments.measure.embedders import check_backbone, embeddings_of
 from aifr_lib.faces import align
 from aifr_lib.settings.presets import Preset
