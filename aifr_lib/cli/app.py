@@ -35,9 +35,7 @@ class Commands(TyperGroup):
             raise typer.Exit(130) from None
         except (ValueError, OSError, ImportError) as error:
             if (lacking := getattr(error, "name", None)) in TORCH:
-                error = ImportError(
-                    f"this needs the package {lacking}: pip install {lacking} (requirements-light.txt has none)"
-                )
+                error = ImportError(f"this needs the package {lacking}, which the light installation lacks")
             # A closed pipe is click's business; an ImportError of Python's own (it has a name) is a bug.
             ours = not isinstance(error, BrokenPipeError) and getattr(error, "name", None) is None
             if ctx.params.get("debug") or not ours:

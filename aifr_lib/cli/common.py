@@ -74,6 +74,16 @@ def say(line: str) -> None:
     typer.echo(line, err=True)
 
 
+def refuse_srun() -> None:
+    """Errors: ConfigError where srun started several tasks of this command, each of which would be one of its own."""
+    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+    if tasks > 1 and "RANK" not in os.environ:
+        raise ConfigError(
+            f"srun started {tasks} tasks of this command, and each would train alone: start one task a node, and in it "
+            "torchrun: srun --ntasks-per-node 1 torchrun --nnodes N --nproc-per-node GPUS … -m aifr_lib.cli train …"
+        )
+
+
 def first_process() -> bool:
     """Whether this is the process that prints: under torchrun and accelerate launch, one of several."""
     return os.environ.get("RANK", "0") == "0"

@@ -19,6 +19,7 @@ from aifr_lib.cli.common import (
     first_process,
     key_values,
     name_records,
+    refuse_srun,
     say,
 )
 from aifr_lib.names import ConfigError, choose
@@ -65,6 +66,7 @@ def train(
     from aifr_lib.training.engine import NonFiniteLoss
     from aifr_lib.training.recipes import RECIPES
 
+    refuse_srun()
     chosen = choose("recipe", recipe, RECIPES)
     given: dict[str, Any] = {key: literal(value) for key, value in key_values(parameter)}
     if data is not None:

@@ -36,9 +36,7 @@ class ShardedHead(nn.Module):
         super().__init__()
         self.rank, self.world = _place()
         if classes < self.world or not 0 < sampled <= 1:
-            raise ConfigError(
-                f"{classes} classes over {self.world} processes, of which a share of {sampled} is sampled"
-            )
+            raise ConfigError(f"{classes} classes over {self.world} processes, of which {sampled:g} is sampled")
         self.classes, self.sampled = classes, sampled
         self.rows = rows_of(classes, self.rank, self.world)
         self.head = margins.build(name, embedding, len(self.rows), **options)
@@ -86,7 +84,7 @@ class ShardedHead(nn.Module):
 
     @torch.no_grad()
     def whole(self) -> Tensor:
-        """W of all classes [classes, D], on every process: what a checkpoint keeps, whatever the number of processes."""
+        """W of all classes [classes, D], on every process: what a checkpoint keeps, however many there are."""
         largest = -(-self.classes // self.world)
         padded = self.weight.new_zeros(largest, self.weight.shape[1])
         padded[: len(self.rows)] = self.weight

@@ -100,7 +100,7 @@ def test_another_number_of_processes_takes_over_and_gives_the_same(launched) -> 
 
 
 def test_sampled_negatives_leave_the_rest_of_the_people_alone(launched) -> None:
-    """Of 5 and 6 classes, 2 and 3 are sampled, and more where the batch holds more; those of the batch are all there."""
+    """Of 5 and 6 classes, 2 and 3 are sampled, more where the batch holds more; those of the batch are there."""
     _, labels = batch()
     for rank, found in enumerate(launched[2]):
         rows = rows_of(CLASSES, rank, 2)
@@ -137,7 +137,7 @@ def test_every_class_has_one_home(classes: int, world: int) -> None:
 
 
 def test_what_makes_no_sense_is_refused() -> None:
-    with pytest.raises(ConfigError, match="a share of 0 is sampled"):
+    with pytest.raises(ConfigError, match="of which 0 is sampled"):
         ShardedHead("arcface", WIDTH, CLASSES, sampled=0)
     with pytest.raises(ConfigError, match=r"W is \[10, 6\], wanted \[11, 6\]"):
         ShardedHead("arcface", WIDTH, CLASSES).take(weight()[:10])
