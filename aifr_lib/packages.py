@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import sys
 from collections.abc import Mapping
 from typing import Any
-
-import torch
 
 INSTALL = "in the repository, pip install -e '.[real]'"
 
@@ -22,8 +22,10 @@ def session(model: str | bytes, what: str) -> Any:
         raise ImportError(f"{what} needs {error.name}: {INSTALL}") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # As many threads as torch takes, where torch is there: a class reads pages and runs networks without it.
+    torch = sys.modules.get("torch")
+    options.intra_op_num_threads = torch.get_num_threads() if torch else os.cpu_count() or 1
     # Threads that spin while they wait starve whatever else the machine is doing.
-    options.intra_op_num_threads = torch.get_num_threads()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tqdm import tqdm as plain
 
+BAR_AFTER = 2.0  # seconds; a bar for less is noise
 ALONE = "AIFR_NO_FRONT_END"  # set for kernels that no front end looks at
 
 

@@ -12,7 +12,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aifr_lib.cli import data, networks, pictures, results, teaching
+from aifr_lib.cli import data, networks, own, pictures, results, teaching
+
+# Left out of the light installation.
+TORCH = ("torch", "torchvision", "accelerate", "safetensors")
 
 
 class Commands(TyperGroup):
@@ -31,6 +34,8 @@ class Commands(TyperGroup):
             typer.secho(str(stopped) or "stopped", fg=typer.colors.YELLOW, err=True)
             raise typer.Exit(130) from None
         except (ValueError, OSError, ImportError) as error:
+            if (lacking := getattr(error, "name", None)) in TORCH:
+                error = ImportError(f"this needs the package {lacking}, which the light installation lacks")
             # A closed pipe is click's business; an ImportError of Python's own (it has a name) is a bug.
             ours = not isinstance(error, BrokenPipeError) and getattr(error, "name", None) is None
             if ctx.params.get("debug") or not ours:
@@ -78,6 +83,7 @@ for command, name in (
     (results.keep, None),
     (networks.train, None),
     (networks.evaluate, None),
+    (own.compare, None),
     (networks.embed, None),
     (networks.export, None),
     (pictures.align, None),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
 
-from aifr_lib.names import ConfigError, choose
+from aifr_lib.names import ConfigError, Model, choose, nearest, validate
 from aifr_lib.reporting import papers
 from aifr_lib.settings.presets import PRESETS
 
@@ -37,6 +38,20 @@ def key_values(given: Sequence[str] | None) -> list[tuple[str, str]]:
     return [(key, value) for key, _, value in (text.partition("=") for text in given or ())]
 
 
+def changed(kind: type[Model], values: dict[str, Any], given: Mapping[str, Any]) -> Model:
+    """Settings with what ``-p`` says of them, validated: ``train.lr`` is the key lr of the group train."""
+    for key, value in given.items():
+        *groups, leaf = key.split(".")
+        node = values
+        for group in groups:
+            if not isinstance(held := node.get(group), dict):
+                named = [name for name, one in node.items() if isinstance(one, dict)]
+                raise ConfigError(f"'{group}' is no group of settings{nearest(group, named)}")
+            node = held
+        node[leaf] = value
+    return validate(kind, values, "settings of the training")
+
+
 def paper_of(name: str | None) -> str | None:
     return name if name is None else choose("paper", name.lower(), PAPERS)
 
@@ -57,3 +72,18 @@ def here(path: Path) -> Path:
 
 def say(line: str) -> None:
     typer.echo(line, err=True)
+
+
+def refuse_srun() -> None:
+    """Errors: ConfigError where srun started several tasks of this command, each of which would be one of its own."""
+    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+    if tasks > 1 and "RANK" not in os.environ:
+        raise ConfigError(
+            f"srun started {tasks} tasks of this command, and each would train alone: start one task a node, and in it "
+            "torchrun: srun --ntasks-per-node 1 torchrun --nnodes N --nproc-per-node GPUS … -m aifr_lib.cli train …"
+        )
+
+
+def first_process() -> bool:
+    """Whether this is the process that prints: under torchrun and accelerate launch, one of several."""
+    return os.environ.get("RANK", "0") == "0"

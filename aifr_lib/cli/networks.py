@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from aifr_lib.cli.common import AsJson, Device, PresetName, Settings, SkipBad, aligned, key_values, name_records, say
-from aifr_lib.names import ConfigError, choose, nearest, validate
+from aifr_lib.cli.common import (
+    AsJson,
+    Device,
+    PresetName,
+    Settings,
+    SkipBad,
+    aligned,
+    changed,
+    first_process,
+    key_values,
+    name_records,
+    refuse_srun,
+    say,
+)
+from aifr_lib.names import ConfigError, choose
 from aifr_lib.settings.presets import load_preset
 
 
@@ -19,6 +31,9 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of checkpoint, log and weights.")],
     preset: PresetName = "smoke",
     parameter: Settings = None,
+    data: Annotated[str | None, typer.Option(help="Your own pictures: a name, a folder, .rec, list or .csv.")] = None,
+    init: Annotated[Path | None, typer.Option(help="Weights to go on from: a state dict. With --data.")] = None,
+    val: Annotated[str | None, typer.Option(help="Pictures of people to set thresholds on. With --data.")] = None,
     device: Device = None,
     compile: Annotated[bool, typer.Option("--compile", help="Fuse the network by torch.compile.")] = False,
 ) -> None:
@@ -31,6 +46,11 @@ def train(
     goes on where it was when the same command is given again; on a CPU the
     checksum is then that of an uninterrupted training.
 
+    [bold]Your own pictures[/bold]: with --data, photographs are aligned, people are held
+    out, the weights of --init get a new head and are trained further, and
+    OUT/report.html says from which cosine on two pictures are one person. The
+    preset plays no part; -p sets held_out, head_epochs, train.epochs and others.
+
     \b
     [bold]Examples[/bold]
       aifr train recognition --preset smoke --out runs/first
@@ -40,29 +60,30 @@ def train(
       aifr train distillation -p mode=ad_last -p train.lr=0.05 --out runs/student
       aifr train mtlface -p synthesis.condition=one_hot --out runs/ageing
       torchrun --nproc-per-node 2 -m aifr_lib.cli train recognition --out runs/two
+      aifr train recognition --data photographs --init r50.pth --out runs/own
     """
     from aifr_lib.reporting.scripts import literal
     from aifr_lib.training.engine import NonFiniteLoss
     from aifr_lib.training.recipes import RECIPES
 
+    refuse_srun()
     chosen = choose("recipe", recipe, RECIPES)
     given: dict[str, Any] = {key: literal(value) for key, value in key_values(parameter)}
-    values = chosen.start(load_preset(preset), given).model_dump()
-    for key, value in given.items():
-        *groups, leaf = key.split(".")
-        node = values
-        for group in groups:
-            if not isinstance(held := node.get(group), dict):
-                named = [name for name, one in node.items() if isinstance(one, dict)]
-                raise ConfigError(f"'{group}' is no group of settings{nearest(group, named)}")
-            node = held
-        node[leaf] = value
-    settings = validate(chosen.settings, values, "settings of the training")
+    if data is not None:
+        if recipe != "recognition":
+            raise ConfigError(f"--data goes with the recipe recognition, not with {recipe}")
+        from aifr_lib.cli.own import train_on
+
+        train_on(data, out, given, init, val, device, compile)
+        return
+    if init is not None or val is not None:
+        raise ConfigError(f"--{'val' if init is None else 'init'} goes with --data: name the pictures to train on")
+    settings = changed(chosen.settings, chosen.start(load_preset(preset), given).model_dump(), given)
     try:
         trained = chosen.train(settings, out, device=device, compile=compile)
     except NonFiniteLoss as error:
         raise ValueError(str(error)) from error
-    if _first_process():
+    if first_process():
         typer.echo(f"weights   {trained.weights}\nchecksum  {trained.checksum}")
 
 
@@ -74,6 +95,7 @@ def evaluate(
     pairs: Annotated[Path | None, typer.Option(help="pairs.txt or .csv; template pairs of IJB.")] = None,
     distractors: Annotated[Path | None, typer.Option(help="Distractors: megaface, pictures, or features .npy.")] = None,
     media: Annotated[Path | None, typer.Option(help="IJB's list of picture, template, media.")] = None,
+    far: Annotated[list[float] | None, typer.Option(help="Set a threshold at this false accept rate; repeat.")] = None,
     layout: Annotated[str | None, typer.Option(help="Names of the state dict's keys (default: found).")] = None,
     size: Annotated[str | None, typer.Option(help="The network's input, such as 112x96.")] = None,
     colour: Annotated[str | None, typer.Option(help="rgb or bgr.")] = None,
@@ -106,7 +128,7 @@ def evaluate(
     [bold]Examples[/bold]
       aifr evaluate --backbone sface --data orl --protocol loo
       aifr evaluate --weights runs/first/weights.safetensors --data relief
-      aifr evaluate --weights r50.pth --data agedb_30.bin
+      aifr evaluate --weights r50.pth --data agedb_30.bin --far 0.01
       aifr evaluate --weights net.onnx --colour bgr --std 127.5 --data orl
       aifr evaluate --weights r50.pth --data ./lfw --pairs pairs.txt
       aifr evaluate --weights r50.pth --data ijbc
@@ -128,8 +150,8 @@ def evaluate(
 
     question = Question(data, protocol, pairs, distractors, media, skip_bad)
     card = {name: value for name, value in given.items() if value is not None}
-    found = measure(weights or str(backbone), question, preset=settings, given=card, device=device)
-    if not _first_process():
+    found = measure(weights or str(backbone), question, preset=settings, given=card, fars=far or (), device=device)
+    if not first_process():
         return
     if as_json:
         typer.echo(json.dumps([row.model_dump(mode="json") for row in found.rows], indent=1))
@@ -166,7 +188,7 @@ def embed(
     from aifr_lib.experiments.measure.evaluate import write_embeddings
 
     count, width = write_embeddings(weights or str(backbone), data, out, preset=load_preset(preset), device=device)
-    if _first_process():
+    if first_process():
         typer.echo(f"{count} embeddings of {width} numbers in {out}")
 
 
@@ -224,16 +246,12 @@ def _levels(option: str, text: str | None) -> list[float] | float | None:
     return numbers if len(numbers) == 3 else numbers[0]
 
 
-def _first_process() -> bool:
-    """Whether this is the process that prints: under torchrun and accelerate launch, one of several."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 def _measured_row(row: Any) -> dict[str, Any]:
     ends = row.measured.ci95
+    digits = 3 if row.metric.startswith("threshold") else 2  # a cosine, not a percentage
     return {
         **row.keys,
         "metric": row.metric,
-        "value": f"{row.measured.mean:.2f}" if ends else f"{row.measured.mean:g}",
-        "95 % interval": f"{ends[0]:.2f} – {ends[1]:.2f}" if ends else "",
+        "value": f"{row.measured.mean:.{digits}f}" if ends else f"{row.measured.mean:g}",
+        "95 % interval": f"{ends[0]:.{digits}f} – {ends[1]:.{digits}f}" if ends else "",
     }

@@ -125,3 +125,21 @@ class ChangePairs:
 
     def __len__(self) -> int:
         return len(self.a)
+
+
+def crop_columns(pixels: np.ndarray, hw: tuple[int, int]) -> np.ndarray:
+    """The middle ``w`` columns of uint8 [N, H, W, 3]: 112×112 → the 112×96 of TML Table I, without a copy.
+
+    Errors: ValueError where the height differs or the picture is narrower than ``w``.
+    """
+    check_columns(pixels.shape, hw)
+    if pixels.shape[2] == hw[1]:
+        return pixels
+    left = (pixels.shape[2] - hw[1]) // 2
+    return pixels[:, :, left : left + hw[1]]
+
+
+def check_columns(shape: tuple[int, ...], hw: tuple[int, int]) -> None:
+    """Errors: ValueError where pictures of ``shape`` [N, H, W, 3] are not ``hw`` high, or are narrower."""
+    if shape[1] != hw[0] or shape[2] < hw[1]:
+        raise ValueError(f"pictures of {shape[1]}×{shape[2]} cannot give the network's input of {hw[0]}×{hw[1]}")

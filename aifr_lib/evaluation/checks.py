@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:  # measures over embeddings need no torch
+    from torch import Tensor
 
 SHOWN = 5
 
@@ -71,3 +74,14 @@ def known(what: str, names: np.ndarray | Sequence, valid: np.ndarray | Sequence)
     unknown = names[~np.isin(names, valid)]
     if len(unknown):
         raise ValueError(f"{what}: {len(unknown)} of {len(names)} ids are unknown ({listed(unknown)})")
+
+
+def normalise(embeddings: np.ndarray) -> np.ndarray:
+    """Rows [N, D] scaled to Euclidean length 1, in the precision given.
+
+    Errors: ValueError unless they are [N, D], and naming the rows that are NaN or infinite, or zero: without direction.
+    """
+    matrix("embeddings", embeddings)
+    length = np.linalg.norm(embeddings, axis=1)
+    directed("embeddings", length)
+    return embeddings / length[:, None]

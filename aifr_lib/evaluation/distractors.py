@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aifr_lib.evaluation.checks import directed, known, listed, matrix, same_length
-from aifr_lib.evaluation.embeddings import BAR_AFTER, normalise
+from aifr_lib.evaluation.checks import directed, known, listed, matrix, normalise, same_length
 from aifr_lib.evaluation.features import Features, checked, open_features
-from aifr_lib.progress import tqdm
+from aifr_lib.progress import BAR_AFTER, tqdm
 
 BLOCK = 16384  # distractors read at once
 TILE = 512  # probes compared with them at once: 32 MB of similarities

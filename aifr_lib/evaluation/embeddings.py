@@ -12,10 +12,10 @@ from torch import Tensor, distributed, nn
 
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import check_columns, crop_columns, to_input
-from aifr_lib.evaluation.checks import directed, listed, matrix
-from aifr_lib.progress import tqdm
+from aifr_lib.evaluation.checks import directed, listed, matrix, normalise
+from aifr_lib.progress import BAR_AFTER, tqdm
 
-BAR_AFTER = 2.0  # seconds; a bar for less is noise
+__all__ = ["embed", "evaluating", "normalise", "opened", "place"]
 
 
 def embed(
@@ -86,17 +86,6 @@ def opened(pictures: Images | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not len(pixels):
         raise ValueError("no pictures, of which at least one is needed")
     return pixels, pictures.labels["record"].to_numpy() if isinstance(pictures, Images) else np.arange(len(pixels))
-
-
-def normalise(embeddings: np.ndarray) -> np.ndarray:
-    """Rows [N, D] scaled to Euclidean length 1, in the precision given.
-
-    Errors: ValueError unless they are [N, D], and naming the rows that are NaN or infinite, or zero: without direction.
-    """
-    matrix("embeddings", embeddings)
-    length = np.linalg.norm(embeddings, axis=1)
-    directed("embeddings", length)
-    return embeddings / length[:, None]
 
 
 def _shares(count: int, batch_size: int) -> tuple[range, list[int]]:

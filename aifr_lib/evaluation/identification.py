@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aifr_lib.evaluation.checks import same_length
-from aifr_lib.evaluation.embeddings import normalise
+from aifr_lib.evaluation.checks import normalise, same_length
 
 CELLS = 4_000_000  # similarities held at once: 32 MB
 

@@ -5,7 +5,8 @@ Intervals over seeds are another thing (Student's t).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from aifr_lib.evaluation.checks import finite, same_length
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 CELLS = 4_000_000  # weights held at once: 32 MB
+KEPT = 12_000_000  # multiplicities kept of one resampling: 48 MB
 
 
 class Interval(NamedTuple):
@@ -62,24 +64,18 @@ def clustered_bootstrap(
     """
     identities_b = identities_a if identities_b is None else identities_b
     same_length(identities_a=identities_a, identities_b=identities_b)
-    people, rows = np.unique(np.concatenate([identities_a, identities_b]), return_inverse=True)
-    a, b = np.split(rows, 2)
-    if len(people) < 2:
+    people, a, b = _numbered(identities_a, identities_b)
+    if people < 2:
         return Interval(np.nan, np.nan)
     random = np.random.default_rng(seed)
     block = max(1, CELLS // len(a))
     parts = []
     for start in range(0, replicates, block):
-        times = _multiplicities(random, min(block, replicates - start), len(people))
+        times = _multiplicities(random, min(block, replicates - start), people).astype(float)
         weights = times[:, a]
         weights[:, a != b] *= times[:, b[a != b]]
         parts.append(np.asarray(statistic(weights), dtype=np.float64))
-    values = np.concatenate(parts)
-    values = values[~np.isnan(values)]
-    if not len(values):
-        raise ValueError(f"the statistic is undefined in all {replicates} replicates")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high))
+    return _percentiles(np.concatenate(parts), level)
 
 
 def weighted_mean(values: np.ndarray) -> Statistic:
@@ -115,6 +111,8 @@ def mean_interval(
         people = np.union1d(identities_a, identities_a if identities_b is None else identities_b)
         trials = min(len(people), len(values))
         return wilson(trials * int(values[0]), trials, level)
+    if values.dtype.kind in "biu" and np.isin(values, (0, 1)).all():
+        return _share_interval(values.astype(bool), identities_a, identities_b, replicates, level, seed)
     return clustered_bootstrap(
         weighted_mean(values), identities_a, identities_b, replicates=replicates, level=level, seed=seed
     )
@@ -163,7 +161,77 @@ def by_gap(
     return pd.DataFrame(rows, columns=["gap_from", "gap_to", "count", "mean", "low", "high"])
 
 
+def _share_interval(
+    hits: np.ndarray,
+    identities_a: np.ndarray,
+    identities_b: np.ndarray | None,
+    replicates: int,
+    level: float,
+    seed: int,
+) -> Interval:
+    """``clustered_bootstrap`` of the share of ``hits``, bool [P], to the same bits: whole
+    numbers may be added in any order. Only the rarer of hits and misses are added up beside all pairs.
+    """
+    people, a, b = _numbered(identities_a, identities_a if identities_b is None else identities_b)
+    if people < 2:
+        return Interval(np.nan, np.nan)
+    total, rare = np.zeros(replicates, dtype=np.int64), np.zeros(replicates, dtype=np.int64)
+    rarer = hits if 2 * hits.sum() <= len(hits) else ~hits
+    for start, times in _in_blocks(people, replicates, seed):
+        some = slice(start, start + times.shape[1])
+        total[some], rare[some] = _weight(times, a, b), _weight(times, a[rarer], b[rarer])
+    counted = rare if rarer is hits else total - rare
+    return _percentiles(np.divide(counted, total, out=np.full(replicates, np.nan), where=total > 0), level)
+
+
+def _weight(times: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The weight of all pairs together in each replicate, int64 [R]; times: [people, R]."""
+    one, total = a == b, np.zeros(times.shape[1], dtype=np.int64)
+    same, a, b = a[one], a[~one], b[~one]
+    step = max(1, CELLS // times.shape[1])
+    for start in range(0, len(same), step):
+        total += times[same[start : start + step]].sum(axis=0, dtype=np.int64)
+    for start in range(0, len(a), step):
+        some = slice(start, start + step)
+        total += np.einsum("pr,pr->r", times[a[some]], times[b[some]], dtype=np.int64)
+    return total
+
+
+def _in_blocks(people: int, replicates: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
+    """The number of the first replicate of each block, and its multiplicities [people, replicates of the block]."""
+    if people * replicates <= KEPT:
+        yield 0, _times(people, replicates, seed)
+        return
+    random, block = np.random.default_rng(seed), max(1, CELLS // people)
+    for start in range(0, replicates, block):
+        yield start, _multiplicities(random, min(block, replicates - start), people).T
+
+
+@lru_cache(maxsize=4)
+def _times(people: int, replicates: int, seed: int) -> np.ndarray:
+    """``_multiplicities`` of a fresh generator, [people, replicates]: kept, as many tables have the same people."""
+    return np.ascontiguousarray(_multiplicities(np.random.default_rng(seed), replicates, people).T)
+
+
 def _multiplicities(random: np.random.Generator, replicates: int, people: int) -> np.ndarray:
-    """How often each of ``people`` is drawn in each replicate, float64 [replicates, people]."""
-    drawn = random.integers(people, size=(replicates, people)) + people * np.arange(replicates)[:, None]
-    return np.bincount(drawn.ravel(), minlength=replicates * people).reshape(replicates, people).astype(float)
+    """How often each of ``people`` is drawn in each replicate, int32 [replicates, people]."""
+    times = np.empty((replicates, people), dtype=np.int32)
+    for row, drawn in zip(times, random.integers(people, size=(replicates, people)), strict=True):
+        row[:] = np.bincount(drawn, minlength=people)
+    return times
+
+
+def _numbered(identities_a: np.ndarray, identities_b: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+    """How many people there are, and the two of each pair as numbers from 0."""
+    people, rows = np.unique(np.concatenate([identities_a, identities_b]), return_inverse=True)
+    a, b = np.split(rows, 2)
+    return len(people), a, b
+
+
+def _percentiles(values: np.ndarray, level: float) -> Interval:
+    """Errors: ValueError where all are NaN."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        raise ValueError(f"the statistic is undefined in all {len(values)} replicates")
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))

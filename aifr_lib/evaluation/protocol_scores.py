@@ -10,8 +10,8 @@ from sklearn.linear_model import Ridge
 from aifr_lib.data.images import ChangePairs, Images, Pairs, Templates
 from aifr_lib.data.photograph_pairs import GAP_NAMES, gap_bins, genuine_pairs, impostors, verification_list
 from aifr_lib.evaluation.change import subject_folds
+from aifr_lib.evaluation.checks import normalise
 from aifr_lib.evaluation.distractors import among_distractors
-from aifr_lib.evaluation.embeddings import normalise
 from aifr_lib.evaluation.features import Features, open_features
 from aifr_lib.evaluation.identification import leave_one_out
 from aifr_lib.evaluation.templates import pool, verify_templates

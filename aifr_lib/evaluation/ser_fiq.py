@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import to_input
 from aifr_lib.evaluation.checks import directed
-from aifr_lib.evaluation.embeddings import BAR_AFTER, evaluating, opened, place
-from aifr_lib.progress import tqdm
+from aifr_lib.evaluation.embeddings import evaluating, opened, place
+from aifr_lib.progress import BAR_AFTER, tqdm
 
 PASSES = 100
 SLOPE, CENTRE = 130.0, 0.88  # of the rescaled score

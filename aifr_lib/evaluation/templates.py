@@ -10,11 +10,10 @@ from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from aifr_lib.evaluation.checks import both_classes, directed, finite, known, same_length
-from aifr_lib.evaluation.embeddings import BAR_AFTER
 from aifr_lib.evaluation.features import Features, checked, open_features
 from aifr_lib.evaluation.intervals import Interval, mean_interval
 from aifr_lib.evaluation.verification import Roc, roc
-from aifr_lib.progress import tqdm
+from aifr_lib.progress import BAR_AFTER, tqdm
 
 BLOCK = 4096  # pictures, or pairs of templates, at once
 FARS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)

@@ -7,8 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from aifr_lib.evaluation.checks import directed, matrix, same_length
-from aifr_lib.evaluation.embeddings import normalise
+from aifr_lib.evaluation.checks import directed, matrix, normalise, same_length
 from aifr_lib.names import nearest
 
 Form = Literal["raw", "normalised", "root"]

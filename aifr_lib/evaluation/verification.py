@@ -21,8 +21,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from aifr_lib.data.images import Pairs
-from aifr_lib.evaluation.checks import both_classes, finite, same_length
-from aifr_lib.evaluation.embeddings import normalise
+from aifr_lib.evaluation.checks import both_classes, directed, finite, matrix, same_length
 from aifr_lib.names import nearest
 
 Convention = Literal["squared_l2", "cosine"]
@@ -62,10 +61,17 @@ def verify(embeddings: np.ndarray, pairs: Pairs, *, convention: Convention = "sq
         raise ValueError(
             f"pair list '{pairs.name}' names rows {low} … {high}, but there are {len(embeddings)} embeddings"
         )
-    unit = normalise(np.asarray(embeddings, dtype=np.float64))
-    cosines = np.clip(np.einsum("pd,pd->p", unit[pairs.a], unit[pairs.b]), -1, 1)
+    cosines = np.clip(pair_cosines(np.asarray(embeddings, dtype=np.float64), pairs.a, pairs.b), -1, 1)
     values = cosines if convention == "cosine" else 2 - 2 * cosines
     return ten_fold(values, pairs.same, pairs.fold, convention=convention)
+
+
+def pair_cosines(embeddings: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Cosines of pairs of rows of [N, D], without a normalised copy. Errors: those of ``normalise``."""
+    matrix("embeddings", embeddings)
+    lengths = np.sqrt(np.vecdot(embeddings, embeddings))
+    directed("embeddings", lengths)
+    return np.vecdot(embeddings[a], embeddings[b]) / (lengths[a] * lengths[b])
 
 
 def ten_fold(

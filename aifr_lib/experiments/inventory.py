@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aifr_lib.experiments.kept_keys import Keys, kept_keys
 from aifr_lib.names import ConfigError
 from aifr_lib.reporting import artefacts, claims, contents
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.settings.presets import load_preset
 
 # Whose verdict is shown: only the first two ever carry one.
 WEIGHT = ("classroom", "paper", "lesson", "smoke")
@@ -16,7 +16,7 @@ WEIGHT = ("classroom", "paper", "lesson", "smoke")
 
 @dataclass(frozen=True)
 class Line:
-    """One table or figure. results: preset → ok, partial, stale or damaged. verdict: None without results.
+    """One table or figure. results: preset → ok, partial, stale, damaged or unchecked. verdict: None without results.
 
     written: whether its notebook is there already.
     """
@@ -31,6 +31,11 @@ class Line:
 
 def inventory(presets: Sequence[str], paper: str | None = None) -> list[Line]:
     """One line for each table and figure (of one paper, "TML" …), with its results at these presets."""
+    with kept_keys() as keys:
+        return _lines(presets, paper, keys)
+
+
+def _lines(presets: Sequence[str], paper: str | None, keys: Keys) -> list[Line]:
     lines = []
     judged = {preset: judge(preset) for preset in presets}
     for entry in contents.load():
@@ -46,7 +51,7 @@ def inventory(presets: Sequence[str], paper: str | None = None) -> list[Line]:
                 results[preset] = "damaged"
             else:
                 results[preset], verdicts[preset] = (
-                    state(artefact),
+                    state(artefact, keys),
                     judged[preset].get(entry.id, artefact.verdict),
                 )
         verdict = next((verdicts[preset] for preset in WEIGHT if preset in verdicts), None)
@@ -62,15 +67,18 @@ def judge(preset: str) -> dict[str, str]:
         return {}
 
 
-def state(artefact: Artefact) -> str:
-    """stale: it rests on a run its experiment would not make today; partial: a run is missing; else ok."""
-    from aifr_lib.experiments import EXPERIMENTS
-
-    experiment = EXPERIMENTS.get(artefact.id)
-    if experiment is None:
+def state(artefact: Artefact, keys: Keys) -> str:
+    """stale: it rests on a run its experiment would not make today; partial: a run is missing; else ok. unchecked:
+    the experiments cannot be asked here, where torch is not installed.
+    """
+    try:
+        named = keys(artefact.id, artefact.preset, artefact.seeds)
+    except ImportError as error:
+        if error.name != "torch":
+            raise
+        return "unchecked"
+    if named is None:
         return "ok"
-    preset = load_preset(artefact.preset)
-    if artefacts.stale(artefact, [spec.key for spec in experiment.specs(preset, artefact.seeds)]):
+    if artefacts.stale(artefact, named):
         return "stale"
-    wanted = {spec.key for spec in experiment.specs(preset)}
-    return "ok" if wanted <= set(artefact.runs) else "partial"
+    return "ok" if set(keys(artefact.id, artefact.preset, None) or ()) <= set(artefact.runs) else "partial"

@@ -24,9 +24,13 @@ class MarginHead(nn.Module):
     The logits are s cos(theta_j); subclasses say what replaces the cosine of the true class. Labels are int64
     in [0, classes); checking them here would stall the GPU, so a training does before it starts (``check_labels``).
 
+    whole_batch: whether the embeddings are those of all processes already (``losses/sharded.py``).
+
     Weights start as N(0, .01) (inferred: what public implementations share; only their direction counts).
     Errors: ConfigError for sizes, scale or margin that make no sense.
     """
+
+    whole_batch = False
 
     def __init__(self, embedding: int, classes: int, s: float = 64.0, m: float = 0.0) -> None:
         super().__init__()
@@ -156,7 +160,7 @@ class AdaFace(MarginHead):
         """z ``[B, 1]`` in [-1, 1]; in training the running statistics move first."""
         norms = embedding.float().norm(dim=1, keepdim=True).clamp(1e-3, 100)
         if self.training:
-            batch = over_processes(norms)
+            batch = norms if self.whole_batch else over_processes(norms)
             self.mean.lerp_(batch.mean(), self.t_alpha)
             # One picture has no sample deviation; 0 instead of NaN, which would stay in ``std`` for good.
             self.std.lerp_(batch.std(correction=min(1, len(batch) - 1)), self.t_alpha)

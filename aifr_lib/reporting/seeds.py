@@ -1,5 +1,5 @@
 """What a handful of seeds can say: Student's t of a contrast of arms, its error pooled where the spreads agree,
-Holm's correction, the smallest visible difference.
+Holm's correction, the smallest visible difference. scipy.stats, a second to load, is loaded where a number needs it.
 
 A bootstrap over three seeds covers 74–85 % where it says 95 %; Student's t keeps its promise where the spread
 is roughly normal.
@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy import optimize, stats
 
 from aifr_lib.reporting.rows import Measured
 
@@ -62,6 +61,8 @@ class Estimate:
         """That of coverage 1 − ``alpha``; None where no spread is known."""
         if not self.df:
             return None
+        from scipy import stats
+
         half = float(stats.t.isf(alpha / 2, self.df)) * self.se
         return self.mean - half, self.mean + half
 
@@ -176,6 +177,8 @@ def smallest_detectable(se: float, df: float, power: float = 0.8, alpha: float =
     """
     if df <= 0:
         raise ValueError("the smallest detectable difference needs at least two seeds")
+    from scipy import optimize, stats
+
     critical = stats.t.isf(alpha / 2, df)
 
     def missing(shift: float) -> float:
@@ -204,6 +207,8 @@ def _tail(mean: float, se: float, df: float) -> float:
         return 1.0
     if se == 0:
         return 0.5 if mean == 0 else float(mean < 0)
+    from scipy import stats
+
     return float(stats.t.sf(mean / se, df))
 
 
@@ -216,6 +221,8 @@ def _spreads_agree(arms: Sequence[np.ndarray]) -> float | None:
     deviations = [np.abs(arm - arm.mean()) for arm in arms]
     if len(arms) < 2 or all(np.ptp(deviation) < 1e-12 for deviation in deviations):
         return None
+    from scipy import stats
+
     return float(stats.levene(*arms, center="mean").pvalue)
 
 
@@ -228,4 +235,6 @@ def _correlation(weights: Sequence[float], arms: Sequence[Values]) -> float | No
     ]
     if len(shared) < 4 or min(map(np.ptp, sides)) < 1e-12:
         return None
+    from scipy import stats
+
     return float(stats.pearsonr(*sides).statistic)

@@ -58,6 +58,7 @@ class Plan:
     steps: optimiser steps. batch: images a step over all processes. accumulate: micro-batches a step.
     clip: largest gradient norm or None. precision: "no", "bf16" or "fp16".
     log_every, checkpoint_every: in steps and in seconds. evaluate_every: steps between two looks of ``evaluate``.
+    patience: looks without a better value after which the training ends early; None: it never does.
     compile: whether ``torch.compile`` fuses the objective. settings: what the run was asked to be; a checkpoint of
     other settings is refused.
 
@@ -75,6 +76,7 @@ class Plan:
     log_every: int = 20
     checkpoint_every: float = 30.0
     evaluate_every: int = 100
+    patience: int | None = None
     compile: bool = False
     settings: Mapping[str, Any] | None = None
 
@@ -203,7 +205,7 @@ def fit(
                 mininterval=1.0,
             ) as bar,
         ):
-            while step < plan.steps:
+            while step < plan.steps and not out_of_patience(best, step, plan):
                 micro_batches = [on_device(next(stream), accelerator.device) for _ in range(plan.accumulate)]
                 for part, stepper in steppers.items():
                     for group in stepper.param_groups:
@@ -226,12 +228,13 @@ def fit(
                     after(step)
                 bar.update(plan.batch)
 
-                logging = step % plan.log_every == 0 or step == plan.steps
                 checking = step % check_every == 0
                 stopping = (checking or accelerator.num_processes == 1) and asked_anywhere(stop.asked, accelerator)
                 if evaluate is not None and (step % plan.evaluate_every == 0 or step == plan.steps):
                     keep_best(best, objective, evaluate, step, accelerator)
-                saving = step == plan.steps or time.perf_counter() - saved > plan.checkpoint_every or stopping
+                ending = step == plan.steps or out_of_patience(best, step, plan)
+                saving = ending or time.perf_counter() - saved > plan.checkpoint_every or stopping
+                logging = step % plan.log_every == 0 or ending
                 if logging or saving or checking:
                     scalars = check_finite(unchecked, records)
                     unchecked.clear()
@@ -370,6 +373,11 @@ def keep_best(
     if value < best.value:
         best.value, best.step = value, step
         best.weights = {name: tensor.detach().clone() for name, tensor in objective.state_dict().items()}
+
+
+def out_of_patience(best: Best, step: int, plan: Plan) -> bool:
+    """Whether ``plan.patience`` looks have passed since the best one."""
+    return plan.patience is not None and step - best.step >= plan.patience * plan.evaluate_every
 
 
 def seed_step(seed: int, number: int, process: int) -> None:

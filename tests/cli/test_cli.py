@@ -362,3 +362,14 @@ def test_the_ledger_names_alpha_rate_and_seed() -> None:
     ledger = aifr("run-queue", "--preset", "classroom", "--paper", "tml", "--dry-run")
     assert ledger.code == 0, ledger.err
     assert re.search(r"α 0\.4, .*learning rate 0\.\d+, .*seed 1", ledger.out)
+
+
+def test_several_tasks_of_srun_are_not_several_trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    said = aifr("train", "recognition", "--out", str(tmp_path / "out"))
+    assert said.code == 2 and "srun started 2 tasks of this command" in said.err and not (tmp_path / "out").exists()
+    monkeypatch.setenv("RANK", "0")  # torchrun was started in each task
+    common.refuse_srun()
+    monkeypatch.delenv("RANK")
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
+    common.refuse_srun()

@@ -179,3 +179,22 @@ PEOPLE = np.arange(3)
 def test_errors_say_what_is_wrong(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("rate", [0.03, 0.97])
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_share_of_hits_has_the_interval_of_the_bootstrap_to_the_bit(rate, kept, monkeypatch):
+    """Whole numbers are added up by person, blocks or not; the general way weighs each pair in each replicate."""
+    rng = np.random.default_rng(3)
+    people, pairs = 40, 500
+    a = rng.integers(0, people, pairs)
+    b = np.where(rng.random(pairs) < 0.5, a, rng.integers(0, people, pairs))
+    hits = rng.random(pairs) < rate
+    if not kept:
+        monkeypatch.setattr(intervals, "KEPT", 0)
+        monkeypatch.setattr(intervals, "CELLS", 700)
+    general = clustered_bootstrap(weighted_mean(hits), a, b, replicates=300, seed=5)
+    assert mean_interval(hits, a, b, replicates=300, seed=5) == general
+    assert mean_interval(hits.astype(int), a, b, replicates=300, seed=5) == general
+    alone = clustered_bootstrap(weighted_mean(hits), a, replicates=300, seed=5)
+    assert mean_interval(hits, a, replicates=300, seed=5) == alone

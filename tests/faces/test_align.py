@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aifr_lib.data.loader import crop_columns
+from aifr_lib.data.images import crop_columns
 from aifr_lib.faces import align
 from aifr_lib.faces.relief import Faces, landmarks, render
 

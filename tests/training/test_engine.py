@@ -389,6 +389,36 @@ def test_the_best_weights_are_kept_lowest_first_ties_the_earlier(tmp_path):
         duel(tmp_path / "nan", evaluate=lambda _: float("nan"))
 
 
+def test_a_training_ends_early_where_no_look_is_better(tmp_path):
+    """Of ten looks the fourth is the best, and three more are waited for; also where it is broken off on the way."""
+    values = dict(zip(range(2, 21, 2), (5, 4, 3, 1, 2, 2, 2, 0, 0, 0), strict=True))
+    looks = []
+
+    def evaluate(step):
+        looks.append(step)
+        return values[step]
+
+    images = make_images()
+
+    def train(**calls):
+        toy = new_toy(**calls)
+        optimiser = torch.optim.SGD(toy.parameters(), lr=0.01, momentum=0.9)
+        plan = Plan(steps=20, batch=8, seed=0, evaluate_every=2, patience=3)
+        rows, names = Rows(images, (16, 16)), images.labels["record"].tolist()
+        return toy, fit(
+            toy, optimiser, lambda _: 1.0, rows, plan, tmp_path, records=names, evaluate=evaluate, progress=False
+        )
+
+    with pytest.raises(Stopped, match="stopped at step 11 of 20"):
+        train(calls={11: lambda: os.kill(os.getpid(), signal.SIGINT)})
+    toy, scalars = train()
+    assert looks == [2, 4, 6, 8, 10, 12, 14]
+    assert (scalars["best"], scalars["best_step"]) == (1, 8)
+    assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["step"] == 14
+    again, scalars = train()
+    assert again.calls == 0 and scalars["best_step"] == 8 and equal(toy, again) and len(looks) == 7
+
+
 def test_how_a_machine_steps_is_not_taken_over_with_a_checkpoint(tmp_path):
     """A checkpoint from a GPU, where steps are fused, goes on here as one from here."""
     whole, _ = duel(tmp_path / "whole")

@@ -6,6 +6,8 @@ Layout, either of:
   and perhaps ``age`` (years) and others, which are kept;
 - ``FOLDER/IDENTITY/picture.jpg``: a sub-folder for each identity.
 
+A list of another name, ``FOLDER/NAME.csv`` with the same columns, is read where its path is given.
+
 Without ``labels.csv``, pictures that lie in FOLDER itself, or deeper than in a sub-folder (``PERSON/VIDEO/FRAME``,
 ``train/PERSON/PICTURE``: nothing says which folder is the person), have no identity (−1): they can be aligned, not
 evaluated.
@@ -81,7 +83,7 @@ NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 def list_pictures(folder: str | Path, on_fault: OnFault | None = None) -> pd.DataFrame:
     """The pictures of a folder, one a row: record, identity, age, path and the further columns of
-    ``labels.csv``.
+    ``labels.csv``; or of another list with its columns, which lies beside the pictures (``FOLDER/NAME.csv``).
 
     record: the path inside the folder, with forward slashes. identity: int64, −1 where there is none; names
     are numbered in sorted order and kept as ``subject``. age: float64 years, NaN where unknown.
@@ -92,9 +94,10 @@ def list_pictures(folder: str | Path, on_fault: OnFault | None = None) -> pd.Dat
     that is none.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    listed = folder if folder.suffix.lower() == ".csv" and folder.is_file() else folder / LABELS
+    if not folder.is_dir() and listed != folder:
         raise FileNotFoundError(f"no folder of pictures at {folder}")
-    table = _from_csv(folder) if (folder / LABELS).is_file() else _from_tree(folder, on_fault or _raised_or_logged)
+    table = _from_csv(listed) if listed.is_file() else _from_tree(folder, on_fault or _raised_or_logged)
     if table.empty:
         kinds = ", ".join(sorted(SUFFIXES))
         raise ValueError(f"{folder} holds no pictures ({kinds}, directly or in a sub-folder for each identity)")
@@ -169,8 +172,8 @@ def numbered(subjects: pd.Series) -> np.ndarray:
     return subjects.map(places).to_numpy(dtype=np.int64)
 
 
-def _from_csv(folder: Path) -> pd.DataFrame:
-    path = folder / LABELS
+def _from_csv(path: Path) -> pd.DataFrame:
+    folder = path.parent
     try:
         table = pd.read_csv(path, dtype={"file": str, "identity": str}, keep_default_na=False, na_values={"age": [""]})
     except ValueError as error:

@@ -58,7 +58,8 @@ def aligned(
 
 
 def load_folder(folder: str | Path, *, skip_bad: bool = False, progress: bool = True) -> tuple[Images, list[str]]:
-    """A folder of photographs as aligned Images, and the bad files left out (layout: ``data/formats/folder.py``).
+    """A folder of photographs, or a ``.csv`` that lists them, as aligned Images, and the bad files left out (layout:
+    ``data/formats/folder.py``).
 
     Pictures that all are 112×112, or all 112×96, are taken as aligned already, and are decoded again when asked for.
     Errors: ValueError where a picture has no identity; those of ``list_pictures`` and ``aligned``.
@@ -66,7 +67,8 @@ def load_folder(folder: str | Path, *, skip_bad: bool = False, progress: bool = 
     table = list_pictures(folder)
     if (nobody := table["identity"] == UNKNOWN).any():
         raise BadFile(NOBODY, table["path"][nobody].iloc[0])
-    name = Path(folder).resolve().name
+    folder = Path(folder)
+    name = folder.resolve().stem if folder.is_file() else folder.resolve().name
     version = labels_digest(table)
     size: tuple[int, int] | None = None
     rows = []
@@ -80,7 +82,9 @@ def load_folder(folder: str | Path, *, skip_bad: bool = False, progress: bool = 
     if not rows:
         raise ValueError(f"{folder}: none of {len(table)} files is a readable picture")
     labels = table.loc[rows].drop(columns="path").assign(found=True).reset_index(drop=True)
-    pixels = StoredPixels(Files(Path(folder), pa.chunked_array([labels["record"]])), size)
+    pixels = StoredPixels(
+        Files(folder if folder.is_dir() else folder.parent, pa.chunked_array([labels["record"]])), size
+    )
     return Images(name, version, as_array(pixels), labels), list(table["record"].drop(index=rows))
 
 

@@ -146,9 +146,10 @@ def _folder(path: Path, progress: bool) -> Faults:
         yield from [*found, error if isinstance(error, BadFile) else BadFile(str(error))]
         return
     yield from found
+    root = path if path.is_dir() else path.parent
     nobody = table["record"][table["identity"] < 0].to_list()
     if len(nobody) < len(table):
-        yield from (BadFile(NOBODY, path / record) for record in nobody)
+        yield from (BadFile(NOBODY, root / record) for record in nobody)
     else:
         # They may be there to be aligned, or to be named by a list of pairs.
         yield Doubt(f"none of {len(nobody)} pictures has an identity. Of each: {NOBODY}", path)
@@ -157,7 +158,7 @@ def _folder(path: Path, progress: bool) -> Faults:
         for record in sorted(strays):
             yield BadFile(f"{LABELS} does not list this picture", path / record)
     # Photographs may have any size; crops of the template must all be crops.
-    yield from unreadable(Files(path, pa.chunked_array([table["record"].to_list()])), progress, None)
+    yield from unreadable(Files(root, pa.chunked_array([table["record"].to_list()])), progress, None)
 
 
 def _below(folder: Path) -> Iterable[str]:

@@ -17,7 +17,7 @@ import pandas as pd
 from PIL import Image
 
 from aifr_lib.data.formats.folder import LABELS, contents, list_pictures, read_each
-from aifr_lib.data.loader import crop_columns
+from aifr_lib.data.images import crop_columns
 from aifr_lib.faces import align
 from aifr_lib.files import atomic_write
 from aifr_lib.names import choose

@@ -5,7 +5,7 @@
 | rec | ``NAME.rec`` (``NAME.idx``, ``property``), or a folder that holds exactly one |
 | bin | insightface's ``.bin`` of verification pairs |
 | list | an image list, ``id path age gender`` a line |
-| folder | a folder of pictures: by ``labels.csv``, or a sub-folder for each identity |
+| folder | a folder of pictures: by ``labels.csv``, or a sub-folder for each identity; a ``.csv`` of the same columns |
 | pairs | LFW's ``pairs.txt``, or a ``.csv`` of pairs |
 | features | a MegaFace feature file |
 | ijb-media, ijb-pairs, ijb-landmarks | the text files of IJB |
@@ -74,7 +74,8 @@ def kind_of(path: str | Path) -> str:
     if path.suffix.lower() == ".bin":
         return "bin"
     if path.suffix.lower() == ".csv":
-        return "pairs"
+        columns = set(head.decode("utf-8-sig", errors="replace").partition("\n")[0].strip().split(","))
+        return "folder" if columns >= {"file", "identity"} else "pairs"
     line = head.decode("utf-8-sig", errors="replace").lstrip().split("\n")[0]
     for kind, pattern in FIRST_LINES:
         if pattern.fullmatch(line):
@@ -117,7 +118,7 @@ def opened(path: Path, kind: str, *, progress: bool = True) -> tuple[pa.Table, R
     table = scanned(path, kind, progress=progress)
     if kind == "rec":
         return table, Records.of(path, table)
-    return table, Files(path if kind == "folder" else path.parent, table.column("record"))
+    return table, Files(path if path.is_dir() else path.parent, table.column("record"))
 
 
 def rec_of(path: Path) -> Path:
@@ -152,8 +153,9 @@ def _load_folder(path: Path, progress: bool) -> Images:
         return load_folder(path, progress=progress)[0]
     identity = table.column("identity").to_numpy()
     if (nobody := identity < 0).any():
-        raise BadFile(NOBODY, path / table.column("record")[int(nobody.argmax())].as_py())
-    return _images(path.resolve().name, table, pixels)
+        root = path if path.is_dir() else path.parent
+        raise BadFile(NOBODY, root / table.column("record")[int(nobody.argmax())].as_py())
+    return _images(path.resolve().stem if path.is_file() else path.resolve().name, table, pixels)
 
 
 def _with_version(table: pa.Table) -> pa.Table:

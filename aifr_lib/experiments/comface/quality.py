@@ -18,7 +18,7 @@ from PIL import Image, ImageFilter
 from scipy.stats import rankdata
 
 from aifr_lib.data import relief
-from aifr_lib.data.loader import crop_columns
+from aifr_lib.data.images import crop_columns
 from aifr_lib.evaluation.intervals import wilson
 from aifr_lib.evaluation.ser_fiq import ser_fiq
 from aifr_lib.evaluation.statistics import correlation_statistic

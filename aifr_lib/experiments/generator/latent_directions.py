@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from aifr_lib import packages
-from aifr_lib.evaluation.embeddings import normalise
+from aifr_lib.evaluation.checks import normalise
 from aifr_lib.experiments import available
 from aifr_lib.experiments.generator import finding, second_age_judge
 from aifr_lib.experiments.generator.edit_rows import UNKNOWN, direction_figure, direction_rows, found, reading_rows

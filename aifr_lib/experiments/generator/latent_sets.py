@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from aifr_lib.data import edited
 from aifr_lib.data.images import Images
 from aifr_lib.data.photograph_pairs import impostors
-from aifr_lib.evaluation.embeddings import normalise
+from aifr_lib.evaluation.checks import normalise
 from aifr_lib.experiments.generator import edit_rows
 from aifr_lib.experiments.generator.drawing import source_id, strengths
 from aifr_lib.experiments.generator.latent_directions import missing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ def evaluate(
     *,
     preset: Preset,
     given: Mapping[str, Any] | None = None,
+    fars: Sequence[float] = (),
     device: str | None = None,
     progress: bool = True,
 ) -> Evaluation:
@@ -58,12 +59,15 @@ def evaluate(
     Relief faces are the test faces of the preset's tour, verified on the preset's pair lists; a ``.bin`` has its own
     pairs. Other pictures are aligned first unless they are crops (112×112, 112×96), and verified on ``pairs``, or on
     all genuine pairs with as many impostors. IJB's pictures are weighed by the detector's scores; where a list of noise
-    is there, rank-1 among distractors is given with and without what it names. Under several processes each embeds a
-    share.
-    Errors: ConfigError with the nearest name for an unknown backbone, data or protocol; those of the readers.
+    is there, rank-1 among distractors is given with and without what it names. fars: false accept rates (fractions) at
+    which thresholds of a verification are given besides. Under several processes each embeds a share.
+    Errors: ConfigError with the nearest name for an unknown backbone, data or protocol; those of the readers, and of
+    ``threshold_at_far``.
     """
     # Before minutes of aligning are spent on a name that does not exist.
     check_backbone(backbone)
+    if fars and question.asked != "verification":
+        raise ConfigError(f"a threshold at a false accept rate goes with verification, not with {question.asked}")
     embedder = load(backbone, preset, given=given, device=device)
     if question.asked == "distractors" and (features := question.sought_among) and features.suffix.lower() == ".npy":
         check_made_by(features, made_by(backbone, embedder, preset))
@@ -86,10 +90,12 @@ def evaluate(
     elif question.asked == "change":
         rows = _change_rows(images, embeddings, keys)
     elif asked.lists:
-        rows = [row for pairs in asked.lists for row in _list_rows(images, embeddings, pairs, keys)]
+        rows = [row for pairs in asked.lists for row in _list_rows(images, embeddings, pairs, keys, fars)]
     else:
         if question.asked == "verification":
-            rows = protocol_rows.verification_rows(photograph_pair_scores(images, embeddings), keys)
+            scores = photograph_pair_scores(images, embeddings)
+            rows = protocol_rows.verification_rows(scores, keys)
+            rows += protocol_rows.threshold_rows(scores, "pair", keys, fars)
         else:
             rows = protocol_rows.identification_rows(probe_scores(images, embeddings), keys)
     found = images.labels.get("found")
@@ -128,9 +134,13 @@ def write_embeddings(
     return embeddings.shape
 
 
-def _list_rows(images: Images, embeddings: np.ndarray, pairs: Pairs, keys: Mapping[str, Key]) -> list[Row]:
+def _list_rows(
+    images: Images, embeddings: np.ndarray, pairs: Pairs, keys: Mapping[str, Key], fars: Sequence[float]
+) -> list[Row]:
     scores = protocol_scores.list_scores(images, embeddings, [pairs])
-    return protocol_rows.accuracy_rows(scores, pairs.name, {**keys, "data": pairs.name}, {"pairs": len(pairs)})
+    keys = {**keys, "data": pairs.name}
+    rows = protocol_rows.accuracy_rows(scores, pairs.name, keys, {"pairs": len(pairs)})
+    return rows + protocol_rows.threshold_rows(scores, pairs.name, keys, fars)
 
 
 def _template_rows(asked: Asked, embeddings: np.ndarray, keys: Mapping[str, Key]) -> list[Row]:

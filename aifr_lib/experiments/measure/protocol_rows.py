@@ -12,6 +12,7 @@ from aifr_lib.evaluation.intervals import Interval, Statistic, by_gap, clustered
 from aifr_lib.evaluation.protocol_scores import UNKNOWN_AGE
 from aifr_lib.evaluation.statistics import eer_statistic, tar_statistic
 from aifr_lib.evaluation.templates import LEAST_ACCEPTS
+from aifr_lib.evaluation.thresholds import threshold_at_far
 from aifr_lib.evaluation.verification import Roc, roc, ten_fold
 from aifr_lib.reporting.rows import Key, Measured, Row
 
@@ -70,6 +71,21 @@ def curve_rows(scores: Scores, name: str, keys: Keys) -> list[Row]:
         row(keys, "all", "EER", over_people(100 * curve.eer, _percent(spread))),
         *_tar_rows(curve, score, same, gap, a[same], keys, FARS, _tar_interval(score, same, a, b)),
     ]
+
+
+def threshold_rows(scores: Scores, name: str, keys: Keys, fars: Sequence[float]) -> list[Row]:
+    """The lowest cosine at which at most each rate of ``fars`` of impostors is accepted, and the TAR there in %.
+
+    The pairs are those of ``scored_pairs``. Errors: those of ``threshold_at_far``.
+    """
+    score, same, a, b, _ = scored_pairs(scores, name)
+    rows = []
+    for far in fars:
+        found = threshold_at_far(score, same, far, a, b)
+        rows.append(row(keys, "all", f"threshold at FAR {far:g}", over_people(found.value, found.interval)))
+        tar = over_people(100 * found.tar, _percent(found.tar_interval))
+        rows.append(row(keys, "all", f"accepted at that threshold (FAR {found.reached:.2g}), %", tar))
+    return rows
 
 
 def identification_rows(scores: Scores, keys: Keys) -> list[Row]:

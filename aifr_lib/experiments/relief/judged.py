@@ -18,7 +18,7 @@ from aifr_lib.data.formats.folder import read_each
 from aifr_lib.data.images import Images
 from aifr_lib.data.photograph_pairs import genuine_pairs, impostors
 from aifr_lib.data.relief.plan import Plan
-from aifr_lib.evaluation.embeddings import normalise
+from aifr_lib.evaluation.checks import normalise
 from aifr_lib.experiments import available
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.measure.embedders import embeddings_of

@@ -21,7 +21,7 @@ from aifr_lib.data import relief
 from aifr_lib.data.images import Images
 from aifr_lib.data.relief.cache import rendered
 from aifr_lib.data.relief.plan import Plan
-from aifr_lib.evaluation.embeddings import normalise
+from aifr_lib.evaluation.checks import normalise
 from aifr_lib.evaluation.intervals import mean_interval
 from aifr_lib.evaluation.verification import ten_fold
 from aifr_lib.experiments.jobs import Experiment, Job

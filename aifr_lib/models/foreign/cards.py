@@ -6,6 +6,7 @@ scaling. What it leaves out is taken from the layout of the weights, and the com
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from aifr_lib.files import atomic_write
+from aifr_lib.models.weights import read_metadata
 from aifr_lib.names import ConfigError, Strict, validate
 
 
@@ -62,14 +64,14 @@ def card_path(weights: str | Path) -> Path:
 
 
 def read_card(weights: str | Path) -> dict[str, Any]:
-    """The keys that the card beside ``weights`` sets; none where there is no card.
+    """The keys that the card beside ``weights`` sets, over those of a card in the header of our own ``.safetensors``.
 
     Errors: ConfigError that names the card for what is no mapping, an unknown key (with the nearest valid
     one) or a value of the wrong type.
     """
-    path = card_path(weights)
+    path, header = card_path(weights), _in_header(Path(weights))
     if not path.is_file():
-        return {}
+        return header
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -77,7 +79,12 @@ def read_card(weights: str | Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold keys and values, such as 'colour: bgr'")
     validate(Card, values, str(path))
-    return values
+    return {**header, **values}
+
+
+def _in_header(path: Path) -> dict[str, Any]:
+    held = read_metadata(path).get("card") if path.suffix == ".safetensors" else None
+    return {} if held is None else validate(Card, json.loads(held), str(path)).model_dump(exclude_unset=True)
 
 
 def write_card(weights: str | Path, card: Card) -> Path:

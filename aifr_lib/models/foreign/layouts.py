@@ -90,6 +90,7 @@ class Match:
     """A state dict held against one layout.
 
     network: built on torch's meta device, without weights. values: the weights under the network's own names.
+    names: the name of each in the file, without the prefix.
     card: what the layout feeds it, with the input size that the weights tell. left_out: keys of the file that no
     embedding needs. missing, unexpected, shapes: the differences, in the names of the file.
     """
@@ -98,6 +99,7 @@ class Match:
     prefix: str
     network: nn.Module
     values: dict[str, Tensor]
+    names: dict[str, str]
     card: dict[str, Any]
     left_out: list[str]
     missing: list[str]
@@ -143,11 +145,11 @@ def compare(state: State, layout: str, prefix: str = "") -> Match:
     under = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
     with torch.device("meta"):
         network, names = LAYOUTS[layout].build(under)
-    values, missing, shapes, used = {}, [], [], set()
+    values, keys, missing, shapes = {}, {}, [], []
     for ours, wanted in network.state_dict().items():
         layer, _, leaf = ours.rpartition(".")
         key = f"{names[layer]}.{leaf}"
-        used.add(key)
+        keys[ours] = key
         if key in under:
             found = under[key]
             # A 1×1 convolution over one pixel is a linear layer.
@@ -160,6 +162,7 @@ def compare(state: State, layout: str, prefix: str = "") -> Match:
             values[ours] = torch.zeros((), dtype=torch.long)
         else:
             missing.append(prefix + key)
+    used = set(keys.values())
     rest = [key for key in under if key not in used]
     heads = {prefix + key for key in rest if HEADS.match(key)}
     return Match(
@@ -167,6 +170,7 @@ def compare(state: State, layout: str, prefix: str = "") -> Match:
         prefix=prefix,
         network=network,
         values=values,
+        names=keys,
         card={**LAYOUTS[layout].card, **({"input_hw": network.input_hw} if hasattr(network, "input_hw") else {})},
         left_out=[key for key in state if not key.startswith(prefix) or key in heads],
         missing=missing,

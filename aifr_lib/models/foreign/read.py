@@ -84,7 +84,7 @@ def load(path: str | Path, given: Mapping[str, Any] | None = None) -> Network:
     suffix = path.suffix.lower()
     if suffix == ".onnx":
         return _from_onnx(path, beside, given)
-    if suffix != ".safetensors" and _is_torchscript(path):
+    if suffix != ".safetensors" and is_torchscript(path):
         return Network(Carded(_torchscript(path), settle({}, beside, given, str(path)), str(path)), "TorchScript")
     match = find(read_state(path), str(path), {**beside, **given}.get("layout"))
     card = settle({**match.card, "layout": match.layout}, beside, given, str(path))
@@ -159,7 +159,7 @@ def _state_in(loaded: Any, path: Path) -> dict[str, Tensor]:
     )
 
 
-def _is_torchscript(path: Path) -> bool:
+def is_torchscript(path: Path) -> bool:
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:

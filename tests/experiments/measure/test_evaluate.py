@@ -192,3 +192,19 @@ def test_distractors_of_another_network_are_refused(folder, weights, tmp_path, c
     note_of(out).unlink()
     rows(weights, question)
     assert "no note says which network made these" in caplog.text
+
+
+def test_thresholds_at_a_rate_that_is_asked_for(folder, weights):
+    found, _ = rows(weights, Question(folder))
+    with_rates = evaluate(
+        weights, Question(folder), preset=load_preset("smoke"), fars=(0.05, 0.1), device="cpu", progress=False
+    )
+    assert with_rates.rows[: len(found.rows)] == found.rows
+    added = {row.metric: row.measured for row in with_rates.rows[len(found.rows) :]}
+    thresholds = [added[f"threshold at FAR {far}"] for far in (0.05, 0.1)]
+    assert all(one.ci95[0] <= one.mean <= one.ci95[1] for one in thresholds)
+    assert thresholds[0].mean >= thresholds[1].mean
+    with pytest.raises(ValueError, match=r"a false accept rate of 0.001 shows on 10,000 impostor pairs"):
+        evaluate(weights, Question(folder), preset=load_preset("smoke"), fars=(0.001,), device="cpu", progress=False)
+    with pytest.raises(ConfigError, match="goes with verification, not with loo"):
+        evaluate(weights, Question(folder, protocol="loo"), preset=load_preset("smoke"), fars=(0.1,), device="cpu")
