@@ -1,4 +1,7 @@
-"""Build the book (``make book``): execute the published notebooks whose sources have changed, then render."""
+"""Build the book (``make book``): execute the published notebooks whose sources have changed, then render.
+
+The living page gets its scripts, with the network that runs in a browser.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ from filelock import FileLock
 from aifr_lib.experiments.relief.pictures import contact_sheet
 from aifr_lib.reporting.notebooks import Task, run_all
 from aifr_lib.reporting.scripts import parameters_of
+
+sys.path.append(str(Path(__file__).with_name("live")))
+from bundle import bundle  # noqa: E402 (a script of the living page, no package)
 
 ROOT = Path(__file__).resolve().parents[1]
 EXECUTED = "book/_executed/"
@@ -61,5 +67,6 @@ if __name__ == "__main__":
     with FileLock(ROOT / "_build" / "book.lock"):
         execute()
         draw_sheet()
+        bundle(ROOT / "book" / "_live")
         render()
     print(f"the book: {INDEX}")
