@@ -17,7 +17,7 @@ from aifr_lib.reporting.notebooks import Task, run_all
 from aifr_lib.reporting.scripts import parameters_of
 
 sys.path.append(str(Path(__file__).with_name("live")))
-from bundle import bundle  # noqa: E402 (a script of the living page, no package)
+from bundle import bundle
 
 ROOT = Path(__file__).resolve().parents[1]
 EXECUTED = "book/_executed/"

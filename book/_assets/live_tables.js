@@ -141,8 +141,7 @@
     const mark = place(threshold);
     const [genuine, other] = list.shapes;
     el('live-histogram').innerHTML = plot(
-      line(genuine, 'live-same') + line(other, 'live-other') + line([[mark, 0], [mark, 1]], 'live-mark')
-        + word(across(0.68), TOP + 12, 'one person', 'live-same-word', 'end') + word(across(0.02), TOP + 12, 'two people', 'live-other-word', 'start'),
+      line(genuine, 'live-same') + line(other, 'live-other') + line([[mark, 0], [mark, 1]], 'live-mark'),
       [-0.5, 0, 0.5, 1].map(x => [place(x), x]), [], 'cosine of the two embeddings', 'pairs (highest = 1)',
       `Histogram of cosines with the threshold at ${threshold.toFixed(3)}`);
     const others = [...lists].filter(([name]) => name !== gap.value && name !== 'all').map(([, one]) => line(one.roc, 'live-thin'));

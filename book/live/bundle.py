@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import onnx
 import prepare
-from onnx import numpy_helper
 from filelock import FileLock
+from onnx import numpy_helper
 from safetensors import safe_open
 
 from aifr_lib.experiments.measure import embedders

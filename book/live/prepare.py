@@ -25,7 +25,7 @@ from aifr_lib.models import weights
 from aifr_lib.settings.presets import load_preset
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from cover import STUDIO  # noqa: E402 (a script beside the book, no package)
+from cover import STUDIO
 
 HERE = Path(__file__).parent
 PEOPLE, AGES = 300, (10, 20, 30, 40, 50, 60)
