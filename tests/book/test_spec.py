@@ -61,7 +61,7 @@ def test_a_setting_is_shown_with_the_default_it_has():
 
 
 def test_a_name_that_does_not_exist_is_refused_with_the_nearest():
-    with pytest.raises(ConfigError, match="no 'angular_los' in aifr_lib.losses.distillation.*angular_loss"):
+    with pytest.raises(ConfigError, match=r"no .angular_los. in aifr_lib\.losses\.distillation.*angular_loss"):
         aifr_spec.lines("aifr_lib.losses.distillation.angular_los")
     with pytest.raises(ConfigError, match="no module"):
         aifr_spec.resolve("aifr_library.losses")
