@@ -2,7 +2,7 @@
 
 ``data.js`` is what ``prepare.py`` wrote. ``network.js`` holds the tour's network as ONNX, and the detector that finds a
 face in a reader's picture. ``runtime.js`` is onnxruntime-web with its WebAssembly, of the version and the hashes that
-``package-lock.json`` names; without npm the page does without it, and says so.
+``book/package-lock.json`` names; without npm the page does without it, and says so.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def bundle(folder: Path) -> None:
 
 def _bundle(folder: Path) -> None:
     sources = [HERE / name for name in ("bundle.py", "faces.safetensors", "faces.webp", "strips.png")]
-    sources += [HERE / "package-lock.json", ROOT / embedders.COMMITTED]
+    sources += [HERE.parent / "package-lock.json", ROOT / embedders.COMMITTED]
     npm = shutil.which("npm")
     digest = hashlib.sha256(repr(bool(npm)).encode() + b"".join(path.read_bytes() for path in sources)).hexdigest()
     stamp = WORK / "made_of.txt"
@@ -125,17 +125,28 @@ def dequantised(path: Path) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def runtime(npm: str) -> dict[str, str]:
-    """onnxruntime-web, fetched by ``npm ci``, which holds it against the hashes of the lock file."""
+def packages(npm: str) -> Path:
+    """The folder of what ``book/package-lock.json`` names, fetched by ``npm ci``, which compares hashes."""
+    lock = HERE.parent / "package-lock.json"
     fetched = WORK / "npm"
     fetched.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copyfile(HERE / name, fetched / name)
+    held = fetched / lock.name
+    if held.is_file() and held.read_bytes() == lock.read_bytes() and (fetched / "whole").is_file():
+        return fetched / "node_modules"
+    (fetched / "whole").unlink(missing_ok=True)
+    for path in (lock, lock.with_name("package.json")):
+        shutil.copyfile(path, fetched / path.name)
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
     done = subprocess.run(command, cwd=fetched, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"npm could not fetch onnxruntime-web for the living page:\n{done.stderr or done.stdout}")
-    package = fetched / "node_modules" / "onnxruntime-web"
+        raise SystemExit(f"npm could not fetch what pages of the book need:\n{done.stderr or done.stdout}")
+    (fetched / "whole").touch()
+    return fetched / "node_modules"
+
+
+def runtime(npm: str) -> dict[str, str]:
+    """onnxruntime-web and its WebAssembly."""
+    package = packages(npm) / "onnxruntime-web"
     about = json.loads((package / "package.json").read_text(encoding="utf-8"))
     return {
         "version": about["version"],

@@ -91,7 +91,7 @@ def test_weights_in_blocks_are_multiplied_out(tmp_path):
 
 
 def test_the_lock_file_pins_the_runtime_by_hash_and_names_no_host():
-    lock = (LIVE / "package-lock.json").read_text(encoding="utf-8")
+    lock = (ROOT / "book" / "package-lock.json").read_text(encoding="utf-8")
     assert re.search(r'"node_modules/onnxruntime-web": \{\s+"version": "[\d.]+",\s+"integrity": "sha512-', lock)
     assert "://" not in lock
 
