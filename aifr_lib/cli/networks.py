@@ -234,7 +234,8 @@ def _add_to_board(
     board.add(row)
     for one, why in row.missing.items():
         say(f"not measured on {one}: {why}")
-    typer.echo(aligned([_measured_row(one) for one in row.rows if one.keys["gap"] == "all"]))
+    overall = (one for one in row.rows if one.keys["gap"] == "all")
+    typer.echo(aligned([{"data": "", "pairs": "", **_measured_row(one)} for one in overall]))
     typer.echo(f"the row '{row.name}' is in {board.BOARD}")
 
 
