@@ -41,7 +41,7 @@ notebooks: $(STAMP) ## derive each notebooks/NAME.ipynb from its script
 	$(BIN)/aifr notebooks
 
 clean:           ## remove what was built; results, caches, the environment and your lab/ stay
-	rm -rf _build build book/_executed
+	rm -rf _build build book/_executed book/_live
 
 $(STAMP): requirements.lock requirements-alone.txt pyproject.toml
 	test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv $(VENV)

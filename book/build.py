@@ -1,4 +1,7 @@
-"""Build the book (``make book``): execute the published notebooks whose sources have changed, then render."""
+"""Build the book (``make book``): execute the published notebooks whose sources have changed, then render.
+
+The living page gets its scripts, with the network that runs in a browser, and the course its slides.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,11 @@ from filelock import FileLock
 from aifr_lib.experiments.relief.pictures import contact_sheet
 from aifr_lib.reporting.notebooks import Task, run_all
 from aifr_lib.reporting.scripts import parameters_of
+
+sys.path.append(str(Path(__file__).with_name("live")))
+sys.path.append(str(Path(__file__).with_name("course")))
+from bundle import bundle
+from slides import slides
 
 ROOT = Path(__file__).resolve().parents[1]
 EXECUTED = "book/_executed/"
@@ -61,5 +69,7 @@ if __name__ == "__main__":
     with FileLock(ROOT / "_build" / "book.lock"):
         execute()
         draw_sheet()
+        bundle(ROOT / "book" / "_live")
+        slides(ROOT / EXECUTED, ROOT / "book" / "_live" / "slides")
         render()
     print(f"the book: {INDEX}")

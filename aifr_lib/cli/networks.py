@@ -88,7 +88,9 @@ def train(
 
 
 def evaluate(
-    data: Annotated[str, typer.Option(help="relief, a name of 'aifr data list', a folder, .rec, .bin or image list.")],
+    data: Annotated[
+        str | None, typer.Option(help="relief, a name of 'aifr data list', a folder, .rec, .bin or image list.")
+    ] = None,
     weights: Annotated[Path | None, typer.Option(help="A network: state dict, ONNX or TorchScript.")] = None,
     backbone: Annotated[str | None, typer.Option(help="Without a file: sface, pixels or tour.")] = None,
     protocol: Annotated[str | None, typer.Option(help="One of those below (default: the first that fits).")] = None,
@@ -102,6 +104,9 @@ def evaluate(
     mean: Annotated[str | None, typer.Option(help="Taken from levels 0-255: 127.5 or three.")] = None,
     std: Annotated[str | None, typer.Option(help="Levels are divided by it: 128 or three.")] = None,
     flip: Annotated[bool | None, typer.Option(help="Add the mirrored picture's embedding.")] = None,
+    board: Annotated[bool, typer.Option("--board", help="Add the network's row to the leaderboard.")] = False,
+    name: Annotated[str | None, typer.Option(help="With --board: what the row is called.")] = None,
+    licence: Annotated[str | None, typer.Option(help="With --board: of the weights.")] = None,
     preset: PresetName = "smoke",
     device: Device = None,
     skip_bad: SkipBad = False,
@@ -112,6 +117,10 @@ def evaluate(
     Photographs are aligned first, unless all are crops (112×112) already. A file of
     weights may have a card beside it, FILE.yaml, that says what --size,
     --colour, --mean, --std and --flip say here; known layouts need none.
+
+    --board measures at size classroom on relief faces, ORL and FG-NET, or on the
+    one that --data names, and writes a row into figures/board/board.json. A set
+    that is not here is left out, and said.
 
     A named set brings its own pairs, templates, detector scores, distractors
     and lists of noise. Where ages are known, numbers come by age gap too.
@@ -127,6 +136,7 @@ def evaluate(
     \b
     [bold]Examples[/bold]
       aifr evaluate --backbone sface --data orl --protocol loo
+      aifr evaluate --board --weights r50.pth --name "R50" --licence MIT
       aifr evaluate --weights runs/first/weights.safetensors --data relief
       aifr evaluate --weights r50.pth --data agedb_30.bin --far 0.01
       aifr evaluate --weights net.onnx --colour bgr --std 127.5 --data orl
@@ -141,15 +151,25 @@ def evaluate(
     """
     if (weights is None) == (backbone is None):
         raise ConfigError("say either --weights FILE or --backbone NAME")
-    settings = load_preset(preset)
+    if data is None and not board:
+        raise ConfigError("say --data: relief, a name of 'aifr data list', or a path")
+    if not board and (name or licence):
+        raise ConfigError("--name and --licence belong to --board")
+    settings = load_preset("classroom" if board else preset)
     given: dict[str, Any] = {"layout": layout, "input_hw": _size(size), "colour": colour, "flip": flip}
     given |= {"mean": _levels("--mean", mean), "std": _levels("--std", std)}
+
+    card = {key: value for key, value in given.items() if value is not None}
+    if board:
+        if protocol or pairs or distractors or media or far or skip_bad:
+            raise ConfigError("the board has its own protocols: leave out --protocol, --pairs and what goes with them")
+        _add_to_board(weights or str(backbone), settings, data, name, licence, card, device)
+        return
 
     from aifr_lib.experiments.measure.evaluate import evaluate as measure
     from aifr_lib.experiments.measure.questions import Question
 
-    question = Question(data, protocol, pairs, distractors, media, skip_bad)
-    card = {name: value for name, value in given.items() if value is not None}
+    question = Question(str(data), protocol, pairs, distractors, media, skip_bad)
     found = measure(weights or str(backbone), question, preset=settings, given=card, fars=far or (), device=device)
     if not first_process():
         return
@@ -216,6 +236,29 @@ def export(
     _say_network(network)
     away, pictures = embedders.export(network, out, preset)
     typer.echo(f"{out} and {out}.yaml; on {pictures} 1 − cosine to torch ≤ {away:.1g}")
+
+
+def _add_to_board(
+    network: str | Path,
+    preset: Any,
+    data: str | None,
+    name: str | None,
+    licence: str | None,
+    card: dict[str, Any],
+    device: str | None,
+) -> None:
+    from aifr_lib.experiments.measure import board
+
+    asked = None if data is None else [data]
+    row = board.entry(network, preset, name=name, licence=licence, data=asked, given=card, device=device)
+    if not first_process():
+        return
+    board.add(row)
+    for one, why in row.missing.items():
+        say(f"not measured on {one}: {why}")
+    overall = (one for one in row.rows if one.keys["gap"] == "all")
+    typer.echo(aligned([{"data": "", "pairs": "", **_measured_row(one)} for one in overall]))
+    typer.echo(f"the row '{row.name}' is in {board.BOARD}")
 
 
 def _say_network(embedder: Any) -> None:

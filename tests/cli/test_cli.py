@@ -132,6 +132,13 @@ def test_the_commands_are_those_that_the_book_names() -> None:
             ["evaluate", "--backbone", "pixels", "--data", "orl", "--skip-bad"],
             "--skip-bad is for folders of photographs",
         ),
+        (["evaluate", "--backbone", "pixels"], "say --data: relief"),
+        (
+            ["evaluate", "--backbone", "pixels", "--data", "orl", "--name", "x"],
+            "--name and --licence belong to --board",
+        ),
+        (["evaluate", "--backbone", "pixels", "--board", "--protocol", "loo"], "the board has its own protocols"),
+        (["evaluate", "--backbone", "pixels", "--board", "--data", "releif"], "did you mean 'relief'"),
         (["evaluate", "--data", "orl"], "say either --weights FILE or --backbone NAME"),
         (["evaluate", "--weights", "a.pth", "--data", "orl"], "no file of weights at a.pth"),
         (["evaluate", "--weights", "a.pth", "--data", "orl", "--size", "112"], "--size takes HEIGHTxWIDTH"),

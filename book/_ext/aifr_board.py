@@ -1,0 +1,101 @@
+"""``{leaderboard}``: the networks of ``figures/board/board.json``, by the years between two photographs and by set."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable
+from types import SimpleNamespace
+
+from aifr_book import html, table
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from aifr_lib.names import ConfigError
+
+ALT = "Accepted pairs and rank-1 of each network by the years between two photographs, with intervals over people"
+UNKNOWN = "not counted"
+
+
+class LeaderboardDirective(SphinxDirective):
+    """Who is on the board, a figure, FG-NET by age gap, the other sets, and what was not measured."""
+
+    def run(self) -> list[nodes.Node]:
+        # Imported here so that other directives need no torch.
+        from aifr_lib.experiments.measure import board
+        from aifr_lib.files import repository_root
+
+        path = repository_root() / board.BOARD
+        self.env.note_dependency(str(path))
+        try:
+            entries = board.read(path)
+        except ConfigError as error:
+            raise self.error(str(error)) from None
+        if not entries:
+            said = "There is no network on the board yet: the command below adds one."
+            return [nodes.paragraph("", said, classes=["aifr-none"])]
+        return [nodes.container("", *shown(entries), classes=["aifr-artefact"])]
+
+
+def shown(entries: Iterable) -> list[nodes.Node]:
+    """The parts of the board."""
+    from aifr_lib.experiments.companion.real_photographs import gap_figure
+    from aifr_lib.reporting.rows import in_words
+    from aifr_lib.reporting.tables import METRIC, Shape, shaped_table
+
+    rows = [
+        row.model_copy(update={"keys": {**row.keys, "network": one.name, "embedder": one.name}})
+        for one in entries
+        for row in one.rows
+    ]
+    parts: list[nodes.Node] = []
+    photographs = [row for row in rows if row.keys["data"] != "relief"]
+    if photographs:
+        names = {one.name: one.name for one in entries}
+        parts.append(html(picture(gap_figure(SimpleNamespace(rows=photographs), names))))
+    sections = {
+        "FG-NET, by years between two photographs: accepted at 1 % false accepts, %": Shape(
+            ("network",), ("gap",), {"data": "fgnet", METRIC: "TAR@FAR=1e-2"}
+        ),
+        "FG-NET, by years to the nearest photograph of the person: rank-1, %": Shape(
+            ("network",), ("gap",), {"data": "fgnet", METRIC: "rank-1"}
+        ),
+        "ORL, photographs of few years": Shape(
+            ("network",), (METRIC,), {"data": "orl", "gap": "all", METRIC: ("accuracy", "TAR@FAR=1e-2", "rank-1")}
+        ),
+        "Drawn faces: verification accuracy, %": Shape(
+            ("network",), ("pairs",), {"data": "relief", "gap": "all", METRIC: "accuracy"}
+        ),
+    }
+    for title, shape in sections.items():
+        if any(shape.shows(row) for row in rows):
+            box = f'<div style="overflow-x:auto">{shaped_table(rows, shape)}</div>'
+            parts += [nodes.rubric("", title), html(box)]
+    for one in entries:
+        for data, why in one.missing.items():
+            said = f"{one.name} was not measured on {in_words(data)}: {why}"
+            parts.append(nodes.paragraph("", said, classes=["aifr-none"]))
+    return [*parts, nodes.rubric("", "The networks"), table(HEAD, [described(one) for one in entries])]
+
+
+def picture(figure) -> str:
+    """The figure as HTML, laid out as it asks, with the legend outside its panels."""
+    content = io.BytesIO()
+    figure.savefig(content, format="svg")
+    source = base64.b64encode(content.getvalue()).decode()
+    return f'<img src="data:image/svg+xml;base64,{source}" alt="{ALT}">'
+
+
+HEAD = ("Network", "Parameters", "Multiply-adds, millions", "Licence", "Made by")
+
+
+def described(one) -> list:
+    weights = UNKNOWN if one.parameters is None else f"{one.parameters:,}"
+    adds = UNKNOWN if one.multiply_adds is None else f"{one.multiply_adds / 1e6:,.1f}"
+    return [one.name, weights, adds, one.licence, nodes.literal("", one.command)]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_directive("leaderboard", LeaderboardDirective)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
