@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,21 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from aifr_lib.data import relief
 from aifr_lib.data.images import Images
-from aifr_lib.data.loader import check_columns, to_input
+from aifr_lib.data.loader import check_columns
 from aifr_lib.data.relief import chosen
 from aifr_lib.evaluation import protocol_scores
 from aifr_lib.evaluation.embeddings import embed, normalise
 from aifr_lib.evaluation.templates import LEAST_ACCEPTS
 from aifr_lib.evaluation.verification import roc
-from aifr_lib.experiments import recognise
+from aifr_lib.experiments import age_estimate, recognise
 from aifr_lib.experiments.jobs import Job
+from aifr_lib.experiments.measure.curves import curves
 from aifr_lib.models import weights
-from aifr_lib.models.age_estimator import AgeEstimator, expected_age
 from aifr_lib.reporting.runs import DataId, Result, RunSpec
 from aifr_lib.settings.aad import Aad, AgeEstimation, Distillation, Entry
 from aifr_lib.settings.presets import Preset
@@ -34,7 +31,6 @@ from aifr_lib.settings.relief import Relief
 from aifr_lib.training import age_estimation, distillation, recognition
 from aifr_lib.training.engine import LOG, accelerator_for
 
-POINTS = 100  # of each curve of a log that a run keeps
 PROTOCOLS, PROTOCOLS_VERSION = "student_protocols", 1
 PROBES, CROWD, TEMPLATES = "relief-fgnet", "relief-megaface", "relief-ijb"
 FARS = (1e-1, 1e-2, 1e-3, 1e-4)
@@ -48,50 +44,7 @@ def teacher_job(preset: Preset, device: str | None = None) -> Job:
 
 def age_teacher_job(config: AgeEstimation, device: str | None = None) -> Job:
     """T^A, and how many years it errs on people it has not seen."""
-    return Job(age_spec(config), lambda folder: compute_ages(config, folder, device))
-
-
-def age_spec(config: AgeEstimation) -> RunSpec:
-    """What names the run of an age estimator: every value but the seed, and its pictures."""
-    named = recognise.spec(config.train)
-    return RunSpec(
-        recipe=age_estimation.RECIPE,
-        recipe_version=age_estimation.RECIPE_VERSION,
-        seed=config.train.seed,
-        values=config.model_dump(mode="json", exclude={"train": {"seed"}}),
-        data=named.data if config.ages is None else named.data.model_copy(update={"name": config.ages}),
-    )
-
-
-def compute_ages(config: AgeEstimation, folder: Path, device: str | None = None) -> Result:
-    """Train into ``folder``; then, on validation and test people, ``mae`` of the expected age and of a constant.
-
-    scores: ``age`` and ``expected`` of the test pictures, years.
-    """
-    trained = age_estimation.train(config, folder, device=device)
-    started = time.perf_counter()
-    where = accelerator_for(device, "no").device
-    summary: dict[str, Any] = {"checksum": trained.checksum, "loss": trained.scalars.get("loss")}
-    scores = {}
-    for split in ("validation", "test"):
-        images = chosen.faces(config.train.relief, split)
-        ages, read = images.labels["age"].to_numpy(np.float64), read_ages(trained.network, images, where)
-        constant = np.abs(ages - np.median(ages)).mean()
-        summary[split] = {"mae": float(np.abs(read - ages).mean()), "mae_of_a_constant": float(constant)}
-        scores = {"age": ages.astype(np.float32), "expected": read.astype(np.float32)}
-    wall_s = trained.scalars["seconds"] + time.perf_counter() - started
-    return Result(scores, summary, str(where), wall_s, (folder / LOG).read_text(encoding="utf-8").splitlines())
-
-
-def read_ages(network: AgeEstimator, images: Images, where: torch.device | str = "cpu") -> np.ndarray:
-    """The expected age of each picture, years [N]: the mean of the picture's and of its mirror image's."""
-    network.to(where).eval()
-    found = []
-    with torch.inference_mode():
-        for start in range(0, len(images), 256):
-            x = to_input(torch.from_numpy(np.array(images.pixels[start : start + 256])).to(where))
-            found.append((expected_age(network(x)) + expected_age(network(x.flip(-1)))).cpu().numpy() / 2)
-    return np.concatenate(found)
+    return age_estimate.job(config, device)
 
 
 def student_job(config: Distillation, device: str | None = None) -> Job:
@@ -154,21 +107,6 @@ def compute(
         wall_s=trained.scalars.get("seconds", 0.0) + time.perf_counter() - started,
         log_tail=log,
     )
-
-
-def curves(log: Sequence[str], points: int = POINTS) -> dict[str, list[float | None]]:
-    """The lines of a log by name, ``step`` among them, at most ``points`` of them, evenly spaced.
-
-    None where a value is not finite: the slopes of a training that is about to diverge need not be.
-
-    >>> curves(['{"step": 20, "loss": 3.0}', '{"step": 40, "loss": 2.0}'])
-    {'step': [20, 40], 'loss': [3.0, 2.0]}
-    """
-    lines = [json.loads(line) for line in log]
-    if len(lines) > points:
-        lines = [lines[at] for at in np.linspace(0, len(lines) - 1, points).round().astype(int)]
-    names = lines[0] if lines else {}
-    return {name: [line[name] if math.isfinite(line[name]) else None for line in lines] for name in names}
 
 
 def load(folder: Path) -> nn.Module:
