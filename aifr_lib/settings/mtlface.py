@@ -131,6 +131,15 @@ class Weighting(Strict):
     betas: tuple[float, float] = (0.9, 0.99)
 
 
+class Labelled(Strict):
+    """The piles of faces that are labelled by a judge and balanced (Fig. A.1)."""
+
+    people: int = Field(150, ge=2, description="relief people")
+    each: int = Field(6, ge=2, description="pictures of each")
+    generated: int = Field(0, ge=0, description="generator people, at three ages each; 0: none")
+    per_cell: int | None = Field(None, ge=1, description="pictures of each age group and gender; None: the fewest")
+
+
 class Mtlface(Strict):
     """MTLFace at one size. train: in two stages, the first of which is the variant "both" of ``readings``.
 
@@ -147,5 +156,7 @@ class Mtlface(Strict):
     caae: Caae
     ipcgan: Ipcgan
     synthesis_seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    beyond_seeds: tuple[int, ...] = Field((0,), min_length=1)
     people: int = Field(300, ge=4, description="of relief-wide, whose faces are drawn at every age group")
+    labelled: Labelled = Labelled()
     sheets: int = Field(10, ge=1, description="looks at the drawn faces while they are learned")
