@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Four methods, two measures (Table 2)
 #
-# **The claim.** MTLFace beats CAAE {cite}`caae` and IPCGAN {cite}`ipcgan` "by a clear margin" in age accuracy and in
+# **The claim.** MTLFace beats CAAE {cite}`utkface` and IPCGAN {cite}`ipcgan` "by a clear margin" in age accuracy and in
 # identity preservation; without its identity conditional module it still beats both {cite}`huang2021mtlface`.
 #
 # **The catch.** The text at hand cites Table 2 without holding it: no number can be compared, orderings can. And age
@@ -59,9 +59,9 @@ blank.pivot(
 # %% [markdown]
 # ## The rivals
 #
-# **CAAE** turns a face into a code of fifty numbers and draws it again from the code and an age. **IPCGAN** puts the age
-# beside the picture and asks a critic, an age classifier and that classifier's map. Its critic also sees real faces
-# under a wrong age:
+# **CAAE** turns a face into a code of fifty numbers and draws it again from the code and an age. **IPCGAN** puts the
+# age beside the picture and asks a critic, an age classifier and that classifier's map. Its critic also sees real
+# faces under a wrong age:
 
 # %%
 print(inspect.getsource(losses.matching_critic_loss))

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # How a set with ages is made (Fig. A.1)
 #
-# **The claim.** MTLFace learns from a set that is *large and balanced*: a service estimates age and gender of faces from
-# the web, people correct what is apparently wrong, above all under 20, and as many faces of each age and gender are
-# taken {cite}`huang2021mtlface`.
+# **The claim.** MTLFace learns from a set that is *large and balanced*: a service estimates age and gender of faces
+# from the web, people correct what is apparently wrong, above all under 20, and as many faces of each age and gender
+# are taken {cite}`huang2021mtlface`.
 #
 # **The catch.** The set is gone, and nobody can say how wrong its labels were. Of drawn faces the true age is known. So
 # here the same three steps are taken, and the labels are held against the truth.

@@ -38,7 +38,7 @@ import torch
 from IPython.display import HTML
 
 from aifr_lib.evaluation import probes
-from aifr_lib.experiments.mtlface import readings
+from aifr_lib.experiments.mtlface import decomposition, readings
 from aifr_lib.experiments.page import open_page
 from aifr_lib.losses.mtlface import recognition_loss
 from aifr_lib.models.mtlface import Decomposition, reverse
@@ -48,7 +48,7 @@ page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
 )
 settings = page.settings.mtlface
-page.opening(readings.DECOMPOSITION)
+page.opening(decomposition.DECOMPOSITION)
 
 # %% [markdown]
 # ## The equation
@@ -68,12 +68,12 @@ print(inspect.getsource(recognition_loss).split('"""')[-1])
 # and thirty years apart, and then probed.
 
 # %%
-artefact = page.result(readings.DECOMPOSITION)
+artefact = page.result(decomposition.DECOMPOSITION)
 
 # %% tags=["hide-input"]
 pd.DataFrame(
     {
-        "training": readings.NAMES.get(name, name),
+        "training": decomposition.NAMES.get(name, name),
         "mask": one.afd,
         "adversary": one.adversary,
         "seeds": len(one.seeds),
@@ -88,20 +88,20 @@ pd.DataFrame(
 
 # %% tags=["hide-input"]
 if artefact.runs:
-    readings.figure(artefact)
+    decomposition.figure(artefact)
     plots.show(contents.find("mtlface_decomposition").picture)
 
 # %% tags=["hide-input"]
-page.table(readings.DECOMPOSITION)
+page.table(decomposition.DECOMPOSITION)
 
 # %% [markdown]
 # **Masks on faces.** How much of each cell of the last map goes to the age, averaged over its channels: a line a
 # training, a column a person, the youngest first.
 
 # %% tags=["hide-input"]
-runs = page.runs(readings.DECOMPOSITION)
-if readings.with_masks(runs):
-    readings.mask_figure(runs)
+runs = page.runs(decomposition.DECOMPOSITION)
+if decomposition.with_masks(runs):
+    decomposition.mask_figure(runs)
     plots.show("Maps of the mask over six faces, a line for each training that splits.")
 
 # %% [markdown]
@@ -114,10 +114,10 @@ print(inspect.getsource(probes.age_probe))
 # **Which mask?** Channels alone, cells alone, both.
 
 # %%
-masks = page.result(readings.ATTENTION)
+masks = page.result(decomposition.ATTENTION)
 
 # %% tags=["hide-input"]
-page.table(readings.ATTENTION)
+page.table(decomposition.ATTENTION)
 
 # %% [markdown]
 # ## What to conclude

@@ -13,8 +13,8 @@
 # %% [markdown]
 # # A face at another age
 #
-# **The claim.** From $X_{id}$ and an age group a decoder draws the person at that age. Each group has filters of its own
-# and shares some with its neighbours, so that how a face ages depends on whose it is {cite}`huang2021mtlface`.
+# **The claim.** From $X_{id}$ and an age group a decoder draws the person at that age. Each group has filters of its
+# own and shares some with its neighbours, so that how a face ages depends on whose it is {cite}`huang2021mtlface`.
 #
 # **The catch, first.** *Age accuracy alone is worthless.* A generator can learn what an age estimator wants to see, and
 # streaks of texture over a face can beat the true faces. So here every age accuracy stands beside that of the **true

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
 
 from aifr_lib.data.formats.pictures import read_picture
 from aifr_lib.experiments.mtlface.judges import groups
 from aifr_lib.files import atomic_write
 from aifr_lib.models import weights
+from aifr_lib.models.mtlface_synthesis import MtlFace
+from aifr_lib.models.synthesis_rivals import AgeDrawer
 from aifr_lib.settings.mtlface import OLDEST_CLASS
 from aifr_lib.training import mtlface, synthesis_rivals
 from aifr_lib.training.sheets import drawn
@@ -20,7 +21,7 @@ from aifr_lib.training.sheets import drawn
 ALIGNED = (112, 112)
 
 
-def load(path: Path) -> tuple[nn.Module, tuple[float, ...]]:
+def load(path: Path) -> tuple[MtlFace | AgeDrawer, tuple[float, ...]]:
     """A network that draws faces at age groups (``at_groups``), in eval mode, and the bounds of the groups.
 
     Errors: ValueError for weights of another training, or of recognition alone; those of ``weights.read_metadata``.

@@ -127,8 +127,7 @@ def compute(
     if isinstance(config, MultiTask):
         trained: Any = mtlface.train(config, folder, first_stage=first_stage, device=device, looks=asked.sheets)
     else:
-        more = {"classifier": classifier} if isinstance(config, Ipcgan) else {}
-        trained = synthesis_rivals.train(config, folder, device=device, looks=asked.sheets, **more)
+        trained = synthesis_rivals.train(config, folder, classifier=classifier, device=device, looks=asked.sheets)
     started = time.perf_counter()
     where = accelerator_for(device, "no").device
     network = trained.network.to(where).eval()

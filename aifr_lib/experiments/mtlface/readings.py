@@ -6,14 +6,12 @@ Each run trains one recogniser and scores it at once: lists of pairs, the age to
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import check_columns, to_input
@@ -21,35 +19,20 @@ from aifr_lib.data.relief import chosen
 from aifr_lib.evaluation.probes import age_probe, identity_probe
 from aifr_lib.experiments import recognise
 from aifr_lib.experiments.age_estimate import told
-from aifr_lib.experiments.jobs import Experiment, Job
+from aifr_lib.experiments.jobs import Job
 from aifr_lib.experiments.measure.curves import curves
 from aifr_lib.models.mtlface import Recogniser
-from aifr_lib.reporting import plots
-from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.prose import digits, say
-from aifr_lib.reporting.rows import METRICS, Key, Measured, Row, measured
-from aifr_lib.reporting.runs import Result, Run, RunSpec
-from aifr_lib.reporting.seeds import apart, student_t
-from aifr_lib.reporting.tables import METRIC, Shape
+from aifr_lib.reporting.runs import Result, RunSpec
 from aifr_lib.settings.mtlface import Mtlface, MultiTask, Reading
 from aifr_lib.settings.presets import Preset
 from aifr_lib.training import mtlface
 from aifr_lib.training.engine import LOG, accelerator_for
+from aifr_lib.training.sheets import across
 
 PARTS = ("identity", "age")  # X_id, X_age
-MAIN, PLAIN = "both", "none_without_adversary"
-ACROSS, NEAR = "relief-agedb", "relief-near"
+MASKED = 6  # faces of which a run keeps the mask
+MAIN = "both"
 Place = tuple[str, int]  # variant, seed
-NAMES: dict[Key, str] = {
-    "both": "both masks, adversary",
-    "both_without_adversary": "both masks",
-    "none": "no split, adversary",
-    "none_without_adversary": "no split",
-    "channel": "channel mask, adversary",
-    "spatial": "spatial mask, adversary",
-    "identity": "X_id",
-    "age": "X_age",
-}
 
 
 def config_of(asked: Mtlface, reading: Reading, seed: int) -> MultiTask:
@@ -120,7 +103,7 @@ def compute(config: MultiTask, folder: Path, device: str | None = None) -> Resul
     _, validation = recognise.score(reader, train, str(where), split="validation")
     log = (folder / LOG).read_text(encoding="utf-8").splitlines()
     return Result(
-        scores=scores,
+        scores=scores | masks_of(reader, chosen.faces(train.relief), where),
         summary={
             **summary,
             "validation": validation,
@@ -166,99 +149,16 @@ def features(reader: Recogniser, images: Images, where: torch.device | str) -> d
     return {part: np.concatenate(values) for part, values in found.items()}
 
 
-def rows_of(names: Sequence[str], preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
-    """By variant: accuracy on each list; years that the age head errs; what linear probes find in each part."""
-    for name in names:
-        found = {seed: run.summary for (variant, seed), run in runs.items() if variant == name}
-        for pairs in preset.mtlface.train.recognition.train.relief.pair_lists:
-            keys = {"variant": name, "set": pairs}
-            yield Row(keys=keys, metric="accuracy", measured=recognise.over_seeds(found, pairs))
-        yield Row(keys={"variant": name, "part": "age head"}, metric="mae", measured=over(found, "age", "mae"))
-        for part in PARTS:
-            for metric, value in {"mae": "mae", "corr": "r", "rank1": "rank1"}.items():
-                keys = {"variant": name, "part": part}
-                yield Row(keys=keys, metric=metric, measured=over(found, "probes", part, value))
-
-
-def over(found: Mapping[int, Mapping[str, Any]], *path: str) -> Measured | None:
-    """The number at ``path`` of each seed's summary: mean and Student's t; None of none."""
-    picked: dict[int, float] = {}
-    for seed, summary in found.items():
-        node: Any = summary
-        for name in path:
-            node = node[name]
-        picked[seed] = float(node)
-    return student_t(picked) if picked else None
-
-
-def decomposition_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
-    """The variants with and without split and adversary."""
-    yield from rows_of(list(preset.mtlface.readings), preset, runs)
-
-
-def attention_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
-    """Both masks, and each alone."""
-    yield from rows_of([MAIN, *preset.mtlface.attentions], preset, runs)
-
-
-def figure(artefact: Artefact) -> Figure:
-    """Left: accuracy by list. Right: what probes find in each part, the age's years against the person's rank-1."""
-    variants = list(dict.fromkeys(str(row.keys["variant"]) for row in artefact.rows))
-    lists = list(dict.fromkeys(str(row.keys["set"]) for row in artefact.rows if "set" in row.keys))
-    drawn, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-    for number, variant in enumerate(variants):
-        colour, marker = plots.PALETTE[number], plots.MARKERS[number]
-        for place, name in enumerate(lists):
-            one = measured(artefact.rows, "accuracy", {"variant": variant, "set": name})
-            if one:
-                x = place + 0.12 * (number - (len(variants) - 1) / 2)
-                label = NAMES.get(variant, variant) if place == 0 else None
-                left.plot(x, one.mean, marker, color=colour, label=label)
-                if one.ci95:
-                    left.vlines(x, *one.ci95, color=colour, alpha=0.6)
-        for part, filled in (("identity", True), ("age", False)):
-            mae, rank = (measured(artefact.rows, m, {"variant": variant, "part": part}) for m in ("mae", "rank1"))
-            if mae and rank:
-                right.plot(mae.mean, rank.mean, marker, color=colour, fillstyle="full" if filled else "none", ms=9)
-    words = {"relief-agedb": "30 years apart", "relief-lfw": "random", "relief-near": "near in age"}
-    left.set_xticks(range(len(lists)), [words.get(name, name) for name in lists])
-    left.set(xlabel="relief pairs", ylabel=METRICS["accuracy"])
-    left.legend(fontsize=8, loc="best")
-    right.set(xlabel="probe of the age: mean error, years", ylabel="probe of the person: rank-1, %")
-    right.set_title("filled: X_id, hollow: X_age", fontsize=10)
-    return drawn
-
-
-def found(artefact: Artefact) -> str:
-    """What the adversary takes out of X_id, and what recognition across ages makes of it."""
-
-    def one(variant: str, metric: str, **keys: str) -> Measured | None:
-        return measured(artefact.rows, metric, {"variant": variant, **keys})
-
-    with_, without = (one(name, "mae", part="identity") for name in (MAIN, "both_without_adversary"))
-    both, plain = (one(name, "accuracy", set=ACROSS) for name in (MAIN, PLAIN))
-    unlearned, gained = apart(with_, without), apart(both, plain)
-    numbers = {name: digits(value.mean) for name, value in (("with_", with_), ("without", without), ("both", both),
-                                                            ("plain", plain)) if value}  # fmt: skip
-    return say(
-        numbers,
-        (with_ and without, "A linear probe reads the age out of X_id to {without} years without the adversary and to"
-                            " {with_} years with it:"),
-        (with_ and without and unlearned > 0, "the adversary hides some of it."),
-        (with_ and without and unlearned < 0, "with the adversary the age is easier to read."),
-        (with_ and without and not unlearned, "no difference that these seeds can tell from chance."),
-        (both and plain, "Of pairs thirty years apart, {both} % are told rightly with split and adversary, and"
-                         " {plain} % without either:"),
-        (both and plain and gained > 0, "a gain."),
-        (both and plain and gained < 0, "a loss."),
-        (both and plain and not gained, "no difference that these seeds can tell from chance."),
-    )  # fmt: skip
-
-
-SHAPE = Shape(down=("variant",), across=("part", "set", METRIC), names=NAMES)
-DECOMPOSITION = Experiment(
-    "mtlface_decomposition", jobs, decomposition_rows, lambda artefact, _: figure(artefact), found=found, shape=SHAPE
-)
-ATTENTION = Experiment(
-    "mtlface_attention", attention_jobs, attention_rows, lambda artefact, _: figure(artefact), shape=SHAPE
-)
+def masks_of(reader: Recogniser, images: Images, where: torch.device | str) -> dict[str, np.ndarray]:
+    """``masked`` uint8 [6, H, W, 3], test faces of ages spread evenly, and ``mask`` [6, h, w], the mean of σ over the
+    channels on each; empty where nothing is split.
+    """
+    rows = across(images.labels["age"].to_numpy(np.float64), MASKED)
+    pixels = np.stack([np.asarray(images.pixels[row]) for row in rows])
+    with torch.inference_mode():
+        seen = reader.look(to_input(torch.from_numpy(pixels).to(where)))
+        whole = seen.identity + seen.age
+        mask = reader.decompose.mask(whole)
+    if mask is None:
+        return {}
+    return {"masked": pixels, "mask": mask.expand_as(whole).mean(1).float().cpu().numpy()}
