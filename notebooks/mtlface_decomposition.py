@@ -137,8 +137,8 @@ if main:
     curves = main.summary["curves"]
     _, axis = plt.subplots(figsize=(7, 3.6))
     lines = {
-        "recognition_loss_age": "A on X_age",
-        "recognition_loss_adversary": "A' on X_id",
+        "loss_age": "A on X_age",
+        "loss_adversary": "A' on X_id",
     }
     for number, (key, label) in enumerate(lines.items()):
         values = [np.nan if one is None else one for one in curves[key]]

@@ -172,14 +172,14 @@ def found(artefact: Artefact) -> str:
     gained = apart(drawn, plain)
     return say(
         {name: digits(value.mean) for name, value in (("plain", plain), ("drawn", drawn), ("true", true)) if value},
-        (plain, "Of pairs thirty years apart {plain} % are told rightly by a network that learned from the pictures as "
-                "they are"),
-        (plain and drawn, "and {drawn} % by one that saw each once more at a drawn age:"),
-        (plain and drawn and gained > 0, "a gain."),
-        (plain and drawn and gained < 0, "a loss."),
-        (plain and drawn and not gained, "no difference that can be told from chance."),
+        (plain, "A network that learned from the pictures as they are tells {plain} % of pairs thirty years apart."),
+        (drawn, "One that saw each picture once more at a drawn age tells {drawn} %"),
+        (drawn and not plain, "of pairs thirty years apart."),
+        (plain and drawn and gained > 0, "of them: a gain."),
+        (plain and drawn and gained < 0, "of them: a loss."),
+        (plain and drawn and not gained, "of them: no difference that can be told from chance."),
         (true, "True pictures over all their life give {true} %."),
-    )  # fmt: skip
+    )
 
 
 BEYOND = Experiment(

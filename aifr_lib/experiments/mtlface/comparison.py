@@ -74,8 +74,9 @@ def found(artefact: Artefact) -> str:
             "above": listed([str(name) for name in above]),
             "nearer": listed([str(name) for name in nearer]),
         },
-        (true and copy, "The judge, which errs by {judge} years itself, tells {true} % of the true faces in the group "
-                        "asked for, and {copy} % of copies of the source."),
+        (judge, "The judge errs by {judge} years on people it has not seen."),
+        (true and copy, "It tells {true} % of the true faces in the group asked for, and {copy} % of copies of the "
+                        "source."),
         (there, "Of drawn faces it tells: {lines}."),
         (there and far, "Their likeness to the true face at that age: {kept}; a copy of the source has {far}."),
         (nearer, "Nearer to the truth than a copy: {nearer}."),

@@ -195,7 +195,7 @@ def found(artefact: Artefact) -> str:
         },
         (wrong and away, "Of relief faces, whose ages are known, an outside judge puts {wrong} % into the wrong age "
                          "group; it errs by {away} years."),
-        (young, "Between 11 and 20 years, where the paper corrected by hand, it is {young} %."),
+        (wrong and young, "Between 11 and 20 years, where the paper corrected by hand, it is {young} %."),
     )  # fmt: skip
 
 
