@@ -88,6 +88,7 @@ for command, name in (
     (networks.export, None),
     (pictures.align, None),
     (pictures.faces, None),
+    (pictures.age, None),
     (teaching.lab, None),
     (teaching.students, None),
 ):

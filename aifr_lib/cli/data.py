@@ -223,6 +223,43 @@ def features(
 
 
 @app.command()
+def balance(
+    source: DataPath,
+    out: Annotated[Path, typer.Option(help="Folder for the review, then for the balanced set.")],
+    corrected: Annotated[Path | None, typer.Option(help="The review's .csv, corrected: balance by it.")] = None,
+    shown: Annotated[int, typer.Option(min=0, help="How many of the least certain the review shows.")] = 200,
+    per_cell: Annotated[
+        int | None, typer.Option(min=1, help="Pictures of each age group and gender (default: the fewest).")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Which pictures are drawn.")] = 0,
+) -> None:
+    """Make a balanced set out of any pile of faces, as MTLFace's was made.
+
+    First, ages and genders are estimated by a packaged judge; OUT/review.html
+    shows the least certain and all under 20, and OUT/review.csv holds a line a
+    picture. Correct its last two columns and give it back with --corrected: then
+    as many pictures of each age group and gender are drawn, and OUT/list.txt,
+    the crops beside it and OUT/report.csv are written.
+
+    \b
+    [bold]Examples[/bold]
+      aifr data balance photographs --out balanced
+      aifr data balance photographs --out balanced \\
+        --corrected balanced/review.csv --seed 1
+    """
+    from aifr_lib.experiments.mtlface import building
+
+    if corrected is None:
+        reviewed = building.review(source, out, shown)
+        typer.echo(f"{reviewed.pictures} pictures in {reviewed.table}, {reviewed.shown} of them in {reviewed.page}")
+        typer.echo("correct its last two columns, then give it back with --corrected")
+        return
+    report = building.balanced(source, out, corrected, per_cell=per_cell, seed=seed)
+    typer.echo(report.to_string(index=False))
+    typer.echo(f"{int(report['taken'].sum())} pictures in {out / building.LIST}")
+
+
+@app.command()
 def index(path: DataPath) -> None:
     """Scan a .rec, a list or a folder once, so that it opens at once later.
 

@@ -42,7 +42,8 @@ def train(
     The learning rate of recognition is that of the preset's α sweep for the α
     asked for, unless -p lr=RATE gives another. A student of distillation is the
     first of the preset's ledger in the mode asked for; its teachers are trained
-    first, below its folder. Stopped or killed, a training
+    first, below its folder. What draws faces writes sheets of them on the way,
+    below OUT/sheets. Stopped or killed, a training
     goes on where it was when the same command is given again; on a CPU the
     checksum is then that of an uninterrupted training.
 
@@ -59,6 +60,7 @@ def train(
       aifr train age_estimation --preset lesson --out runs/ages
       aifr train distillation -p mode=ad_last -p train.lr=0.05 --out runs/student
       aifr train mtlface -p synthesis.condition=one_hot --out runs/ageing
+      aifr train ipcgan --preset lesson --out runs/ipcgan
       torchrun --nproc-per-node 2 -m aifr_lib.cli train recognition --out runs/two
       aifr train recognition --data photographs --init r50.pth --out runs/own
     """

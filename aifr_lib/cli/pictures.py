@@ -46,6 +46,27 @@ def align(
     name_records("unreadable, left out", report.bad)
 
 
+def age(
+    face: Annotated[Path, typer.Argument(help="An aligned crop, as 'aifr align' writes them.")],
+    to: Annotated[float, typer.Option("--to", help="Years: the age group that holds them is drawn.")],
+    weights: Annotated[Path, typer.Option(help="What 'aifr train mtlface' (or caae, ipcgan) wrote.")],
+    out: Annotated[Path | None, typer.Option(help="The .png to write (default: FACE-YEARS.png beside it).")] = None,
+) -> None:
+    """Draw a face at another age.
+
+    The picture comes out at the size that the network was trained for.
+
+    \b
+    [bold]Examples[/bold]
+      aifr age face.png --to 60 --weights runs/ageing/weights.safetensors
+    """
+    from aifr_lib.experiments.mtlface import ageing
+
+    if out is not None and out.suffix.lower() != ".png":
+        raise ConfigError(f"--out must name a .png, got '{out}'")
+    typer.echo(ageing.write(face, to, weights, out))
+
+
 def faces(
     out: Annotated[Path, typer.Option(help="A .png for a sheet, a folder for single pictures, a .pdf for a class.")],
     identities: Annotated[int, typer.Option(min=1, help="How many people.")] = 8,

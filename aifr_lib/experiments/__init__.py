@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     EXPERIMENTS: dict[str, Experiment]
 
-WINGS = ("generator", "comface", "companion", "relief", "tml", "aad")
+WINGS = ("generator", "comface", "companion", "relief", "tml", "aad", "mtlface")
 
 
 def __getattr__(name: str) -> dict[str, Experiment]:

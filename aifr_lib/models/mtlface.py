@@ -192,3 +192,37 @@ class Recogniser(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.embed(self.look(x).identity)
+
+
+class AgeReader(nn.Module):
+    """A judge of age: faces [B, 3, H, W] to logits [B, 101] over the ages and [B, G] over groups (section C.1).
+
+    network: a backbone of four stages, whose last map an age head reads; what follows there is idle.
+
+    >>> from aifr_lib import models
+    >>> reader = AgeReader(models.build("iresnet18", input_hw=(48, 48), width=0.125, embedding=32), groups=7).eval()
+    >>> reader.estimated_age(torch.zeros(2, 3, 48, 48)).shape
+    torch.Size([2])
+    """
+
+    def __init__(self, network: FourStages, groups: int, hidden: int = 512) -> None:
+        super().__init__()
+        self.input_hw = network.input_hw
+        self.stem, self.stages = network.stem, network.stages
+        with torch.no_grad():
+            _, channels, height, width = self.eval().last_map(torch.zeros(1, 3, *self.input_hw)).shape
+        self.head = AgeHead(channels, (height, width), groups, hidden)
+
+    def last_map(self, x: Tensor) -> Tensor:
+        """The map after stage 4, [B, C, h, w]."""
+        x = self.stem(x)
+        for stage in self.stages:
+            x = stage(x)
+        return x
+
+    def estimated_age(self, x: Tensor) -> Tensor:
+        """The expected age in years, [B]."""
+        return expected_age(self(x)[0])
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.head(self.last_map(x))

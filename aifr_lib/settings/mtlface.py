@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from aifr_lib.names import Strict
 from aifr_lib.settings.recognition import Recognition
+from aifr_lib.settings.synthesis_rivals import Caae, Ipcgan
 
 OLDEST_CLASS = 100  # years: the age heads tell 0 … 100 apart
 
@@ -65,6 +66,7 @@ class Synthesis(Strict):
     critic_lr: float | None = Field(None, gt=0, description="None: as lr")
     betas: tuple[float, float] = (0.9, 0.99)
     epochs: float | None = Field(None, gt=0, description="of the second stage; None: as many as the first")
+    batch: int | None = Field(None, ge=2, description="pictures a step of the second stage; None: as the first")
     averaging: float = Field(0.0, ge=0, lt=1, description="how much of the averaged generator a step leaves; 0: none")
 
 
@@ -89,13 +91,72 @@ class MultiTask(Strict):
                 raise ValueError("schedule two_stage without a synthesis has no second stage: leave it at joint")
         elif self.recognition.age_weight == 0:
             raise ValueError("synthesis learns from the age head, which age_weight 0 never trains: raise age_weight")
-        elif self.schedule == "joint" and self.synthesis.epochs is not None:
-            raise ValueError("a joint training has one length, that of recognition.train: leave synthesis.epochs out")
+        elif self.schedule == "joint" and (self.synthesis.epochs, self.synthesis.batch) != (None, None):
+            raise ValueError(
+                "a joint training has one length and one batch, those of recognition.train: leave synthesis.epochs and "
+                "synthesis.batch out"
+            )
         return self
 
 
+class AgeJudging(Strict):
+    """One training of the judge of age (section C.1): ℓ_AE on 80 % of a set, whose other people say how much it errs.
+
+    The paper trains a ResNet-100 on 80 % of LCAF's faces; by people instead of faces, since pictures of one person near
+    in age are alike (inferred).
+    """
+
+    train: Recognition = Field(description="pictures, network, batches, rates; what concerns identities is idle")
+    bounds: tuple[float, ...] = (10, 20, 30, 40, 50, 60)
+    share: float = Field(0.8, gt=0, lt=1, description="of the people, to learn from")
+
+
+class Reading(Strict):
+    """A variant of recognition: how its map is split, and whether an adversary unlearns the age."""
+
+    afd: Literal["channel", "spatial", "both", "none"] = "both"
+    adversary: bool = True
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+
+
+class Weighting(Strict):
+    """What the pilot tries of the synthesis: weights of its losses and rates."""
+
+    adversarial_weight: float = Field(75.0, ge=0)
+    identity_weight: float = Field(0.002, ge=0)
+    age_weight: float = Field(10.0, ge=0)
+    reduction: Literal["mean", "sum"] = "mean"
+    lr: float = Field(1e-4, gt=0)
+    critic_lr: float | None = Field(None, gt=0)
+    betas: tuple[float, float] = (0.9, 0.99)
+
+
+class Labelled(Strict):
+    """The piles of faces that are labelled by a judge and balanced (Fig. A.1)."""
+
+    people: int = Field(150, ge=2, description="relief people")
+    each: int = Field(6, ge=2, description="pictures of each")
+    generated: int = Field(0, ge=0, description="generator people, at three ages each; 0: none")
+    per_cell: int | None = Field(None, ge=1, description="pictures of each age group and gender; None: the fewest")
+
+
 class Mtlface(Strict):
-    """MTLFace at one size. large: of the paper, the training on the larger set too."""
+    """MTLFace at one size. train: in two stages, the first of which is the variant "both" of ``readings``.
+
+    large: of the paper, the training on the larger set too. methods: the rivals, which learn from the same pictures, as
+    many and in batches as large as the second stage of ``train``.
+    """
 
     train: MultiTask
     large: MultiTask | None = None
+    judge: AgeJudging
+    readings: dict[str, Reading] = Field(min_length=1)
+    attentions: dict[str, Reading] = Field({}, description="more of them, trained after the faces are drawn")
+    pilot: dict[str, Weighting] = Field({}, description="weightings of the synthesis tried on validation people")
+    caae: Caae
+    ipcgan: Ipcgan
+    synthesis_seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    beyond_seeds: tuple[int, ...] = Field((0,), min_length=1)
+    people: int = Field(300, ge=4, description="of relief-wide, whose faces are drawn at every age group")
+    labelled: Labelled = Labelled()
+    sheets: int = Field(10, ge=1, description="looks at the drawn faces while they are learned")

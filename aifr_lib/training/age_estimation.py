@@ -23,6 +23,7 @@ from aifr_lib.training.sgd import descend
 
 RECIPE = "age_estimation"
 RECIPE_VERSION = 1  # raised by hand when the meaning of an AgeEstimation changes
+WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def train(
     scalars = descend(
         module, config.train, images, rows, out, settings, device=device, compile=compile, progress=progress
     )
-    path = out / "weights.safetensors"
+    path = out / WEIGHTS
     metadata = {"age_estimation": config.model_dump_json(), "data": f"{images.name} {images.version}"}
     weights.save_weights(module.network.eval(), path, metadata)
     return Trained(module.network, path, weights.digest(module.network.state_dict()), scalars)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,11 @@ from aifr_lib.files import data_dir
 from aifr_lib.models import weights
 from aifr_lib.models.mtlface import Recogniser
 from aifr_lib.models.mtlface_synthesis import Generator, IdentityConditional, MtlFace, OneHot
+from aifr_lib.names import Strict
 from aifr_lib.settings.mtlface import AgeInvariant, MultiTask, Synthesis
 from aifr_lib.settings.presets import Preset
-from aifr_lib.training import recognition
+from aifr_lib.settings.recognition import Recognition
+from aifr_lib.training import recognition, sheets
 from aifr_lib.training.age_estimation import check_ages
 from aifr_lib.training.engine import Plan, Rate, fit
 from aifr_lib.training.objectives.mtlface import CRITIC, GENERATOR, RECOGNITION
@@ -109,17 +111,16 @@ def training_faces(config: AgeInvariant) -> Images:
     return sets.load(root / config.faces)
 
 
-def groups_of(config: MultiTask, images: Images) -> np.ndarray:
-    """The age group of each picture, int64 [N].
+def groups_of(bounds: Sequence[float], images: Images, drawn: bool) -> np.ndarray:
+    """The age group of each picture, int64 [N]. drawn: whether faces are to be drawn at each.
 
     Errors: ValueError for ages that are unknown or outside 0 … 100, and, where faces are drawn, for a group that no
     picture is of.
     """
     check_ages(images)
-    bounds = config.recognition.bounds
     found = np.searchsorted(np.asarray(bounds, np.float32), images.labels["age"].to_numpy(np.float32))
     empty = sorted(set(range(len(bounds) + 1)) - set(found.tolist()))
-    if config.synthesis is not None and empty:
+    if drawn and empty:
         edges = ["0", *(f"{bound:g}" for bound in bounds), "100"]
         named = ", ".join(f"{edges[one]} … {edges[one + 1]}" for one in empty)
         raise ValueError(
@@ -143,16 +144,17 @@ def train(
     compile: bool = False,
     progress: bool = True,
     images: Images | None = None,
+    looks: int = 10,
 ) -> Trained:
     """Train one MTLFace into ``out``, as ``recognition.train`` does a recogniser.
 
     first_stage: the folder of the recognising half, of two stages; None trains it first, below ``out``. images: the
-    faces (None: those of ``config``).
+    faces (None: those of ``config``). looks: sheets of drawn faces that are written on the way, below ``out/sheets``.
     Errors, before anything is trained: ConfigError and ValueError for sizes, ages, groups or a first stage that do not
     fit; those of ``recognition.train``.
     """
     images = training_faces(config.recognition) if images is None else images
-    group = groups_of(config, images)
+    group = groups_of(config.recognition.bounds, images, config.synthesis is not None)
     rows = Rows(images, config.recognition.train.input_hw, more=("age",))
     settings: dict[str, Any] = {"recipe": RECIPE, "recipe_version": RECIPE_VERSION}
     taught = None
@@ -169,12 +171,13 @@ def train(
     per_epoch, steps = length(config, len(rows))
     plan = Plan(
         steps=steps,
-        batch=plain.batch,
+        batch=stage(config).batch,
         seed=plain.seed,
         accumulate=plain.accumulate,
         clip=plain.clip,
         precision=plain.precision,
         compile=compile,
+        evaluate_every=max(1, steps // looks),
         settings={"pictures": seen(images), **settings},
     )
     scalars = fit(
@@ -186,6 +189,9 @@ def train(
         out,
         records=images.labels["record"].tolist(),
         batches=ShuffledBatches if config.synthesis is None else partial(TargetBatches, group),
+        evaluate=None
+        if config.synthesis is None
+        else sheets.writer(out, lambda: module.trained, images, plain.input_hw),
         device=device,
         progress=progress,
     )
@@ -198,12 +204,16 @@ def train(
 
 def length(config: MultiTask, pictures: int) -> tuple[int, int]:
     """Steps an epoch (1 where epochs count steps), and in all."""
-    asked = config.recognition
-    if config.schedule == "two_stage" and config.synthesis is not None and config.synthesis.epochs is not None:
-        train = asked.train.model_copy(update={"epochs": config.synthesis.epochs})
-    else:
-        train = asked.train
-    return (1, max(1, round(train.epochs))) if asked.in_steps else steps_of(train, pictures)
+    train = stage(config)
+    return (1, max(1, round(train.epochs))) if config.recognition.in_steps else steps_of(train, pictures)
+
+
+def stage(config: MultiTask) -> Recognition:
+    """The batches and epochs of a training; of two stages, those of the second, which starts from the first's."""
+    train, drawing = config.recognition.train, config.synthesis
+    if config.schedule != "two_stage" or drawing is None:
+        return train
+    return train.model_copy(update={"batch": drawing.batch or train.batch, "epochs": drawing.epochs or train.epochs})
 
 
 def optimisers(module: Objective, config: MultiTask) -> dict[str, Optimizer]:
@@ -247,13 +257,19 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 def taught_by(config: MultiTask, folder: Path) -> tuple[Recogniser, str]:
     """The recogniser of the first stage in ``folder``, and its digest. Errors: ValueError for another training's."""
     network, trained = load(folder / WEIGHTS)
-    found, wanted = (dict(flat(one.model_dump(mode="json"))) for one in (trained, config.first_stage))
-    if differing := [name for name in sorted(found.keys() | wanted) if found.get(name) != wanted.get(name)]:
-        changes = ", ".join(f"{name} {found.get(name)!r} → {wanted.get(name)!r}" for name in differing)
-        raise ValueError(
-            f"{folder} holds another first stage than the settings ask for ({changes}): use its own folder"
-        )
+    if said := differences(trained, config.first_stage):
+        raise ValueError(f"{folder} holds another first stage than the settings ask for ({said}): use its own folder")
     return network.recogniser, weights.digest(network.recogniser.state_dict())
+
+
+def differences(found: Strict, wanted: Strict) -> str:
+    """What two settings differ in, "name found → wanted", with commas; empty where they are equal."""
+    ours, asked = (dict(flat(one.model_dump(mode="json"))) for one in (found, wanted))
+    return ", ".join(
+        f"{name} {ours.get(name)!r} → {asked.get(name)!r}"
+        for name in sorted(ours.keys() | asked)
+        if ours.get(name) != asked.get(name)
+    )
 
 
 def load(path: Path) -> tuple[MtlFace, MultiTask]:

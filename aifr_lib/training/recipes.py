@@ -7,11 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from aifr_lib.settings.aad import AgeEstimation, Distillation
-from aifr_lib.settings.mtlface import MultiTask
+from aifr_lib.settings.mtlface import AgeJudging, MultiTask
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
+from aifr_lib.settings.synthesis_rivals import Caae, Ipcgan
 from aifr_lib.settings.tml import TransformerTraining
-from aifr_lib.training import age_estimation, distillation, mtlface, recognition, transformer_metric
+from aifr_lib.training import (
+    age_estimation,
+    age_judge,
+    distillation,
+    mtlface,
+    recognition,
+    synthesis_rivals,
+    transformer_metric,
+)
 
 
 @dataclass(frozen=True)
@@ -32,4 +41,7 @@ RECIPES: dict[str, Recipe] = {
     "age_estimation": Recipe(AgeEstimation, age_estimation.start, age_estimation.train),
     "distillation": Recipe(Distillation, distillation.start, distillation.train),
     "mtlface": Recipe(MultiTask, mtlface.start, mtlface.train),
+    "caae": Recipe(Caae, synthesis_rivals.start_caae, synthesis_rivals.train),
+    "ipcgan": Recipe(Ipcgan, synthesis_rivals.start_ipcgan, synthesis_rivals.train),
+    "age_judge": Recipe(AgeJudging, age_judge.start, age_judge.train),
 }

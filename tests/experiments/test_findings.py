@@ -12,6 +12,7 @@ from aifr_lib.experiments.aad import geometry, tables
 from aifr_lib.experiments.comface import quality
 from aifr_lib.experiments.companion import protocols, real_photographs, tour
 from aifr_lib.experiments.generator import edit_rows, latent_sets, photo_real
+from aifr_lib.experiments.mtlface import beyond, dataset
 from aifr_lib.experiments.relief import convergence, judged_rows, readers, shortcuts
 from aifr_lib.experiments.tml import alpha_sweep, architecture, configurations, feature_maps, variance, verification
 from aifr_lib.reporting.artefacts import Artefact
@@ -156,6 +157,40 @@ GUIDED = [
     for name, angle, margin in (("teacher", 179.0, 140.0), ("alone", 65.0, -5.0), ("guided", 169.0, -5.0))
     for metric, mean in (("angle", angle), ("margin", margin))
 ]
+DRAWN_JUDGE = Row(keys={"method": "judge", "set": "held out people"}, metric="mae", measured=over_seeds(5.0))
+DRAWN = [
+    Row(keys={"method": method, "set": "relief-wide"}, metric=metric, measured=over_seeds(value, 0.01))
+    for method, aged, kept in (
+        ("copy", 14.3, 0.81),
+        ("truth", 62.0, 1.0),
+        ("mtlface", 70.0, 0.85),
+        ("caae", 30.0, 0.5),
+        ("critic_leads", 50.0, 0.7),
+    )
+    for metric, value in (("age_accuracy", aged), ("identity_of_truth", kept))
+]
+SPLIT = [
+    *(
+        Row(keys={"variant": name, "part": "identity"}, metric="mae", measured=over_seeds(mean))
+        for name, mean in (("both", 9.0), ("both_without_adversary", 7.0))
+    ),
+    *(
+        Row(keys={"variant": name, "set": "relief-agedb"}, metric="accuracy", measured=over_seeds(mean))
+        for name, mean in (("both", 90.0), ("none_without_adversary", 90.1))
+    ),
+]
+LEARNED_FROM = [
+    Row(keys={"arm": arm, "set": "relief-agedb"}, metric="accuracy", measured=over_seeds(mean))
+    for arm, mean in ((beyond.PLAIN, 90.0), (beyond.DRAWN, 91.0), (beyond.TRUE, 96.0))
+]
+LABELLED = [
+    Row(keys={"data": dataset.RELIEF, "true age": age}, metric=metric, measured=of_people(mean))
+    for age, metric, mean in (
+        ("all", dataset.SHARE, 60.0),
+        ("all", "mae", 9.0),
+        ("11–20 years", dataset.SHARE, 80.0),
+    )
+]
 PHOTOGRAPHS = {("sface", "0–4"): 92.0, ("sface", "30+"): 24.0, ("tour", "0–4"): 16.0, ("pixels", "0–4"): 7.0}
 PULLS = [
     Row(keys={"loss": loss, "module": module}, metric="gradient", measured=Measured(mean=mean))
@@ -232,6 +267,11 @@ WHOLE = {
     "aad_table2": TAUGHT,
     "aad_fig4": GUIDED,
     "relief_judges": JUDGED,
+    "mtlface_figA1": LABELLED,
+    "mtlface_pilot": [DRAWN_JUDGE, *DRAWN],
+    "mtlface_decomposition": SPLIT,
+    "mtlface_table2": [DRAWN_JUDGE, *DRAWN],
+    "mtlface_beyond": LEARNED_FROM,
     "latent_directions": DIRECTIONS,
     "latent_sets": SETS,
     "comface_figD": QUALITY,

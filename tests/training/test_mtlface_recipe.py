@@ -23,6 +23,7 @@ from aifr_lib.settings.recognition import Recognition
 from aifr_lib.training import mtlface, recognition
 from aifr_lib.training.engine import CHECKPOINT, LOG, Stopped
 from aifr_lib.training.objectives import mtlface as step
+from aifr_lib.training.objectives.critic_watch import PATIENCE
 
 SMALL = Recognition(
     input_hw=(32, 32), width=0.125, embedding=8, batch=4, epochs=1, drops=(), lr=0.02, loss="cosface", s=8.0, m=0.1
@@ -120,11 +121,11 @@ def test_the_average_follows_the_generator_and_a_critic_that_wins_is_warned_of(c
     module.after(1)
     torch.testing.assert_close(slow, start + 0.1)
     assert module.trained.generator is module.averaged
-    module.won += step.PATIENCE
+    module.watch.won += PATIENCE
     with caplog.at_level(logging.WARNING):
-        module.after(step.PATIENCE + 1)
+        module.after(PATIENCE + 1)
         assert not caplog.text
-        module.after(step.PATIENCE)
+        module.after(PATIENCE)
     assert "the critic's loss has been below 0.001 for 100 steps" in caplog.text
 
 

@@ -27,6 +27,7 @@ from aifr_lib.data.relief.splits import (
     split_plan,
 )
 from aifr_lib.data.relief.templates import templates
+from aifr_lib.data.relief.wide import Wide, middles, wide, wide_plan
 
 __all__ = [
     "PAIR_LISTS",
@@ -34,12 +35,14 @@ __all__ = [
     "SPLITS",
     "VERSION",
     "VIEWS",
+    "Wide",
     "changes",
     "digest",
     "folder_plan",
     "labels_only",
     "load",
     "load_set",
+    "middles",
     "pairs",
     "pre_post",
     "set_digest",
@@ -48,5 +51,7 @@ __all__ = [
     "split_faces",
     "split_plan",
     "templates",
+    "wide",
+    "wide_plan",
     "write_folder",
 ]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import nn
 
 from aifr_lib.data.loader import check_columns
@@ -18,13 +15,13 @@ from aifr_lib.experiments import recognise
 from aifr_lib.experiments.aad import protocols, teachers
 from aifr_lib.experiments.aad.protocols import Scores, Summary
 from aifr_lib.experiments.jobs import Job
+from aifr_lib.experiments.measure.curves import curves
 from aifr_lib.reporting.runs import DataId, Result, RunSpec
 from aifr_lib.settings.aad import Aad, Distillation, Entry, Protocols
 from aifr_lib.settings.recognition import Recognition
 from aifr_lib.training import age_estimation, distillation, recognition
 from aifr_lib.training.engine import LOG, accelerator_for
 
-POINTS = 100  # of each curve of a log that a run keeps
 TUNED = "distillation_tuning"
 Key = tuple[str, str, int]  # backbone, variant, seed
 
@@ -117,21 +114,6 @@ def compute(
         wall_s=trained.scalars.get("seconds", 0.0) + time.perf_counter() - started,
         log_tail=log,
     )
-
-
-def curves(log: Sequence[str], points: int = POINTS) -> dict[str, list[float | None]]:
-    """The lines of a log by name, ``step`` among them, at most ``points`` of them, evenly spaced.
-
-    None where a value is not finite: the slopes of a training that is about to diverge need not be.
-
-    >>> curves(['{"step": 20, "loss": 3.0}', '{"step": 40, "loss": 2.0}'])
-    {'step': [20, 40], 'loss': [3.0, 2.0]}
-    """
-    lines = [json.loads(line) for line in log]
-    if len(lines) > points:
-        lines = [lines[at] for at in np.linspace(0, len(lines) - 1, points).round().astype(int)]
-    names = lines[0] if lines else {}
-    return {name: [line[name] if math.isfinite(line[name]) else None for line in lines] for name in names}
 
 
 def ledger(aad: Aad, seeds: Sequence[int] | None = None) -> dict[Key, Distillation]:

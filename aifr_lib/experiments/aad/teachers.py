@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import logging
-import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
 from torch import nn
 
-from aifr_lib.data.images import Images
-from aifr_lib.data.loader import to_input
-from aifr_lib.data.relief import chosen
-from aifr_lib.experiments import recognise
+from aifr_lib.experiments import age_estimate
 from aifr_lib.experiments.jobs import Job
 from aifr_lib.files import repository_root
 from aifr_lib.models import weights
-from aifr_lib.models.age_estimator import AgeEstimator, expected_age
 from aifr_lib.names import ConfigError
-from aifr_lib.reporting.runs import Result, Run, RunSpec, RunStore
+from aifr_lib.reporting.runs import Run, RunStore
 from aifr_lib.settings.aad import AgeEstimation
 from aifr_lib.training import age_estimation, distillation
 from aifr_lib.training.distillation import HEAD, WEIGHTS
-from aifr_lib.training.engine import LOG as LOG_FILE
-from aifr_lib.training.engine import accelerator_for
 
 LOG = logging.getLogger(__name__)
 SHELF = Path("figures") / "teachers"
@@ -34,50 +25,7 @@ TRAINED = "trained"  # in a header: digest of the weights that a run ended with,
 
 def age_teacher_job(config: AgeEstimation, device: str | None = None) -> Job:
     """T^A, and how many years it errs on people it has not seen; its weights are committed."""
-    return Job(age_spec(config), lambda folder: compute_ages(config, folder, device), shelved=shelved)
-
-
-def age_spec(config: AgeEstimation) -> RunSpec:
-    """What names the run of an age estimator: every value but the seed, and its pictures."""
-    named = recognise.spec(config.train)
-    return RunSpec(
-        recipe=age_estimation.RECIPE,
-        recipe_version=age_estimation.RECIPE_VERSION,
-        seed=config.train.seed,
-        values=config.model_dump(mode="json", exclude={"train": {"seed"}}),
-        data=named.data if config.ages is None else named.data.model_copy(update={"name": config.ages}),
-    )
-
-
-def compute_ages(config: AgeEstimation, folder: Path, device: str | None = None) -> Result:
-    """Train into ``folder``; then, on validation and test people, ``mae`` of the expected age and of a constant.
-
-    scores: ``age`` and ``expected`` of the test pictures, years.
-    """
-    trained = age_estimation.train(config, folder, device=device)
-    started = time.perf_counter()
-    where = accelerator_for(device, "no").device
-    summary: dict[str, Any] = {"checksum": trained.checksum, "loss": trained.scalars.get("loss")}
-    scores = {}
-    for split in ("validation", "test"):
-        images = chosen.faces(config.train.relief, split)
-        ages, read = images.labels["age"].to_numpy(np.float64), read_ages(trained.network, images, where)
-        constant = np.abs(ages - np.median(ages)).mean()
-        summary[split] = {"mae": float(np.abs(read - ages).mean()), "mae_of_a_constant": float(constant)}
-        scores = {"age": ages.astype(np.float32), "expected": read.astype(np.float32)}
-    wall_s = trained.scalars["seconds"] + time.perf_counter() - started
-    return Result(scores, summary, str(where), wall_s, (folder / LOG_FILE).read_text(encoding="utf-8").splitlines())
-
-
-def read_ages(network: AgeEstimator, images: Images, where: torch.device | str = "cpu") -> np.ndarray:
-    """The expected age of each picture, years [N]: the mean of the picture's and of its mirror image's."""
-    network.to(where).eval()
-    found = []
-    with torch.inference_mode():
-        for start in range(0, len(images), 256):
-            x = to_input(torch.from_numpy(np.array(images.pixels[start : start + 256])).to(where))
-            found.append((expected_age(network(x)) + expected_age(network(x.flip(-1)))).cpu().numpy() / 2)
-    return np.concatenate(found)
+    return replace(age_estimate.job(config, device), shelved=shelved)
 
 
 def shelved(run: Run) -> Path | None:

@@ -107,10 +107,16 @@ class AgeJudge:
         self.session = _age_session()
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        return self.with_doubt(pixels)[0]
+
+    def with_doubt(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The expected age, and the standard deviation of the ages that it holds possible: float32 [B] each, years."""
         if not len(pixels):
-            return np.zeros(0, dtype=np.float32)
+            return np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.float32)
         shares = self.session.run(None, {"images": _chips(pixels, self.SIDE)})[0]
-        return np.asarray(shares @ self.YEARS, dtype=np.float32)
+        years = shares @ self.YEARS
+        variance = (shares * np.square(self.YEARS - years[:, None])).sum(1)
+        return np.asarray(years, dtype=np.float32), np.asarray(np.sqrt(variance), dtype=np.float32)
 
 
 class GenderJudge:

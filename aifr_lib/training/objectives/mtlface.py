@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +16,10 @@ from aifr_lib.models.mtlface import AgeHead, Recogniser, reverse
 from aifr_lib.models.mtlface_synthesis import Generator, MtlFace, PatchCritic, group_of
 from aifr_lib.settings.mtlface import MultiTask as Settings
 from aifr_lib.training.engine import Frozen
+from aifr_lib.training.mode import still
+from aifr_lib.training.objectives.critic_watch import CriticWatch
 
-LOG = logging.getLogger(__name__)
 RECOGNITION, CRITIC, GENERATOR = "recognition", "critic", "generator"
-# A critic whose loss stays below this for so many steps has won, and the generator learns no more from it.
-WON, PATIENCE = 1e-3, 100
 
 
 class MultiTask(nn.Module):
@@ -36,7 +32,6 @@ class MultiTask(nn.Module):
     """
 
     columns = ("images", "identity", "age")
-    won: Tensor
 
     def __init__(
         self, config: Settings, recogniser: Recogniser, head: MarginHead | None, generator: Generator | None = None
@@ -63,7 +58,7 @@ class MultiTask(nn.Module):
             self.critic = PatchCritic(groups, config.synthesis.critic_width)
             if config.synthesis.averaging:
                 self.averaged = copy.deepcopy(generator).requires_grad_(False)
-        self.register_buffer("won", torch.tensor(0))
+        self.watch = CriticWatch()
 
     @property
     def reader(self) -> Recogniser:
@@ -115,8 +110,7 @@ class MultiTask(nn.Module):
             drawn = self.generator(source, self.reader.look(source), target)
         of_real, of_drawn = self.critic(real, target), self.critic(drawn, target)
         loss = losses.critic_loss(of_real, of_drawn)
-        with torch.no_grad():
-            self.won.copy_(torch.where(loss < WON, self.won + 1, 0))
+        self.watch.see(loss)
         return {"loss": loss, "real": of_real.detach().float().mean(), "drawn": of_drawn.detach().float().mean()}
 
     def draw(self, batch: Batch) -> dict[str, Tensor]:
@@ -150,27 +144,4 @@ class MultiTask(nn.Module):
             pairs = zip(self.averaged.parameters(), self.generator.parameters(), strict=True)
             for slow, quick in pairs:
                 slow.lerp_(quick, 1 - self.config.synthesis.averaging)
-        if self.critic is not None and step % PATIENCE == 0 and int(self.won) >= PATIENCE:
-            LOG.warning(
-                "step %d: the critic's loss has been below %g for %d steps, it tells every drawn face: lower its "
-                "critic_lr or critic_width, or raise lr",
-                step, WON, int(self.won),
-            )  # fmt: skip
-
-
-@contextmanager
-def still(*modules: nn.Module) -> Iterator[None]:
-    """Modules in evaluation mode, their weights without gradient, while gradients pass through them; then as before."""
-    modes = [(module, module.training) for one in modules for module in one.modules()]
-    weights = [weight for one in modules for weight in one.parameters() if weight.requires_grad]
-    for module, _ in modes:
-        module.training = False
-    for weight in weights:
-        weight.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for module, was in modes:
-            module.training = was
-        for weight in weights:
-            weight.requires_grad_(True)
+        self.watch.warn(step)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from aifr_lib.evaluation.verification import ten_fold
-from aifr_lib.experiments import EXPERIMENTS
+from aifr_lib.experiments import EXPERIMENTS, age_estimate
 from aifr_lib.experiments.aad import (
     cost,
     curves,
@@ -24,6 +24,7 @@ from aifr_lib.experiments.aad import (
     tuning,
 )
 from aifr_lib.experiments.jobs import gather, in_order, store_of
+from aifr_lib.experiments.measure.curves import curves
 from aifr_lib.names import ConfigError
 from aifr_lib.reporting.runs import Run, RunStore
 from aifr_lib.settings.presets import load_preset
@@ -237,7 +238,7 @@ def test_committed_weights_of_teachers_teach_as_those_of_their_training_do(prese
     assert torch.equal(ours.weight, theirs.weight)
     # On another machine no teacher is trained again.
     monkeypatch.setenv("AIFR_CACHE", str(tmp_path / "another machine"))
-    monkeypatch.setattr(teachers, "compute_ages", None)
+    monkeypatch.setattr(age_estimate, "compute", None)
     asked = replace(students.student_job(config, aad.protocols, "cpu"), compute=lambda folder, **at: at)
     from aifr_lib.experiments.jobs import _compute
 
@@ -249,7 +250,7 @@ def test_a_teacher_that_was_not_trained_here_cannot_be_kept(preset, tmp_path, ou
         teachers.keep(RunStore(tmp_path), "recognition-s0-000000000000")
     monkeypatch.setenv("AIFR_CACHE", str(tmp_path / "empty"))
     with pytest.raises(ConfigError, match="its weights are not here"):
-        teachers.keep(store_of(preset, out), teachers.age_spec(preset.aad.age_teacher).key)
+        teachers.keep(store_of(preset, out), age_estimate.spec(preset.aad.age_teacher).key)
 
 
 def test_a_spike_is_over_the_median_of_all_terms():
@@ -259,10 +260,10 @@ def test_a_spike_is_over_the_median_of_all_terms():
 
 def test_a_long_log_is_thinned_evenly():
     log = [f'{{"step": {step}, "loss": {float(step)}}}' for step in range(1, 1002)]
-    found = students.curves(log, points=11)
+    found = curves(log, points=11)
     assert found["step"] == list(range(1, 1002, 100)) == found["loss"]
-    assert students.curves([]) == {}
-    assert students.curves(['{"step": 20, "slope_last": Infinity}']) == {"step": [20], "slope_last": [None]}
+    assert curves([]) == {}
+    assert curves(['{"step": 20, "slope_last": Infinity}']) == {"step": [20], "slope_last": [None]}
 
 
 def test_counts_of_the_published_networks_are_beside_the_printed(preset, out):

@@ -1,0 +1,109 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Beyond the paper: do drawn ages help recognition?
+#
+# **The question.** MTLFace draws a person at any age, and recognition suffers where training pictures of a person lie
+# close in age. So one could draw the ages that are missing {cite}`huang2021mtlface`. This page asks whether it helps,
+# and says what true pictures at other ages would give.
+
+# %% tags=["parameters"]
+preset = "smoke"  # smoke: seconds; lesson: minutes; classroom: hours
+seeds = None  # how many seeds; None takes the preset's
+device = None  # "cpu", "cuda"; None takes the best there is
+out = None  # where results go; None is figures/<preset>
+compute = True  # False shows only what was computed before
+fresh = False  # True forgets stored runs
+
+# %% tags=["hide-input"]
+import inspect
+
+from IPython.display import HTML
+
+from aifr_lib.experiments.mtlface import beyond, comparison, pilot, synthesis_rows
+from aifr_lib.experiments.page import open_page
+from aifr_lib.reporting import claims, contents, pages, plots
+
+page = open_page(
+    preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
+)
+settings = page.settings.mtlface
+page.opening(beyond.BEYOND)
+
+# %% [markdown]
+# ## The experiment
+#
+# One network, one loss, as many steps; the pictures differ. *As they are*: each person within a few years. *And once
+# more*: beside each picture, the same at another age, as MTLFace draws it. *Over all their life*: the same people truly
+# seen at all ages, which is what a perfect method would give.
+
+# %%
+print(inspect.getsource(beyond.with_drawn).split('"""')[-1])
+
+# %%
+artefact = page.result(beyond.BEYOND)
+
+# %% tags=["hide-input"]
+if artefact.runs:
+    beyond.figure(artefact)
+    plots.show(contents.find("mtlface_beyond").picture)
+
+# %% tags=["hide-input"]
+page.table(beyond.BEYOND)
+
+# %% [markdown]
+# ## What all methods trade
+#
+# Age accuracy against likeness, for every method of Table 2, between the copy and the true faces. The result is the
+# whole curve, not one point of it.
+
+# %% tags=["hide-input"]
+compared = comparison.TABLE2(
+    page.settings, seeds=page.seeds, compute=False, out=page.out
+)
+if compared.runs:
+    synthesis_rows.tradeoff_figure(compared, [*comparison.METHODS, *pilot.BOUNDS])
+    plots.show(contents.find("mtlface_table2").picture)
+print(f"{len(compared.runs)} of its runs are here.")
+
+# %% [markdown]
+# ## What to conclude
+
+# %% tags=["hide-input"]
+HTML("".join(pages.claim_boxes(claims.judge_artefact(artefact, out))))
+
+# %% [markdown]
+# ## Predict, then reveal
+#
+# **1.** The drawn pictures double the training set. How are the steps kept equal?
+
+# %% tags=["solution", "hide-input"] choices=["half the epochs", "half the batch"] answer="half the epochs"
+train = settings.train.recognition.train
+print(
+    f"{train.epochs:g} epochs of the plain set, {train.epochs / 2:g} of the doubled one"
+)
+print("Why: more steps would help by themselves, whatever the pictures show.")
+
+# %% [markdown]
+# **2.** A generator that only copies the source: what would it do to recognition here?
+
+# %% tags=["solution", "hide-input"] choices=["help", "harm", "next to nothing"] answer="next to nothing"
+print("Each picture would be seen as often as before.")
+print("Why: a copy adds no age that the network has not seen.")
+
+# %% [markdown]
+# **3.** Why are the true pictures an upper bound that no method can be asked to reach?
+
+# %% tags=["solution", "hide-input"]
+print("A drawn face shows one way to age; the true one shows how this person ages.")
+print("Why: how a person ages is only partly written in the face at another age.")
