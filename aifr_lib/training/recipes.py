@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from aifr_lib.settings.aad import AgeEstimation, Distillation
+from aifr_lib.settings.comface import Pretraining
 from aifr_lib.settings.mtlface import MultiTask
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
-from aifr_lib.training import age_estimation, distillation, mtlface, recognition
+from aifr_lib.training import age_estimation, comface, distillation, mtlface, recognition
 
 
 @dataclass(frozen=True)
@@ -29,5 +30,6 @@ RECIPES: dict[str, Recipe] = {
     "recognition": Recipe(Recognition, recognition.start, recognition.train),
     "age_estimation": Recipe(AgeEstimation, age_estimation.start, age_estimation.train),
     "distillation": Recipe(Distillation, distillation.start, distillation.train),
+    "comface": Recipe(Pretraining, comface.start, comface.train),
     "mtlface": Recipe(MultiTask, mtlface.start, mtlface.train),
 }
