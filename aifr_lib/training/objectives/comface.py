@@ -117,7 +117,7 @@ class Moco(Rival):
         query = F.normalize(self.projection(self.comparer.encoder(x)).float())
         with torch.no_grad():
             key = F.normalize(self.averaged(y).float())
-        logits = torch.cat([(query * key).sum(1, keepdim=True), query @ self.queue.T], 1) / self.config.tau
+        logits = torch.cat([(query * key).sum(1, keepdim=True), query @ self.queue.clone().T], 1) / self.config.tau
         loss = F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.long, device=query.device))
         if self.training:
             keys = gathered(key)
