@@ -82,8 +82,8 @@ class AttributePairs:
             row = self.labels.iloc[int(np.flatnonzero(self.groups == without[0])[0])]
             most = "" if stage.most is None else f" … {stage.most:g}"
             raise ConfigError(
-                f"no partner under the curriculum: identity {row['identity']}, attribute {row['attribute']!r} has no two "
-                f"pictures {stage.least:g}{most or ' or more'} apart, which epoch {stage.epoch} asks for "
+                f"no partner under the curriculum: identity {row['identity']}, attribute {row['attribute']!r} "
+                f"has no two pictures {stage.least:g}{most or ' or more'} apart, which epoch {stage.epoch} asks for "
                 f"({len(without)} sets have none): lower its least, or draw stronger edits"
             )
         return allowed
@@ -117,8 +117,8 @@ class AttributeBatches(ShuffledBatches):
             people = pairs.identity[listed[: whole * batch, 0]].reshape(whole, batch)
             if (alone := (people == people[:, :1]).all(axis=1)).any():
                 raise ValueError(
-                    f"batch {int(alone.argmax())} of epoch {epoch} shows identity {people[alone.argmax(), 0]} alone, so "
-                    "that all its negatives are masked: raise the batch or add people"
+                    f"batch {int(alone.argmax())} of epoch {epoch} shows identity {people[alone.argmax(), 0]} alone, "
+                    "so that all its negatives are masked: raise the batch or add people"
                 )
             self.ends.append((self.ends[-1] if self.ends else 0) + whole)
 

@@ -104,7 +104,9 @@ def hue(x: Tensor, turn: Tensor) -> Tensor:
     safe = torch.where(chroma == 0, 1.0, chroma)
     red, green, blue = x.split(1, dim=1)
     sextant = torch.where(
-        value == red, (green - blue) / safe, torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe)
+        value == red,
+        (green - blue) / safe,
+        torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe),
     )
     turned = torch.remainder(sextant + 6 * turn, 6)
     # One colour as a function of the hue: a trapezium of height ``chroma`` under ``value``.
@@ -148,7 +150,5 @@ def resized_crop(x: Tensor, boxes: Tensor) -> Tensor:
         return 2 * inside / size - 1
 
     rows, columns = places(top, h, height), places(left, w, width)
-    grid = torch.stack(
-        [columns[:, None, :].expand(-1, height, -1), rows[:, :, None].expand(-1, -1, width)], dim=-1
-    )
+    grid = torch.stack([columns[:, None, :].expand(-1, height, -1), rows[:, :, None].expand(-1, -1, width)], dim=-1)
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)

@@ -68,7 +68,9 @@ def relief_edits(count: int, attributes: tuple[str, ...], step: float) -> Plan:
             fixed[parameter] = fixed[parameter] + shift
     labels = {"attribute": np.array(attributes)[attribute.numpy()], "alpha": alpha.numpy()}
     spec = {"people": count, "attributes": list(attributes), "step": step}
-    return Plan("relief-edits", spec, numbers[whose], age, numbers[whose] * MAX_PER_IDENTITY, fixed=fixed, labels=labels)
+    return Plan(
+        "relief-edits", spec, numbers[whose], age, numbers[whose] * MAX_PER_IDENTITY, fixed=fixed, labels=labels
+    )
 
 
 def relief_wide(count: int) -> Plan:

@@ -1,6 +1,7 @@
 """The tasks that ComFace is transferred to: pictures of subjects, what changes between two of them, the test pairs.
 
-Age is FG-NET's. DISFA and Edema cannot be had: relief-disfa and two wards of relief-edema stand in, by their own names.
+Age is FG-NET's, at the sizes that run without it relief-fgnet's. DISFA and Edema cannot be had: relief-disfa and two
+wards of relief-edema stand in, by their own names.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from aifr_lib.names import choose
 from aifr_lib.settings.comface import Tasks
 
 AGE, WARDS = "age", {"edema-a": 1, "edema-b": 2}
-SETS = {AGE: "fgnet", **dict.fromkeys(ACTION_UNITS, "relief-disfa"), **dict.fromkeys(WARDS, "relief-edema")}
+SETS = {**dict.fromkeys(ACTION_UNITS, "relief-disfa"), **dict.fromkeys(WARDS, "relief-edema")}
+GROUPS = {"age": (AGE,), "expression": ACTION_UNITS, "weight": tuple(WARDS)}  # tasks on the same pictures
 LABELS = {AGE: "age", **{unit: unit for unit in ACTION_UNITS}, **dict.fromkeys(WARDS, "kilograms")}
 SAMPLE_SEED = 30_6  # of the pairs of frames
 
@@ -60,10 +62,13 @@ def load(name: str, settings: Tasks, side: int) -> Task:
     Errors: ConfigError with the nearest name; FileNotFoundError where FG-NET is not under ``AIFR_DATA``; ValueError for
     targets that do not vary.
     """
-    label = LABELS[choose("task", name, dict(zip(SETS, SETS, strict=True)))]
+    label = LABELS[choose("task", name, dict.fromkeys(LABELS, name))]
     if name == AGE:
-        images = fgnet.load(identities=settings.people, progress=False)
-        images = images if images.pixels.shape[1] == side else shrunk(images, side)
+        if settings.ages == "fgnet":
+            images = fgnet.load(identities=settings.people, progress=False)
+            images = images if images.pixels.shape[1] == side else shrunk(images, side)
+        else:
+            images = relief.load_set(settings.ages, size=side, **counts(name, settings))
         tested = learnt = _all_pairs(images, label, "years")
     else:
         images = relief.load_set(SETS[name], size=side, **counts(name, settings))
@@ -82,11 +87,16 @@ def check(task: Task) -> None:
         first = task.images.labels["record"].iloc[int(np.argmin(np.isfinite(task.values)))]
         raise ValueError(f"{task.images.name}: {task.label} of {first} is not known: leave the picture out")
     if not np.ptp(task.learnt.d) > 0:
-        raise ValueError(f"{task.images.name}: {task.label} never changes within a subject: nothing can be learnt of it")
+        raise ValueError(
+            f"{task.images.name}: {task.label} never changes within a subject: nothing can be learnt of it"
+        )
 
 
-def counts(name: str, settings: Tasks) -> dict[str, int]:
+def counts(name: str, settings: Tasks) -> dict[str, Any]:
     """What the set of a task is asked for."""
+    if name == AGE:
+        people = settings.people or fgnet.PEOPLE
+        return {"people": people, "pictures": round(fgnet.PHOTOGRAPHS * people / fgnet.PEOPLE)}
     if name in WARDS:
         ward = {} if WARDS[name] == 1 else {"ward": WARDS[name]}
         return {"subjects": settings.patients, "days": settings.days, "frames": settings.pictures, **ward}
@@ -95,11 +105,12 @@ def counts(name: str, settings: Tasks) -> dict[str, int]:
 
 def identified(name: str, settings: Tasks, side: int) -> dict[str, Any]:
     """Name, version and hash of a task's pictures, before any is drawn; of FG-NET, whether it is here or not."""
-    if name == AGE:
+    if name == AGE and settings.ages == "fgnet":
         digest = labels_digest(fgnet.table()) if fgnet.available() else fgnet.DIGEST
         return {"name": fgnet.NAME, "version": fgnet.VERSION, "hash": digest}
-    digest = relief.set_digest(SETS[name], size=side, **counts(name, settings))
-    return {"name": SETS[name], "version": relief.VERSION, "hash": digest}
+    drawn = settings.ages if name == AGE else SETS[name]
+    digest = relief.set_digest(drawn, size=side, **counts(name, settings))
+    return {"name": drawn, "version": relief.VERSION, "hash": digest}
 
 
 def _all_pairs(images: Images, label: str, unit: str) -> ChangePairs:

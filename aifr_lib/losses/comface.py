@@ -49,8 +49,8 @@ def multi_positive_loss(z: Tensor, identity: Tensor, tau: float = 0.1) -> Tensor
     """−Σ_k p_ik log q_ik, averaged over the pictures i that have company: p is even over the other pictures of the
     person, q the softmax over all other pictures of their cosines over τ.
 
-    z: [M, D]; identity: int [M]. Source: StableRep (Tian et al. 2023), whose positives are pictures of one caption; here
-    they are pictures of one person. Of several processes each holds a part; all pictures are compared.
+    z: [M, D]; identity: int [M]. Source: StableRep (Tian et al. 2023), whose positives are pictures of one caption;
+    here they are pictures of one person. Of several processes each holds a part; all pictures are compared.
     """
     z = F.normalize(z.float())
     everyone, first = gathered(identity), rank() * len(z)

@@ -39,7 +39,7 @@ class ComfaceQuality(Strict):
 
 
 class Augmentation(Strict):
-    """Tables B to E. flip, jitter, grey: probabilities. crop: share of the area of a random resized crop; None: none."""
+    """Tables B to E. flip, jitter, grey: probabilities. crop: share of the area of a random resized crop, or None."""
 
     flip: float = Field(0.5, ge=0, le=1)
     jitter: float = Field(0.8, ge=0, le=1)
@@ -174,8 +174,12 @@ class Transfer(Strict):
 
 
 class Tasks(Strict):
-    """The data of the three tasks: FG-NET's people (None: all), and the relief stand-ins of DISFA and Edema."""
+    """The data of the three tasks: FG-NET's people (None: all), and the relief stand-ins of DISFA and Edema.
 
+    ages: "relief-fgnet" stands in for FG-NET where a size must run without it.
+    """
+
+    ages: Literal["fgnet", "relief-fgnet"] = "fgnet"
     people: int | None = Field(None, ge=4, description="of FG-NET")
     subjects: int = Field(27, ge=4, description="of relief-disfa")
     frames: int = Field(240, ge=8, description="a subject")

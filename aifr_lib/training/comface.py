@@ -161,10 +161,7 @@ class Validation:
         self.module = module
         rows = Rows(images, (config.side, config.side), more=("alpha",))
         views = config.method in OF_VIEWS
-        if views:
-            listed = np.repeat(np.arange(len(images))[:, None], 2, axis=1)
-        else:
-            listed = _pairs(images)
+        listed = np.repeat(np.arange(len(images))[:, None], 2, axis=1) if views else _pairs(images)
         chosen = np.random.default_rng(0).permutation(listed)[:LOOKED_AT]
         batch = rows.__getitems__(chosen.tolist())
         self.batch = {name: column for name, column in batch.items() if name not in ("images", "row")}

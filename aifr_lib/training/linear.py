@@ -45,7 +45,7 @@ def view_features(config: Transfer, comparer: Comparer, images: Images, view: in
     """
     parts = []
     for start in range(0, len(images), AT_ONCE):
-        pixels = torch.from_numpy(np.ascontiguousarray(images.pixels[start : start + AT_ONCE]))
+        pixels = torch.from_numpy(np.array(images.pixels[start : start + AT_ONCE]))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(zlib.crc32(f"{seed}/{view}/{start}".encode()))
             parts.append(features(comparer.encoder, augment(config.augmentation, pixels)))
@@ -55,7 +55,7 @@ def view_features(config: Transfer, comparer: Comparer, images: Images, view: in
 def plain_features(comparer: Comparer, images: Images) -> Tensor:
     """h of each picture as it is, float32 [N, D]."""
     starts = range(0, len(images), AT_ONCE)
-    pixels = (torch.from_numpy(np.ascontiguousarray(images.pixels[at : at + AT_ONCE])) for at in starts)
+    pixels = (torch.from_numpy(np.array(images.pixels[at : at + AT_ONCE])) for at in starts)
     return torch.cat([features(comparer.encoder, scaled(part)) for part in pixels])
 
 

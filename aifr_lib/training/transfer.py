@@ -1,4 +1,4 @@
-"""Transfer of ComFace, or of any encoder, to a change between two pictures: fine-tuning, subject by subject held out."""
+"""Transfer of ComFace, or of any encoder, to a change between two pictures: fine-tuning, subjects held out."""
 
 from __future__ import annotations
 

@@ -31,9 +31,7 @@ def test_pairs_of_one_person_alone_have_nothing_to_be_told_from():
     assert float(inter_loss(x, y, torch.tensor([1, 1, 1]))) == 0
 
 
-@pytest.mark.parametrize(
-    ("distance", "by_hand"), [("l1", 4 / 3), ("l2", (1 + 9) / 3), ("smooth_l1", (0.5 + 2.5) / 3)]
-)
+@pytest.mark.parametrize(("distance", "by_hand"), [("l1", 4 / 3), ("l2", (1 + 9) / 3), ("smooth_l1", (0.5 + 2.5) / 3)])
 def test_intra_personal_loss_by_hand(distance, by_hand):
     predicted, change = torch.tensor([1.0, 2.0, -4.0]), torch.tensor([2.0, 2.0, -1.0])
     assert float(intra_loss(predicted, change, distance)) == pytest.approx(by_hand)

@@ -1,4 +1,4 @@
-"""Transfer to a change: folds by subject, both orders, the best epoch, rates on validation, a kill in the third fold."""
+"""Transfer to a change: folds by subject, the best epoch, rates on validation, a stop in the third fold."""
 
 import copy
 import os

@@ -91,9 +91,10 @@ def _curves(number: Tensor, frames: int) -> Tensor:
 def edema(subjects: int = 39, days: int = 4, frames: int = 4, ward: int = 1) -> Plan:
     """relief-edema: 39 subjects before and after losing 1 … 4 kg of water on each of ``days`` days.
 
-    39 = 24 + 15 patients of Edema-A (ComFace section B.3). ward: 2 stands for Edema-B, which the paper tests apart: other
-    people, under a harder, warmer light from the side and before a blurrier camera (our own choice). "Several" days: four are the fewest that its training on one to three days
-    with leave-one-day-out allows (inferred), as are ``frames`` pictures a sitting, ages of 35 … 80 years and kilograms.
+    39 = 24 + 15 patients of Edema-A (ComFace section B.3). ward: 2 stands for Edema-B, which the paper tests apart:
+    other people, under a harder, warmer light from the side and before a blurrier camera (our own choice). "Several"
+    days: four are the fewest that its training on one to three days with leave-one-day-out allows (inferred), as are
+    ``frames`` pictures a sitting, ages of 35 … 80 years and kilograms.
     A subject weighs 62 kg + 10 kg × its standard score of build + the day's water; a kilogram of
     water moves the parameter ``weight`` by 0.25, so a change in kilograms and one in the face go together exactly.
     Pictures of a sitting share light, clothes and camera; two sittings of a day do not. Faces are calm and nearly

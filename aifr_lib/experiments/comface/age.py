@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,7 +22,7 @@ from aifr_lib.reporting.seeds import apart, student_t
 from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
 
-DATA, TASK = "fgnet", "age"
+TASK = "age"
 PRINTED = {
     "scratch": "Scratch", "imagenet": "ImageNet [10]", "vggface2": "VGGFace2 [4]", "simclr": "SimCLR [7]",
     "moco": "MoCo v2 [8,14]", "swav": "SwAV [5]", "barlow-twins": "Barlow Twins [32]", "bulat": "Bulat et al. [3]",
@@ -42,13 +41,13 @@ def age_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | N
     jobs: dict[RunKey, Job] = {}
     for one in named_starts(settings, settings.frozen):
         name, seed = (one.method, one.seed) if isinstance(one, Start) else (one, 0)
-        jobs[RIDGE, name, seed] = frozen_job(settings, DATA, one, device)
+        jobs[RIDGE, name, seed] = frozen_job(settings, TASK, one, device)
     fine = {(one, setting) for one, setting in starts(settings, TASK)}
     for one, setting in starts(settings):
         if seeds is not None and one.seed not in seeds:
             continue
         if one.config is not None:
-            jobs.setdefault((RIDGE, one.name, one.seed), frozen_job(settings, DATA, one, device))
+            jobs.setdefault((RIDGE, one.name, one.seed), frozen_job(settings, TASK, one, device))
         own = "d" if one.method in ("comface", "both", "intra") else "c"
         if (one, setting) in fine and setting == own:
             jobs[FINE, one.name, one.seed] = transfer_job(settings, TASK, one, setting, device)
@@ -58,22 +57,26 @@ def age_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | N
 def age_rows(preset: Preset, runs: Mapping[RunKey, Run]) -> Iterator[Row]:
     """Each method's error and correlation: fine-tuned (the paper's column), by the last epoch, and as kept features."""
     fine, kept = by_method(runs, FINE), by_method(runs, RIDGE)
+    on = preset.comface.tasks.ages
     printed = {row["method"]: row for row in papers.load("comface_tableN").rows}
     for name in dict.fromkeys((*PRINTED, *fine)):
         theirs = printed[PRINTED[name]] if name in PRINTED else {}
         beside = {"mae": theirs.get("MAE"), "corr": theirs.get("corr")}
         found = {seed: shown.said(run) for seed, run in fine.get(name, {}).items()}
-        yield from shown.rows({"method": name, "how": FINE}, found, METRICS, beside, SOURCE)
+        yield from shown.rows({"method": name, "how": FINE, "set": on}, found, METRICS, beside, SOURCE)
         if found:
             last = {seed: shown.said(run, "last") for seed, run in fine[name].items()}
-            yield from shown.rows({"method": name, "how": LAST}, last)
+            yield from shown.rows({"method": name, "how": LAST, "set": on}, last)
             if name != "scratch":
                 base = {seed: shown.said(run) for seed, run in fine.get("scratch", {}).items()}
-                yield Row(keys={"method": name, "how": FINE}, metric="less", measured=shown.less(found, base))
+                yield Row(
+                    keys={"method": name, "how": FINE, "set": on}, metric="less", measured=shown.less(found, base)
+                )
     for name, by_seed in kept.items():
         for how, view in ((RIDGE, WHOLE), (RIDGE_INNER, INNER)):
             yield from shown.rows(
-                {"method": name, "how": how}, {seed: shown.read(run, TASK, view) for seed, run in by_seed.items()}
+                {"method": name, "how": how, "set": on},
+                {seed: shown.read(run, TASK, view) for seed, run in by_seed.items()},
             )
 
 
@@ -164,8 +167,10 @@ def pilot_found(artefact: Artefact) -> str:
     kept, plain, fine, base = of("comface", RIDGE), of("untrained", RIDGE), of("comface", FINE), of("scratch", FINE)
 
     def verdict(one: Measured, other: Measured) -> str:
-        return "no difference that two seeds could show" if not apart(one, other) else (
-            "less" if one.mean < other.mean else "more"
+        return (
+            "no difference that two seeds could show"
+            if not apart(one, other)
+            else ("less" if one.mean < other.mean else "more")
         )
 
     return say(
@@ -189,7 +194,7 @@ def pilot_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
             epochs = sorted(map(int, run.summary["mae"][0]))
             means = [np.mean([fold[str(epoch)] for fold in run.summary["mae"]]) for epoch in epochs]
             left.plot(epochs, means, color=colour, label=label, marker="o", markersize=3)
-            label = None
+            label = "_"  # a name that no legend shows
         for run in by_method(runs, RIDGE).get(name, {}).values():
             right.plot(number, _validated(run, RIDGE), plots.MARKERS[number], color=colour)
     left.set(xlabel="epoch of fine-tuning", ylabel="mean error on validation subjects, years")

@@ -13,14 +13,13 @@ from matplotlib.figure import Figure
 
 from aifr_lib.data import change_tasks
 from aifr_lib.experiments.comface import measured as shown
-from aifr_lib.experiments.comface.frozen import tasks_of
 from aifr_lib.experiments.comface.measured import METRICS, WORDS, by_method
 from aifr_lib.experiments.comface.runs import Start, pretraining_job, scored, start, starts, task_id
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import digits, say
-from aifr_lib.reporting.rows import Row, measured
+from aifr_lib.reporting.rows import Key, Row, measured
 from aifr_lib.reporting.runs import Result, Run, RunSpec
 from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.comface import Comface, Entry
@@ -28,10 +27,14 @@ from aifr_lib.settings.presets import Preset
 from aifr_lib.training import linear, transfer
 
 LINEAR, LINEAR_VERSION = "comface_linear", 1
-DATA = "relief-disfa"
 UNITS = ("au1", "au2", "au4", "au5", "au9", "au17", "au20", "au25")  # Table J's
 MAIN = ("au6", "au12")  # Table K's
-SETTINGS = {"a": "a: layer from scratch", "b": "b: pre-trained layer", "b-rescaled": "b, its unit fitted first"}
+CAPITALS: dict[Key, str] = {unit: unit.upper() for unit in (*UNITS, *MAIN)}
+SETTINGS: dict[Key, str] = {
+    "a": "a: layer from scratch",
+    "b": "b: pre-trained layer",
+    "b-rescaled": "b, its unit fitted first",
+}
 PRINTED = {
     "imagenet": "ImageNet [10]", "vggface2": "VGGFace2 [4]", "simclr": "SimCLR [7]", "moco": "MoCo v2 [8, 14]",
     "swav": "SwAV [5]", "barlow-twins": "Barlow Twins [32]", "bulat": "Bulat et al. [3]", "farl": "FaRL [34]",
@@ -43,11 +46,11 @@ RunKey = tuple[str, str, int]
 def linear_job(settings: Comface, one: Start, setting: str, device: str | None = None) -> Job:
     """Layers of all ten action units over one network's frozen features, every fold at all rates.
 
-    scores: for each unit T ``predicted_T_whole``, ``true_T``, ``subject_T``, ``fold_T``. summary: ``rate``, ``epoch`` and
-    ``validation`` (mae) by unit and fold.
+    scores: for each unit T ``predicted_T_whole``, ``true_T``, ``subject_T``, ``fold_T``. summary: ``rate``, ``epoch``
+    and ``validation`` (mae) by unit and fold.
     """
     config = settings.linear.model_copy(update={"setting": setting[0], "linear_rescale": setting == "b-rescaled"})
-    units = tasks_of(DATA)
+    units = change_tasks.GROUPS["expression"]
     spec = RunSpec(
         recipe=LINEAR,
         recipe_version=LINEAR_VERSION,
@@ -76,7 +79,15 @@ def linear_job(settings: Comface, one: Start, setting: str, device: str | None =
             layer = begun.linear.weight[0].detach().to(torch.float32)
             found.append(
                 linear.evaluate_linear(
-                    config, views, plain, values, tasks[0].subjects, [task.tested for task in tasks], fold, layer, one.seed
+                    config,
+                    views,
+                    plain,
+                    values,
+                    tasks[0].subjects,
+                    [task.tested for task in tasks],
+                    fold,
+                    layer,
+                    one.seed,
                 )
             )
         scores = {}
@@ -119,7 +130,9 @@ def layer_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str |
     jobs, settings = units_jobs(preset, seeds, device), preset.comface
     for one in linear_starts(settings, seeds):
         if one.name == "comface":
-            jobs |= {(kind, one.name, one.seed): linear_job(settings, one, kind, device) for kind in ("b", "b-rescaled")}
+            jobs |= {
+                (kind, one.name, one.seed): linear_job(settings, one, kind, device) for kind in ("b", "b-rescaled")
+            }
     return jobs
 
 
@@ -193,7 +206,10 @@ def units_found(artefact: Artefact) -> str:
             "best": best and WORDS.get(best, best),
             "value": best and digits(others[best]),
         },
-        (ours is not None, "Over eight action units of relief faces, ComFace's frozen features reach a mean correlation of {ours}."),
+        (
+            ours is not None,
+            "Over eight action units of relief faces, ComFace's frozen features reach a mean correlation of {ours}.",
+        ),
         (ours is not None and best, "The best of the others, {best}, reaches {value}."),
     )
 
@@ -201,26 +217,33 @@ def units_found(artefact: Artefact) -> str:
 def layer_found(artefact: Artefact) -> str:
     """Which of the two ways has the smaller error, and whether the unit explains it."""
     mae = {
-        kind: [one.mean for unit in MAIN if (one := measured(artefact.rows, "mae", {"method": "comface", "setting": kind, "task": unit}))]
+        kind: [
+            one.mean
+            for unit in MAIN
+            if (one := measured(artefact.rows, "mae", {"method": "comface", "setting": kind, "task": unit}))
+        ]
         for kind in SETTINGS
     }
     full = all(len(values) == len(MAIN) for values in mae.values())
     mean = {kind: float(np.mean(values)) for kind, values in mae.items()} if full else {}
     return say(
         {kind.replace("-", "_"): digits(value) for kind, value in mean.items()},
-        (full, "With a fresh layer the mean error on AU6 and AU12 is {a} levels, with the pre-trained one {b}, and {b_rescaled}"),
-        (full, "where its unit is fitted first."),
+        (
+            full,
+            "With a fresh layer the mean error on AU6 and AU12 is {a} levels, with the pre-trained one {b}, and",
+        ),
+        (full, "{b_rescaled} where its unit is fitted first."),
     )
 
 
 TABLE_J = Experiment(
     "comface_tableJ", units_jobs, units_rows, units_figure, found=units_found,
-    shape=Shape(down=("method",), across=("unit",), names={**WORDS, **{unit: unit.upper() for unit in UNITS}}),
+    shape=Shape(down=("method",), across=("unit",), names={**WORDS, **CAPITALS}),
 )  # fmt: skip
 TABLE_K = Experiment(
     "comface_tableK", layer_jobs, layer_rows, found=layer_found,
     shape=Shape(
         down=("method", "setting"), across=("task", METRIC),
-        names={**WORDS, **SETTINGS, **{unit: unit.upper() for unit in MAIN}},
+        names={**WORDS, **SETTINGS, **CAPITALS},
     ),
 )  # fmt: skip

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional as F
 
 from aifr_lib.data import change_tasks
-from aifr_lib.data.change_tasks import SETS, Task, both_orders, some, within
+from aifr_lib.data.change_tasks import GROUPS, Task, both_orders, some, within
 from aifr_lib.data.images import Images
 from aifr_lib.evaluation.change import averages
 from aifr_lib.evaluation.ridge import ridge_change
@@ -41,9 +41,11 @@ PIXELS = 16  # side of the small picture
 
 
 def inner_faces(images: Images) -> Images:
-    """The inner face alone, grey and of one mean and contrast: what colour, blur of the border and framing date is gone."""
+    """The inner face alone, grey and of one mean and contrast: colour, surroundings and framing are gone."""
     height, width = images.pixels.shape[1:3]
-    top, bottom, left, right = (round(share * side) for share, side in zip(BOX, (height, height, width, width), strict=True))
+    top, bottom, left, right = (
+        round(share * side) for share, side in zip(BOX, (height, height, width, width), strict=True)
+    )
     cut = np.asarray(images.pixels[:], dtype=np.float32)[:, top:bottom, left:right]
     grey = torch.from_numpy(cut @ np.array([0.299, 0.587, 0.114], np.float32))[:, None]
     mean, spread = grey.mean((2, 3), keepdim=True), grey.std((2, 3), keepdim=True).clamp(min=1.0)
@@ -54,16 +56,18 @@ def inner_faces(images: Images) -> Images:
 
 def small_pixels(images: Images) -> np.ndarray:
     """16×16 colour pixels, [N, 768]."""
-    x = torch.from_numpy(np.ascontiguousarray(images.pixels[:])).permute(0, 3, 1, 2).float()
+    x = torch.from_numpy(np.array(images.pixels[:])).permute(0, 3, 1, 2).float()
     small = F.interpolate(x, (PIXELS, PIXELS), mode="bilinear", antialias=True, align_corners=False)
     return small.flatten(1).numpy()
 
 
 def colour_numbers(images: Images) -> np.ndarray:
-    """Eight numbers, [N, 8]: mean and spread of red, green and blue, saturation, and sharpness (spread of a Laplacian)."""
+    """[N, 8]: mean and spread of red, green and blue, saturation, and sharpness (spread of a Laplacian)."""
     x = np.asarray(images.pixels[:], dtype=np.float32)
     grey = x.mean(-1)
-    laplacian = 4 * grey[:, 1:-1, 1:-1] - grey[:, :-2, 1:-1] - grey[:, 2:, 1:-1] - grey[:, 1:-1, :-2] - grey[:, 1:-1, 2:]
+    laplacian = (
+        4 * grey[:, 1:-1, 1:-1] - grey[:, :-2, 1:-1] - grey[:, 2:, 1:-1] - grey[:, 1:-1, :-2] - grey[:, 1:-1, 2:]
+    )
     saturation = (x.max(-1) - x.min(-1)).mean((1, 2))
     return np.column_stack([x.mean((1, 2)), x.std((1, 2)), saturation, np.log1p(laplacian.std((1, 2)))])
 
@@ -93,18 +97,13 @@ READERS: dict[str, Callable[[Images], np.ndarray]] = {
 }  # fmt: skip
 
 
-def tasks_of(data: str) -> tuple[str, ...]:
-    """The tasks that a set of pictures has."""
-    return tuple(task for task, found in SETS.items() if found == data)
-
-
-def frozen_job(settings: Comface, data: str, one: Start | str, device: str | None = None) -> Job:
-    """One kind of features on one set, read by ridge for each of its tasks, on whole pictures and on inner faces.
+def frozen_job(settings: Comface, group: str, one: Start | str, device: str | None = None) -> Job:
+    """One kind of features, read by ridge for each task of a group (``GROUPS``), on whole pictures and on inner faces.
 
     one: a network, or the name of READERS. scores: for each task T and view V ``predicted_T_V`` of the test pairs in
     both orders, ``true_T``, ``subject_T``, ``fold_T``. summary: ``validation`` by task and view, mae and corr.
     """
-    first = tasks_of(data)[0]
+    first = GROUPS[group][0]
     named: dict[str, Any] = one.values() if isinstance(one, Start) else {"method": one}
     if one == "sface":
         named["version"] = judges.JUDGE_VERSIONS["sface"]
@@ -113,9 +112,10 @@ def frozen_job(settings: Comface, data: str, one: Start | str, device: str | Non
         "side": settings.pretraining.side,
         "folds": [settings.age.folds, settings.age.validation],
         "tasks": settings.tasks.model_dump(mode="json"),
-        "views": list(views_of(data)),
+        "tasks_read": list(GROUPS[group]),
+        "views": list(views_of(group)),
     }
-    if data == "fgnet":
+    if group == "age":
         values["alignment"] = align.VERSION
     spec = RunSpec(
         recipe=FROZEN,
@@ -135,9 +135,9 @@ def frozen_job(settings: Comface, data: str, one: Start | str, device: str | Non
         scores: dict[str, np.ndarray] = {}
         validation: dict[str, dict[str, dict[str, float]]] = {}
         read: dict[tuple[int, str], np.ndarray] = {}
-        for task in tasks_of(data):
+        for task in GROUPS[group]:
             found = change_tasks.load(task, settings.tasks, side)
-            for view in views_of(data):
+            for view in views_of(group):
                 # Tasks of one set share pictures but for the second ward's.
                 place = (change_tasks.WARDS.get(task, 1), view)
                 if place not in read:
@@ -150,14 +150,14 @@ def frozen_job(settings: Comface, data: str, one: Start | str, device: str | Non
 
     def lacking() -> str | None:
         package = missing_package(dict.fromkeys(SFACE, "SFace")) if one == "sface" else None
-        return missing_task(first) or package or (one.lacking() if isinstance(one, Start) else None)
+        return missing_task(first, settings) or package or (one.lacking() if isinstance(one, Start) else None)
 
     return Job(spec, compute, lacking, needs, leaves=())
 
 
-def views_of(data: str) -> tuple[str, ...]:
+def views_of(group: str) -> tuple[str, ...]:
     """Inner faces are a control of photographs, whose colours and blur date them."""
-    return (WHOLE, INNER) if data == "fgnet" else (WHOLE,)
+    return (WHOLE, INNER) if group == "age" else (WHOLE,)
 
 
 def by_ridge(settings: Comface, task: Task, features: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, float]]:

@@ -16,15 +16,18 @@ from aifr_lib.reporting.seeds import student_t
 METRICS = ("mae", "corr")
 DIRECTED = (*METRICS, "accuracy")
 FINE, RIDGE, RIDGE_INNER, LAST = "fine-tuned", "kept, ridge", "kept, ridge, grey inner face", "fine-tuned, last epoch"
-WORDS = {
+WORDS: dict[Key, str] = {
     "comface": "ComFace", "scratch": "Scratch", "imagenet": "ImageNet", "vggface2": "VGGFace2", "simclr": "SimCLR",
     "moco": "MoCo v2", "swav": "SwAV", "barlow-twins": "Barlow Twins", "bulat": "Bulat et al.", "farl": "FaRL",
     "pcl": "PCL", "stablerep": "StableRep", "multi-positive": "several positives a person", "sface": "SFace",
-    "untrained": "untrained network", "pixels": "16×16 colour pixels", "colour": "eight numbers of colour and sharpness",
+    "untrained": "untrained network", "pixels": "16×16 colour pixels",
+    "colour": "eight numbers of colour and sharpness",
     "border": "border of the picture", "zero": "always no change", "inter": "inter-personal loss alone",
     "intra": "intra-personal loss alone", "both": "both losses, no curriculum",
-    "comface on relief-edits": "ComFace on rendered edits", "comface on relief-wide": "ComFace on rendered people at all ages",
-    "how": "features", FINE: "fine-tuned", "mae": "MAE", "corr": "Pearson's r", "accuracy": "right direction, %",
+    "comface on relief-edits": "ComFace on rendered edits",
+    "comface on relief-wide": "ComFace on rendered people at all ages",
+    "relief-fgnet": "rendered people", "how": "features", FINE: "fine-tuned",
+    "mae": "MAE", "corr": "Pearson's r", "accuracy": "right direction, %",
     "less": "error less that of scratch",
 }  # fmt: skip
 
@@ -55,11 +58,11 @@ def read(run: Run, task: str, view: str = "whole") -> Said:
 
 
 def of_seeds(found: Mapping[int, Said], metrics: Iterable[str]) -> dict[str, Measured]:
-    """Each metric's mean and interval: over seeds, or over subjects of one seed. A correlation that is none is left out."""
+    """Each metric's mean and interval: over seeds, or over subjects of one seed. Without an undefined correlation."""
     by_seed = {seed: averages(one.predicted, one.true, one.fold) for seed, one in found.items()}
     measured = {}
     if len(found) == 1:
-        (seed, one), = found.items()
+        ((seed, one),) = found.items()
         whole = change(one.predicted, one.true, one.subject, fold=one.fold)
         for name in metrics:
             mean, ends = by_seed[seed][name], getattr(whole, f"{name}_interval")

@@ -23,7 +23,9 @@ UNTRAINED, BEST, SHARE = "loss before training", "lowest loss", "lowest loss, sh
 RunKey = tuple[str, str, int]
 
 
-def pretraining_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[RunKey, Job]:
+def pretraining_jobs(
+    preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None
+) -> dict[RunKey, Job]:
     """Each pre-training of the ledger, once."""
     return {
         ("pretraining", one.name, one.seed): pretraining_job(one.config, device)
@@ -59,7 +61,7 @@ def pretraining_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure
             pictures = [2 * batch * step / 1000 for step in losses["step"]]
             first = losses["loss"][0] or 1.0
             axis.plot(pictures, [loss / first for loss in losses["loss"]], color=colour, label=label)
-            label = None
+            label = "_"  # a name that no legend shows
     axis.set(xlabel="pictures seen, thousands", ylabel="loss of the method, share of its first value")
     axis.set_ylim(bottom=0)
     if axis.lines:

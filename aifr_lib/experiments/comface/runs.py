@@ -37,20 +37,22 @@ PLAIN = ("scratch", "imagenet")
 
 @dataclass(frozen=True)
 class Start:
-    """What a transfer begins with. config: its pre-training; None of "scratch" and of "imagenet", which is a file."""
+    """What a transfer begins with. config: its pre-training; None of "scratch" and of "imagenet", which is a file.
+
+    aside: what its pictures are, where they are not those of the preset.
+    """
 
     method: str
     seed: int
     encoder: str
     side: int
     config: Pretraining | None = None
+    aside: str = ""
 
     @property
     def name(self) -> str:
-        """The method, and of pictures that are not the ledger's main source these too."""
-        kind = self.config.source.kind if self.config else "latent"
-        left_out = f" without {self.config.source.without}" if self.config and self.config.source.without else ""
-        return f"{self.method}{'' if kind == 'latent' else f' on {kind}'}{left_out}"
+        """The method, and of pictures that are not the preset's these too."""
+        return self.method + self.aside
 
     def values(self) -> dict[str, Any]:
         """What names it in a run's key, without the seed."""
@@ -79,7 +81,11 @@ def start(settings: Comface, entry: Entry, seed: int) -> Start:
         name = PRETRAINED if entry.method == "imagenet" else entry.encoder or plain.encoder
         return Start(entry.method, seed, name, plain.side)
     config = settings.training(entry.method, seed, entry.source, entry.encoder)
-    return Start(entry.method, seed, config.encoder, config.side, config)
+    aside = ""
+    if entry.source is not None and entry.source != plain.source:
+        left_out = f" without {entry.source.without}" if entry.source.without else ""
+        aside = left_out or f" on {entry.source.kind}"
+    return Start(entry.method, seed, config.encoder, config.side, config, aside)
 
 
 def starts(settings: Comface, task: str | None = None, setting: str | None = None) -> Iterator[tuple[Start, str]]:
@@ -96,9 +102,11 @@ def starts(settings: Comface, task: str | None = None, setting: str | None = Non
 
 
 def pretraining_job(config: Pretraining, device: str | None = None) -> Job:
-    """One pre-training; summary: ``untrained`` and ``best`` loss on people held out, ``best_step``, ``fell``, ``losses``."""
+    """One pre-training. summary: ``untrained`` and ``best`` loss on people held out, ``fell``, ``losses``."""
     data = DataId(
-        name=config.source.kind, version=change_sources.version(config.source), hash=change_sources.digest(config.source)
+        name=config.source.kind,
+        version=change_sources.version(config.source),
+        hash=change_sources.digest(config.source),
     )
     spec = RunSpec(
         recipe=pretraining.RECIPE,
@@ -134,9 +142,10 @@ def task_id(task: str, settings: Comface) -> DataId:
     return DataId(**change_tasks.identified(task, settings.tasks, settings.pretraining.side))
 
 
-def missing_task(task: str) -> str | None:
+def missing_task(task: str, settings: Comface) -> str | None:
     """Why a task's pictures cannot be had here, in one sentence; None where they can."""
-    return (missing_set("fgnet") or missing_package(ALIGNING)) if task == change_tasks.AGE else None
+    photographs = task == change_tasks.AGE and settings.tasks.ages == "fgnet"
+    return (missing_set("fgnet") or missing_package(ALIGNING)) if photographs else None
 
 
 def _needs(one: Start, device: str | None) -> dict[str, Job]:
@@ -153,9 +162,7 @@ def _values(settings: Comface, task: str, config: Transfer, one: Start) -> dict[
 def rate_job(settings: Comface, task: str, config: Transfer, one: Start, device: str | None = None) -> Job:
     """The best of a method's rates by short trainings of one seed on the first fold's validation subjects."""
     values = _values(settings, task, config, one)
-    spec = RunSpec(
-        recipe=RATE, recipe_version=RATE_VERSION, seed=one.seed, values=values, data=task_id(task, settings)
-    )
+    spec = RunSpec(recipe=RATE, recipe_version=RATE_VERSION, seed=one.seed, values=values, data=task_id(task, settings))
 
     def compute(folder: Path, pretraining: Path | None = None) -> Result:
         started = time.perf_counter()
@@ -166,20 +173,24 @@ def rate_job(settings: Comface, task: str, config: Transfer, one: Start, device:
         summary = {"rate": rate, "mae": {f"{lr:g}": error for lr, error in errors.items()}}
         return Result({}, summary, str(accelerator_for(device, "no").device), time.perf_counter() - started)
 
-    return Job(spec, compute, lambda: missing_task(task) or one.lacking(), _needs(one, device), leaves=(CHOSEN,))
+    return Job(
+        spec, compute, lambda: missing_task(task, settings) or one.lacking(), _needs(one, device), leaves=(CHOSEN,)
+    )
 
 
 def transfer_job(settings: Comface, task: str, one: Start, setting: str, device: str | None = None) -> Job:
-    """One fine-tuning: every fold of a task by one method and seed. The rate is chosen once a method, at its first seed.
+    """One fine-tuning: every fold of a task by one method and seed. A method's rate is chosen once, at its first seed.
 
     scores: ``predicted`` and ``last`` (by the best and by the last epoch's weights), ``true``, ``subject`` and ``fold``
     of the test pairs in both orders; of a ward also what each fold's model says of the other ward, [folds, 2P].
     """
     config = settings.transfer(task).model_copy(update={"setting": setting})
-    needs = _needs(one, device)
+    needs = {}
     if len(config.rates) > 1:
         first = next(other for other, _ in starts(settings, task, setting) if other.values() == one.values())
+        # Before the pre-training, which the choice of the rate locks for itself.
         needs["rate"] = rate_job(settings, task, config, first, device)
+    needs |= _needs(one, device)
     spec = RunSpec(
         recipe=TRANSFER,
         recipe_version=TRANSFER_VERSION,
@@ -208,7 +219,9 @@ def transfer_job(settings: Comface, task: str, one: Start, setting: str, device:
         if other is not None:
             every = both_orders(other.tested)
             scores |= {
-                "other_predicted": np.stack([part.other for part in parts]).astype(np.float32),
+                "other_predicted": np.stack([part.other for part in parts if part.other is not None]).astype(
+                    np.float32
+                ),
                 "other_true": every.d.astype(np.float32),
                 "other_subject": other.subjects[every.a].astype(np.int32),
             }
@@ -221,7 +234,7 @@ def transfer_job(settings: Comface, task: str, one: Start, setting: str, device:
         where = str(accelerator_for(device, "no").device)
         return Result(scores, summary, where, time.perf_counter() - started)
 
-    return Job(spec, compute, lambda: missing_task(task) or one.lacking(), needs, leaves=())
+    return Job(spec, compute, lambda: missing_task(task, settings) or one.lacking(), needs, leaves=())
 
 
 def scored(task: Task, pairs: list[Any], predicted: list[np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""ComFace's Table M, change of weight on two wards of relief-edema, and Tables L, I and H: fine-tuning in variations."""
+"""ComFace's Table M, change of weight on two wards of relief-edema, and Tables L and I: fine-tuning in variations."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import digits, say
-from aifr_lib.reporting.rows import Row, measured
+from aifr_lib.reporting.rows import Key, Row, measured
 from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
 
-DATA = "relief-edema"
 WARDS = {"edema-a": "EdemaA", "edema-b": "EdemaB"}
-SETS = {"edema-a": "first ward", "edema-b": "second ward", "edema-a-to-b": "first ward's models on the second"}
+SETS: dict[Key, str] = {
+    "edema-a": "first ward",
+    "edema-b": "second ward",
+    "edema-a-to-b": "first ward's models on the second",
+}
 TASKS = ("au6", "au12", "edema-a", "edema-b", "age")
 COLUMNS = {
     "au6": ("corr", "AU6_corr"), "au12": ("corr", "AU12_corr"), "edema-a": ("accuracy", "EdemaA_acc"),
     "edema-b": ("accuracy", "EdemaB_acc"), "age": ("corr", "Age_corr"),
 }  # fmt: skip
-SAID = {"au6": "AU6", "au12": "AU12", "age": "age", **SETS}
+SAID: dict[Key, str] = {"au6": "AU6", "au12": "AU12", "age": "age", **SETS}
 NOTE = "the paper's patients and photographs; ours are relief faces"
 RunKey = tuple[Any, ...]
 
@@ -42,14 +45,12 @@ def weight_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str 
     readers = [one for one in named_starts(settings, settings.frozen) if one != "border"]
     named = [(one.name if isinstance(one, Start) else one, one) for one in readers]
     jobs: dict[RunKey, Job] = {
-        (RIDGE, name, one.seed if isinstance(one, Start) else 0): frozen_job(
-            settings, DATA, one, device
-        )
+        (RIDGE, name, one.seed if isinstance(one, Start) else 0): frozen_job(settings, "weight", one, device)
         for name, one in named
     }
     for one, _ in starts(settings):
         if one.config is not None and (seeds is None or one.seed in seeds):
-            jobs[RIDGE, one.name, one.seed] = frozen_job(settings, DATA, one, device)
+            jobs[RIDGE, one.name, one.seed] = frozen_job(settings, "weight", one, device)
     for ward in WARDS:
         for one, setting in starts(settings, ward):
             if (seeds is None or one.seed in seeds) and setting == own(one):
@@ -76,7 +77,9 @@ def other_ward(run: Run) -> Said:
 def weight_rows(preset: Preset, runs: Mapping[RunKey, Run]) -> Iterator[Row]:
     """Error in kilograms, correlation, right direction; always lighter is right on half of both orders."""
     printed = {"comface": papers.load("comface_tableM").rows[1], "stablerep": papers.load("comface_tableM").rows[0]}
-    names = dict.fromkeys((*printed, "multi-positive", "scratch", *(name for ward in WARDS for name in by_method(runs, ward))))
+    names = dict.fromkeys(
+        (*printed, "multi-positive", "scratch", *(name for ward in WARDS for name in by_method(runs, ward)))
+    )
     for name in names:
         for ward, column in (*WARDS.items(), ("edema-a-to-b", "EdemaA2B")):
             theirs = printed.get(name, {})
@@ -85,7 +88,9 @@ def weight_rows(preset: Preset, runs: Mapping[RunKey, Run]) -> Iterator[Row]:
             read = other_ward if ward == "edema-a-to-b" else shown.said
             found = by_method(runs, "edema-a" if ward == "edema-a-to-b" else ward).get(name, {})
             said = {seed: read(run) for seed, run in found.items()}
-            yield from shown.rows({"method": name, "how": FINE, "set": ward}, said, DIRECTED, beside, f"Table M: {NOTE}")
+            yield from shown.rows(
+                {"method": name, "how": FINE, "set": ward}, said, DIRECTED, beside, f"Table M: {NOTE}"
+            )
     for name, by_seed in by_method(runs, RIDGE).items():
         for ward in WARDS:
             said = {seed: shown.read(run, ward) for seed, run in by_seed.items()}
@@ -121,7 +126,7 @@ def weight_found(artefact: Artefact) -> str:
 
     def of(name: str, how: str, metric: str = "mae", ward: str = "edema-a") -> str | None:
         one = measured(artefact.rows, metric, {"method": name, "how": how, "set": ward})
-        return one and digits(one.mean)
+        return digits(one.mean) if one else None
 
     ours, base, pixels = of("comface", FINE), of("scratch", FINE), of("pixels", RIDGE)
     numbers = {
@@ -130,7 +135,10 @@ def weight_found(artefact: Artefact) -> str:
     }  # fmt: skip
     return say(
         numbers,
-        (ours and base, "Fine-tuned on rendered patients, ComFace errs by {ours} kg and a network from scratch by {base} kg."),
+        (
+            ours and base,
+            "Fine-tuned on rendered patients, ComFace errs by {ours} kg and a network from scratch by {base} kg.",
+        ),
         (ours and base, "The direction is right in {right} % of its pairs, in {across} % on the second ward."),
         (pixels and numbers["zero"], "Colour pixels read by ridge err by {pixels} kg, saying no change by {zero} kg."),
     )
@@ -152,7 +160,7 @@ def varied_jobs(
     return jobs
 
 
-VARIED = {
+VARIED: dict[str, tuple[str, tuple[str, ...], dict[Key, str]]] = {
     "setting": ("comface_tableL", ("c", "d"), {"c": "(c) Backbone: Pre-trained, Linear: Scratch",
                                                "d": "(d) Backbone: Pre-trained, Linear: Pre-trained"}),
     "backbone": ("comface_tableI", ("resnet18", "resnet50", "resnet101", "vit-b-16"),
@@ -168,8 +176,9 @@ def varied_rows(kind: str, preset: Preset, runs: Mapping[RunKey, Run]) -> Iterat
         for task in TASKS:
             said = {key[2]: shown.said(run) for key, run in runs.items() if key[:2] == (value, task)}
             metric, column = COLUMNS[task]
+            beside = {metric: theirs[printed[value]][column]}
             yield from shown.rows(
-                {kind: value, "task": task}, said, dict.fromkeys((metric, "mae")), {metric: theirs[printed[value]][column]},
+                {kind: value, "task": task}, said, dict.fromkeys((metric, "mae")), beside,
                 f"Table {table[-1]}: {NOTE}" if task != "age" else f"Table {table[-1]}: ResNet-50 at 224 pixels",
             )  # fmt: skip
 
@@ -198,7 +207,7 @@ TABLE_L, TABLE_I = (
         VARIED[kind][0], partial(varied_jobs, kind), partial(varied_rows, kind), found=partial(varied_found, kind),
         shape=Shape(
             down=(kind,), across=("task",), only={METRIC: ("corr", "accuracy")},
-            names={**WORDS, **SAID, **{value: name for value, name in VARIED[kind][2].items()}},
+            names={**WORDS, **SAID, **VARIED[kind][2]},
         ),
     )
     for kind in ("setting", "backbone")

@@ -190,4 +190,3 @@ def missing(method: str) -> str | None:
 def rank_known() -> bool:
     """Whether several processes train together."""
     return rank() > 0 or (torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1)
-
