@@ -155,7 +155,7 @@ def layer_rows(preset: Preset, runs: Mapping[RunKey, Run]) -> Iterator[Row]:
     printed = {row["setting"]: row for row in papers.load("comface_tableK").rows}
     source = "Table K: DISFA, real expressions; ours are relief faces"
     for kind in SETTINGS:
-        found = by_method(runs, kind).get("comface", {})
+        found = by_method(runs, str(kind)).get("comface", {})
         for unit in MAIN:
             row = printed.get(f"({kind})", {})
             theirs = {"mae": row.get(f"{unit.upper()}_MAE"), "corr": row.get(f"{unit.upper()}_corr")}
@@ -227,7 +227,7 @@ def layer_found(artefact: Artefact) -> str:
     full = all(len(values) == len(MAIN) for values in mae.values())
     mean = {kind: float(np.mean(values)) for kind, values in mae.items()} if full else {}
     return say(
-        {kind.replace("-", "_"): digits(value) for kind, value in mean.items()},
+        {str(kind).replace("-", "_"): digits(value) for kind, value in mean.items()},
         (
             full,
             "With a fresh layer the mean error on AU6 and AU12 is {a} levels, with the pre-trained one {b}, and",
