@@ -12,5 +12,5 @@ from aifr_lib.experiments.comface.weight import TABLE_I, TABLE_L, TABLE_M
 # In the order of the ledger: what decides most comes first.
 EXPERIMENTS = (
     FIG_A, FIG_B, FIG_C, FIG_D, TABLE_A, *TABLES_BCDE, *TABLES_FG,
-    PILOT_RUN, TABLE_M, TABLE_J, TABLE_K, TABLE_N, LOSSES, TABLE_L, TABLE_I,
+    TABLE_N, PILOT_RUN, LOSSES, TABLE_L, TABLE_J, TABLE_K, TABLE_M, TABLE_I,
 )  # fmt: skip
