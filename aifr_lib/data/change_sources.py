@@ -16,7 +16,17 @@ from aifr_lib.data import edited
 from aifr_lib.data.images import Images
 from aifr_lib.data.relief import plan as relief_plan
 from aifr_lib.data.relief.cache import rendered
-from aifr_lib.data.relief.plan import AGES, MAX_PER_IDENTITY, Plan, between, decades, people, pictures_of
+from aifr_lib.data.relief.plan import (
+    AGES,
+    MAX_PER_IDENTITY,
+    SURROUNDINGS,
+    Plan,
+    between,
+    decades,
+    people,
+    pictures_of,
+    sitting,
+)
 from aifr_lib.faces.generators import mobilestylegan, sources
 from aifr_lib.faces.relief.parameters import ACTION_UNITS
 from aifr_lib.models import judges
@@ -60,6 +70,9 @@ def relief_edits(count: int, attributes: tuple[str, ...], step: float) -> Plan:
     age = between(numbers, 20, 35, 45)[whose]
     fixed = {name: torch.zeros(len(whose), dtype=torch.float64) for name in ("weight", "yaw")}
     fixed |= {unit: torch.full((len(whose),), 0.5 * (unit in attributes), dtype=torch.float64) for unit in ACTION_UNITS}
+    seeds = numbers[whose] * MAX_PER_IDENTITY
+    # Hair and clothes are drawn for an age too: they are those of the person before any edit.
+    fixed |= sitting(numbers[whose], age, seeds, (*SURROUNDINGS, "camera", "framing"))
     for number, (parameter, unit) in enumerate(moves):
         shift = unit * alpha * (attribute == number)
         if parameter == "age":
@@ -68,9 +81,7 @@ def relief_edits(count: int, attributes: tuple[str, ...], step: float) -> Plan:
             fixed[parameter] = fixed[parameter] + shift
     labels = {"attribute": np.array(attributes)[attribute.numpy()], "alpha": alpha.numpy()}
     spec = {"people": count, "attributes": list(attributes), "step": step}
-    return Plan(
-        "relief-edits", spec, numbers[whose], age, numbers[whose] * MAX_PER_IDENTITY, fixed=fixed, labels=labels
-    )
+    return Plan("relief-edits", spec, numbers[whose], age, seeds, fixed=fixed, labels=labels)
 
 
 def relief_wide(count: int) -> Plan:

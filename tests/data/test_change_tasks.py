@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 from aifr_lib.data import change_sources, change_tasks, relief
-from aifr_lib.data.relief import changes
+from aifr_lib.data.relief.changes import edema
 from aifr_lib.names import ConfigError
 from aifr_lib.settings.comface import Source, Tasks
 
 
 def test_two_wards_share_no_patient_and_differ_in_light_and_camera():
-    first, second = (changes.edema(subjects=4, days=1, frames=2, ward=ward) for ward in (1, 2))
+    first, second = (edema(subjects=4, days=1, frames=2, ward=ward) for ward in (1, 2))
     assert not set(first.identity.tolist()) & set(second.identity.tolist())
-    assert first.about(48) == changes.edema(subjects=4, days=1, frames=2).about(48), "its pictures stay what they are"
+    assert first.about(48) == edema(subjects=4, days=1, frames=2).about(48), "its pictures stay what they are"
     one, other = first.table(), second.table()
     assert other["light_azimuth"].mean() < one["light_azimuth"].mean() - 10
     assert other["blur"].mean() > one["blur"].mean() + 0.2
     with pytest.raises(ValueError, match="ward 3"):
-        changes.edema(ward=3)
+        edema(ward=3)
 
 
 def test_edited_people_change_in_one_thing_alone():
@@ -30,8 +30,8 @@ def test_edited_people_change_in_one_thing_alone():
             spread = np.ptp(rows[column])
             assert (spread > 0.5) == (name == attribute)
         assert np.corrcoef(rows["alpha"], rows[moved[attribute]])[0, 1] > 0.999
-    others = table.drop(columns=["record", "attribute", "alpha", *moved.values()])
-    assert (others.groupby("identity").nunique() <= 1).all(axis=None)
+    others = table.drop(columns=["record", "attribute", "alpha", *moved.values()]).groupby("identity").nunique()
+    assert list(others.columns[(others > 1).any()]) == []
     with pytest.raises(ConfigError, match="did you mean 'weight'"):
         change_sources.relief_edits(2, ("weigth",), 2.5)
 
@@ -68,5 +68,5 @@ def test_the_tasks_of_rendered_people():
     assert both.d.sum() == 0 and len(both) == 2 * len(age.tested)
     named = change_tasks.identified("edema-b", settings, 32)
     assert named["hash"] == relief.set_digest("relief-edema", size=32, subjects=4, days=2, frames=2, ward=2)
-    with pytest.raises(ConfigError, match="did you mean 'edema-a'"):
+    with pytest.raises(ConfigError, match="did you mean 'edema-"):
         change_tasks.load("edema", settings, 32)

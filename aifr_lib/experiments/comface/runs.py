@@ -187,7 +187,8 @@ def transfer_job(settings: Comface, task: str, one: Start, setting: str, device:
     config = settings.transfer(task).model_copy(update={"setting": setting})
     needs = {}
     if len(config.rates) > 1:
-        first = next(other for other, _ in starts(settings, task, setting) if other.values() == one.values())
+        alike = (other for other, _ in starts(settings, task, setting) if other.values() == one.values())
+        first = next(alike, one)
         # Before the pre-training, which the choice of the rate locks for itself.
         needs["rate"] = rate_job(settings, task, config, first, device)
     needs |= _needs(one, device)
