@@ -86,6 +86,21 @@ def change(
     )
 
 
+def averages(predicted: np.ndarray, true: np.ndarray, fold: np.ndarray) -> dict[str, float]:
+    """``mae``, ``corr`` and ``accuracy`` as ``change`` gives them over all pairs, without intervals.
+
+    Each in each fold [P], then averaged; corr is NaN where predictions or truths of a fold are all equal.
+    """
+    found: dict[str, list[float]] = {"mae": [], "corr": [], "accuracy": []}
+    for one in np.unique(fold):
+        said, wanted = predicted[fold == one].astype(np.float64), true[fold == one].astype(np.float64)
+        found["mae"].append(float(np.abs(said - wanted).mean()))
+        varied = np.ptp(said) > 0 and np.ptp(wanted) > 0
+        found["corr"].append(float(np.corrcoef(said, wanted)[0, 1]) if varied else np.nan)
+        found["accuracy"].append(100 * float((np.sign(said) == np.sign(wanted)).mean()))
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
 def _estimate(by_fold: list[tuple[np.ndarray, Statistic]], subjects: np.ndarray) -> tuple[float, Interval]:
     """The mean over folds of a statistic of the rows of each, and its interval over subjects.
 

@@ -13,7 +13,7 @@ import yaml
 
 from aifr_lib.names import ConfigError, Strict, nearest, validate
 from aifr_lib.settings.aad import Aad
-from aifr_lib.settings.comface import ComfaceFaces, ComfaceQuality
+from aifr_lib.settings.comface import Comface, ComfaceFaces, ComfaceQuality
 from aifr_lib.settings.companion import Protocols, Real, Tour
 from aifr_lib.settings.generator import LatentDirections, LatentSets, PhotoReal
 from aifr_lib.settings.mtlface import Mtlface
@@ -43,6 +43,7 @@ class Preset(Strict):
     latent_directions: LatentDirections
     latent_sets: LatentSets
     photo_real: PhotoReal
+    comface: Comface
     comface_faces: ComfaceFaces
     comface_quality: ComfaceQuality
 

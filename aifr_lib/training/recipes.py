@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aifr_lib.settings.aad import AgeEstimation, Distillation
+from aifr_lib.settings.comface import Pretraining
 from aifr_lib.settings.mtlface import AgeJudging, MultiTask
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
@@ -15,6 +16,7 @@ from aifr_lib.settings.tml import TransformerTraining
 from aifr_lib.training import (
     age_estimation,
     age_judge,
+    comface,
     distillation,
     mtlface,
     recognition,
@@ -40,6 +42,7 @@ RECIPES: dict[str, Recipe] = {
     "transformer_metric": Recipe(TransformerTraining, transformer_metric.start, transformer_metric.train),
     "age_estimation": Recipe(AgeEstimation, age_estimation.start, age_estimation.train),
     "distillation": Recipe(Distillation, distillation.start, distillation.train),
+    "comface": Recipe(Pretraining, comface.start, comface.train),
     "mtlface": Recipe(MultiTask, mtlface.start, mtlface.train),
     "caae": Recipe(Caae, synthesis_rivals.start_caae, synthesis_rivals.train),
     "ipcgan": Recipe(Ipcgan, synthesis_rivals.start_ipcgan, synthesis_rivals.train),

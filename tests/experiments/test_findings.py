@@ -9,7 +9,7 @@ import pytest
 
 from aifr_lib.experiments import EXPERIMENTS
 from aifr_lib.experiments.aad import geometry, tables
-from aifr_lib.experiments.comface import quality
+from aifr_lib.experiments.comface import age, expression, pretraining, quality, weight
 from aifr_lib.experiments.companion import protocols, real_photographs, tour
 from aifr_lib.experiments.generator import edit_rows, latent_sets, photo_real
 from aifr_lib.experiments.mtlface import beyond, dataset
@@ -246,7 +246,46 @@ def bases(gains):
 
 ACROSS = {("arcface", "relief-agedb"): -0.5, ("cosface", "relief-agedb"): 0.6, ("arcface", "relief-near"): 0.01}
 TURNED = {("arcface", "relief-cplfw"): -0.5, ("arcface", "relief-ijb"): 0.02}
+HOW = (age.FINE, age.RIDGE)
+AGED = [
+    Row(keys={"method": name, "how": how, "set": "fgnet"}, metric="mae", measured=over_seeds(mean))
+    for name, mean in {"comface": 6.4, "scratch": 6.8, "untrained": 8.4, "pixels": 7.7, "sface": 5.9}.items()
+    for how in HOW
+] + [Row(keys={"method": "comface", "how": age.FINE, "set": "fgnet"}, metric="less", measured=of_people(-0.4, 0.3))]
+LOST = [
+    Row(keys={"method": name, "how": how, "set": ward}, metric=metric, measured=of_people(mean))
+    for name, mean in {"comface": 1.1, "scratch": 1.3, "pixels": 1.9, "zero": 2.4}.items()
+    for how in HOW
+    for ward in weight.SETS
+    for metric in ("mae", "accuracy")
+]
+MOVED = [
+    Row(keys={"method": name, "unit": unit}, metric="corr", measured=of_people(mean, 0.1))
+    for name, mean in {"comface": 0.5, "imagenet": 0.4}.items()
+    for unit in expression.UNITS
+]
+WAYS = [
+    Row(keys={"method": "comface", "setting": kind, "task": unit}, metric="mae", measured=of_people(0.6, 0.1))
+    for kind in expression.SETTINGS
+    for unit in expression.MAIN
+]
+LEARNT = [
+    Row(keys={"method": name, "outcome": outcome}, metric=pretraining.SHARE, measured=over_seeds(0.6))
+    for name, outcome in (("comface", "trained"), ("simclr", "trained"), ("swav", "did not train"))
+]
+VARIED = {
+    kind: [Row(keys={kind: value, "task": "age"}, metric="mae", measured=of_people(6.4)) for value in values]
+    for kind, (_, values, _) in weight.VARIED.items()
+}
 WHOLE = {
+    "comface_tableN": AGED,
+    "comface_pilot": AGED,
+    "comface_tableM": LOST,
+    "comface_tableJ": MOVED,
+    "comface_tableK": WAYS,
+    "comface_pretraining": LEARNT,
+    "comface_tableL": VARIED["setting"],
+    "comface_tableI": VARIED["backbone"],
     "tml_fig2": PULLS,
     "tml_fig5": WALKED,
     "tml_fig7": CONFIGURED,

@@ -17,7 +17,7 @@ from aifr_lib.data.relief.plan import (
     pictures_of,
     sitting,
 )
-from aifr_lib.faces.relief.parameters import ACTION_UNITS, normal, uniform
+from aifr_lib.faces.relief.parameters import ACTION_UNITS, CAMERA, LIGHT, normal, uniform
 from aifr_lib.names import choose
 
 # Action units that come together and their share of the strongest (FACS' prototypes of the emotions; inferred).
@@ -38,6 +38,7 @@ EXPRESSIVE = 0.6  # share of the slots that have one
 # Water shows in the face more than its share of body weight: a kilogram of it changes the face as four of build do.
 KILOGRAMS_PER_SD = 10.0
 WATER_PER_KILOGRAM = 0.25
+SECOND_WARD = 1_000_000  # its people's numbers lie so far from the first ward's
 UNITS = {"age": "years", "kilograms": "kg", **dict.fromkeys(ACTION_UNITS, "intensity 0–5")}
 
 
@@ -87,12 +88,13 @@ def _curves(number: Tensor, frames: int) -> Tensor:
     return (LEVELS * strength.amax(1)).round().clamp(0, LEVELS)
 
 
-def edema(subjects: int = 39, days: int = 4, frames: int = 4) -> Plan:
+def edema(subjects: int = 39, days: int = 4, frames: int = 4, ward: int = 1) -> Plan:
     """relief-edema: 39 subjects before and after losing 1 … 4 kg of water on each of ``days`` days.
 
-    39 = 24 + 15 patients of Edema-A (ComFace section B.3); Edema-B, which the paper tests apart, has no stand-in of its
-    own: load more subjects and split them. "Several" days: four are the fewest that its training on one to three days
-    with leave-one-day-out allows (inferred), as are ``frames`` pictures a sitting, ages of 35 … 80 years and kilograms.
+    39 = 24 + 15 patients of Edema-A (ComFace section B.3). ward: 2 stands for Edema-B, which the paper tests apart:
+    other people, under a harder, warmer light from the side and before a blurrier camera (our own choice). "Several"
+    days: four are the fewest that its training on one to three days with leave-one-day-out allows (inferred), as are
+    ``frames`` pictures a sitting, ages of 35 … 80 years and kilograms.
     A subject weighs 62 kg + 10 kg × its standard score of build + the day's water; a kilogram of
     water moves the parameter ``weight`` by 0.25, so a change in kilograms and one in the face go together exactly.
     Pictures of a sitting share light, clothes and camera; two sittings of a day do not. Faces are calm and nearly
@@ -100,7 +102,7 @@ def edema(subjects: int = 39, days: int = 4, frames: int = 4) -> Plan:
     Labels beside the parameters: day (0 …), phase ("pre" or "post" dialysis), kilograms.
     Errors: ValueError for counts out of range.
     """
-    numbers = people("relief-edema", subjects, "subjects")
+    numbers = people("relief-edema", subjects, "subjects") + (checked("ward", ward, 1, 2) - 1) * SECOND_WARD
     per_subject = 2 * checked("days", days, 1, 100) * checked("frames", frames, 1, 50)
     whose, place, picture = pictures_of(numbers, torch.full_like(numbers, per_subject))
     sitting_of = place // frames
@@ -122,7 +124,29 @@ def edema(subjects: int = 39, days: int = 4, frames: int = 4) -> Plan:
     }
     fixed = {**shared, **calm, "weight": build[whose] + WATER_PER_KILOGRAM * water}
     spec = {"subjects": subjects, "days": days, "frames": frames}
+    if ward == 2:
+        spec["ward"] = ward
+        fixed |= {"light": _lamp(shared["light"]), "camera": _webcam(shared["camera"])}
     return Plan("relief-edema", spec, numbers[whose], ages, picture, fixed=fixed, labels=labels)
+
+
+def _lamp(light: Tensor) -> Tensor:
+    """The light of the second ward: a key from the left, less fill, warmer."""
+    place = {name: LIGHT.index(name) for name in LIGHT}
+    moved = light.clone()
+    for name, by, (low, high) in (
+        ("light_azimuth", -30.0, (-90.0, 90.0)), ("light_fill", -0.1, (0.0, 2.0)), ("light_warmth", 0.4, (-1.0, 1.0))
+    ):  # fmt: skip
+        moved[:, place[name]] = (light[:, place[name]] + by).clamp(low, high)
+    return moved
+
+
+def _webcam(camera: Tensor) -> Tensor:
+    """The camera of the second ward: more blur and noise."""
+    moved = camera.clone()
+    for name, by, most in (("blur", 0.5, 3.0), ("noise", 0.01, 0.2)):
+        moved[:, CAMERA.index(name)] = (camera[:, CAMERA.index(name)] + by).clamp(0, most)
+    return moved
 
 
 def changes(images: Images, label: str, *, per_subject: int | None = None, seed: int = 0) -> ChangePairs:

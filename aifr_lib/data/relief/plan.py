@@ -22,6 +22,7 @@ VERSION = f"relief-v{RELEASE}"
 KINDS = (
     "train", "validation", "test",
     "relief-fgnet", "relief-megaface", "relief-logiface", "relief-ijb", "relief-disfa", "relief-edema",
+    "relief-edits", "relief-wide",
 )  # fmt: skip
 PEOPLE = 10_000_000  # identity numbers a kind
 MAX_PER_IDENTITY = 10_000

@@ -1,7 +1,16 @@
 """ComFace."""
 
+from aifr_lib.experiments.comface.age import PILOT_RUN, TABLE_N
 from aifr_lib.experiments.comface.directions_table import TABLE_A
+from aifr_lib.experiments.comface.expression import TABLE_J, TABLE_K
 from aifr_lib.experiments.comface.galleries import FIG_A, FIG_B
+from aifr_lib.experiments.comface.networks import FIG_C, TABLES_BCDE, TABLES_FG
+from aifr_lib.experiments.comface.pretraining import LOSSES
 from aifr_lib.experiments.comface.quality import FIG_D
+from aifr_lib.experiments.comface.weight import TABLE_I, TABLE_L, TABLE_M
 
-EXPERIMENTS = (FIG_A, FIG_B, FIG_D, TABLE_A)
+# In the order of the ledger: what decides most comes first.
+EXPERIMENTS = (
+    FIG_A, FIG_B, FIG_C, FIG_D, TABLE_A, *TABLES_BCDE, *TABLES_FG,
+    TABLE_N, PILOT_RUN, LOSSES, TABLE_L, TABLE_J, TABLE_K, TABLE_M, TABLE_I,
+)  # fmt: skip

@@ -13,7 +13,7 @@ from aifr_lib.evaluation.verification import ten_fold
 from aifr_lib.experiments import EXPERIMENTS, age_estimate
 from aifr_lib.experiments.aad import (
     cost,
-    curves,
+    curves as logged,
     geometry,
     known,
     networks,

@@ -1,0 +1,217 @@
+"""ComFace's Table N, change of age on FG-NET, with the rows that it lacks; and the pilot on validation subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from aifr_lib.experiments.comface import measured as shown
+from aifr_lib.experiments.comface.frozen import INNER, WHOLE, frozen_job, named_starts
+from aifr_lib.experiments.comface.measured import FINE, LAST, METRICS, RIDGE, RIDGE_INNER, WORDS, by_method
+from aifr_lib.experiments.comface.runs import Start, starts, transfer_job
+from aifr_lib.experiments.jobs import Experiment, Job
+from aifr_lib.reporting import papers, plots
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.prose import digits, say
+from aifr_lib.reporting.rows import Measured, Row, measured
+from aifr_lib.reporting.runs import Run
+from aifr_lib.reporting.seeds import apart, student_t
+from aifr_lib.reporting.tables import METRIC, Shape
+from aifr_lib.settings.presets import Preset
+
+TASK = "age"
+PRINTED = {
+    "scratch": "Scratch", "imagenet": "ImageNet [10]", "vggface2": "VGGFace2 [4]", "simclr": "SimCLR [7]",
+    "moco": "MoCo v2 [8,14]", "swav": "SwAV [5]", "barlow-twins": "Barlow Twins [32]", "bulat": "Bulat et al. [3]",
+    "farl": "FaRL [34]", "pcl": "PCL [19]", "comface": "ComFace (Ours)",
+}  # fmt: skip
+SOURCE = "Table N: real photographs, ResNet-50 at 224 pixels"
+PILOT = ("untrained", "imagenet", "comface", "scratch")
+RunKey = tuple[str, str, int]
+
+
+def age_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[RunKey, Job]:
+    """Kept features first, which take minutes; then each fine-tuning of the ledger in its order, and what every
+    pre-training's features say as they are, right after it.
+    """
+    settings = preset.comface
+    jobs: dict[RunKey, Job] = {}
+    for one in named_starts(settings, settings.frozen):
+        name, seed = (one.method, one.seed) if isinstance(one, Start) else (one, 0)
+        jobs[RIDGE, name, seed] = frozen_job(settings, TASK, one, device)
+    fine = {(one, setting) for one, setting in starts(settings, TASK)}
+    for one, setting in starts(settings):
+        if seeds is not None and one.seed not in seeds:
+            continue
+        if one.config is not None:
+            jobs.setdefault((RIDGE, one.name, one.seed), frozen_job(settings, TASK, one, device))
+        own = "d" if one.method in ("comface", "both", "intra") else "c"
+        if (one, setting) in fine and setting == own:
+            jobs[FINE, one.name, one.seed] = transfer_job(settings, TASK, one, setting, device)
+    return jobs
+
+
+def age_rows(preset: Preset, runs: Mapping[RunKey, Run]) -> Iterator[Row]:
+    """Each method's error and correlation: fine-tuned (the paper's column), by the last epoch, and as kept features."""
+    fine, kept = by_method(runs, FINE), by_method(runs, RIDGE)
+    on = preset.comface.tasks.ages
+    printed = {row["method"]: row for row in papers.load("comface_tableN").rows}
+    for name in dict.fromkeys((*PRINTED, *fine)):
+        theirs = printed[PRINTED[name]] if name in PRINTED else {}
+        beside = {"mae": theirs.get("MAE"), "corr": theirs.get("corr")}
+        found = {seed: shown.said(run) for seed, run in fine.get(name, {}).items()}
+        yield from shown.rows({"method": name, "how": FINE, "set": on}, found, METRICS, beside, SOURCE)
+        if found:
+            last = {seed: shown.said(run, "last") for seed, run in fine[name].items()}
+            yield from shown.rows({"method": name, "how": LAST, "set": on}, last)
+            if name != "scratch":
+                base = {seed: shown.said(run) for seed, run in fine.get("scratch", {}).items()}
+                yield Row(
+                    keys={"method": name, "how": FINE, "set": on}, metric="less", measured=shown.less(found, base)
+                )
+    for name, by_seed in kept.items():
+        for how, view in ((RIDGE, WHOLE), (RIDGE_INNER, INNER)):
+            yield from shown.rows(
+                {"method": name, "how": how, "set": on},
+                {seed: shown.read(run, TASK, view) for seed, run in by_seed.items()},
+            )
+
+
+def age_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
+    """Error and correlation of each row that was measured, the paper's beside where it has one."""
+    names = list(dict.fromkeys(str(row.keys["method"]) for row in artefact.rows if row.measured or row.paper))
+    figure, axes = plt.subplots(1, 2, figsize=(10, 0.36 * len(names) + 1.2), sharey=True, layout="constrained")
+    kinds = {FINE: ("o", plots.PALETTE[0]), RIDGE: ("s", plots.PALETTE[1]), RIDGE_INNER: ("^", plots.PALETTE[2])}
+    for axis, metric in zip(axes, METRICS, strict=True):
+        for shift, (how, (marker, colour)) in enumerate(kinds.items()):
+            some = [row for row in artefact.rows if row.metric == metric and row.keys["how"] == how and row.measured]
+            at = np.array([names.index(str(row.keys["method"])) + 0.18 * (shift - 1) for row in some])
+            values = [row.measured.mean for row in some if row.measured]
+            axis.plot(values, at, marker, color=colour, label=how, markersize=5)
+            for place, row in zip(at, some, strict=True):
+                if row.measured and row.measured.ci95:
+                    axis.hlines(place, *row.measured.ci95, color=colour, alpha=0.6)
+        theirs = [row for row in artefact.rows if row.metric == metric and row.paper is not None]
+        axis.plot(
+            [row.paper for row in theirs], [names.index(str(row.keys["method"])) for row in theirs], "x",
+            color=plots.PAPER, label="the paper, on its own networks",
+        )  # fmt: skip
+        axis.set_xlabel("mean error, years" if metric == "mae" else "correlation of predicted and true change")
+    axes[0].set_yticks(range(len(names)), [WORDS.get(name, name) for name in names])
+    axes[0].invert_yaxis()
+    axes[1].legend(fontsize=8, loc="best")
+    return figure
+
+
+def age_found(artefact: Artefact) -> str:
+    """Whether comparing helped, and what a colour tells of an age."""
+    rows = artefact.rows
+
+    def mean(name: str, how: str, metric: str = "mae") -> Measured | None:
+        return measured(rows, metric, {"method": name, "how": how})
+
+    ours, base = mean("comface", FINE), mean("scratch", FINE)
+    kept, plain = mean("comface", RIDGE), mean("untrained", RIDGE)
+    pixels, sface = mean("pixels", RIDGE), mean("sface", RIDGE)
+    gap = mean("comface", FINE, "less")
+    seen = gap is not None and gap.ci95 is not None and (gap.ci95[0] > 0 or gap.ci95[1] < 0)
+    numbers = {
+        "ours": ours and digits(ours.mean), "base": base and digits(base.mean), "kept": kept and digits(kept.mean),
+        "plain": plain and digits(plain.mean), "pixels": pixels and digits(pixels.mean),
+        "sface": sface and digits(sface.mean), "by": gap and digits(abs(gap.mean)),
+        "way": "less" if gap is not None and gap.mean < 0 else "more",
+    }  # fmt: skip
+    return say(
+        numbers,
+        (pixels and sface, "Sixteen by sixteen colour pixels tell a change of age to {pixels} years, kept features of"),
+        (pixels and sface, "a recogniser of photographs to {sface}."),
+        (pixels and not sface, "Sixteen by sixteen colour pixels tell a change of age to {pixels} years."),
+        (kept and plain, "Features that ComFace learnt from people who do not exist err by {kept} years when kept as"),
+        (kept and plain, "they are, those of an untrained network by {plain}."),
+        (ours and base, "Fine-tuned, ComFace errs by {ours} years and a network from scratch by {base}:"),
+        (ours and base and seen, "{by} years {way}, more than the choice of people explains."),
+        (ours and base and not seen, "no difference that these people could have shown."),
+    )
+
+
+def pilot_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[RunKey, Job]:
+    """Of Table N's runs those that decide the rest: two seeds of ComFace, scratch and untrained, one of ImageNet."""
+    found = age_jobs(preset, seeds, device)
+    return {key: job for key, job in found.items() if key[1] in PILOT and key[2] < 2}
+
+
+def pilot_rows(preset: Preset, runs: Mapping[RunKey, Run]) -> Iterator[Row]:
+    """The error on *validation* subjects: no test subject decides anything."""
+    for how in (RIDGE, FINE):
+        found = by_method(runs, how)
+        for name in PILOT:
+            if (how, name) in ((RIDGE, "scratch"), (FINE, "untrained")):
+                continue  # one network by two names: untrained when kept, from scratch when trained
+            values = {seed: _validated(run, how) for seed, run in found.get(name, {}).items()}
+            yield Row(keys={"method": name, "how": how}, metric="mae", measured=student_t(values) if values else None)
+
+
+def _validated(run: Run, how: str) -> float:
+    return float(run.summary["validation"] if how == FINE else run.summary["validation"][TASK][WHOLE]["mae"])
+
+
+def pilot_found(artefact: Artefact) -> str:
+    """Whether kept features pass untrained ones, and fine-tuned networks those from scratch."""
+
+    def of(name: str, how: str) -> Measured | None:
+        return measured(artefact.rows, "mae", {"method": name, "how": how})
+
+    kept, plain, fine, base = of("comface", RIDGE), of("untrained", RIDGE), of("comface", FINE), of("scratch", FINE)
+
+    def verdict(one: Measured, other: Measured) -> str:
+        return (
+            "no difference that two seeds could show"
+            if not apart(one, other)
+            else ("less" if one.mean < other.mean else "more")
+        )
+
+    return say(
+        {
+            "kept": kept and digits(kept.mean), "plain": plain and digits(plain.mean),
+            "fine": fine and digits(fine.mean), "base": base and digits(base.mean),
+            "first": kept and plain and verdict(kept, plain), "second": fine and base and verdict(fine, base),
+        },
+        (kept and plain, "On validation people, kept features of ComFace err by {kept} years, of an untrained network"),
+        (kept and plain, "by {plain}: {first}."),
+        (fine and base, "Fine-tuned, it is {fine} against {base} from scratch: {second}."),
+    )  # fmt: skip
+
+
+def pilot_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
+    """By epoch, the error on validation subjects of each fine-tuning; beside it that of kept features."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained", sharey=True)
+    for number, name in enumerate(PILOT):
+        colour, label = plots.PALETTE[number], WORDS[name]
+        for run in by_method(runs, FINE).get(name, {}).values():
+            epochs = sorted(map(int, run.summary["mae"][0]))
+            means = [np.mean([fold[str(epoch)] for fold in run.summary["mae"]]) for epoch in epochs]
+            left.plot(epochs, means, color=colour, label=label, marker="o", markersize=3)
+            label = "_"  # a name that no legend shows
+        for run in by_method(runs, RIDGE).get(name, {}).values():
+            right.plot(number, _validated(run, RIDGE), plots.MARKERS[number], color=colour)
+    left.set(xlabel="epoch of fine-tuning", ylabel="mean error on validation subjects, years")
+    right.set_xticks(range(len(PILOT)), [WORDS[name].replace(" ", "\n") for name in PILOT])
+    right.set_xlabel("features kept, ridge")
+    if left.lines:
+        left.legend(fontsize=8)
+    return figure
+
+
+TABLE_N = Experiment(
+    "comface_tableN", age_jobs, age_rows, age_figure, found=age_found,
+    shape=Shape(
+        down=("method",), across=("how", METRIC), only={METRIC: METRICS, "how": (FINE, RIDGE, RIDGE_INNER)}, names=WORDS
+    ),
+)  # fmt: skip
+PILOT_RUN = Experiment(
+    "comface_pilot", pilot_jobs, pilot_rows, pilot_figure, found=pilot_found,
+    shape=Shape(down=("method",), across=("how", METRIC), names=WORDS),
+)  # fmt: skip

@@ -1,0 +1,198 @@
+"""The recipe of ComFace's pre-training, and of its rivals' on the same pictures at an equal number of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aifr_lib.data import change_sources
+from aifr_lib.data.attribute_pairs import ANY, AttributeBatches, AttributePairs, TwiceBatches, disjoint, groups_of
+from aifr_lib.data.augment import augment, augmented, scaled
+from aifr_lib.data.images import Images
+from aifr_lib.data.loader import Batches, Rows
+from aifr_lib.data.photograph_pairs import genuine_pairs
+from aifr_lib.models import weights
+from aifr_lib.models.comface import Comparer
+from aifr_lib.models.encoders import encoder
+from aifr_lib.settings.comface import Pretraining
+from aifr_lib.settings.presets import Preset
+from aifr_lib.training.engine import Plan, fit
+from aifr_lib.training.objectives.comface import METHODS, OF_VIEWS, Pretrainer, missing
+from aifr_lib.training.sgd import seen
+
+RECIPE = "comface"
+RECIPE_VERSION = 1  # raised by hand when the meaning of a Pretraining changes
+WEIGHTS = "weights.safetensors"
+LOOKED_AT = 512  # validation pairs, at most
+FELL = 0.97  # a loss on people held out above this share of the untrained network's did not fall
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished pre-training: encoder and linear layer in eval mode, their file, its SHA-256, the last scalars."""
+
+    comparer: Comparer
+    weights: Path
+    checksum: str
+    scalars: dict[str, float]
+
+
+def comparer(config: Pretraining) -> Comparer:
+    """Encoder and linear layer of these settings, with fresh weights."""
+    return Comparer(encoder(config.encoder, config.side), config.fuse)
+
+
+def objective(config: Pretraining) -> Pretrainer:
+    """The method of these settings. Errors: ImportError, with the command, where its loss needs a missing package."""
+    if why := missing(config.method):
+        raise ImportError(why)
+    return METHODS[config.method](config, comparer(config))
+
+
+def split(images: Images, share: float) -> tuple[Images, Images]:
+    """Training and validation people, the last ``share`` of the identities, one at least. Errors: ValueError for none
+    or one that would be left to train."""
+    people = np.unique(images.labels["identity"])
+    held = max(1, round(share * len(people)))
+    if len(people) - held < 2:
+        raise ValueError(f"{images.name}: {len(people)} people leave {len(people) - held} to train on: two at least")
+    validating = np.isin(images.labels["identity"], people[-held:])
+    return images.take(np.flatnonzero(~validating)), images.take(np.flatnonzero(validating))
+
+
+def batches_of(config: Pretraining, images: Images) -> Batches:
+    """The order in which a method's pictures come: pairs under the curriculum, pairs, or each picture twice."""
+    if config.method in OF_VIEWS:
+        return TwiceBatches
+    curriculum = config.curriculum if config.method == "comface" else ANY
+    return partial(AttributeBatches, AttributePairs(images, curriculum, seed=config.seed))
+
+
+def fell(untrained: float, best: float) -> bool:
+    """Whether a method learnt what it asks of itself: one whose loss did not fall is no rival that was beaten."""
+    return best < FELL * untrained
+
+
+def rate(config: Pretraining, step: int) -> float:
+    """The factor on the learning rate: a half after ``halved`` of the steps ("halved in 10 epochs" of 12, Table B)."""
+    return 0.5 if step >= config.halved * config.steps else 1.0
+
+
+def start(preset: Preset, asked: Mapping[str, Any]) -> Pretraining:
+    """What ``aifr train comface`` starts from."""
+    return preset.comface.pretraining
+
+
+def train(
+    config: Pretraining,
+    out: Path,
+    *,
+    device: str | None = None,
+    compile: bool = False,
+    progress: bool = True,
+    images: Images | None = None,
+) -> Trained:
+    """Pre-train one network into ``out``; run again with the same settings and folder, it goes on where it stopped.
+
+    The weights are those of the lowest validation loss of its own (Table B's checkpoint), on fixed pairs of held-out
+    people without any restriction of the change, so that losses compare over the curriculum.
+    images: the pictures (None: those of ``config.source``).
+    Errors, before anything is trained: ConfigError for a curriculum under which somebody has no partner; ValueError for
+    too few people or a batch of one identity; ImportError for a package that is missing; what ``fit`` raises.
+    """
+    torch.manual_seed(config.seed)
+    module = objective(config)
+    images = change_sources.load(config.source, config.side) if images is None else images
+    learning, validating = split(images, config.held_out)
+    rows = Rows(learning, (config.side, config.side), more=("alpha",))
+    plan = Plan(
+        steps=config.steps,
+        batch=config.batch,
+        seed=config.seed,
+        precision=config.precision,
+        compile=compile,
+        log_every=max(1, min(20, config.steps // 4)),
+        evaluate_every=max(1, config.steps // config.looks),
+        settings={
+            "pictures": seen(images),
+            "recipe": RECIPE,
+            "recipe_version": RECIPE_VERSION,
+            **config.model_dump(mode="json"),
+        },
+    )
+    validation = Validation(config, validating, module)
+    module.eval()
+    with torch.no_grad():
+        untrained = validation(0)
+    module.train()
+    optimised = [weight for weight in module.parameters() if weight.requires_grad]
+    scalars = fit(
+        module,
+        torch.optim.Adam(optimised, lr=config.lr),
+        partial(rate, config),
+        rows,
+        plan,
+        out,
+        records=learning.labels["record"].tolist(),
+        batches=batches_of(config, learning),
+        inputs=augmented(config.augmentation),
+        evaluate=validation,
+        device=device,
+        progress=progress,
+    )
+    scalars["untrained"] = untrained
+    path = out / WEIGHTS
+    metadata = {RECIPE: config.model_dump_json(), "data": f"{images.name} {images.version}"}
+    weights.save_weights(module.comparer.eval(), path, metadata)
+    return Trained(module.comparer, path, weights.digest(module.comparer.state_dict()), scalars)
+
+
+class Validation:
+    """The method's own loss on fixed pairs of people held out: called with a step, gives the loss."""
+
+    def __init__(self, config: Pretraining, images: Images, module: Pretrainer) -> None:
+        self.module = module
+        rows = Rows(images, (config.side, config.side), more=("alpha",))
+        views = config.method in OF_VIEWS
+        listed = np.repeat(np.arange(len(images))[:, None], 2, axis=1) if views else _pairs(images)
+        chosen = np.random.default_rng(0).permutation(listed)[:LOOKED_AT]
+        batch = rows.__getitems__(chosen.tolist())
+        self.batch = {name: column for name, column in batch.items() if name not in ("images", "row")}
+        self.batch["images"] = _views(config, batch["images"]) if views else scaled(batch["images"])
+
+    def __call__(self, step: int) -> float:
+        device = next(self.module.parameters()).device
+        batch = {name: column.to(device) for name, column in self.batch.items()}
+        return float(self.module(batch, "all")["loss"])
+
+
+def _pairs(images: Images) -> np.ndarray:
+    """Pairs of one epoch without restriction; of one person alone too, whose contrast is then 0."""
+    groups = groups_of(images)
+    a, b = genuine_pairs(groups)
+    return disjoint(a, b, len(images), np.random.default_rng(0))
+
+
+def _views(config: Pretraining, pixels: Tensor) -> Tensor:
+    """Two views of each picture, always the same."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return augment(config.augmentation, pixels)
+
+
+def load(path: Path) -> tuple[Comparer, Pretraining]:
+    """Encoder and linear layer that ``train`` wrote, in eval mode, and the settings.
+
+    Errors: ValueError for a file without these settings; what ``weights.load_weights`` raises.
+    """
+    config = weights.read_settings(path, RECIPE, Pretraining, "pre-training of ComFace")
+    found = comparer(config)
+    weights.load_weights(found, path)
+    return found.eval(), config

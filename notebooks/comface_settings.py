@@ -1,0 +1,141 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What is compared with what (Tables F, G, I and L)
+#
+# **The claims.** Fine-tuning does better when the linear layer is pre-trained too (Table L), and with ResNet-50
+# than with smaller or larger networks (Table I) {cite:p}`akamatsu2024comface`.
+#
+# **The catch.** The methods of Table F differ in data, in scale from one to thirty-five million pictures, in labels
+# and in backbone, all at once. A difference between two rows has several explanations. The companion's own rows
+# hold the pictures, their number and the backbone fixed.
+
+# %% tags=["parameters"]
+preset = "smoke"  # smoke: seconds; lesson: minutes; classroom: hours
+seeds = None  # how many seeds; None takes the preset's
+device = None  # "cpu", "cuda"; None takes the best there is
+out = None  # where results go; None is figures/<preset>
+compute = True  # False shows only what was computed before
+fresh = False  # True forgets stored runs
+
+# %% tags=["hide-input"]
+import pandas as pd
+
+from aifr_lib.experiments.comface import networks, weight
+from aifr_lib.experiments.page import open_page
+from aifr_lib.reporting import papers
+
+page = open_page(
+    preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
+)
+settings = page.settings.comface
+page.opening(weight.TABLE_L, weight.TABLE_I)
+
+# %% [markdown]
+# ## Data, scale, source and backbone (Table F)
+
+# %%
+page.result(networks.TABLES_FG[0])
+
+# %% tags=["hide-input"]
+pd.DataFrame(papers.load("comface_tableF").rows).fillna("–").style.hide()
+
+# %% [markdown]
+# ## Files of weights (Table G)
+#
+# A file that you bring is read by `aifr embed --weights FILE`, where its layout is known. Bulat's address is
+# printed with a letter l; the repository has a digit one.
+
+# %%
+page.result(networks.TABLES_FG[1])
+
+# %% tags=["hide-input"]
+pd.DataFrame(papers.load("comface_tableG").rows).fillna("–").style.hide()
+
+# %% [markdown]
+# ## What is run here
+#
+# The ledger: one line a training, in the order in which they are run. What stands in no line was not run.
+
+# %% tags=["hide-input"]
+plain = settings.pretraining
+pd.DataFrame(
+    {
+        "method": entry.method,
+        "learns from": (entry.source or plain.source).kind,
+        "seeds": len(entry.seeds),
+        "fine-tuned on": ", ".join(entry.tasks) or "–, kept features alone",
+        "thousand pictures": plain.pictures / 1000,
+    }
+    for entry in settings.ledger
+).style.hide().format(precision=1)
+
+# %% [markdown]
+# ## Is the layer worth keeping? (Table L)
+
+# %%
+layers = page.result(weight.TABLE_L)
+
+# %% tags=["hide-input"]
+page.table(weight.TABLE_L)
+
+# %% [markdown]
+# ## Which backbone? (Table I)
+
+# %%
+backbones = page.result(weight.TABLE_I)
+
+# %% tags=["hide-input"]
+page.table(weight.TABLE_I)
+
+# %% [markdown]
+# ## What to conclude
+#
+# - A pre-trained layer speaks in strengths of a generator, and a task in years or kilograms. What is kept may be a
+#   direction in the features, or only a good scale to begin with.
+# - ResNet-101 and ViT-B/16 are too large for a pre-training here: they are built and take a step, and their rows
+#   say that they were not run.
+#
+# ## Predict, then reveal
+#
+# **1.** *Which backbone of Table I has the most parameters: ResNet-101 or ViT-B/16?*
+
+# %% tags=["solution", "hide-input"] choices=["ResNet-101", "ViT-B/16"] answer="ViT-B/16"
+runs = page.runs(networks.FIG_C)
+if runs:
+    for name, found in runs["networks"].summary["networks"].items():
+        millions = found["parameters"]["encoder"] / 1e6
+        adds = found["multiply_adds"] / 1e9
+        print(f"{name}: {millions:.1f} million, {adds:.1f} thousand million adds")
+print("Why: a transformer's layers are all as wide; a ResNet's are wide at the end.")
+
+# %% [markdown]
+# **2.** In Table F, count the methods that differ from ComFace in nothing but the loss. *None, one or three?*
+
+# %% tags=["solution", "hide-input"] choices=["none", "one", "three"] answer="none"
+rows = papers.load("comface_tableF").rows
+ours = rows[-1]
+print(sum(row["dataset"] == ours["dataset"] for row in rows[:-1]))
+print(
+    "Why: nobody else learnt from these pictures, so every row has two reasons or more."
+)
+
+# %% [markdown]
+# **3.** Table I prints .870 for ResNet-18 and for ResNet-50 on age. *From one training each, does that say that
+# they are equal?*
+
+# %% tags=["solution", "hide-input"]
+print(
+    "No: two trainings of one network differ by more than the third digit. It says "
+    "that this comparison could not tell them apart."
+)
