@@ -34,9 +34,7 @@ def banner(preset: str) -> str:
 def found_box(sentences: Iterable[str]) -> str:
     """What was found, at the head of a page: one paragraph for each experiment's sentences."""
     body = "".join(f'<p style="{_LINE}">{escape(one)}</p>' for one in sentences)
-    return (
-        f'<div class="aifr-found" role="note"><p style="{_LINE}"><strong>What was found</strong></p>{body}</div>'
-    )
+    return f'<div class="aifr-found" role="note"><p style="{_LINE}"><strong>What was found</strong></p>{body}</div>'
 
 
 def stamp(artefact: Artefact) -> str:

@@ -400,7 +400,7 @@ def test_sources_are_compared_on_both_sets_of_photographs(orl, fgnet, said):
     ("ad", "aad", "said"),
     [
         (92.0, 93.0, "that becomes 92.0 %: a gain. With attention besides (AAD) it is 93.0 %: a gain over AD."),
-        (88.0, 88.0, "that becomes 88.0 %: a loss. With attention besides (AAD) it is 88.0 %: no difference to AD that"),
+        (88.0, 88.0, "that becomes 88.0 %: a loss. With attention besides (AAD) it is 88.0 %: no difference to AD"),
     ],
 )
 def test_teaching_is_said_step_by_step(ad, aad, said):

@@ -1,4 +1,4 @@
-"""What a page says of students that were taught step by step: alone, by directions (AD), with attention besides (AAD)."""
+"""What a page says of students that were taught step by step: alone, by directions (AD), with attention (AAD)."""
 
 from __future__ import annotations
 
