@@ -56,7 +56,9 @@ STYLE = """
   table, .aifr-wide { min-width: 0 !important; }
   img, svg, tr, .range-player, .aifr-claim { break-inside: avoid; }
   h1, h2, h3 { break-after: avoid; }
-  .range-player input { display: none; }
+  img, svg { max-height: 115mm; object-fit: contain; }
+  .math { background: none !important; overflow: visible !important; }
+  .range-player input, .aifr-ways-out, details.above-input { display: none !important; }
   pre { white-space: pre-wrap; }
 """
 FOOTER = '<div style="width:100%;font-size:8px;text-align:center"><span class="pageNumber"></span></div>'

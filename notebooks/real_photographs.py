@@ -54,6 +54,7 @@ from aifr_lib.experiments.generator import photo_real
 from aifr_lib.experiments.page import open_page
 from aifr_lib.faces import align
 from aifr_lib.reporting import plots, slider
+from aifr_lib.reporting.rows import in_words
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -130,14 +131,15 @@ for data in settings.real.datasets:
     found = [run for (name, _), run in runs.items() if name == data]
     if not found:
         sentences.append(
-            f"**{data}** is not here, and no run on it is stored: "
+            f"**{in_words(data)}** is not here, and no run on it is stored: "
             f"{real_photographs.missing(data, 'pixels', settings)}."
         )
         continue
     summary = found[0].summary
     missed = ", ".join(summary["missed"]) or "none"
     sentences.append(
-        f"**{data}**: {summary['pictures']} photographs of {summary['people']} people; "
+        f"**{in_words(data)}**: {summary['pictures']:,} photographs of "
+        f"{summary['people']} people; "
         "without a face in the detector's eyes, and centre-cropped instead: "
         f"{len(summary['missed'])} ({missed})."
     )
@@ -189,7 +191,7 @@ if places:
         slider.show(
             frames,
             labels,
-            title=f"{real_photographs.NAMES[place[1]]} on {place[0]}",
+            title=f"{real_photographs.NAMES[place[1]]} on {in_words(place[0])}",
             alt="histogram of the scores of pairs of one person and of two, cut",
             start=int(np.searchsorted(thresholds, strict)),
         )
@@ -326,7 +328,7 @@ else:
     people = mean_interval(correct, scores["pair_a"], scores["pair_b"])
     pairs = wilson(int(correct.sum()), len(correct))
     print(
-        f"{real_photographs.NAMES[name]} on {data}, accuracy over all pairs "
+        f"{real_photographs.NAMES[name]} on {in_words(data)}, accuracy over all pairs "
         f"{correct.mean():.1%}"
     )
     print(f"drawing people: {people.low:.1%} – {people.high:.1%}")

@@ -71,9 +71,11 @@ page.table(architecture.FIG2)
 # ## The equations, line by line
 #
 # $$
-# S_f = H_f W_f \;\text{(eq. 3)}, \qquad T_S = \mathrm{Encoder}(O_f) \;\text{(6)}, \qquad
+# \begin{gathered}
+# S_f = H_f W_f \;\text{(eq. 3)}, \qquad T_S = \mathrm{Encoder}(O_f) \;\text{(6)}, \\
 # T_\varepsilon = \tfrac{1}{S_f}\textstyle\sum_{i=1}^{S_f} T_i \;\text{(8)}, \qquad
 # T_{N_c} = L_2(T_\varepsilon) \;\text{(9)}
+# \end{gathered}
 # $$
 
 # %%

@@ -11,7 +11,14 @@ from typing import Annotated
 import typer
 
 from aifr_lib.cli.common import here, say
-from aifr_lib.files import repository_root
+from aifr_lib.files import repository_root, settle_folders
+
+# The first notebook stands open, and nothing is asked about news, which would be fetched from outside.
+OPENED = (
+    "--LabApp.default_url=/lab/tree/00_start_here.ipynb",
+    "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+)
 
 
 def lab(
@@ -21,7 +28,7 @@ def lab(
     folder: Annotated[Path | None, typer.Option(help="Where to work (default: lab/ in the checkout).")] = None,
     start: Annotated[bool, typer.Option("--start/--no-start", help="Start JupyterLab there.")] = True,
 ) -> None:
-    """Open working copies of the notebooks in JupyterLab.
+    """Open working copies of the notebooks in JupyterLab, the first of them at once.
 
     The copies are yours: one that you have edited is never written again. One
     that you have only run is renewed when its notebook changes. For a new copy
@@ -31,6 +38,7 @@ def lab(
     [bold]Examples[/bold]
       aifr lab
       aifr lab -- --no-browser --port 8899
+      aifr lab -- --allow-root                 # in a container, as root
     """
     from aifr_lib.reporting import scripts
 
@@ -39,9 +47,10 @@ def lab(
     _tell(states)
     if not start:
         return
+    settle_folders()  # the kernels work in another folder
     # So that a terminal in JupyterLab, or a cell that begins with !, finds the command too.
     found = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    command = [sys.executable, "-m", "jupyterlab", str(folder), *(arguments or ())]
+    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder}", *OPENED, *(arguments or ())]
     raise typer.Exit(subprocess.run(command, env={**os.environ, "PATH": found}, check=False).returncode)
 
 

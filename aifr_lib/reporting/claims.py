@@ -203,6 +203,23 @@ def word(verdict: Verdict) -> str:
     return verdict.outcome + (" (exploratory)" if verdict.exploratory else "")
 
 
+def one_line(verdict: Verdict) -> str:
+    """The verdict in one line: the comparison that says least for the claim, or why there is none.
+
+    Where nothing was decided, also the difference that this design would have seen.
+    """
+    if not verdict.comparisons:
+        return verdict.reason
+    one, unit = verdict.weakest, verdict.claim.unit
+    parts = [f"{_interval(one.difference, verdict.alpha, unit)}: {one.label}"]
+    size = one.difference.detectable(verdict.alpha)
+    if verdict.outcome in ("inconclusive", "no_gain") and size is not None:
+        parts.append(_seen(size, unit))
+    if verdict.exploratory:
+        parts.append(verdict.reason)
+    return "; ".join(parts)
+
+
 def link_said(verdict: Verdict, one: Comparison) -> str:
     """One comparison as a sentence: difference, interval, raw and corrected p, what could have been seen, the error."""
     estimate, unit = one.difference, verdict.claim.unit
@@ -213,8 +230,12 @@ def link_said(verdict: Verdict, one: Comparison) -> str:
         corrected = _p(min(1.0, verdict.step * p)).removeprefix("= ")
         parts.append(f"p {_p(p)}, {corrected} after Holm over {counted(verdict.family, whose)}")
     if (size := estimate.detectable(verdict.alpha)) is not None:
-        parts.append(f"{size:#.2g} {unit}".rstrip() + " would have been seen four times out of five")
+        parts.append(_seen(size, unit))
     return "; ".join([*parts, _error(estimate)])
+
+
+def _seen(size: float, unit: str) -> str:
+    return f"{size:#.2g} {unit}".rstrip() + " would have been seen four times out of five"
 
 
 def _p(p: float) -> str:

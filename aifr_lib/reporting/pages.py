@@ -10,7 +10,7 @@ import yaml
 
 from aifr_lib.files import repository_root
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.claims import Verdict, link_said, word
+from aifr_lib.reporting.claims import Verdict, link_said, one_line, word
 from aifr_lib.reporting.prose import counted
 from aifr_lib.reporting.runs import Git
 
@@ -18,6 +18,7 @@ NOT_PEOPLE = "Relief faces are not people: this speaks of the method on drawn fa
 # Colours come from the page, so that boxes look right in light and dark, in the book and in a notebook.
 _BOX = "border:1px solid currentColor;border-left-width:5px;border-radius:4px;padding:.6em 1em;margin:1em 0"
 _SMALL = "font-size:.85em;opacity:.8"
+_LINE = "margin:.25em 0"
 
 
 def banner(preset: str) -> str:
@@ -32,10 +33,8 @@ def banner(preset: str) -> str:
 
 def found_box(sentences: Iterable[str]) -> str:
     """What was found, at the head of a page: one paragraph for each experiment's sentences."""
-    body = "".join(f'<p style="margin:.25em 0">{escape(one)}</p>' for one in sentences)
-    return (
-        f'<div class="aifr-found" role="note"><p style="margin:.25em 0"><strong>What was found</strong></p>{body}</div>'
-    )
+    body = "".join(f'<p style="{_LINE}">{escape(one)}</p>' for one in sentences)
+    return f'<div class="aifr-found" role="note"><p style="{_LINE}"><strong>What was found</strong></p>{body}</div>'
 
 
 def stamp(artefact: Artefact) -> str:
@@ -84,24 +83,33 @@ def repository_address() -> tuple[str, str]:
 
 
 def claim_box(verdict: Verdict) -> str:
-    """The claim, its verdict, every comparison behind it with what could have been seen, and what the data are not."""
+    """Verdict, claim and one line of why; every comparison with its interval, and what the data are not, unfolded."""
     claim = verdict.claim
-    rest = " It is what the paper rests on." if claim.primary else ""
+    rest = "; what the paper rests on" if claim.primary else ""
     lines = [
-        f"<strong>The claim</strong> ({escape(claim.source)}): {escape(claim.statement)}{rest}",
-        f'<strong>Our verdict:</strong> <span class="aifr-verdict aifr-{verdict.outcome}">{escape(word(verdict))}'
-        f"</span>{f' – {escape(verdict.reason)}.' if verdict.p is None else ''}",
+        f'<p style="{_LINE}"><strong class="aifr-verdict aifr-{verdict.outcome}">{escape(word(verdict))}</strong> '
+        f'{escape(claim.statement)} <span style="{_SMALL}">({escape(claim.source)}{rest})</span></p>',
+        f'<p style="{_LINE}">{escape(_sentence(one_line(verdict)))}</p>',
     ]
-    lines += [f"{escape(link_said(verdict, one))}." for one in verdict.comparisons]
     if verdict.comparisons:
-        lines.append(NOT_PEOPLE)
-    body = "".join(f'<p style="margin:.25em 0">{line}</p>' for line in lines)
-    return f'<aside class="aifr-claim aifr-claim-{verdict.outcome}" style="{_BOX}">{body}</aside>'
+        said = "".join(f"<li>{escape(_sentence(link_said(verdict, one)))}</li>" for one in verdict.comparisons)
+        count = counted(len(verdict.comparisons), "comparison")
+        count += " (above, the weakest for the claim)" if len(verdict.comparisons) > 1 else ""
+        lines.append(
+            f'<details style="{_SMALL}"><summary>{count}: p, what could have been seen</summary>'
+            f'<ul style="margin:.25em 0">{said}</ul><p style="{_LINE}">{NOT_PEOPLE}</p></details>'
+        )
+    return f'<aside class="aifr-claim aifr-claim-{verdict.outcome}" style="{_BOX}">{"".join(lines)}</aside>'
 
 
 def claim_boxes(verdicts: Iterable[Verdict]) -> str:
     """The boxes of several claims, one under the other."""
     return "".join(map(claim_box, verdicts))
+
+
+def _sentence(text: str) -> str:
+    """With its first letter large, where that is none of a formula, and its full stop."""
+    return f"{text[0].upper() if text[0].isascii() else text[0]}{text[1:]}."
 
 
 def _commit(git: Git, address: str) -> str:

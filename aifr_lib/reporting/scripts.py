@@ -40,8 +40,8 @@ def script(name: str) -> Path:
 def derive(path: Path) -> NotebookNode:
     """The notebook of a percent script: no outputs, and cell ids that depend on the cells' text alone.
 
-    JupyterLab folds cells tagged ``hide-input``, and those tagged ``solution`` with what they will print, until the
-    reader unfolds them.
+    JupyterLab folds cells tagged ``hide-input``, and those tagged ``solution`` with what they will print, until they
+    are unfolded or run.
     """
     import jupytext
 

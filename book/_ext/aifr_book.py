@@ -77,7 +77,7 @@ class ScoreboardDirective(SphinxDirective):
         parts: list[nodes.Node] = [nodes.paragraph("", told)]
         for paper in dict.fromkeys(verdict.claim.paper for verdict in verdicts):
             rows = [
-                [badge(verdict.outcome), statement(verdict.claim), verdict.reason]
+                [badge(verdict.outcome), statement(verdict.claim), claims.one_line(verdict)]
                 for verdict in verdicts
                 if verdict.claim.paper == paper
             ]

@@ -138,7 +138,7 @@ def test_a_result_is_said_then_drawn_then_judged_then_listed(book, tmp_path):
         "What was found",
         "is right about 81.2 %",
         "tml_fig6.svg",
-        "Our verdict",
+        "aifr-claim",
         "<table",
         "All 2 numbers",
         "Again:",

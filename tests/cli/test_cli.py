@@ -217,7 +217,8 @@ def test_lab_lays_out_copies_and_starts_jupyterlab_on_them(checkout: Path, monke
     assert not started
     assert aifr("lab", "--", "--no-browser").code == 3, "JupyterLab's own exit code"
     ((command, path),) = started
-    assert command[1:] == ["-m", "jupyterlab", str(checkout / "lab"), "--no-browser"]
+    assert command[1:4] == ["-m", "jupyterlab", f"--notebook-dir={checkout / 'lab'}"]
+    assert command[-1] == "--no-browser" and "--LabApp.default_url=/lab/tree/00_start_here.ipynb" in command
     assert path.startswith(str(Path(sys.executable).parent)), "a cell that begins with !aifr finds it"
 
 

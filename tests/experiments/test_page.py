@@ -59,7 +59,7 @@ def test_a_page_opens_with_the_sentence_the_picture_and_the_verdicts(tmp_path, s
     experiment()(page.open_page("classroom").settings, out=tmp_path)
     page.open_page("classroom", compute=False, out=tmp_path).opening(experiment())
     (opening,) = shown
-    places = [opening.index(mark) for mark in ("It is right about 90 %.", "<img ", "The claim", "Our verdict")]
+    places = [opening.index(mark) for mark in ("It is right about 90 %.", "<img ", "aifr-claim", "aifr-verdict")]
     assert places == sorted(places)
     assert re.search('alt="Verification accuracy against α', opening)
 
@@ -92,7 +92,7 @@ def test_several_experiments_open_a_page_with_their_sentences_alone(tmp_path, sh
     page.open_page("classroom", compute=False, out=tmp_path).opening(*both)
     (opening,) = shown
     assert opening.count("It is right about 90 %.") == 2, "both rest on the one run that is there"
-    assert "<img" not in opening and "Our verdict" not in opening
+    assert "<img" not in opening and "aifr-claim" not in opening
 
 
 def test_a_table_stands_in_its_shape_with_how_it_was_made(tmp_path, shown):

@@ -61,6 +61,7 @@ def test_a_difference_in_every_seed_supports():
     assert verdict.p == pytest.approx(stats.ttest_rel(shifted(1), BASE).pvalue)
     assert verdict.weakest.difference.mean == pytest.approx(1.0)
     assert "+1 points" in verdict.reason and "5 seeds" in verdict.reason
+    assert "+1 points [" in claims.one_line(verdict) and "Holm" not in claims.one_line(verdict)
 
 
 def test_the_opposite_in_every_seed_contradicts():
@@ -76,7 +77,8 @@ def test_neither_is_inconclusive_and_says_what_could_have_been_seen():
     sd = np.std(np.subtract(a, BASE), ddof=1)
     size = seeds.smallest_detectable(sd / np.sqrt(5), 4)
     assert verdict.weakest.difference.detectable(verdict.alpha) == pytest.approx(size)
-    assert f"{size:.2g} would have been seen four times out of five" in verdict.reason
+    seen = f"{size:.2g} would have been seen four times out of five"
+    assert seen in verdict.reason and claims.one_line(verdict).endswith(f"; {seen}")
 
 
 def test_where_lower_is_better_the_sign_turns():
@@ -143,7 +145,7 @@ def test_a_chain_holds_when_each_link_does(shifts, outcome):
     assert verdict.outcome == outcome
     assert len(verdict.comparisons) == 3
     if outcome == "contradicted":
-        assert verdict.weakest.label.startswith("ad against l2")
+        assert verdict.weakest.label.startswith("AD against ℓ2")
 
 
 def test_rivals_of_one_rank_are_all_to_be_beaten():

@@ -112,29 +112,27 @@ def sweep():
     ]
 
 
-def test_claim_box_holds_claim_verdict_reason_and_what_could_have_been_seen(tmp_path):
+def test_claim_box_says_verdict_claim_and_one_line_and_folds_every_comparison(tmp_path):
     for verdict in claims.judge_artefact(artefact(sweep()), tmp_path):
-        box = text(pages.claim_box(verdict))
-        assert verdict.outcome == "supported"
-        assert verdict.claim.statement in box and verdict.claim.source in box
-        assert "Our verdict: supported" in box
-        assert all(claims.link_said(verdict, one) in box for one in verdict.comparisons)
-        assert box.count("would have been seen four times out of five") == len(verdict.comparisons)
-        assert "after Holm over" in box and "pooled over all arms" in box and "(Levene, level 0.1)" in box
-        assert "Relief faces are not people" in box
+        short, _, folded = text(pages.claim_box(verdict)).partition(": p, what could have been seen")
+        assert verdict.outcome == "supported" and short.startswith("supported")
+        assert verdict.claim.statement in short and verdict.claim.source in short
+        assert "after Holm" not in short and "Relief faces are not people" in folded
+        assert all(f"{claims.link_said(verdict, one)[1:]}." in folded for one in verdict.comparisons)
+        assert folded.count("would have been seen four times out of five") == len(verdict.comparisons)
+        assert "after Holm over" in folded and "pooled over all arms" in folded and "(Levene, level 0.1)" in folded
 
 
-def test_claim_box_of_an_untested_claim_gives_the_reason_and_no_size():
-    verdict = claims.judge(claims.find("tml_table4_ratio"), {})
-    box = text(pages.claim_box(verdict))
-    assert "Our verdict: untested – its experiment has not been run here." in box
-    assert "would have been seen" not in box
+def test_claim_box_of_an_untested_claim_gives_the_reason_and_folds_nothing():
+    html = pages.claim_box(claims.judge(claims.find("tml_table4_ratio"), {}))
+    assert text(html).startswith("untested") and "Its experiment has not been run here." in text(html)
+    assert "<details" not in html
 
 
 @pytest.mark.parametrize("preset", ["smoke", "lesson"])
 def test_small_presets_say_that_they_give_no_verdict(preset):
     (box, *_) = [text(pages.claim_box(v)) for v in claims.judge_artefact(artefact(sweep(), preset=preset))]
-    assert "no verdict – " in box and f"a {preset} run never gives a verdict" in box
+    assert box.startswith("no verdict") and f"A {preset} run never gives a verdict" in box
 
 
 def test_small_sizes_say_what_they_are_not_and_the_others_are_silent():

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from torch.utils.flop_counter import FlopCounterMode
 
 from aifr_lib.experiments.aad.students import entry_of
+from aifr_lib.experiments.aad.tables import STUDENT
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.measure.sizes import NOTHING, count, multiply_adds
 from aifr_lib.models.foreign.cards import Card, Carded
@@ -23,8 +24,10 @@ from aifr_lib.models.foreign.export import INPUT, export_onnx
 from aifr_lib.packages import missing_package, session
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.rows import METRICS, Measured, Row
+from aifr_lib.reporting.prose import digits, say
+from aifr_lib.reporting.rows import METRICS, Measured, Row, measured
 from aifr_lib.reporting.runs import Result, Run, RunSpec
+from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.aad import Distillation
 from aifr_lib.settings.presets import Preset
 from aifr_lib.training import distillation, recognition
@@ -166,4 +169,36 @@ def cost_figure(artefact: Artefact) -> Figure:
     return figure
 
 
-COST = Experiment("aad_cost", cost_jobs, cost_rows, lambda artefact, _: cost_figure(artefact))
+def found(artefact: Artefact) -> str:
+    """What the way of teaching costs the student that all ways teach: at test, in time, in training."""
+
+    def one(variant: str, metric: str, threads: str = "any") -> Measured | None:
+        return measured(artefact.rows, metric, {"backbone": STUDENT, "variant": variant, "threads": threads})
+
+    test, taught = one("self", "multiply_adds"), one("aad", "multiply_adds")
+    time_alone, time_taught = (one(variant, "latency", "1") for variant in ("self", "aad"))
+    step, step_taught = (one(variant, "multiply_adds_trained") for variant in ("self", "aad"))
+    both, timed, trained = test and taught, time_alone and time_taught, step and step_taught
+    named = {"test": test, "taught": taught, "time": time_alone, "longer": time_taught, "step": step}
+    return say(
+        {name: digits(value.mean) for name, value in (named | {"more": step_taught}).items() if value},
+        (both, "MobileFaceNet alone takes {test} million multiply-adds a picture, and {taught} million with AAD,"),
+        (both, "whose masks stay in the student."),
+        (timed, "On one thread that is {time} and {longer} ms."),
+        (trained, "A training step takes {step} million a picture alone, {more} million with AAD."),
+    )
+
+
+COST = Experiment(
+    "aad_cost",
+    cost_jobs,
+    cost_rows,
+    lambda artefact, _: cost_figure(artefact),
+    found=found,
+    shape=Shape(
+        down=("backbone", "variant"),
+        across=(METRIC,),
+        only={METRIC: ("parameters", "multiply_adds", "multiply_adds_trained", "latency"), "threads": ("any", "1")},
+        names={"latency": "milliseconds a picture, one thread"},
+    ),
+)

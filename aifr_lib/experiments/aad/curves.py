@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -11,11 +12,15 @@ from aifr_lib.experiments.aad.students import student_job
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.prose import digits, listed, say
 from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import Run
+from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
 
 METRICS = {"loss": "loss", "slope": "norm of the weighted gradient"}
+WHERE = {"stage1": "after the first stage", "stage2": "after the second", "stage3": "after the third",
+         "last": "at the end"}  # fmt: skip
 
 
 def fig5_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[int, Job]:
@@ -55,4 +60,36 @@ def fig5_figure(artefact: Artefact) -> Figure:
     return figure
 
 
-FIG5 = Experiment("aad_fig5", fig5_jobs, fig5_rows, lambda artefact, _: fig5_figure(artefact))
+def found(artefact: Artefact) -> str:
+    """How far each angular loss falls, and how hard all of them pull beside the identity loss."""
+    losses, slopes = (_by_term(artefact, metric) for metric in METRICS.values())
+    angular = [term for term in WHERE if len(losses.get(term, ())) > 1]
+    falls = listed([f"from {digits(losses[term][0])} to {digits(losses[term][-1])} {WHERE[term]}" for term in angular])
+    shares = {term: statistics.median(slopes[term]) / statistics.median(slopes["identity"])
+              for term in WHERE if slopes.get(term) and slopes.get("identity")}  # fmt: skip
+    least, most = (pick(shares, key=shares.__getitem__, default="") for pick in (min, max))
+    return say(
+        {"falls": falls} | {name: digits(shares[at]) for name, at in (("low", least), ("high", most)) if at},
+        (angular, "During the training the angular loss goes {falls}."),
+        (shares, "Its weighted gradient is {low} to {high} times that of the identity loss (medians over the steps)."),
+    )
+
+
+def _by_term(artefact: Artefact, metric: str) -> dict[str, list[float]]:
+    """By term what was logged, in the order of the steps."""
+    values: dict[str, list[float]] = {}
+    for row in artefact.rows:
+        if row.metric == metric and row.measured:
+            values.setdefault(str(row.keys["term"]), []).append(row.measured.mean)
+    return values
+
+
+FIG5 = Experiment(
+    "aad_fig5",
+    fig5_jobs,
+    fig5_rows,
+    lambda artefact, _: fig5_figure(artefact),
+    found=found,
+    # A cell holds the last of its rows, which is the last step.
+    shape=Shape(down=("term",), across=(METRIC,), names={name: f"{name}, last step" for name in METRICS.values()}),
+)

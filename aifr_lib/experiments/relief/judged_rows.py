@@ -14,7 +14,7 @@ from aifr_lib.experiments.measure.protocol_rows import mean_over_people, over_pe
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import counted, digits, say
-from aifr_lib.reporting.rows import Measured, Row, measured
+from aifr_lib.reporting.rows import METRICS, Measured, Row, measured
 
 UNKNOWN = -1.0  # an age or a gap, in runs
 GAPS = {"under 15 years": (0, 15), "15–29 years": (15, 30), "30 years and more": (30, np.inf)}
@@ -141,7 +141,7 @@ def bin_panel(axis: Axes, rows: Sequence[Row], judge: str, metric: str, bins: Se
             x, y, low, high = np.array(there).T
             style = {"color": plots.PALETTE[number], "marker": plots.MARKERS[number], "capsize": 3}
             axis.errorbar(x + 0.06 * number, y, (y - low, high - y), label=name, **style)
-    axis.set(ylabel=f"{judge}: {metric}")
+    axis.set(ylabel=f"{judge}: {METRICS.get(metric, metric)}")
     short = [name.replace(" years", "").replace("30 and more", "30+") for name in bins]
     axis.set_xticks(range(len(bins)), short, fontsize=10, rotation=30 if len(bins) > 4 else 0)
     if axis.has_data():

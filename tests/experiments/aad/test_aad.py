@@ -13,7 +13,6 @@ from aifr_lib.evaluation.verification import ten_fold
 from aifr_lib.experiments import EXPERIMENTS, age_estimate
 from aifr_lib.experiments.aad import (
     cost,
-    curves as logged,
     geometry,
     known,
     networks,
@@ -22,6 +21,9 @@ from aifr_lib.experiments.aad import (
     tables,
     teachers,
     tuning,
+)
+from aifr_lib.experiments.aad import (
+    curves as logged,
 )
 from aifr_lib.experiments.jobs import gather, in_order, store_of
 from aifr_lib.experiments.measure.curves import curves
@@ -145,7 +147,7 @@ def test_the_other_tables_are_made_of_the_same_runs(preset, table2, out):
 
 
 def test_curves_of_each_term_come_from_the_log_of_the_run(preset, table2, out):
-    artefact = curves.FIG5(preset, device="cpu", out=out)
+    artefact = logged.FIG5(preset, device="cpu", out=out)
     terms = {row.keys["term"] for row in artefact.rows}
     assert terms == {"identity", "last", "stage1", "stage2", "stage3", "attention"}
     assert {row.metric for row in artefact.rows} == {"loss", "norm of the weighted gradient"}
