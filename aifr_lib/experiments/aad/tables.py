@@ -281,5 +281,5 @@ TABLE6 = Experiment(
     table6_rows,
     lambda artefact, _: table_figure(artefact, "tar"),
     found=table6_found,
-    shape=Shape(down=("backbone", "variant"), across=("set",), names={**RATES}),
+    shape=Shape(down=("backbone", "variant"), across=("set",), names=dict([*RATES.items()])),
 )
