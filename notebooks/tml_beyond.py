@@ -214,7 +214,7 @@ print(
 # **2.** The mean of the cells is taken after the encoder. If the encoder were replaced by one that leaves every token
 # as it is, what would the branch be?
 
-# %% tags=["solution", "hide-input"] choices=["nothing", "the mean, classified", "the margin loss"] answer="the mean, classified"
+# %% tags=["solution", "hide-input"] choices=["nothing", "the map's mean", "the margin loss"] answer="the map's mean"
 cells = torch.randn(2, 8, 3, 3)
 tokens = cells.flatten(2).transpose(1, 2)
 print(torch.allclose(tokens.mean(1), MeanBranch(8)(cells), atol=1e-6))

@@ -14,7 +14,16 @@ from aifr_lib.experiments.companion import protocols, real_photographs, tour
 from aifr_lib.experiments.generator import edit_rows, latent_sets, photo_real
 from aifr_lib.experiments.mtlface import beyond, dataset
 from aifr_lib.experiments.relief import convergence, judged_rows, readers, shortcuts
-from aifr_lib.experiments.tml import alpha_sweep, architecture, configurations, feature_maps, variance, verification
+from aifr_lib.experiments.tml import (
+    alpha_sweep,
+    architecture,
+    attention,
+    configurations,
+    feature_maps,
+    variance,
+    verification,
+)
+from aifr_lib.experiments.tml import beyond as what_settles
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import Git
@@ -305,6 +314,25 @@ VARIED = {
     kind: [Row(keys={kind: value, "task": "age"}, metric="mae", measured=of_people(6.4)) for value in values]
     for kind, (_, values, _) in weight.VARIED.items()
 }
+ARMS = [
+    Row(keys={"arm": arm, "set": place}, metric="accuracy", measured=over_seeds(90.0 + gain))
+    for arm, gain in (("without", 0.0), ("with", 0.5), ("rescaled", 0.1), ("frozen", -0.1), ("with_36_cells", 0.4))
+    for place in ("relief-agedb", "relief-near")
+]
+BY_AGE = [
+    *(Row(keys={"arm": arm, "set": "relief-lfw"}, metric="slope", measured=over_seeds(slope)) for arm, slope in
+      (("without", -1.0), ("with", -0.8))),
+    Row(keys={"arm": "with", "tenth": "last"}, metric="pull", measured=over_seeds(7.5)),
+]  # fmt: skip
+PHOTOGRAPHED = [
+    Row(keys={"set": place, "transformer": on}, metric="rank-1", measured=over_seeds(30.0 + on))
+    for place in ("fgnet", "orl", "across ages")
+    for on in (False, True)
+]
+ATTENDED = [
+    Row(keys={"reader": reader}, metric="age_corr", measured=over_seeds(mean))
+    for reader, mean in (("trained", -0.3), ("untrained", 0.0), ("centre", -0.2))
+]
 WHOLE = {
     "comface_tableN": AGED,
     "comface_pilot": AGED,
@@ -314,6 +342,10 @@ WHOLE = {
     "comface_pretraining": LEARNT,
     "comface_tableL": VARIED["setting"],
     "comface_tableI": VARIED["backbone"],
+    "tml_beyond": [*ARMS, *BY_AGE],
+    "tml_branch_variants": ARMS,
+    "tml_second_source": PHOTOGRAPHED,
+    "tml_attention": ATTENDED,
     "tml_fig2": PULLS,
     "tml_fig5": WALKED,
     "tml_fig7": CONFIGURED,
@@ -573,3 +605,22 @@ def test_tables_say_in_how_many_cells_the_branch_is_better():
 def test_maps_say_what_training_did_to_neighbours():
     assert feature_maps.related(artefact("tml_fig4", RELATED)).endswith("less alike than they started.")
     assert "correlate by 0.60 after the first" in feature_maps.kept(artefact("tml_fig3", KEPT))
+
+
+@pytest.mark.parametrize(
+    ("gain", "spread", "says"),
+    [(0.6, 0.1, "it helps."), (-0.6, 0.1, "it hurts."), (0.0, 0.1, "no gain above 0.500 points, 5 % of the error."),
+     (0.2, 0.6, "these seeds can tell neither a gain nor that there is none.")],
+)  # fmt: skip
+def test_what_the_branch_does_across_ages_follows_the_interval(gain, spread, says):
+    rows = [
+        Row(keys={"arm": arm, "set": "relief-agedb"}, metric="accuracy", measured=over_seeds(90.0 + by, spread))
+        for arm, by in (("without", 0.0), ("with", gain))
+    ]
+    assert says in what_settles.found(artefact("tml_beyond", rows))
+
+
+def test_attention_that_keeps_to_what_changes_is_said_so():
+    turned = [row.model_copy(update={"measured": over_seeds(-row.measured.mean)}) for row in ATTENDED]
+    said = attention.found(artefact("tml_attention", turned))
+    assert "does not keep to what stays" in said and "turned attention to what changes" in said

@@ -120,8 +120,10 @@ def received(branch: TransformerBranch, maps: torch.Tensor) -> np.ndarray:
 
 
 def against(values: np.ndarray, changes: np.ndarray) -> float:
-    """The mean over faces of Spearman's correlation over cells [faces, cells]."""
-    return float(np.mean([spearmanr(one, other).statistic for one, other in zip(values, changes, strict=True)]))
+    """The mean over faces of Spearman's correlation over cells [faces, cells]; 0 of a face whose cells are alike."""
+    varies = [np.ptp(one) > 0 < np.ptp(other) for one, other in zip(values, changes, strict=True)]
+    pairs = zip(values, changes, varies, strict=True)
+    return float(np.mean([spearmanr(one, other).statistic if differ else 0.0 for one, other, differ in pairs]))
 
 
 def away(height: int, width: int) -> np.ndarray:
