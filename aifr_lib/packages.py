@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+# Left out of the light installation (requirements-light.txt).
+HEAVY = ("torch", "torchvision", "accelerate", "safetensors")
 INSTALL = "in the repository, pip install -e '.[real]'"
 
 

@@ -13,9 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from aifr_lib.cli import data, networks, own, pictures, results, teaching
-
-# Left out of the light installation.
-TORCH = ("torch", "torchvision", "accelerate", "safetensors")
+from aifr_lib.packages import HEAVY
 
 
 class Commands(TyperGroup):
@@ -34,7 +32,7 @@ class Commands(TyperGroup):
             typer.secho(str(stopped) or "stopped", fg=typer.colors.YELLOW, err=True)
             raise typer.Exit(130) from None
         except (ValueError, OSError, ImportError) as error:
-            if (lacking := getattr(error, "name", None)) in TORCH:
+            if (lacking := getattr(error, "name", None)) in HEAVY:
                 error = ImportError(f"this needs the package {lacking}, which the light installation lacks")
             # A closed pipe is click's business; an ImportError of Python's own (it has a name) is a bug.
             ours = not isinstance(error, BrokenPipeError) and getattr(error, "name", None) is None

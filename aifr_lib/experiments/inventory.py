@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aifr_lib.experiments.kept_keys import Keys, kept_keys
 from aifr_lib.names import ConfigError
+from aifr_lib.packages import HEAVY
 from aifr_lib.reporting import artefacts, claims, contents
 from aifr_lib.reporting.artefacts import Artefact
 
@@ -74,7 +75,7 @@ def state(artefact: Artefact, keys: Keys) -> str:
     try:
         named = keys(artefact.id, artefact.preset, artefact.seeds)
     except ImportError as error:
-        if error.name != "torch":
+        if error.name not in HEAVY:
             raise
         return "unchecked"
     if named is None:
