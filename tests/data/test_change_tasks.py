@@ -10,9 +10,9 @@ from aifr_lib.settings.comface import Source, Tasks
 
 
 def test_two_wards_share_no_patient_and_differ_in_light_and_camera():
-    first, second = (edema(subjects=4, days=1, frames=2, ward=ward) for ward in (1, 2))
+    first, second = (edema(subjects=60, days=2, frames=2, ward=ward) for ward in (1, 2))
     assert not set(first.identity.tolist()) & set(second.identity.tolist())
-    assert first.about(48) == edema(subjects=4, days=1, frames=2).about(48), "its pictures stay what they are"
+    assert first.about(48) == edema(subjects=60, days=2, frames=2).about(48), "its pictures stay what they are"
     one, other = first.table(), second.table()
     assert other["light_azimuth"].mean() < one["light_azimuth"].mean() - 10
     assert other["blur"].mean() > one["blur"].mean() + 0.2

@@ -139,7 +139,10 @@ def weight_found(artefact: Artefact) -> str:
             ours and base,
             "Fine-tuned on rendered patients, ComFace errs by {ours} kg and a network from scratch by {base} kg.",
         ),
-        (ours and base, "The direction is right in {right} % of its pairs, in {across} % on the second ward."),
+        (
+            numbers["right"] and numbers["across"],
+            "ComFace's direction is right in {right} % of the pairs, in {across} % on the second ward.",
+        ),
         (pixels and numbers["zero"], "Colour pixels read by ridge err by {pixels} kg, saying no change by {zero} kg."),
     )
 
