@@ -7,6 +7,7 @@ from aifr_lib.data import change_sources, change_tasks, relief
 from aifr_lib.data.relief.changes import edema
 from aifr_lib.names import ConfigError
 from aifr_lib.settings.comface import Source, Tasks
+from aifr_lib.training import comface
 
 
 def test_two_wards_share_no_patient_and_differ_in_light_and_camera():
@@ -44,9 +45,9 @@ def test_people_at_all_ages_count_in_tenths_of_the_range():
 
 def test_a_source_leaves_zero_out_and_an_attribute_where_asked():
     source = Source(kind="relief-edits", people=2, attributes=("age", "yaw"), step=5.0)
-    images = change_sources.load(source, 32)
+    images = comface.pictures(source, 32)
     assert set(images.labels["alpha"]) == {-5.0, 5.0} and len(images) == 8
-    without = change_sources.load(source.model_copy(update={"without": "yaw"}), 32)
+    without = comface.pictures(source.model_copy(update={"without": "yaw"}), 32)
     assert set(without.labels["attribute"]) == {"age"}
     assert change_sources.digest(source) != change_sources.digest(source.model_copy(update={"without": "yaw"}))
     with pytest.raises(ValueError, match="none of the attributes"):
