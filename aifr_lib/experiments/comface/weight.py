@@ -117,7 +117,7 @@ def weight_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
     axes[0].set_xlabel("mean error, kg")
     axes[1].set_xlabel("right direction, % of pairs")
     axes[1].axvline(50, color="0.5", linestyle=":", linewidth=1)
-    axes[1].legend(fontsize=8)
+    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
     return figure
 
 
