@@ -34,15 +34,19 @@ import inspect
 import numpy as np
 import pandas as pd
 import torch
-from IPython.display import Image, Markdown, display
+from IPython.display import Image as Picture
+from IPython.display import Markdown, display
 
 from aifr_lib.data import change_sources
 from aifr_lib.data.attribute_pairs import AttributePairs
 from aifr_lib.data.augment import augment
+from aifr_lib.data.images import Images
 from aifr_lib.experiments.comface import age, networks, pretraining
 from aifr_lib.experiments.page import open_page
 from aifr_lib.losses import comface as losses
 from aifr_lib.reporting import contents, plots
+from aifr_lib.settings.comface import Source
+from aifr_lib.training import comface
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -110,10 +114,8 @@ pd.DataFrame(
 # itself; a crop may remove what changed, and a jitter of colours may look like another skin. Both are the paper's.
 
 # %% tags=["hide-input"]
-shown = change_sources.load(
-    change_sources.Source(
-        kind="relief-edits", people=2, attributes=("age", "weight"), step=2.5
-    ),
+shown = comface.pictures(
+    Source(kind="relief-edits", people=2, attributes=("age", "weight"), step=2.5),
     64,
 )
 rows = [0, 3, 4, 7]
@@ -121,7 +123,9 @@ torch.manual_seed(0)
 changed = augment(plain.augmentation, torch.from_numpy(np.array(shown.pixels[rows])))
 seen = (255 * changed).byte().permute(0, 2, 3, 1).numpy()
 strip = plots.strip(np.concatenate([shown.pixels[rows], seen]), len(rows))
-display(Image(plots.picture(strip), width=512, alt="a person at four ages, augmented"))
+display(
+    Picture(plots.picture(strip), width=512, alt="a person at four ages, augmented")
+)
 
 # %% [markdown]
 # ## Settings (Table B)
@@ -180,9 +184,7 @@ labels = pd.DataFrame(
     columns=["identity", "attribute", "alpha"],
 )
 labels["record"], labels["age"] = labels.index.astype(str), np.nan
-people = change_sources.Images(
-    "strengths", "", np.zeros((len(labels), 1, 1, 3), np.uint8), labels
-)
+people = Images("strengths", "", np.zeros((len(labels), 1, 1, 3), np.uint8), labels)
 pairs = AttributePairs(people, plain.curriculum)
 for stage in plain.curriculum:
     share = 2 * len(pairs.epoch(stage.epoch)) / len(labels)

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import lru_cache
 
 import numpy as np
 import torch
 
 from aifr_lib.data import edited
-from aifr_lib.data.images import Images
 from aifr_lib.data.relief import plan as relief_plan
-from aifr_lib.data.relief.cache import rendered
 from aifr_lib.data.relief.plan import (
     AGES,
     MAX_PER_IDENTITY,
@@ -27,9 +24,8 @@ from aifr_lib.data.relief.plan import (
     pictures_of,
     sitting,
 )
-from aifr_lib.faces.generators import mobilestylegan, sources
+from aifr_lib.faces.generators import mobilestylegan
 from aifr_lib.faces.relief.parameters import ACTION_UNITS
-from aifr_lib.models import judges
 from aifr_lib.names import choose
 from aifr_lib.settings.comface import Source
 
@@ -95,26 +91,6 @@ def relief_wide(count: int) -> Plan:
     middle, unit = (AGES[0] + AGES[1]) / 2, (AGES[1] - AGES[0]) / (2 * STRONGEST)
     labels = {"attribute": np.full(len(whose), "age"), "alpha": ((age - middle) / unit).numpy()}
     return Plan("relief-wide", {"people": count}, numbers[whose], age, picture, labels=labels)
-
-
-@lru_cache(maxsize=1)
-def load(source: Source, side: int) -> Images:
-    """The pictures of a source at ``side`` pixels, drawn once; kept, since runs of one ledger share them.
-
-    Errors: those of the generator where it is missing; ConfigError for an attribute that the source cannot change.
-    """
-    if source.kind == "latent":
-        everything = edited.edited(range(source.people), source.attributes, [0.0, *strengths(source.step)])
-        drawn = edited.cached(everything, sources.open_source("latent"), estimate_age=judges.AgeJudge())
-        changed = drawn.labels["attribute"].to_numpy() != ""
-        images = edited.shrunk(drawn, side).take(np.flatnonzero(changed))
-    elif source.kind == "relief-edits":
-        images = rendered(relief_edits(source.people, source.attributes, source.step), side)
-    else:
-        images = rendered(relief_wide(source.people), side)
-    if source.without is not None:
-        images = images.take(np.flatnonzero(images.labels["attribute"].to_numpy() != source.without))
-    return images
 
 
 def digest(source: Source) -> str:

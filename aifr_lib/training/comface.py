@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aifr_lib.data import change_sources
+from aifr_lib.data import change_sources, edited
 from aifr_lib.data.attribute_pairs import ANY, AttributeBatches, AttributePairs, TwiceBatches, disjoint, groups_of
 from aifr_lib.data.augment import augment, augmented, scaled
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import Batches, Rows
 from aifr_lib.data.photograph_pairs import genuine_pairs
-from aifr_lib.models import weights
+from aifr_lib.data.relief.cache import rendered
+from aifr_lib.faces.generators import sources
+from aifr_lib.models import judges, weights
 from aifr_lib.models.comface import Comparer
 from aifr_lib.models.encoders import encoder
-from aifr_lib.settings.comface import Pretraining
+from aifr_lib.settings.comface import Pretraining, Source
 from aifr_lib.settings.presets import Preset
 from aifr_lib.training.engine import Plan, fit
 from aifr_lib.training.objectives.comface import METHODS, OF_VIEWS, Pretrainer, missing
@@ -42,6 +44,28 @@ class Trained:
     weights: Path
     checksum: str
     scalars: dict[str, float]
+
+
+@lru_cache(maxsize=1)
+def pictures(source: Source, side: int) -> Images:
+    """The pictures of a source at ``side`` pixels, drawn once; kept, since runs of one ledger share them.
+
+    Errors: those of the generator where it is missing; ConfigError for an attribute that the source cannot change.
+    """
+    if source.kind == "latent":
+        everything = edited.edited(
+            range(source.people), source.attributes, [0.0, *change_sources.strengths(source.step)]
+        )
+        drawn = edited.cached(everything, sources.open_source("latent"), estimate_age=judges.AgeJudge())
+        changed = drawn.labels["attribute"].to_numpy() != ""
+        images = edited.shrunk(drawn, side).take(np.flatnonzero(changed))
+    elif source.kind == "relief-edits":
+        images = rendered(change_sources.relief_edits(source.people, source.attributes, source.step), side)
+    else:
+        images = rendered(change_sources.relief_wide(source.people), side)
+    if source.without is not None:
+        images = images.take(np.flatnonzero(images.labels["attribute"].to_numpy() != source.without))
+    return images
 
 
 def comparer(config: Pretraining) -> Comparer:
@@ -109,7 +133,7 @@ def train(
     """
     torch.manual_seed(config.seed)
     module = objective(config)
-    images = change_sources.load(config.source, config.side) if images is None else images
+    images = pictures(config.source, config.side) if images is None else images
     learning, validating = split(images, config.held_out)
     rows = Rows(learning, (config.side, config.side), more=("alpha",))
     plan = Plan(

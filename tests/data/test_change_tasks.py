@@ -7,12 +7,13 @@ from aifr_lib.data import change_sources, change_tasks, relief
 from aifr_lib.data.relief.changes import edema
 from aifr_lib.names import ConfigError
 from aifr_lib.settings.comface import Source, Tasks
+from aifr_lib.training import comface
 
 
 def test_two_wards_share_no_patient_and_differ_in_light_and_camera():
-    first, second = (edema(subjects=4, days=1, frames=2, ward=ward) for ward in (1, 2))
+    first, second = (edema(subjects=60, days=2, frames=2, ward=ward) for ward in (1, 2))
     assert not set(first.identity.tolist()) & set(second.identity.tolist())
-    assert first.about(48) == edema(subjects=4, days=1, frames=2).about(48), "its pictures stay what they are"
+    assert first.about(48) == edema(subjects=60, days=2, frames=2).about(48), "its pictures stay what they are"
     one, other = first.table(), second.table()
     assert other["light_azimuth"].mean() < one["light_azimuth"].mean() - 10
     assert other["blur"].mean() > one["blur"].mean() + 0.2
@@ -44,9 +45,9 @@ def test_people_at_all_ages_count_in_tenths_of_the_range():
 
 def test_a_source_leaves_zero_out_and_an_attribute_where_asked():
     source = Source(kind="relief-edits", people=2, attributes=("age", "yaw"), step=5.0)
-    images = change_sources.load(source, 32)
+    images = comface.pictures(source, 32)
     assert set(images.labels["alpha"]) == {-5.0, 5.0} and len(images) == 8
-    without = change_sources.load(source.model_copy(update={"without": "yaw"}), 32)
+    without = comface.pictures(source.model_copy(update={"without": "yaw"}), 32)
     assert set(without.labels["attribute"]) == {"age"}
     assert change_sources.digest(source) != change_sources.digest(source.model_copy(update={"without": "yaw"}))
     with pytest.raises(ValueError, match="none of the attributes"):

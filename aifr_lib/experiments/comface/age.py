@@ -102,7 +102,7 @@ def age_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
         axis.set_xlabel("mean error, years" if metric == "mae" else "correlation of predicted and true change")
     axes[0].set_yticks(range(len(names)), [WORDS.get(name, name) for name in names])
     axes[0].invert_yaxis()
-    axes[1].legend(fontsize=8, loc="best")
+    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     return figure
 
 

@@ -117,7 +117,7 @@ def weight_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
     axes[0].set_xlabel("mean error, kg")
     axes[1].set_xlabel("right direction, % of pairs")
     axes[1].axvline(50, color="0.5", linestyle=":", linewidth=1)
-    axes[1].legend(fontsize=8)
+    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
     return figure
 
 
@@ -139,7 +139,10 @@ def weight_found(artefact: Artefact) -> str:
             ours and base,
             "Fine-tuned on rendered patients, ComFace errs by {ours} kg and a network from scratch by {base} kg.",
         ),
-        (ours and base, "The direction is right in {right} % of its pairs, in {across} % on the second ward."),
+        (
+            numbers["right"] and numbers["across"],
+            "ComFace's direction is right in {right} % of the pairs, in {across} % on the second ward.",
+        ),
         (pixels and numbers["zero"], "Colour pixels read by ridge err by {pixels} kg, saying no change by {zero} kg."),
     )
 
