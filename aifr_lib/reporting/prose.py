@@ -22,9 +22,9 @@ def counted(count: int, what: str) -> str:
 
 
 def digits(value: float) -> str:
-    """Three digits, no power of ten: "89.9", "0.448", "5.00", "1,234"."""
+    """Three digits, no power of ten: "89.9", "0.448", "5.00", "1,234"; below .001 four decimals: "0.0005"."""
     if abs(value) < 0.001:
-        return f"{value:.3f}" if value else "0"
+        return f"{value:.4f}" if value else "0"
     if abs(value) >= 99.95:
         return f"{value:,.0f}"
     return f"{value:#.3g}"

@@ -31,7 +31,9 @@ PRINTED = {"mobilenetv1": "MV1", "mobilenetv2": "MV2", "mobilefacenet": "MFN", "
 STUDENT, ACROSS = "mobilefacenet", "relief-agedb"
 COLUMNS = {"relief-lfw": "LFW", "relief-agedb": "AgeDB", "relief-logiface": "LogiFace", "relief-loo": "FGNET_LOO",
            "relief-mf1": "FGNET_MF1", "fgnet": "FGNET_LOO"}  # fmt: skip
-RATES = {f"relief-ijb, FAR {far:g}": f"{100 * far:g} % of strangers accepted" for far in (0.1, 0.01, 0.001, 0.0001)}
+RATES: dict[bool | int | float | str, str] = {
+    f"relief-ijb, FAR {far:g}": f"{100 * far:g} % of strangers accepted" for far in (0.1, 0.01, 0.001, 0.0001)
+}
 RANKED = ("relief-loo", "relief-logiface", "relief-mf1", "relief-crowd")
 
 
@@ -281,5 +283,5 @@ TABLE6 = Experiment(
     table6_rows,
     lambda artefact, _: table_figure(artefact, "tar"),
     found=table6_found,
-    shape=Shape(down=("backbone", "variant"), across=("set",), names=dict([*RATES.items()])),
+    shape=Shape(down=("backbone", "variant"), across=("set",), names=RATES),
 )

@@ -330,7 +330,11 @@ def block_variants(artefact: Artefact, runs: Mapping[str, Run]) -> Figure:
 
 FIG2 = Experiment(
     "tml_fig2", modules_jobs, fig2_rows, overview, kind="diagram", found=reached,
-    shape=Shape(down=("module",), across=("loss",)),
+    shape=Shape(
+        down=("module",),
+        across=("loss",),
+        names={"margin": "gradient of the margin loss", "transformer": "of the transformer's loss"},
+    ),
 )  # fmt: skip
 FIG5 = Experiment(
     "tml_fig5", modules_jobs, fig5_rows, blocks, kind="diagram", found=found,
