@@ -88,7 +88,7 @@ pd.DataFrame(
         "student": entry.backbone,
         "width": entry.width or settings.train.width,
         "trained as": ", ".join(entry.variants),
-        "seeds": len(entry.seeds),
+        "seeds": ", ".join(map(str, entry.seeds)),
         "length": entry.length,
     }
     for entry in settings.ledger

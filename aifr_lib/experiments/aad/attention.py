@@ -120,7 +120,7 @@ def mask_rows(names: Sequence[str]) -> Callable[[Preset, Mapping[int, Run]], Ite
                     cells = run.scores[name][:, place].astype(float)
                     value = float((cells.max((1, 2)) if metric == "largest cell" else cells.min((1, 2))).mean())
                 measured = None if value is None else Measured(mean=value)
-                yield Row(keys={"mask": name, "age": age}, metric=metric, measured=measured)
+                yield Row(keys={"map": name, "age": age}, metric=metric, measured=measured)
 
     return rows
 
@@ -200,7 +200,7 @@ def age_frames(run: Run, person: int = 0) -> tuple[list[str], list[str]]:
     return frames, labels
 
 
-LAID_OUT = Shape(down=("mask", "metric"), across=("age",))
+LAID_OUT = Shape(down=("map", "metric"), across=("age",))
 FIG1 = Experiment("aad_fig1", maps_jobs, mask_rows(("Â_4",)), fig1_figure, kind="gallery", shape=LAID_OUT)
 FIG3 = Experiment("aad_fig3", maps_jobs, mask_rows(MASKS), fig3_figure, kind="gallery", shape=LAID_OUT)
 FIG6 = Experiment(
