@@ -145,8 +145,12 @@ def attention_rows(preset: Preset, runs: Mapping[int, Run]) -> Iterator[Row]:
 
 def attention_figure(artefact: Artefact, runs: Mapping[int, Run]) -> Figure:
     """Where faces change with age, where attention goes untrained and trained, and how the two go together."""
-    figure, axes = plt.subplots(1, 4, figsize=(11, 3), width_ratios=(1, 1, 1, 1.6))
-    shown = (("changes", "changes with age"), ("received_untrained", "attention, untrained"), ("received", "trained"))
+    figure, axes = plt.subplots(1, 4, figsize=(10, 2.6), width_ratios=(1, 1, 1, 1.3), layout="constrained")
+    shown = (
+        ("changes", "changes with age"),
+        ("received_untrained", "attention, untrained"),
+        ("received", "attention, trained"),
+    )
     for axis, (name, title) in zip(axes[:3], shown, strict=True):
         maps = [run.scores[name].astype(float) for run in runs.values()]
         means = np.mean([one.reshape(-1, one.shape[-1]).mean(0) for one in maps], 0)
@@ -160,8 +164,7 @@ def attention_figure(artefact: Artefact, runs: Mapping[int, Run]) -> Figure:
         axes[3].plot(row.measured.mean, place, plots.MARKERS[place], color=plots.PALETTE[place])
     axes[3].axvline(0, color="0.6", linewidth=0.8)
     axes[3].set_yticks(range(len(rows)), [READERS[str(row.keys["reader"])] for row in rows])
-    axes[3].set(xlabel=METRICS["age_corr"], ylim=(len(rows) - 0.5, -0.5))
-    figure.tight_layout()
+    axes[3].set(xlabel=METRICS["age_corr"].replace(" with", "\nwith", 1), ylim=(len(rows) - 0.5, -0.5))
     return figure
 
 
