@@ -109,7 +109,9 @@ page.table(expression.TABLE_K)
 from aifr_lib.data import change_tasks
 
 for unit in ("au12", "au9"):
-    task = change_tasks.load(unit, settings.tasks, settings.pretraining.side)
+    task = change_tasks.load(
+        unit, settings.tasks, settings.pretraining.side, still=True
+    )
     print(f"{unit}: {np.mean(task.tested.d != 0):.0%} of the pairs change")
 print(
     "Why: faces are calm most of the time, and the wrinkling of a nose belongs to one "

@@ -66,7 +66,9 @@ def linear_job(settings: Comface, one: Start, setting: str, device: str | None =
 
     def compute(folder: Path, pretraining: Path | None = None) -> Result:
         started = time.perf_counter()
-        tasks = [change_tasks.load(unit, settings.tasks, settings.pretraining.side) for unit in units]
+        side = settings.pretraining.side
+        # Of few frames some unit may never move: it is measured all the same, and correlates with nothing.
+        tasks = [change_tasks.load(unit, settings.tasks, side, still=True) for unit in units]
         images, comparer = tasks[0].images, one.comparer(pretraining)
         views = [linear.view_features(config, comparer, images, view, one.seed) for view in range(config.views)]
         plain = linear.plain_features(comparer, images)
