@@ -36,8 +36,14 @@ def folds() -> str:
     axis.axhline(result.accuracy, color=plots.SAME, label=f"mean {result.accuracy:.1f} %")
     for place, (accuracy, cut) in enumerate(zip(result.fold_accuracy, result.fold_threshold, strict=True), 1):
         axis.annotate(f"{cut:.2f}", (place, accuracy), ha="center", va="bottom", fontsize=8.5)
-    axis.set(xlabel="fold", ylabel="accuracy, %", ylim=(50, 100), xticks=range(1, len(result.fold_accuracy) + 1))
-    axis.legend(loc="upper right")
+    axis.set(
+        xlabel="fold",
+        ylabel="accuracy, %",
+        ylim=(50, 112),
+        yticks=range(50, 101, 10),
+        xticks=range(1, len(result.fold_accuracy) + 1),
+    )
+    axis.legend(loc="upper center", fontsize=9)
     return still(figure, "Accuracy of ten folds, each with the threshold that was best on the other nine")
 
 
