@@ -49,27 +49,35 @@ def among_distractors(
     keep: np.ndarray | None = None,
     progress: bool = False,
 ) -> AmongDistractors:
-    """Each ordered pair (i, j) of one person: i probes a gallery of j and D distractors; a hit: j is nearest.
+    """Each ordered pair (i, j) of one person: i probes a gallery of j and D
+    distractors; a hit: j is nearest.
 
-    embeddings: [N, D] of the probe set (FaceScrub, FG-NET), normalised here. identities: [N].
-    distractors: [M, D], or the path of a ``.npy`` file of that shape in float16, float32 or float64, of which
-        a block at a time is in memory; normalised here.
-    counts: numbers of distractors, each a prefix of the distractors in their order (10, 100, …); None: all of them.
-    ages: [N] in years, NaN if unknown. keep: bool [M], False for distractors listed as noise (see ``kept``):
-        they are passed over, so of D distractors there are ``compared`` of them. Noisy probes are left out by the
-        caller, rows and all.
+    embeddings: [N, D] of the probe set (FaceScrub, FG-NET), normalised here.
+        identities: [N].
+    distractors: [M, D], or the path of a ``.npy`` file of that shape in float16,
+        float32 or float64, of which a block at a time is in memory; normalised here.
+    counts: numbers of distractors, each a prefix of the distractors in their order (10,
+        100, …); None: all of them.
+    ages: [N] in years, NaN if unknown. keep: bool [M], False for distractors listed as
+        noise (see ``kept``): they are passed over, so of D distractors there are
+        ``compared`` of them. Noisy probes are left out by the caller, rows and all.
     A tie (in float32) is no hit: constant embeddings score 0.
-    Errors: ValueError for lengths or dimensions that differ, counts outside 1 … M, no person with two
-        pictures, no distractors that are kept, and embeddings that are zero or not finite, by file and row.
-    Source: Kemelmacher-Shlizerman et al. 2016, challenge 1; > in place of the devkit's ≥, so that a network
-        that maps all faces to one point finds nobody. Noise lists: as MS-Celeb toolkits drop them.
+    Errors: ValueError for lengths or dimensions that differ, counts outside 1 … M, no
+        person with two pictures, no distractors that are kept, and embeddings that are
+        zero or not finite, by file and row.
+    Source: Kemelmacher-Shlizerman et al. 2016, challenge 1; > in place of the devkit's
+        ≥, so that a network that maps all faces to one point finds nobody. Noise lists:
+        as MS-Celeb toolkits drop them.
     """
     embeddings, identities = np.asarray(embeddings), np.asarray(identities)
     ages = np.full(len(identities), np.nan) if ages is None else np.asarray(ages, dtype=np.float64)
     same_length(embeddings=embeddings, identities=identities, ages=ages)
     matrix("embeddings", embeddings)
     probe, mate, skipped = ordered_pairs(identities)
-    sizes = np.array([len(open_features(distractors))] if counts is None else sorted(set(counts)), dtype=np.int64)
+    sizes = np.array(
+        [len(open_features(distractors))] if counts is None else sorted(set(counts)),
+        dtype=np.int64,
+    )
     rows, index = np.unique(probe, return_inverse=True)
     nearest = nearest_distractor(embeddings[rows], distractors, sizes, keep=keep, progress=progress)
     unit = normalise(embeddings.astype(np.float64))

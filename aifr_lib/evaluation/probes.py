@@ -13,12 +13,16 @@ PENALTIES = tuple(10.0**power for power in range(-1, 6))
 
 
 def age_probe(
-    features: np.ndarray, ages: np.ndarray, others: np.ndarray, penalties: tuple[float, ...] = PENALTIES
+    features: np.ndarray,
+    ages: np.ndarray,
+    others: np.ndarray,
+    penalties: tuple[float, ...] = PENALTIES,
 ) -> np.ndarray:
-    """The ages of ``others`` [M, D] in years, [M], by ridge regression on other people: features [N, D], ages [N].
+    """The ages of ``others`` [M, D] in years, [M], by ridge regression on other people:
+    features [N, D], ages [N].
 
-    The penalty is the best by leaving one out. Errors: ValueError where lengths or widths differ, or a number is not
-    finite.
+    The penalty is the best by leaving one out. Errors: ValueError where lengths or
+    widths differ, or a number is not finite.
     """
     train, test = _standardised(features, others)
     return RidgeCV(alphas=penalties).fit(train, np.asarray(ages, np.float64)).predict(test)

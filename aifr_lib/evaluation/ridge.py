@@ -10,13 +10,18 @@ PENALTIES = tuple(10.0**power for power in range(-3, 6))
 
 
 def ridge_change(
-    features: np.ndarray, learnt: ChangePairs, chosen_on: ChangePairs, penalties: tuple[float, ...] = PENALTIES
+    features: np.ndarray,
+    learnt: ChangePairs,
+    chosen_on: ChangePairs,
+    penalties: tuple[float, ...] = PENALTIES,
 ) -> tuple[np.ndarray, float]:
-    """(w [D], the penalty): d̂ = w · (f_b − f_a), least squares over ``learnt`` plus penalty · pairs · |w|², of the
-    penalties the one with the least mean error on ``chosen_on``.
+    """(w [D], the penalty): d̂ = w · (f_b − f_a), least squares over ``learnt`` plus
+    penalty · pairs · |w|², of the penalties the one with the least mean error on
+    ``chosen_on``.
 
-    features: [N, D], scaled here by their spread over the pictures that are learnt from. Without an intercept a pair
-    and the same pair in the other order weigh alike. A feature that never varies is left out.
+    features: [N, D], scaled here by their spread over the pictures that are learnt
+    from. Without an intercept a pair and the same pair in the other order weigh alike.
+    A feature that never varies is left out.
     Errors: ValueError for no pair to learn from or to choose on.
     """
     if not len(learnt) or not len(chosen_on):

@@ -38,23 +38,30 @@ def pool(
     keep_norm: bool = True,
     progress: bool = False,
 ) -> Pooled:
-    """One unit vector a template: mean over the pictures of a medium, sum over media, length 1.
+    """One unit vector a template: mean over the pictures of a medium, sum over media,
+    length 1.
 
-    features: [N, D], or the path of a ``.npy`` file of that shape, of which a block at a time is in memory;
-        f(x) + f(mirrored x) as ``embed`` gives it, or f(x) with ``mirrored`` [N, D] beside it to be added.
-    templates, media: ids [N] of each picture. A medium is one photograph or one video; its frames count once
-        in each template that holds them.
-    scores: [N], the detector's; each picture is multiplied by its own. keep_norm: False scales each picture
-        to length 1 first.
-    Errors: ValueError for lengths or dimensions that differ, pictures (by row and template) and scores that
-        are not finite, pictures without length where that is needed, and templates that sum to zero.
-    Source: protocol of IJB-B/C as in insightface ``ijb_11.py``; Whitelam et al. 2017, Maze et al. 2018.
+    features: [N, D], or the path of a ``.npy`` file of that shape, of which a block at
+        a time is in memory; f(x) + f(mirrored x) as ``embed`` gives it, or f(x) with
+        ``mirrored`` [N, D] beside it to be added.
+    templates, media: ids [N] of each picture. A medium is one photograph or one video;
+        its frames count once in each template that holds them.
+    scores: [N], the detector's; each picture is multiplied by its own. keep_norm: False
+        scales each picture to length 1 first.
+    Errors: ValueError for lengths or dimensions that differ, pictures (by row and
+        template) and scores that are not finite, pictures without length where that is
+        needed, and templates that sum to zero.
+    Source: protocol of IJB-B/C as in insightface ``ijb_11.py``; Whitelam et al. 2017,
+        Maze et al. 2018.
     """
     templates, media = np.asarray(templates), np.asarray(media)
     rows, name = checked(features, "features")
     same_length(features=rows, templates=templates, media=media, scores=scores)
     if mirrored is not None:
-        same_length(features=rows, mirrored=checked(mirrored, "mirrored features", rows.shape[1])[0])
+        same_length(
+            features=rows,
+            mirrored=checked(mirrored, "mirrored features", rows.shape[1])[0],
+        )
     ids, template = np.unique(templates, return_inverse=True)
     _, medium = np.unique(media, return_inverse=True)
     _, shot, frames = np.unique(template * (medium.max() + 1) + medium, return_inverse=True, return_counts=True)
@@ -62,7 +69,13 @@ def pool(
     finite("detector scores", weights)
     weights = weights / frames[shot]
     total = np.zeros((len(ids), rows.shape[1]))
-    with tqdm(total=len(template), desc="templates", unit="face", delay=BAR_AFTER, disable=not progress) as bar:
+    with tqdm(
+        total=len(template),
+        desc="templates",
+        unit="face",
+        delay=BAR_AFTER,
+        disable=not progress,
+    ) as bar:
         for start in range(0, len(template), BLOCK):
             part = slice(start, start + BLOCK)
             values = np.asarray(open_features(features)[part], dtype=np.float64)
@@ -70,11 +83,20 @@ def pool(
                 values = values + open_features(mirrored)[part]
             length = np.linalg.norm(values, axis=1)
             row_names = [f"{row} of template {one}" for row, one in enumerate(templates[part].tolist(), start)]
-            directed(name, length, zero=keep_norm, rows="rows of a block", name=row_names.__getitem__)
+            directed(
+                name,
+                length,
+                zero=keep_norm,
+                rows="rows of a block",
+                name=row_names.__getitem__,
+            )
             weight = weights[part] if keep_norm else weights[part] / length
             # A block touches few templates: sum those alone, then add them to the whole.
             touched, where = np.unique(template[part], return_inverse=True)
-            mix = csr_matrix((weight, (where, np.arange(len(values)))), shape=(len(touched), len(values)))
+            mix = csr_matrix(
+                (weight, (where, np.arange(len(values)))),
+                shape=(len(touched), len(values)),
+            )
             total[touched] += mix @ values
             bar.update(len(values))
     length = np.linalg.norm(total, axis=1)

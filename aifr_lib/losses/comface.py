@@ -18,12 +18,15 @@ DISTANCES = {"l1": F.l1_loss, "l2": F.mse_loss, "smooth_l1": F.smooth_l1_loss}
 
 
 def inter_loss(x: Tensor, y: Tensor, identity: Tensor, tau: float = 0.1) -> Tensor:
-    """L_inter = (1/2N) Σ_i [ −log( e^{s(x_i, y_i)/τ} / Σ_k e^{s(x_i, y_k)/τ} ) + the same with x and y exchanged ].
+    """L_inter = (1/2N) Σ_i [ −log( e^{s(x_i, y_i)/τ} / Σ_k e^{s(x_i, y_k)/τ} ) + the
+    same with x and y exchanged ].
 
-    x, y: [N, D], projections z of the two pictures of N pairs. identity: int [N], whose pair each is: one person comes
-    more than once (with each attribute), and pairs k ≠ i of that person are no negatives. s: cosine. Of several
-    processes each holds a part of the pairs; negatives come from all.
-    Source: ComFace, inter-personal learning; formula, τ and mask are inferred (InfoNCE).
+    x, y: [N, D], projections z of the two pictures of N pairs. identity: int [N], whose
+    pair each is: one person comes more than once (with each attribute), and pairs k ≠ i
+    of that person are no negatives. s: cosine. Of several processes each holds a part
+    of the pairs; negatives come from all.
+    Source: ComFace, inter-personal learning; formula, τ and mask are inferred
+        (InfoNCE).
     """
     x, y = F.normalize(x.float()), F.normalize(y.float())
     first = rank() * len(x)
@@ -40,7 +43,8 @@ def inter_loss(x: Tensor, y: Tensor, identity: Tensor, tau: float = 0.1) -> Tens
 def intra_loss(predicted: Tensor, change: Tensor, distance: Distance = "l1") -> Tensor:
     """L_intra = (1/N) Σ_i |d̂_i − (α_yi − α_xi)|, or squared, or Huber's.
 
-    predicted, change: [N]. Source: ComFace, intra-personal learning ("distance-based"); the distance is inferred.
+    predicted, change: [N]. Source: ComFace, intra-personal learning ("distance-based");
+        the distance is inferred.
     """
     return DISTANCES[distance](predicted.float(), change)
 

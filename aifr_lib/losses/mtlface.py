@@ -30,12 +30,17 @@ def age_estimation_loss(expected: Tensor, groups: Tensor, age: Tensor, group: Te
 
 
 def recognition_loss(
-    identity: Tensor, age: Tensor, adversary: Tensor, age_weight: float = 0.001, adversary_weight: float = 0.002
+    identity: Tensor,
+    age: Tensor,
+    adversary: Tensor,
+    age_weight: float = 0.001,
+    adversary_weight: float = 0.002,
 ) -> Tensor:
     """L_AIFR = L_CosFace + λ_age ℓ_AE(A(X_age)) + λ_id ℓ_AE(A'(GRL(X_id))).
 
-    The last two are ``age_estimation_loss``, of which the second reaches X_id with its gradient reversed
-    (``models.mtlface.reverse``): the same sum lets A' learn the age and X_id lose it.
+    The last two are ``age_estimation_loss``, of which the second reaches X_id with its
+    gradient reversed (``models.mtlface.reverse``): the same sum lets A' learn the age
+    and X_id lose it.
 
     >>> import torch
     >>> recognition_loss(torch.tensor(5.0), torch.tensor(100.0), torch.tensor(200.0))

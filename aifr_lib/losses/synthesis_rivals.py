@@ -40,7 +40,8 @@ def told_apart(real: Tensor, drawn: Tensor) -> Tensor:
 
 
 def matching_critic_loss(real: Tensor, of_another_age: Tensor, drawn: Tensor) -> Tensor:
-    """IPCGAN's critic: ½ E[(D(J, t) − 1)²] + ¼ E[D(J, t')²] + ¼ E[D(I_t, t)²], J a real face of the group t, t' ≠ t.
+    """IPCGAN's critic: ½ E[(D(J, t) − 1)²] + ¼ E[D(J, t')²] + ¼ E[D(I_t, t)²], J a real
+    face of the group t, t' ≠ t.
 
     >>> matching_critic_loss(torch.zeros(1), torch.ones(1), torch.full((1,), 2.0))
     tensor(1.7500)

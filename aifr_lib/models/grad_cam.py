@@ -11,16 +11,25 @@ from aifr_lib.models.age_estimator import AgeEstimator
 from aifr_lib.models.backbone import Backbone, check_stage
 
 
-def grad_cam(network: Backbone | AgeEstimator, stage: int, x: Tensor, score: Callable[[Tensor], Tensor]) -> Tensor:
-    """ReLU(Σ_c w_c F_c) ``[B, h, w]`` of the map F after ``stage`` (1 … 4), w_c the mean over cells of ∂score/∂F_c.
+def grad_cam(
+    network: Backbone | AgeEstimator,
+    stage: int,
+    x: Tensor,
+    score: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """ReLU(Σ_c w_c F_c) ``[B, h, w]`` of the map F after ``stage`` (1 … 4), w_c the
+    mean over cells of ∂score/∂F_c.
 
-    x: faces ``[B, 3, H, W]``. score: embeddings (logits) ``[B, D]`` to one number a face, ``[B]``. The network is in
-    evaluation mode: a batch norm in training mode would mix the faces of a batch.
-    Errors: ValueError for a stage that is not 1 … 4. Source: Selvaraju et al. 2017 (arXiv 1610.02391), eqs. 1 and 2.
+    x: faces ``[B, 3, H, W]``. score: embeddings (logits) ``[B, D]`` to one number a
+    face, ``[B]``. The network is in evaluation mode: a batch norm in training mode
+    would mix the faces of a batch.
+    Errors: ValueError for a stage that is not 1 … 4. Source: Selvaraju et al. 2017
+        (arXiv 1610.02391), eqs. 1 and 2.
 
     >>> from aifr_lib import models
     >>> network = models.build("mobilefacenet", input_hw=(48, 48), width=0.125).eval()
-    >>> grad_cam(network, 3, torch.zeros(2, 3, 48, 48), lambda embeddings: embeddings[:, 0]).shape
+    >>> faces = torch.zeros(2, 3, 48, 48)
+    >>> grad_cam(network, 3, faces, lambda embeddings: embeddings[:, 0]).shape
     torch.Size([2, 6, 6])
     """
     check_stage(stage)

@@ -39,9 +39,11 @@ class Linear(NamedTuple):
 
 
 def view_features(config: Transfer, comparer: Comparer, images: Images, view: int, seed: int) -> Tensor:
-    """h of one augmented view of each picture, float32 [N, D]: drawn from (seed, view), the same whenever it is asked.
+    """h of one augmented view of each picture, float32 [N, D]: drawn from (seed, view),
+    the same whenever it is asked.
 
-    Of ``config.views`` views the epochs take turns; as many views as epochs are what training without a cache sees.
+    Of ``config.views`` views the epochs take turns; as many views as epochs are what
+    training without a cache sees.
     """
     parts = []
     for start in range(0, len(images), AT_ONCE):

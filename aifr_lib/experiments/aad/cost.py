@@ -105,8 +105,8 @@ def latency(path: Path, input_hw: tuple[int, int], threads: int) -> dict[str, fl
 
 
 def training_step(config: Distillation) -> tuple[float, float]:
-    """Of a training step a picture, there and back, with kept outputs of the teachers: multiply-adds, and megabytes of
-    what is kept on the way there for the way back.
+    """Of a training step a picture, there and back, with kept outputs of the teachers:
+    multiply-adds, and megabytes of what is kept on the way there for the way back.
     """
     kept: dict[int, int] = {}
 
@@ -127,7 +127,10 @@ def training_step(config: Distillation) -> tuple[float, float]:
     if config.masks != "none":
         batch[MASKS] = torch.rand(2, 2, sum(height * width for height, width in module.sides))
     weights = {one.data_ptr() for one in module.parameters()}
-    with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(pack, lambda one: one):
+    with (
+        FlopCounterMode(display=False) as counter,
+        torch.autograd.graph.saved_tensors_hooks(pack, lambda one: one),
+    ):
         module.train()(batch)["loss"].backward()
     pictures = len(batch["identity"])
     maps = sum(size for place, size in kept.items() if place not in weights)

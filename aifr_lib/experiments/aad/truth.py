@@ -62,7 +62,9 @@ class Sitters:
 
 
 def sat(asked: Attention, size: int, yaw: float | None = None) -> Sitters:
-    """The first people of the test split, ages even over 8 … 78 years, drawn and differentiated; ``yaw`` turns all."""
+    """The first people of the test split, ages even over 8 … 78 years, drawn and
+    differentiated; ``yaw`` turns all.
+    """
     numbers = people("test", asked.people).repeat_interleave(asked.pictures)
     place = torch.arange(asked.pictures).repeat(asked.people)
     ages = torch.linspace(YOUNGEST, OLDEST, asked.people).repeat_interleave(asked.pictures)
@@ -149,10 +151,12 @@ def of_others(maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def scores(maps: np.ndarray, truth: np.ndarray, inside: np.ndarray) -> dict[str, np.ndarray]:
-    """Of P people, [P] each: ``rank_corr``, ``pointing`` (hits), ``beyond_mean``, of maps and truth [P, g, g].
+    """Of P people, [P] each: ``rank_corr``, ``pointing`` (hits), ``beyond_mean``, of
+    maps and truth [P, g, g].
 
-    inside: bool [P, g, g], the cells that count. beyond_mean: the rank correlation once from both, standardised over
-    the cells of a face, the mean over all people is taken away. A map that does not vary correlates by 0.
+    inside: bool [P, g, g], the cells that count. beyond_mean: the rank correlation once
+    from both, standardised over the cells of a face, the mean over all people is taken
+    away. A map that does not vary correlates by 0.
     """
     ours, theirs = (standardised(values, inside) for values in (maps, truth))
     left, right = (one - known_mean(one, 0) for one in (ours, theirs))

@@ -110,7 +110,8 @@ def with_drawn(
     where: torch.device | str = "cpu",
     batch: int = 128,
 ) -> Images:
-    """The pictures, then each of them at an age group that is not its own, drawn evenly from the others.
+    """The pictures, then each of them at an age group that is not its own, drawn evenly
+    from the others.
 
     Of the drawn ones the records end in "-drawn" and the age is not known (NaN).
     """

@@ -75,7 +75,8 @@ def estimated(images: Images) -> pd.DataFrame:
 
 
 def to_look_at(table: pd.DataFrame, count: int) -> np.ndarray:
-    """Rows that a person should see: all under 20, and the ``count`` least certain; the least certain first.
+    """Rows that a person should see: all under 20, and the ``count`` least certain; the
+    least certain first.
 
     >>> table = pd.DataFrame({"age": [5.0, 30.0, 40.0], "doubt": [1.0, 9.0, 2.0]})
     >>> to_look_at(table, 1).tolist()

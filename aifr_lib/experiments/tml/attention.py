@@ -115,7 +115,9 @@ def seen(config: TransformerTraining, people: int) -> tuple[np.ndarray, torch.Te
 
 
 def received(branch: TransformerBranch, maps: torch.Tensor) -> np.ndarray:
-    """The attention that each token gets, the mean over who gives it: [B, layers, tokens], 1 over tokens."""
+    """The attention that each token gets, the mean over who gives it: [B, layers,
+    tokens], 1 over tokens.
+    """
     return torch.stack([weights.mean(1) for weights in branch.attention(maps)], 1).numpy()
 
 

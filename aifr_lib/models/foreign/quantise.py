@@ -25,15 +25,22 @@ BATCH = 32  # pictures at once while ranges are read
 
 
 def quantise(source: str | Path, path: str | Path, pictures: np.ndarray) -> Path:
-    """Write the ONNX file ``source`` (of ``export_onnx``) to ``path`` with int8 weights and maps, its card beside it.
+    """Write the ONNX file ``source`` (of ``export_onnx``) to ``path`` with int8 weights
+    and maps, its card beside it.
 
-    Static, as QDQ nodes, per channel, after onnxruntime's own preparation of the graph; the ranges of the maps are
-    those that ``pictures`` cause. pictures: uint8 [N, H, W, 3] RGB at the network's input, faces it was trained on:
-    nothing of a test is looked at.
-    Errors: ImportError, with the command, without onnxruntime's tools; ValueError for pictures of another size.
+    Static, as QDQ nodes, per channel, after onnxruntime's own preparation of the graph;
+    the ranges of the maps are those that ``pictures`` cause. pictures: uint8 [N, H, W,
+    3] RGB at the network's input, faces it was trained on: nothing of a test is looked
+    at.
+    Errors: ImportError, with the command, without onnxruntime's tools; ValueError for
+        pictures of another size.
     """
     try:
-        from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+        from onnxruntime.quantization import (
+            CalibrationDataReader,
+            QuantFormat,
+            quantize_static,
+        )
         from onnxruntime.quantization.shape_inference import quant_pre_process
     except ImportError as error:
         raise ImportError(f"int8 needs {error.name}: {INSTALL}") from error
@@ -56,7 +63,13 @@ def quantise(source: str | Path, path: str | Path, pictures: np.ndarray) -> Path
         try:
             logger.setLevel(logging.ERROR)  # it advises to do what was just done
             quant_pre_process(str(source), str(prepared))
-            quantize_static(str(prepared), str(temporary), Read(), quant_format=QuantFormat.QDQ, per_channel=True)
+            quantize_static(
+                str(prepared),
+                str(temporary),
+                Read(),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+            )
         finally:
             logger.setLevel(level)
     write_card(path, card)

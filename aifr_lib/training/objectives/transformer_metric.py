@@ -110,9 +110,11 @@ class TransformerMetric(nn.Module):
 
 
 def slopes(loss: Tensor, logits: Mapping[str, Tensor], features: Tensor) -> dict[str, Tensor]:
-    """By branch, the norm of the gradient that the loss sends to O_f through its logits, its weight included.
+    """By branch, the norm of the gradient that the loss sends to O_f through its
+    logits, its weight included.
 
-    Of a weighted loss these are the gradients of its two terms; of a sum, of its two paths.
+    Of a weighted loss these are the gradients of its two terms; of a sum, of its two
+    paths.
     """
     pulls = torch.autograd.grad(loss, list(logits.values()), retain_graph=True)
     found = {}
