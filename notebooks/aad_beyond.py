@@ -47,7 +47,7 @@ settings = page.settings.aad
 
 # %% tags=["hide-input"]
 controls = {
-    "self_longer": "no teacher, trained as long as AD takes: is it more than computing?",
+    "self_longer": "no teacher, as long as AD takes: is it more than computing?",
     "kd": "the teacher's logits copied: does it take directions?",
     "ad_last_printed": "the printed weight λ = 1 in place of a tuned one",
     "ad_last_masks": "the last direction and attention, without tails",

@@ -119,6 +119,4 @@ print("Why: fewer than ten let in, and the threshold rests on a handful of pairs
 still, frames = np.array([[1.0, 0.0]]), np.tile([[0.0, 1.0]], (9, 1))
 print("all alike:", np.round(np.r_[still, frames].mean(0), 2))
 print("by medium:", np.round((still.mean(0) + frames.mean(0)) / 2, 2))
-print(
-    "Why: frames of one video are nearly one picture, and nine votes for one are unfair."
-)
+print("Why: frames of one video are nearly one picture; nine votes for one are unfair.")

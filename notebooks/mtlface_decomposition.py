@@ -148,7 +148,7 @@ if main:
     axis.set(xlabel="step", ylabel="age loss, years²", yscale="log")
     axis.legend()
     plots.show(
-        "Two curves over the steps of a training: the loss of the age head on X_age, and "
+        "Two curves over the steps of a training: the age head's loss on X_age, and "
         "of the adversary on X_id."
     )
 

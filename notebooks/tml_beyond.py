@@ -206,7 +206,7 @@ for scale, rate in ((0.6, 0.1), (1.0, 0.06)):
     (slope,) = torch.autograd.grad(scale * (weight**4).sum(), weight)
     print(f"loss × {scale}, rate {rate}: step {(-rate * slope).tolist()}")
 print(
-    "Why: a step is the rate times the gradient. So a control needs its own rate tried, "
+    "Why: a step is rate times gradient. So a control needs its own rate tried, "
     "or a gain of the branch may be one of the rate."
 )
 

@@ -70,7 +70,9 @@ def among_distractors(
         as MS-Celeb toolkits drop them.
     """
     embeddings, identities = np.asarray(embeddings), np.asarray(identities)
-    ages = np.full(len(identities), np.nan) if ages is None else np.asarray(ages, dtype=np.float64)
+    if ages is None:
+        ages = np.full(len(identities), np.nan)
+    ages = np.asarray(ages, dtype=np.float64)
     same_length(embeddings=embeddings, identities=identities, ages=ages)
     matrix("embeddings", embeddings)
     probe, mate, skipped = ordered_pairs(identities)
@@ -79,9 +81,10 @@ def among_distractors(
         dtype=np.int64,
     )
     rows, index = np.unique(probe, return_inverse=True)
-    nearest = nearest_distractor(embeddings[rows], distractors, sizes, keep=keep, progress=progress)
+    own = embeddings[rows]
+    nearest = nearest_distractor(own, distractors, sizes, keep=keep, progress=progress)
     unit = normalise(embeddings.astype(np.float64))
-    # A pair at a time along the last axis: a cosine does not depend on which pairs stand beside it.
+    # A pair at a time along the last axis: a cosine does not depend on its neighbours.
     genuine = np.einsum("qd,qd->q", unit[probe], unit[mate]).astype(np.float32)
     impostor = nearest[:, index]
     hit = genuine > impostor

@@ -25,7 +25,8 @@ def age_probe(
     widths differ, or a number is not finite.
     """
     train, test = _standardised(features, others)
-    return RidgeCV(alphas=penalties).fit(train, np.asarray(ages, np.float64)).predict(test)
+    reader = RidgeCV(alphas=penalties).fit(train, np.asarray(ages, np.float64))
+    return reader.predict(test)
 
 
 def identity_probe(

@@ -25,15 +25,18 @@ def ridge_change(
     Errors: ValueError for no pair to learn from or to choose on.
     """
     if not len(learnt) or not len(chosen_on):
-        raise ValueError(f"{learnt.name}: {len(learnt)} pairs to learn from, {len(chosen_on)} to choose the penalty on")
+        counts = f"{len(learnt)} pairs to learn from, {len(chosen_on)} to choose on"
+        raise ValueError(f"{learnt.name}: {counts}")
     pictures = np.unique(np.concatenate([learnt.a, learnt.b]))
     spread = features[pictures].std(axis=0)
-    scale = np.divide(1.0, spread, out=np.zeros_like(spread, dtype=np.float64), where=spread > 1e-12)
+    varies = spread > 1e-12
+    scale = np.where(varies, 1.0 / np.where(varies, spread, 1.0), 0.0)
     scaled = features.astype(np.float64) * scale
     v = scaled[learnt.b] - scaled[learnt.a]
     values, vectors = np.linalg.eigh(v.T @ v / len(v))
     onto = vectors.T @ (v.T @ learnt.d / len(v))
     others = (scaled[chosen_on.b] - scaled[chosen_on.a]) @ vectors
-    errors = [np.abs(others @ (onto / (values.clip(min=0) + penalty)) - chosen_on.d).mean() for penalty in penalties]
+    found = [others @ (onto / (values.clip(min=0) + penalty)) for penalty in penalties]
+    errors = [np.abs(one - chosen_on.d).mean() for one in found]
     penalty = penalties[int(np.argmin(errors))]
     return scale * (vectors @ (onto / (values.clip(min=0) + penalty))), penalty

@@ -64,8 +64,11 @@ def pool(
         )
     ids, template = np.unique(templates, return_inverse=True)
     _, medium = np.unique(media, return_inverse=True)
-    _, shot, frames = np.unique(template * (medium.max() + 1) + medium, return_inverse=True, return_counts=True)
-    weights = np.ones(len(templates)) if scores is None else np.asarray(scores, dtype=np.float64)
+    shots = template * (medium.max() + 1) + medium
+    _, shot, frames = np.unique(shots, return_inverse=True, return_counts=True)
+    weights = np.ones(len(templates))
+    if scores is not None:
+        weights = np.asarray(scores, dtype=np.float64)
     finite("detector scores", weights)
     weights = weights / frames[shot]
     total = np.zeros((len(ids), rows.shape[1]))
@@ -82,7 +85,8 @@ def pool(
             if mirrored is not None:
                 values = values + open_features(mirrored)[part]
             length = np.linalg.norm(values, axis=1)
-            row_names = [f"{row} of template {one}" for row, one in enumerate(templates[part].tolist(), start)]
+            numbered = enumerate(templates[part].tolist(), start)
+            row_names = [f"{row} of template {one}" for row, one in numbered]
             directed(
                 name,
                 length,
@@ -91,7 +95,7 @@ def pool(
                 name=row_names.__getitem__,
             )
             weight = weights[part] if keep_norm else weights[part] / length
-            # A block touches few templates: sum those alone, then add them to the whole.
+            # A block touches few templates: sum these, then add them to the whole.
             touched, where = np.unique(template[part], return_inverse=True)
             mix = csr_matrix(
                 (weight, (where, np.arange(len(values)))),

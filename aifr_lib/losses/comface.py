@@ -35,7 +35,8 @@ def inter_loss(x: Tensor, y: Tensor, identity: Tensor, tau: float = 0.1) -> Tens
     masked[torch.arange(len(x), device=x.device), own] = False
 
     def one_way(a: Tensor, b: Tensor) -> Tensor:
-        return F.cross_entropy((a @ gathered(b).T / tau).masked_fill(masked, -torch.inf), own)
+        logits = a @ gathered(b).T / tau
+        return F.cross_entropy(logits.masked_fill(masked, -torch.inf), own)
 
     return (one_way(x, y) + one_way(y, x)) / 2
 

@@ -108,4 +108,5 @@ def synthesis_loss(
     >>> synthesis_loss(torch.tensor(1.0), torch.tensor(1.0), torch.tensor(1.0))
     tensor(85.0020)
     """
-    return adversarial_weight * adversarial + identity_weight * identity + age_weight * age
+    realism = adversarial_weight * adversarial
+    return realism + identity_weight * identity + age_weight * age

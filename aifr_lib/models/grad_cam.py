@@ -36,5 +36,6 @@ def grad_cam(
     with torch.no_grad():
         features = network.stage_maps(x)[stage - 1]
     features.requires_grad_()
-    (gradient,) = torch.autograd.grad(score(network.tail(stage, features)).sum(), features)
+    found = score(network.tail(stage, features))
+    (gradient,) = torch.autograd.grad(found.sum(), features)
     return (gradient.mean((2, 3), keepdim=True) * features).sum(1).relu().detach()

@@ -38,7 +38,13 @@ class Linear(NamedTuple):
     mae: np.ndarray
 
 
-def view_features(config: Transfer, comparer: Comparer, images: Images, view: int, seed: int) -> Tensor:
+def view_features(
+    config: Transfer,
+    comparer: Comparer,
+    images: Images,
+    view: int,
+    seed: int,
+) -> Tensor:
     """h of one augmented view of each picture, float32 [N, D]: drawn from (seed, view),
     the same whenever it is asked.
 
@@ -50,7 +56,8 @@ def view_features(config: Transfer, comparer: Comparer, images: Images, view: in
         pixels = torch.from_numpy(np.array(images.pixels[start : start + AT_ONCE]))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(zlib.crc32(f"{seed}/{view}/{start}".encode()))
-            parts.append(features(comparer.encoder, augment(config.augmentation, pixels)))
+            seen = augment(config.augmentation, pixels)
+            parts.append(features(comparer.encoder, seen))
     return torch.cat(parts)
 
 

@@ -114,18 +114,21 @@ def training_step(config: Distillation) -> tuple[float, float]:
         kept[one.data_ptr()] = max(kept.get(one.data_ptr(), 0), one.nbytes)
         return one
 
-    batch: dict[str, torch.Tensor] = {"images": torch.randn(2, 3, *config.train.input_hw)}
+    batch: dict[str, torch.Tensor] = {}
+    batch["images"] = torch.randn(2, 3, *config.train.input_hw)
     batch["identity"] = torch.tensor([0, 1])
     recogniser = None
     if config.teacher is not None:
-        head = recognition.objective(config.teacher, CLASSES).head if config.mode == "kd" else None
+        asked = config.mode == "kd"
+        head = recognition.objective(config.teacher, CLASSES).head if asked else None
         teacher = recognition.backbone(config.teacher).eval().requires_grad_(False)
         recogniser = Recogniser(teacher, "untrained", head)
         batch[EMBEDDING] = torch.randn(2, 2, config.teacher.embedding)
     size = None if config.teacher is None else config.teacher.embedding
     module: Student = distillation.objective(config, CLASSES, recogniser, size)
     if config.masks != "none":
-        batch[MASKS] = torch.rand(2, 2, sum(height * width for height, width in module.sides))
+        cells = sum(height * width for height, width in module.sides)
+        batch[MASKS] = torch.rand(2, 2, cells)
     weights = {one.data_ptr() for one in module.parameters()}
     with (
         FlopCounterMode(display=False) as counter,

@@ -6,7 +6,7 @@ Scores are taken inside the face: most of what changes with age is outline, hair
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,18 +67,21 @@ def sat(asked: Attention, size: int, yaw: float | None = None) -> Sitters:
     """
     numbers = people("test", asked.people).repeat_interleave(asked.pictures)
     place = torch.arange(asked.pictures).repeat(asked.people)
-    ages = torch.linspace(YOUNGEST, OLDEST, asked.people).repeat_interleave(asked.pictures)
+    ages = torch.linspace(YOUNGEST, OLDEST, asked.people)
+    ages = ages.repeat_interleave(asked.pictures)
     fixed = {} if yaw is None else {"yaw": yaw}
     faces = Faces.sample(numbers, ages, numbers * MAX_PER_IDENTITY + place, **fixed)
     pixels = relief.render(faces, size, frame="aligned").numpy()
     regions = relief.regions(faces, size, frame="aligned")
-    cover = {name: to_grid(regions[name], size // CELL).numpy() for name in ("face", "eyes")}
+    cells = size // CELL
+    cover = {name: to_grid(regions[name], cells).numpy() for name in ("face", "eyes")}
     change = relief.sensitivity(faces, "age", size, step=asked.years, frame="aligned")
     grey = torch.from_numpy(pixels).float().mean(-1) / 255
-    spread = grey.unflatten(0, (asked.people, asked.pictures)).std(1).repeat_interleave(asked.pictures, 0)
+    spread = grey.unflatten(0, (asked.people, asked.pictures)).std(1)
+    spread = spread.repeat_interleave(asked.pictures, 0)
     # Under one grey level two pictures do not differ.
     truths = {CHANGE: change, RELATIVE: change / spread.clamp_min(1 / 255)}
-    drawn = {name: within(truth, regions["face"], size // CELL) for name, truth in truths.items()}
+    drawn = {name: within(one, regions["face"], cells) for name, one in truths.items()}
     return Sitters(pixels, drawn, cover, asked.pictures)
 
 
@@ -150,7 +153,11 @@ def of_others(maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return found
 
 
-def scores(maps: np.ndarray, truth: np.ndarray, inside: np.ndarray) -> dict[str, np.ndarray]:
+def scores(
+    maps: np.ndarray,
+    truth: np.ndarray,
+    inside: np.ndarray,
+) -> dict[str, np.ndarray]:
     """Of P people, [P] each: ``rank_corr``, ``pointing`` (hits), ``beyond_mean``, of
     maps and truth [P, g, g].
 
@@ -160,11 +167,15 @@ def scores(maps: np.ndarray, truth: np.ndarray, inside: np.ndarray) -> dict[str,
     """
     ours, theirs = (standardised(values, inside) for values in (maps, truth))
     left, right = (one - known_mean(one, 0) for one in (ours, theirs))
-    places = range(len(maps))
+
+    def each(measure: Callable[..., float], a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        people = zip(a, b, inside, strict=True)
+        return np.array([measure(x[at], y[at]) for x, y, at in people])
+
     return {
-        "rank_corr": np.array([spearman(ours[at][inside[at]], theirs[at][inside[at]]) for at in places]),
-        "pointing": np.array([pointed(ours[at][inside[at]], theirs[at][inside[at]]) for at in places]),
-        "beyond_mean": np.array([spearman(left[at][inside[at]], right[at][inside[at]]) for at in places]),
+        "rank_corr": each(spearman, ours, theirs),
+        "pointing": each(pointed, ours, theirs),
+        "beyond_mean": each(spearman, left, right),
     }
 
 

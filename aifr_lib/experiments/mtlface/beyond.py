@@ -118,13 +118,15 @@ def with_drawn(
     assert network.generator is not None
     groups = len(bounds) + 1
     own = judges.groups(images.labels["age"].to_numpy(np.float64), tuple(bounds))
-    target = (own + np.random.default_rng((seed, 5)).integers(1, groups, len(own))) % groups
+    further = np.random.default_rng((seed, 5)).integers(1, groups, len(own))
+    target = (own + further) % groups
     made = np.empty_like(np.asarray(images.pixels))
     with torch.inference_mode():
         for start in range(0, len(images), batch):
             part = slice(start, start + batch)
             x = to_input(torch.from_numpy(np.array(images.pixels[part])).to(where))
-            faces = network.generator(x, network.recogniser.look(x), torch.from_numpy(target[part]).to(where))
+            wanted = torch.from_numpy(target[part]).to(where)
+            faces = network.generator(x, network.recogniser.look(x), wanted)
             made[part] = levels(faces.clamp(-1, 1))
     drawn = images.labels.assign(record=images.labels["record"] + "-drawn", age=np.nan)
     return Images(

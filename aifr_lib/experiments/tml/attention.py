@@ -118,7 +118,8 @@ def received(branch: TransformerBranch, maps: torch.Tensor) -> np.ndarray:
     """The attention that each token gets, the mean over who gives it: [B, layers,
     tokens], 1 over tokens.
     """
-    return torch.stack([weights.mean(1) for weights in branch.attention(maps)], 1).numpy()
+    layers = [weights.mean(1) for weights in branch.attention(maps)]
+    return torch.stack(layers, 1).numpy()
 
 
 def against(values: np.ndarray, changes: np.ndarray) -> float:

@@ -47,7 +47,8 @@ def quantise(source: str | Path, path: str | Path, pictures: np.ndarray) -> Path
     path, card = Path(path), Card(**OnnxNetwork(source).card)
     if len(pictures) == 0 or pictures.shape[1:] != (*card.input_hw, 3):
         height, width = card.input_hw
-        raise ValueError(f"pictures {list(pictures.shape)} to read ranges from: [N, {height}, {width}, 3] are needed")
+        needed = f"[N, {height}, {width}, 3] are needed to read ranges from"
+        raise ValueError(f"pictures {list(pictures.shape)}: {needed}")
 
     class Read(CalibrationDataReader):
         def __init__(self) -> None:

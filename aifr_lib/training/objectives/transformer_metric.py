@@ -109,7 +109,11 @@ class TransformerMetric(nn.Module):
         return found
 
 
-def slopes(loss: Tensor, logits: Mapping[str, Tensor], features: Tensor) -> dict[str, Tensor]:
+def slopes(
+    loss: Tensor,
+    logits: Mapping[str, Tensor],
+    features: Tensor,
+) -> dict[str, Tensor]:
     """By branch, the norm of the gradient that the loss sends to O_f through its
     logits, its weight included.
 
