@@ -134,8 +134,9 @@ print(
 # **3.** Table I prints .870 for ResNet-18 and for ResNet-50 on age. *From one training each, does that say that
 # they are equal?*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["yes", "no"] answer="no"
+print("No. It says that this comparison could not tell them apart.")
 print(
-    "No: two trainings of one network differ by more than the third digit. It says "
-    "that this comparison could not tell them apart."
+    "Why: two trainings of one network differ by more than the third digit, so equal "
+    "numbers of two networks may be luck."
 )

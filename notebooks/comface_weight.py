@@ -128,10 +128,11 @@ print("Why: each pair is asked forwards and backwards, and one of the two is lig
 
 # %% [markdown]
 # **3.** The four models of the first ward are tested on the second. *What must a model not have learnt to hold
-# there?*
+# there: its faces, its light and camera, or its kilograms?*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["faces", "light and camera", "kilograms"] answer="light and camera"
+print("The light and the camera of the first ward.")
 print(
-    "The light and the camera of the first ward. A model that told sittings apart by "
-    "them has nothing to go by under another lamp."
+    "Why: a model that told sittings apart by them has nothing to go by under another "
+    "lamp. No patient of the second ward is in the first, whichever model it is."
 )

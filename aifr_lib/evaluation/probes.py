@@ -1,7 +1,6 @@
-"""Linear probes: how much of a person's age, or of who it is, can be read off features by one matrix.
+"""Linear probes: how much of an age, of who it is, or of a change can be read off features by one matrix.
 
-Both are ridge regressions on standardised features, so that what they find is there to be found at once, and nothing
-is trained.
+All are ridge regressions on features that are kept as they are, so that what they find is there to be found at once.
 """
 
 from __future__ import annotations
@@ -9,7 +8,10 @@ from __future__ import annotations
 import numpy as np
 from sklearn.linear_model import RidgeCV
 
+from aifr_lib.data.images import ChangePairs
+
 PENALTIES = tuple(10.0**power for power in range(-1, 6))
+CHANGE_PENALTIES = tuple(10.0**power for power in range(-3, 6))
 
 
 def age_probe(
@@ -43,6 +45,39 @@ def identity_probe(
     sums = np.zeros((len(people), train.shape[1]))
     np.add.at(sums, whose, train)
     return people[(test @ np.linalg.solve(gram, sums.T)).argmax(1)]
+
+
+def ridge_change(
+    features: np.ndarray,
+    learnt: ChangePairs,
+    chosen_on: ChangePairs,
+    penalties: tuple[float, ...] = CHANGE_PENALTIES,
+) -> tuple[np.ndarray, float]:
+    """(w [D], the penalty): d̂ = w · (f_b − f_a), least squares over ``learnt`` plus
+    penalty · pairs · |w|², of the penalties the one with the least mean error on
+    ``chosen_on``.
+
+    features: [N, D], scaled here by their spread over the pictures that are learnt
+    from. Without an intercept a pair and the same pair in the other order weigh alike.
+    A feature that never varies is left out.
+    Errors: ValueError for no pair to learn from or to choose on.
+    """
+    if not len(learnt) or not len(chosen_on):
+        counts = f"{len(learnt)} pairs to learn from, {len(chosen_on)} to choose on"
+        raise ValueError(f"{learnt.name}: {counts}")
+    pictures = np.unique(np.concatenate([learnt.a, learnt.b]))
+    spread = features[pictures].std(axis=0)
+    varies = spread > 1e-12
+    scale = np.where(varies, 1.0 / np.where(varies, spread, 1.0), 0.0)
+    scaled = features.astype(np.float64) * scale
+    v = scaled[learnt.b] - scaled[learnt.a]
+    values, vectors = np.linalg.eigh(v.T @ v / len(v))
+    onto = vectors.T @ (v.T @ learnt.d / len(v))
+    others = (scaled[chosen_on.b] - scaled[chosen_on.a]) @ vectors
+    found = [others @ (onto / (values.clip(min=0) + penalty)) for penalty in penalties]
+    errors = [np.abs(one - chosen_on.d).mean() for one in found]
+    penalty = penalties[int(np.argmin(errors))]
+    return scale * (vectors @ (onto / (values.clip(min=0) + penalty))), penalty
 
 
 def _standardised(features: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from aifr_lib.data import change_tasks
 from aifr_lib.data.change_tasks import Task, both_orders
 from aifr_lib.data.images import ChangePairs, Images
 from aifr_lib.data.photograph_pairs import genuine_pairs
-from aifr_lib.evaluation.ridge import ridge_change
+from aifr_lib.evaluation.probes import ridge_change
 from aifr_lib.models.comface import Comparer
 from aifr_lib.models.encoders import Encoder, features
 from aifr_lib.settings.comface import Augmentation, Transfer

@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from aifr_lib.experiments import recognise
+from aifr_lib.experiments.aad.known import STUDENTS, step_by_step
 from aifr_lib.experiments.aad.students import Key, ledger, student_job, teacher_job, values
-from aifr_lib.experiments.aad.taught import STUDENTS, step_by_step
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact

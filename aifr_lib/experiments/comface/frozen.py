@@ -19,7 +19,7 @@ from aifr_lib.data import change_tasks
 from aifr_lib.data.change_tasks import GROUPS, Task, both_orders, some, within
 from aifr_lib.data.images import Images
 from aifr_lib.evaluation.change import averages
-from aifr_lib.evaluation.ridge import ridge_change
+from aifr_lib.evaluation.probes import ridge_change
 from aifr_lib.experiments.comface.runs import Start, missing_task, pretraining_job, scored, task_id
 from aifr_lib.experiments.jobs import Job
 from aifr_lib.experiments.measure.embedders import SFACE

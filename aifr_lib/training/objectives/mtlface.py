@@ -16,8 +16,8 @@ from aifr_lib.models.mtlface import AgeHead, Recogniser, reverse
 from aifr_lib.models.mtlface_synthesis import Generator, MtlFace, PatchCritic, group_of
 from aifr_lib.settings.mtlface import MultiTask as Settings
 from aifr_lib.training.engine import Frozen
-from aifr_lib.training.mode import still
 from aifr_lib.training.objectives.critic_watch import CriticWatch
+from aifr_lib.training.objectives.still import still
 
 RECOGNITION, CRITIC, GENERATOR = "recognition", "critic", "generator"
 

@@ -14,8 +14,8 @@ from aifr_lib.models.mtlface_synthesis import group_of
 from aifr_lib.models.synthesis_rivals import Caae, CodeCritic, ImageCritic, Ipcgan, IpcganCritic
 from aifr_lib.settings import synthesis_rivals as settings
 from aifr_lib.training.engine import Frozen
-from aifr_lib.training.mode import still
 from aifr_lib.training.objectives.critic_watch import CriticWatch
+from aifr_lib.training.objectives.still import still
 
 
 class CaaeObjective(nn.Module):
