@@ -35,7 +35,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from aifr_lib.evaluation import ridge
+from aifr_lib.evaluation import probes
 from aifr_lib.experiments.comface import age, networks
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import contents, plots
@@ -62,7 +62,7 @@ page.opening(age.TABLE_N)
 # as it is: its features are kept, and ridge regression reads the change off their difference.
 
 # %% tags=["hide-input"]
-Markdown("```python\n" + inspect.getsource(ridge.ridge_change) + "```")
+Markdown("```python\n" + inspect.getsource(probes.ridge_change) + "```")
 
 # %% [markdown]
 # The control beside it: everything again on the inner face alone, grey, with one mean and one contrast. What a row
