@@ -460,7 +460,7 @@ print(
 # **3.** The paper draws 35 million pictures. How long would this generator take for them on the machine that built the
 # sets above? *Predict: days, weeks or months?*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["days", "weeks", "months"] answer="months"
 if run := page.runs(latent_sets.SETS).get(latent_sets.EDITED):
     each = run.summary["seconds_a_picture"]
     print(f"{each:.2f} s a picture: {35e6 * each / 86400 / 30.4:.0f} months")
