@@ -59,9 +59,7 @@ def span_rows(preset: Preset, runs: Mapping[RunKey, Run]) -> Iterator[Row]:
         for people in (NARROW, WIDE):
             keys = {"people": people, "set": name}
             yield Row(keys=keys, metric="accuracy", measured=accuracy(runs, people, name))
-        yield Row(
-            keys={"people": WIDE, "set": name}, metric=GAIN, measured=gain(runs, WIDE, name, above=NARROW)
-        )
+        yield Row(keys={"people": WIDE, "set": name}, metric=GAIN, measured=gain(runs, WIDE, name, above=NARROW))
 
 
 def span_figure(artefact: Artefact) -> Figure:
@@ -95,7 +93,9 @@ def score_figure(runs: Mapping[RunKey, Run]) -> Figure | None:
 
     With the first seed that both have; None where there is none.
     """
-    both = sorted({seed for people, seed in runs if people == NARROW} & {seed for people, seed in runs if people == WIDE})
+    both = sorted(
+        {seed for people, seed in runs if people == NARROW} & {seed for people, seed in runs if people == WIDE}
+    )
     if not both:
         return None
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharex=True, sharey=True, layout="constrained")

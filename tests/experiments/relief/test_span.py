@@ -38,8 +38,7 @@ def test_the_gain_is_paired_by_seed_and_said_with_its_interval() -> None:
     preset = load_preset("classroom")
     reached = {NARROW: (80.0, 81.0, 85.0), WIDE: (90.0, 92.0, 95.0)}
     runs = {
-        (people, seed): run_of(job, reached[people][seed], {})
-        for (people, seed), job in span.span_jobs(preset).items()
+        (people, seed): run_of(job, reached[people][seed], {}) for (people, seed), job in span.span_jobs(preset).items()
     }
     rows = list(span.span_rows(preset, runs))
     (gained,) = [row.measured for row in rows if row.metric == GAIN and row.keys["set"] == ACROSS]
@@ -58,6 +57,8 @@ def test_scores_are_drawn_of_the_first_seed_that_both_have() -> None:
     runs = {key: run_of(job, 90.0, perfect) for key, job in jobs.items() if key != (NARROW, 0)}
     figure = span.score_figure(runs)
     assert figure is not None
-    assert [axis.get_title() for axis in figure.axes] == [f"{one}: 100 % of one person accepted" for one in (NARROW, WIDE)]
+    assert [axis.get_title() for axis in figure.axes] == [
+        f"{one}: 100 % of one person accepted" for one in (NARROW, WIDE)
+    ]
     plt.close(figure)
     assert span.score_figure({key: run for key, run in runs.items() if key[0] == WIDE}) is None
