@@ -436,9 +436,9 @@ print("once; a smile moves the mouth, and recognition networks have seen people 
 
 # %% [markdown]
 # **2.** Two directions at right angles do not touch one another. Are those of age and gender nearer to 90° or to 60°?
-# *Predict the angles between all six, then reveal.*
+# *Predict the angles between all six too, then reveal.*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["90°", "60°"] answer="90°"
 directions = directions.found_directions()
 normals = np.stack([one.normal for one in directions.values()])
 angles = np.degrees(np.arccos(np.clip(normals @ normals.T, -1, 1))).round()

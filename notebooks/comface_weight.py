@@ -98,8 +98,8 @@ page.table(weight.TABLE_M)
 #
 # ## Predict, then reveal
 #
-# **1.** A patient has two pictures of one sitting, and one of the sitting after dialysis, a few kilograms lighter. *Which
-# two differ by more grey levels: those of one sitting, or those of two?*
+# **1.** A patient has two pictures of one sitting, and one of the sitting after dialysis, a few kilograms lighter.
+# *Which two differ by more grey levels: those of one sitting, or those of two?*
 
 # %% tags=["solution", "hide-input"] choices=["one sitting", "two sittings"] answer="two sittings"
 task = change_tasks.load("edema-a", settings.tasks, settings.pretraining.side)

@@ -109,8 +109,8 @@ compared = page.result(span.SPAN)
 page.table(span.SPAN)
 
 # %% [markdown]
-# The scores behind it, of pairs thirty years apart. The line is where 1 % of strangers pass; what lies on the wrong side
-# of it is darker.
+# The scores behind it, of pairs thirty years apart. The line is where 1 % of strangers pass; what lies on the wrong
+# side of it is darker.
 
 # %% tags=["hide-input"]
 if span.score_figure(page.runs(span.SPAN)):
@@ -167,9 +167,8 @@ print(
 )
 
 # %% [markdown]
-# **3.** The wide network is better on *any two pictures* too. Is that because these pairs, drawn at random, are far apart
-# in age as well? *How many of a hundred pairs of one person on that list lie more than ten years apart: ten, thirty or
-# over fifty?*
+# **3.** The list of *any two pictures* is drawn at random. *How many of a hundred of its pairs of one person lie more
+# than ten years apart: ten, thirty or over fifty?*
 
 # %% tags=["solution", "hide-input"] choices=["ten", "thirty", "over fifty"] answer="over fifty"
 tested = relief.labels_only(

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import matplotlib.pyplot as plt
-import numpy as np
 from matplotlib.figure import Figure
 
+from aifr_lib.data.relief import chosen
 from aifr_lib.evaluation.verification import tar_at_far
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.relief.convergence import ACROSS_AGE, RunKey, accuracy, gain, job, validation_pairs
@@ -27,7 +27,7 @@ from aifr_lib.settings.recognition import Recognition
 NARROW, WIDE = "a few years of each", "decades of each"
 GAIN = "points above a few years of each"
 RANDOM = "relief-lfw"
-WORDS = {RANDOM: "any two pictures", ACROSS_AGE: "30 years apart", "relief-near": "near in age"}
+WORDS = {RANDOM: "any two pictures", ACROSS_AGE: "30 years apart"}
 FAR = 0.01
 
 
@@ -55,7 +55,7 @@ def span_rows(preset: Preset, runs: Mapping[RunKey, Run]) -> Iterator[Row]:
 
     Intervals are Student's t over seeds; with one seed they resample people.
     """
-    for name in preset.relief_card.spans.train.relief.pair_lists:
+    for name in chosen.lists_of(preset.relief_card.spans.train.relief, "validation").get("everyday", []):
         for people in (NARROW, WIDE):
             keys = {"people": people, "set": name}
             yield Row(keys=keys, metric="accuracy", measured=accuracy(runs, people, name))
@@ -89,13 +89,11 @@ def span_figure(artefact: Artefact) -> Figure:
 
 
 def score_figure(runs: Mapping[RunKey, Run]) -> Figure | None:
-    """The scores of pairs thirty years apart, a panel for each kind of training people, cut where 1 % of strangers pass.
+    """The scores of pairs thirty years apart, a panel for each training, cut where 1 % of strangers pass.
 
     With the first seed that both have; None where there is none.
     """
-    both = sorted(
-        {seed for people, seed in runs if people == NARROW} & {seed for people, seed in runs if people == WIDE}
-    )
+    both = sorted(seed for people, seed in runs if people == NARROW and (WIDE, seed) in runs)
     if not both:
         return None
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharex=True, sharey=True, layout="constrained")

@@ -57,8 +57,7 @@ def test_scores_are_drawn_of_the_first_seed_that_both_have() -> None:
     runs = {key: run_of(job, 90.0, perfect) for key, job in jobs.items() if key != (NARROW, 0)}
     figure = span.score_figure(runs)
     assert figure is not None
-    assert [axis.get_title() for axis in figure.axes] == [
-        f"{one}: 100 % of one person accepted" for one in (NARROW, WIDE)
-    ]
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == [f"{people}: 100 % of one person accepted" for people in (NARROW, WIDE)]
     plt.close(figure)
     assert span.score_figure({key: run for key, run in runs.items() if key[0] == WIDE}) is None
