@@ -62,7 +62,7 @@ def fold(outputs: Iterable[Mapping[str, str]]) -> str:
         elif kind == "text/html":
             parts += shown
         else:
-            parts.append(f'<pre style="white-space:pre-wrap">{escape("".join(shown))}</pre>')
+            parts.append(f'<pre style="white-space:pre-wrap;word-break:normal">{escape("".join(shown))}</pre>')
     return f"<details><summary>Reveal</summary>{''.join(parts)}</details>"
 
 
