@@ -145,8 +145,8 @@ else:
     for (name, seed), run in page.runs(span.SPAN).items():
         print(f"{name}, seed {seed}: loss {run.summary['loss']:.2f}")
 print(
-    "Why: the loss pulls all pictures of a person to one direction. Pictures of one age "
-    "are nearly there; where they span decades, the network must first give up what "
+    "Why: the loss pulls all pictures of a person to one direction. Pictures of one "
+    "age are nearly there; where they span decades, the network must first give up what "
     "the years change. A low loss on easy people is no merit: what counts are others."
 )
 
@@ -186,6 +186,6 @@ ages = tested.labels["age"].to_numpy()
 gap = np.abs(ages[listed.a] - ages[listed.b])[listed.same]
 print(f"{100 * np.mean(gap > 10):.0f} of 100 pairs of one person")
 print(
-    "Why it matters: a list that is called random still holds whole lives, so a gain on "
-    "it does not show that variety alone does it. Pairs near in age would."
+    "Why it matters: a list that is called random still holds whole lives, so a gain "
+    "on it does not show that variety alone does it. Pairs near in age would."
 )

@@ -33,11 +33,11 @@ FAR = 0.01
 
 def trainings(plain: Recognition) -> dict[str, Recognition]:
     """The two trainings by the years of a training person that they see."""
-    spans = {NARROW: "narrow", WIDE: "wide"}
-    return {
-        name: plain.model_copy(update={"relief": plain.relief.model_copy(update={"span": span})})
-        for name, span in spans.items()
-    }
+    both = {}
+    for name, years in ((NARROW, "narrow"), (WIDE, "wide")):
+        people = plain.relief.model_copy(update={"span": years})
+        both[name] = plain.model_copy(update={"relief": people})
+    return both
 
 
 def span_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[RunKey, Job]:
