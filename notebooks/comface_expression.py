@@ -105,7 +105,7 @@ page.table(expression.TABLE_K)
 # **1.** Frames of one person, drawn at random. *For AU9, does most of the pairs change, a third, or less than a
 # tenth?*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["most", "a third", "under a tenth"] answer="under a tenth"
 from aifr_lib.data import change_tasks
 
 for unit in ("au12", "au9"):

@@ -436,9 +436,9 @@ print("once; a smile moves the mouth, and recognition networks have seen people 
 
 # %% [markdown]
 # **2.** Two directions at right angles do not touch one another. Are those of age and gender nearer to 90° or to 60°?
-# *Predict the angles between all six, then reveal.*
+# *Predict the angles between all six too, then reveal.*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["90°", "60°"] answer="90°"
 directions = directions.found_directions()
 normals = np.stack([one.normal for one in directions.values()])
 angles = np.degrees(np.arccos(np.clip(normals @ normals.T, -1, 1))).round()
@@ -460,7 +460,7 @@ print(
 # **3.** The paper draws 35 million pictures. How long would this generator take for them on the machine that built the
 # sets above? *Predict: days, weeks or months?*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["days", "weeks", "months"] answer="months"
 if run := page.runs(latent_sets.SETS).get(latent_sets.EDITED):
     each = run.summary["seconds_a_picture"]
     print(f"{each:.2f} s a picture: {35e6 * each / 86400 / 30.4:.0f} months")

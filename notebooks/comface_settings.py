@@ -132,11 +132,10 @@ print(
 
 # %% [markdown]
 # **3.** Table I prints .870 for ResNet-18 and for ResNet-50 on age. *From one training each, does that say that
-# they are equal?*
+# they are equal: yes or no?*
 
 # %% tags=["solution", "hide-input"] choices=["yes", "no"] answer="no"
-print("No. It says that this comparison could not tell them apart.")
 print(
-    "Why: two trainings of one network differ by more than the third digit, so equal "
-    "numbers of two networks may be luck."
+    "Why: two trainings of one network differ by more than the third digit. It "
+    "says that this comparison could not tell them apart."
 )

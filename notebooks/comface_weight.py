@@ -98,10 +98,10 @@ page.table(weight.TABLE_M)
 #
 # ## Predict, then reveal
 #
-# **1.** Light and clothes change between two sittings. *Does a change of light alone make a patient look heavier by
-# less or by more than a kilogram does, in grey levels?*
+# **1.** A patient has two pictures of one sitting, and one of the sitting after dialysis, a few kilograms lighter.
+# *Which two differ by more grey levels: those of one sitting, or those of two?*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["one sitting", "two sittings"] answer="two sittings"
 task = change_tasks.load("edema-a", settings.tasks, settings.pretraining.side)
 pixels = task.images.pixels.astype(float)
 subject, labels = task.subjects, task.images.labels
@@ -128,11 +128,10 @@ print("Why: each pair is asked forwards and backwards, and one of the two is lig
 
 # %% [markdown]
 # **3.** The four models of the first ward are tested on the second. *What must a model not have learnt to hold
-# there: its faces, its light and camera, or its kilograms?*
+# there: the first ward's light, the outline of a cheek, or that the way back is minus the way there?*
 
-# %% tags=["solution", "hide-input"] choices=["faces", "light and camera", "kilograms"] answer="light and camera"
-print("The light and the camera of the first ward.")
+# %% tags=["solution", "hide-input"] choices=["light", "outline", "way back"] answer="light"
 print(
-    "Why: a model that told sittings apart by them has nothing to go by under another "
-    "lamp. No patient of the second ward is in the first, whichever model it is."
+    "Why: a model that told sittings apart by the light and the camera of the first "
+    "ward has nothing to go by under another lamp. The others hold in both."
 )

@@ -264,9 +264,9 @@ print(f"P3 {told(data, 'P3', 'rank-1', least, digits=1)} among {least} drawn fac
 
 # %% [markdown]
 # **2.** The equal error rate lies where both errors are alike. Is the accuracy of P1 simply 100 % minus the EER?
-# *Predict: larger, smaller, or the same?*
+# *Predict: the same, within two points on every list here, or ten points off on one?*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["the same", "two points", "ten points"] answer="two points"
 for name, place, prefix in protocol_figure.lists(runs):
     score, genuine, *_ = scored_pairs(runs[place].scores, prefix)
     curve = roc(score, genuine)
@@ -284,10 +284,11 @@ print(
 )
 
 # %% [markdown]
-# **3.** P3 tries every ordered pair, thousands of them for a few dozen people. How much narrower would an interval be
-# that takes those trials as independent? *Predict a factor.*
+# **3.** P3 tries every ordered pair, thousands of them for a few dozen people. How wide is an interval that
+# takes those trials as independent, beside one that draws people? *Predict for FG-NET: as wide, a half, or under a
+# third.*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["as wide", "a half", "under a third"] answer="under a third"
 if data in runs:
     hit, people = (
         runs[data].scores["crowd_hit"][-1],

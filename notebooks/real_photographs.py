@@ -231,10 +231,10 @@ page.table(photo_real.PHOTO_REAL)
 # ## Predict, then reveal
 #
 # **1.** Verification accuracy uses pairs of one person and pairs of two people *at the same gap*. Is it best
-# for the smallest gap? *Predict the order of 0–4, 5–9 and 10–19 years for SFace on FG-NET.*
+# for the smallest gap? *Predict for SFace on FG-NET where it is highest: at 0–4, 5–9 or 10–19 years.*
 
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["0–4", "5–9", "10–19"] answer="5–9"
 def run_of(data, *names):
     """The first of these embedders' runs that is here, and its name."""
     return next(
@@ -296,9 +296,9 @@ else:
 # %% [markdown]
 # **2.** Ten photographs a person and one room: how often is the nearest of all other ORL photographs, *by raw
 # pixels*, one of the same person? And at the threshold that lets in 1 % of strangers, how many pairs of one
-# person are accepted? *Predict both before you reveal; they are not the same question.*
+# person are accepted? They are not the same question. *Predict both, and which share is larger by far, if any.*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["nearest", "accepted", "neither"] answer="nearest"
 name, scores = run_of("orl", "pixels")
 if scores is None:
     print("This exercise needs ORL: in the repository, pip install -e '.[real]'.")
@@ -314,10 +314,11 @@ else:
     )
 
 # %% [markdown]
-# **3.** The accuracy on this page has an interval that draws people anew. If each pair were taken as
-# independent, as many papers do, how much narrower would it be? *Predict a factor.*
+# **3.** The accuracy of SFace on FG-NET has an interval that draws people anew. If each pair were taken as
+# independent, as many papers do, how wide would it be beside that one? *Predict: about as wide, half as wide, or
+# under a third.*
 
-# %% tags=["solution", "hide-input"]
+# %% tags=["solution", "hide-input"] choices=["as wide", "a half", "under a third"] answer="under a third"
 data = "fgnet" if any(place[0] == "fgnet" for place in runs) else "orl"
 name, scores = run_of(data, "sface", "pixels", "tour")
 if scores is None:

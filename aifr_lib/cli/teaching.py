@@ -19,6 +19,7 @@ OPENED = (
     "--LabApp.news_url=None",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
 )
+HUB = "JUPYTERHUB_SERVICE_PREFIX"  # a hub sets it; a second server beside the one that it started cannot be reached
 
 
 def lab(
@@ -38,7 +39,6 @@ def lab(
     [bold]Examples[/bold]
       aifr lab
       aifr lab -- --no-browser --port 8899
-      aifr lab -- --allow-root                 # in a container, as root
     """
     from aifr_lib.reporting import scripts
 
@@ -47,6 +47,12 @@ def lab(
     _tell(states)
     if not start:
         return
+    if HUB in os.environ:
+        say(f"JupyterLab runs already, on a hub: open {here(folder)}/ in its list of files")
+        return
+    if os.geteuid() == 0:
+        say("as root, JupyterLab starts with --allow-root: meant for containers")
+        arguments = ["--allow-root", *(arguments or ())]
     settle_folders()  # the kernels work in another folder
     # So that a terminal in JupyterLab, or a cell that begins with !, finds the command too.
     found = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

@@ -19,7 +19,7 @@ from IPython.display import HTML, Markdown, display
 
 from aifr_lib.experiments.jobs import Experiment
 from aifr_lib.names import ConfigError
-from aifr_lib.reporting import artefacts, claims, contents, pages, plots, tables
+from aifr_lib.reporting import artefacts, claims, contents, folded, pages, plots, tables
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.runs import Run
 from aifr_lib.settings.presets import Preset, load_preset
@@ -104,7 +104,8 @@ def open_page(
     compute: bool = True,
     fresh: bool = False,
 ) -> Page:
-    """The page of a notebook from its parameters; ``seeds`` counts them. Sets the look of pictures that follow.
+    """The page of a notebook from its parameters; ``seeds`` counts them. Sets the look of pictures that follow,
+    and lets solutions fold what they show.
 
     A page of a size that is no evidence says so first.
 
@@ -112,6 +113,7 @@ def open_page(
     """
     settings = load_preset(preset)
     plots.style()
+    folded.register()
     if said := pages.banner(settings.name):
         display(HTML(said))
     return Page(settings, None if seeds is None else range(seeds), device, out, compute, fresh)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from aifr_lib.files import atomic_write, repository_root
 from aifr_lib.names import ConfigError, nearest
 from aifr_lib.reporting.citations import spelt_out
+from aifr_lib.reporting.folded import FIRST_LINE
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -60,12 +61,17 @@ def derive(path: Path) -> NotebookNode:
 
 
 def for_readers(path: Path) -> NotebookNode:
-    """The notebook of a percent script as it is opened beside the book: citations spelt out, links into ``book/``."""
+    """The notebook of a percent script as it is opened beside the book: citations spelt out, links into ``book/``.
+
+    Its solutions fold what they show.
+    """
     notebook = derive(path)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             # The page that the book is made of lies two folders deep in it, the notebook one folder beside it.
             cell.source = spelt_out(cell.source).replace("](../", "](../book/")
+        elif "solution" in cell.metadata.get("tags", []):
+            cell.source = FIRST_LINE + cell.source
     return sealed(notebook)
 
 

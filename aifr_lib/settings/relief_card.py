@@ -33,10 +33,18 @@ class Calibration(Strict):
     rates: tuple[float, ...] = Field((), description="other learning rates of the baseline, each tried with one seed")
 
 
+class Spans(Strict):
+    """Training people pictured within a few years, against training people pictured across decades."""
+
+    seeds: tuple[int, ...]
+    train: Recognition
+
+
 class ReliefCard(Strict):
-    """The data card of the relief faces: outside judges, shortcuts, difficulty."""
+    """The data card of the relief faces: outside judges, shortcuts, difficulty, the years of training people."""
 
     judged: JudgedFaces
     photographs: tuple[Literal["orl", "fgnet"], ...]
     shortcuts: Relief
     calibration: Calibration
+    spans: Spans

@@ -222,6 +222,25 @@ def test_lab_lays_out_copies_and_starts_jupyterlab_on_them(checkout: Path, monke
     assert path.startswith(str(Path(sys.executable).parent)), "a cell that begins with !aifr finds it"
 
 
+@pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
+def test_lab_starts_as_root_too(checkout: Path, monkeypatch: pytest.MonkeyPatch, user: int, allowed: bool) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **_: started.append(command) or SimpleNamespace(returncode=0)
+    )
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    said = aifr("lab", "--", "--no-browser").err
+    assert ("--allow-root" in started[0], "as root" in said) == (allowed, allowed)
+
+
+def test_on_a_hub_lab_says_where_the_copies_lie(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a second server was started"))
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/one/")
+    done = aifr("lab")
+    assert done.code == 0 and (checkout / "lab" / "good.ipynb").is_file()
+    assert done.err.splitlines()[-1] == "JupyterLab runs already, on a hub: open lab/ in its list of files"
+
+
 def test_train_takes_typed_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from aifr_lib.training.recipes import RECIPES
 

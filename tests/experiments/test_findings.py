@@ -13,7 +13,7 @@ from aifr_lib.experiments.comface import age, expression, pretraining, quality, 
 from aifr_lib.experiments.companion import protocols, real_photographs, tour
 from aifr_lib.experiments.generator import edit_rows, latent_sets, photo_real
 from aifr_lib.experiments.mtlface import beyond, dataset
-from aifr_lib.experiments.relief import convergence, judged_rows, readers, shortcuts
+from aifr_lib.experiments.relief import convergence, judged_rows, readers, shortcuts, span
 from aifr_lib.experiments.tml import (
     alpha_sweep,
     architecture,
@@ -99,6 +99,15 @@ CALIBRATION = [
         (convergence.BASELINE, "accuracy", 88.0),
         (convergence.LONGER, convergence.GAIN, 0.4),
         (convergence.TEACHER, convergence.GAIN, 4.0),
+    )
+]
+SPANS = [
+    Row(keys={"people": people, "set": name}, metric=metric, measured=over_seeds(value))
+    for people, name, metric, value in (
+        (span.NARROW, "relief-agedb", "accuracy", 80.0),
+        (span.WIDE, "relief-agedb", "accuracy", 87.0),
+        (span.WIDE, "relief-agedb", span.GAIN, 7.0),
+        (span.WIDE, "relief-lfw", span.GAIN, 5.0),
     )
 ]
 DIRECTIONS = [
@@ -360,6 +369,7 @@ WHOLE = {
     "protocols": PROTOCOL_ROWS,
     "tour": [Row(keys={"set": f"relief-{n}"}, metric="accuracy", measured=of_people(90.0)) for n in ("near", "agedb")],
     "relief_convergence": CALIBRATION,
+    "relief_span": SPANS,
     "relief_shortcuts": SHORTCUTS,
     "relief_readers": READ,
     "photo_real": SOURCES,
@@ -571,6 +581,14 @@ def test_quality_says_what_blur_does(falls, said):
 def test_judges_count_what_falls_short():
     assert "Below what is wanted of them: 1 number." in judged_rows.found(artefact("relief_judges", JUDGED))
     assert "Below" not in judged_rows.found(artefact("relief_judges", JUDGED[1:]))
+
+
+@pytest.mark.parametrize(("gain", "clear"), [(7.0, True), (0.05, False)])
+def test_the_years_of_training_people_are_told_with_their_interval(gain, clear):
+    row = SPANS[2].model_copy(update={"measured": over_seeds(gain)})
+    said = span.found(artefact("relief_span", [*SPANS[:2], row, SPANS[3]]))
+    assert f"{gain:+.1f} points (95 % interval {gain - 0.248:.1f} to {gain + 0.248:.1f})" in said
+    assert ("not clear of chance" in said) != clear
 
 
 def test_sets_are_counted():

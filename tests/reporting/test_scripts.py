@@ -74,6 +74,13 @@ def test_solutions_and_plumbing_are_folded_in_jupyterlab_and_nothing_else_is(che
     assert not any("jupyter" in cell.metadata for cell in others)
 
 
+def test_solutions_of_notebooks_for_readers_fold_what_they_show_and_nothing_else_does(checkout: Path) -> None:
+    (checkout / "book").mkdir(exist_ok=True)
+    (checkout / "book" / "references.bib").touch()
+    cells = scripts.for_readers(checkout / "notebooks" / "page.py").cells
+    assert [cell.source.startswith("%%folded\n") for cell in cells] == [False] * 4 + [True]
+
+
 def test_readers_see_citations_and_links_that_lead_somewhere(checkout: Path) -> None:
     (checkout / "book").mkdir()
     (checkout / "book" / "references.bib").write_text(
