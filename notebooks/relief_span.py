@@ -146,7 +146,7 @@ else:
         print(f"{name}, seed {seed}: loss {run.summary['loss']:.2f}")
 print(
     "Why: the loss pulls all pictures of a person to one direction. Pictures of one "
-    "age are nearly there; where they span decades, the network must first give up what "
+    "age are nearly there; where they span decades, it must first give up what "
     "the years change. A low loss on easy people is no merit: what counts are others."
 )
 

@@ -17,9 +17,10 @@ from typing import Any
 
 from IPython.display import HTML, Markdown, display
 
+from aifr_lib.experiments import folded
 from aifr_lib.experiments.jobs import Experiment
 from aifr_lib.names import ConfigError
-from aifr_lib.reporting import artefacts, claims, contents, folded, pages, plots, tables
+from aifr_lib.reporting import artefacts, claims, contents, pages, plots, tables
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.runs import Run
 from aifr_lib.settings.presets import Preset, load_preset

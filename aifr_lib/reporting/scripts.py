@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from aifr_lib.files import atomic_write, repository_root
 from aifr_lib.names import ConfigError, nearest
 from aifr_lib.reporting.citations import spelt_out
-from aifr_lib.reporting.folded import FIRST_LINE
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 SEAL = "aifr_cells"  # in a notebook's metadata
+FIRST_LINE = "%%folded\n"  # of a solution: the magic of experiments.folded
 
 
 def scripts() -> dict[str, Path]:

@@ -117,12 +117,12 @@ def found(artefact: Artefact) -> str:
     ends = {age: measured(artefact.rows, "cosine", {"age": age, "who": SAME}) for age in (AGES[0], AGES[-1])}
     other = measured(artefact.rows, "cosine", {"age": FROM, "who": OTHERS})
     young, old = ends.values()
+    if not (young and old and other):
+        return ""
     return say(
-        {"young": digits(young.mean), "old": digits(old.mean), "other": digits(other.mean)}
-        if young and old and other
-        else {},
-        (young, f"To the teacher a person of {AGES[-1]} years has a cosine of {{old}} with the same person at {FROM},"),
-        (young, f"and of {{young}} at {AGES[0]} years; two people of {FROM} years have {{other}}."),
+        {"young": digits(young.mean), "old": digits(old.mean), "other": digits(other.mean)},
+        (True, f"To the teacher a person of {AGES[-1]} years has a cosine of {{old}} with the same person at {FROM},"),
+        (True, f"and of {{young}} at {AGES[0]} years; two people of {FROM} years have {{other}}."),
     )
 
 

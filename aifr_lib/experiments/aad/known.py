@@ -57,8 +57,8 @@ def found(artefact: Artefact) -> str:
         {name: digits(value.mean) for name, value in (("across", across), ("error", error), ("constant", constant))
          if value},
         (across, "The large recogniser is right about {across} % of relief pairs thirty years apart."),
-        (error, "The age estimator errs by {error} years on people it has not seen;"),
-        (error, "one age for everybody would err by {constant}."),
+        (error and constant, "The age estimator errs by {error} years on people it has not seen;"),
+        (error and constant, "one age for everybody would err by {constant}."),
     )  # fmt: skip
 
 

@@ -144,17 +144,19 @@ def found(artefact: Artefact) -> str:
     beyond = one("A_4", "beyond_mean")
     reads = beyond is not None and beyond.ci95 is not None and beyond.ci95[0] > 0
     better = apart(own, other)
+    if not (own and ceiling):
+        return ""
     return say(
         {name: digits(value.mean) for name, value in
          (("own", own), ("ceiling", ceiling), ("other", other), ("beyond", beyond)) if value},
         (own, "Inside the face the last mask of the age estimator ranks the cells by how they change with age with a"),
         (own, "correlation of {own}; half of the pictures reach {ceiling} with the other half."),
-        (own, "Another person's mask reaches {other}:"),
-        (own and better > 0, "the face at hand is read."),
-        (own and better == 0, "no difference that these people can show."),
-        (own and better < 0, "more than the face's own."),
-        (own and reads, "Once what all faces share is taken away, {beyond} is left."),
-        (own and not reads, "Once what all faces share is taken away, nothing that these people can show is left."),
+        (other, "Another person's mask reaches {other}:"),
+        (other and better > 0, "the face at hand is read."),
+        (other and better == 0, "no difference that these people can show."),
+        (other and better < 0, "more than the face's own."),
+        (reads, "Once what all faces share is taken away, {beyond} is left."),
+        (beyond and not reads, "Once what all faces share is taken away, nothing that these people can show is left."),
     )  # fmt: skip
 
 

@@ -8,10 +8,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_notebook
 
-from aifr_lib.reporting.folded import FIRST_LINE, fold
+from aifr_lib.experiments.folded import fold
+from aifr_lib.reporting.scripts import FIRST_LINE
 
 OPENING = """%matplotlib inline
-from aifr_lib.reporting import folded
+from aifr_lib.experiments import folded
 folded.register()"""
 SOLUTION = """import matplotlib.pyplot as plt
 from IPython.display import HTML, display

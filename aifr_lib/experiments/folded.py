@@ -13,7 +13,6 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
-FIRST_LINE = "%%folded\n"
 PICTURES = ("image/png", "image/jpeg")
 
 
