@@ -147,7 +147,11 @@ def found(artefact: Artefact) -> str:
         (told, "After equally many steps the nearest photograph is of the same person: on {told}."),
         (told and all(one > 0 for one in better), "Photo-real faces teach more of real ones."),
         (told and all(one < 0 for one in better), "Drawn faces teach more of real ones."),
-        (told and len({one > 0 for one in better}) > 1, "Which source teaches more depends on the photographs."),
+        (told and not any(better), "These seeds cannot tell the two sources apart."),
+        (
+            told and any(better) and len({one > 0 for one in better}) > 1,
+            "Which source teaches more depends on the photographs.",
+        ),
     )
 
 
