@@ -35,7 +35,7 @@ from dataclasses import replace
 import pandas as pd
 from IPython.display import HTML, Markdown, display
 
-from aifr_lib.experiments.aad import tables, tuning
+from aifr_lib.experiments.aad import known, tables, tuning
 from aifr_lib.experiments.page import open_page
 from aifr_lib.losses.distillation import distillation_loss
 from aifr_lib.reporting import claims, contents, pages, papers, plots
@@ -93,6 +93,15 @@ pd.DataFrame(
     }
     for entry in settings.ledger
 ).style.hide().format(precision=3)
+
+# %% [markdown]
+# **What the teachers know.** They are trained first, on the same people.
+
+# %%
+page.result(known.TEACHERS)
+
+# %% tags=["hide-input"]
+page.table(known.TEACHERS)
 
 # %% [markdown]
 # **Weights chosen beforehand, on validation people.** λ_n = 1 is printed as "experimentally set"; public code uses

@@ -106,7 +106,7 @@ def test_the_commands_are_those_that_the_book_names() -> None:
         (["train", "recognition", "--out", "x", "-p", "lr=fast"], "'lr': Input should be a valid number"),
         (["run-queue", "--preset", "clasroom"], "unknown preset 'clasroom'; did you mean 'classroom'"),
         (["draw", "tml_fig66"], "unknown table or figure 'tml_fig66'; did you mean 'tml_fig6'"),
-        (["draw", "comface_tableD"], "'comface_tableD' is planned: there is no experiment behind it yet"),
+        (["draw", "comface_tableH"], "'comface_tableH' is planned: there is no experiment behind it yet"),
         (["students", "class", "goood"], "no notebook 'goood'; did you mean 'good'"),
         (["students", "class", "--preset", "lessen"], "unknown preset 'lessen'; did you mean 'lesson'"),
         (["faces", "--out", "x.png"], "say either --ages (a sheet) or --per-identity"),
@@ -265,7 +265,9 @@ def test_train_takes_typed_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     for alpha in (0.8, 0.0):
         assert aifr("train", "recognition", "--preset", "classroom", "--out", "x", "-p", f"alpha={alpha}").code == 0
         assert asked[-1] == sweep.training(alpha, 0), "the rate that the sweep takes for this α"
-    assert asked[-1].lr != asked[-2].lr
+    preset, rates = load_preset("classroom"), {0.0: 0.2, 0.4: 0.1}
+    preset = preset.model_copy(update={"alpha_sweep": preset.alpha_sweep.model_copy(update={"lr": rates})})
+    assert [RECIPES["recognition"].start(preset, {"alpha": alpha}).lr for alpha in (0.8, 0.0)] == [0.1, 0.2]
     assert "alpha" in aifr("train", "recognition", "--out", "x", "-p", "alpha=much").err
     assert aifr("train", "recognition", "--out", "x", "--compile").code == 0
     assert fused == [False, False, False, True]

@@ -25,6 +25,7 @@ KINDS = (
     "relief-edits", "relief-wide",
 )  # fmt: skip
 PEOPLE = 10_000_000  # identity numbers a kind
+FIRST = 200_000_000  # of this release; the next begins behind the last kind of this one
 MAX_PER_IDENTITY = 10_000
 AGES = (4.0, 80.0)  # years over which people are spread where no paper says otherwise
 TURNED = (40.0, 60.0)  # degrees of yaw that count as a profile
@@ -88,7 +89,7 @@ class Plan:
 
 def people(kind: str, count: int, what: str = "identities") -> Tensor:
     """int64 [count]: the first identity numbers of a kind of set. Errors: ValueError for a count out of range."""
-    first = RELEASE * 10 * PEOPLE + choose("split", kind, {name: i for i, name in enumerate(KINDS)}) * PEOPLE
+    first = FIRST + choose("split", kind, {name: i for i, name in enumerate(KINDS)}) * PEOPLE
     return torch.arange(checked(what, count, 1, PEOPLE)) + first
 
 

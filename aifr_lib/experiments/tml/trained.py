@@ -55,7 +55,7 @@ def missing(data: str) -> str | None:
 
 
 def plain_job(config: Recognition, device: str | None = None) -> Job:
-    """The training of a network without a branch: on relief faces that of every student that has no teacher, on the
+    """The training of a network without a branch: on relief faces a run of recognition like any other, on the
     generator's people that of its page.
     """
     plain = without_branch(config)

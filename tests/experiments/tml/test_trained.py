@@ -11,7 +11,6 @@ from noise_images import make_images
 from aifr_lib.data.photograph_pairs import GAP_NAMES
 from aifr_lib.evaluation.verification import ten_fold
 from aifr_lib.experiments import recognise
-from aifr_lib.experiments.aad import students
 from aifr_lib.experiments.generator import photo_real
 from aifr_lib.experiments.jobs import gather
 from aifr_lib.experiments.tml import scored, second_source, trained
@@ -44,15 +43,16 @@ def test_every_setting_and_every_set_is_in_the_name(preset, tiny):
         assert trained.named(asked, training(asked)).key != key
 
 
-def test_a_network_without_a_branch_is_trained_once_for_the_whole_book():
+def test_a_network_without_a_branch_is_a_run_of_recognition_like_any_other():
     preset = load_preset("classroom")
     plain = {
         job.needs["network"].spec.key
         for seed in range(5)
         for job in [trained.job(preset, TransformerTraining(train=preset.alpha_sweep.training(0.0, seed)))]
     }
-    others = {students.student_job(one).spec.key for one in students.ledger(preset.aad).values()}
-    assert len(plain) == 5 and plain <= others
+    alone = preset.photo_real.relief
+    others = {recognise.job(alone.model_copy(update={"seed": seed})).spec.key for seed in range(5)}
+    assert len(plain) == 5 and plain == others
     drawn = {job.needs["network"].spec.key for job in photo_real.photo_real_jobs(preset).values()}
     for (on, _), job in second_source.source_jobs(preset).items():
         assert on or job.needs["network"].spec.key in drawn
