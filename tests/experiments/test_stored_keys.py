@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from aifr_lib.experiments import EXPERIMENTS
+from aifr_lib.experiments.jobs import in_order
 from aifr_lib.files import repository_root
 from aifr_lib.reporting.runs import RunSpec
 from aifr_lib.settings.presets import load_preset
@@ -31,10 +32,10 @@ def test_every_frozen_run_is_there_and_no_other():
     assert sorted(FROZEN) == sorted(path.name for path in RUNS.iterdir())
 
 
-def test_every_frozen_run_is_named_by_an_experiment_of_classroom():
+def test_every_frozen_run_is_named_by_an_experiment_of_classroom_or_needed_by_one():
     preset = load_preset("classroom")
-    named = {spec.key for experiment in EXPERIMENTS.values() for spec in experiment.specs(preset)}
-    assert set(FROZEN) <= named
+    jobs = [job for experiment in EXPERIMENTS.values() for job in experiment.jobs(preset, None, None).values()]
+    assert set(FROZEN) <= {job.spec.key for job in in_order(jobs)}
 
 
 @pytest.mark.parametrize("key", FROZEN)
