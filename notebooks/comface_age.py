@@ -71,7 +71,8 @@ Markdown("```python\n" + inspect.getsource(probes.ridge_change) + "```")
 # ## Settings (Table E)
 
 # %%
-page.result(networks.TABLES_BCDE[3])
+settings_of = page.result(networks.TABLES_BCDE[3])
+page.table(networks.TABLES_BCDE[3])
 
 # %% tags=["hide-input"]
 page.table(networks.TABLES_BCDE[3])

@@ -63,7 +63,8 @@ Markdown("```python\n" + inspect.getsource(linear.view_features) + "```")
 # rates on validation subjects is taken.
 
 # %%
-page.result(networks.TABLES_BCDE[1])
+settings_of = page.result(networks.TABLES_BCDE[1])
+page.table(networks.TABLES_BCDE[1])
 
 # %% tags=["hide-input"]
 page.table(networks.TABLES_BCDE[1])

@@ -45,7 +45,8 @@ page.opening(weight.TABLE_L, weight.TABLE_I)
 # ## Data, scale, source and backbone (Table F)
 
 # %%
-page.result(networks.TABLES_FG[0])
+settings_of = page.result(networks.TABLES_FG[0])
+page.table(networks.TABLES_FG[0])
 
 # %% tags=["hide-input"]
 pd.DataFrame(papers.load("comface_tableF").rows).fillna("–").style.hide()
@@ -57,7 +58,8 @@ pd.DataFrame(papers.load("comface_tableF").rows).fillna("–").style.hide()
 # printed with a letter l; the repository has a digit one.
 
 # %%
-page.result(networks.TABLES_FG[1])
+settings_of = page.result(networks.TABLES_FG[1])
+page.table(networks.TABLES_FG[1])
 
 # %% tags=["hide-input"]
 pd.DataFrame(papers.load("comface_tableG").rows).fillna("–").style.hide()

@@ -70,7 +70,8 @@ display(Image(plots.picture(strip), width=720, alt="six patients before and afte
 # ## Settings (Table D)
 
 # %%
-page.result(networks.TABLES_BCDE[2])
+settings_of = page.result(networks.TABLES_BCDE[2])
+page.table(networks.TABLES_BCDE[2])
 
 # %% tags=["hide-input"]
 page.table(networks.TABLES_BCDE[2])
