@@ -98,7 +98,7 @@ pd.DataFrame(
 # **What the teachers know.** They are trained first, on the same people.
 
 # %%
-shown = page.result(known.TEACHERS)
+result = page.result(known.TEACHERS)
 
 # %% tags=["hide-input"]
 page.table(known.TEACHERS)

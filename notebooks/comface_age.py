@@ -71,8 +71,7 @@ Markdown("```python\n" + inspect.getsource(probes.ridge_change) + "```")
 # ## Settings (Table E)
 
 # %%
-settings_of = page.result(networks.TABLES_BCDE[3])
-page.table(networks.TABLES_BCDE[3])
+result = page.result(networks.TABLES_BCDE[3])
 
 # %% tags=["hide-input"]
 page.table(networks.TABLES_BCDE[3])

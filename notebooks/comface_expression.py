@@ -63,8 +63,7 @@ Markdown("```python\n" + inspect.getsource(linear.view_features) + "```")
 # rates on validation subjects is taken.
 
 # %%
-settings_of = page.result(networks.TABLES_BCDE[1])
-page.table(networks.TABLES_BCDE[1])
+result = page.result(networks.TABLES_BCDE[1])
 
 # %% tags=["hide-input"]
 page.table(networks.TABLES_BCDE[1])

@@ -61,7 +61,7 @@ page.opening(pretraining.LOSSES, age.PILOT_RUN)
 # image that the text at hand lacks; boxes, shapes and numbers below are those of the modules of this library.
 
 # %%
-shown = page.result(networks.FIG_C)
+result = page.result(networks.FIG_C)
 
 # %% tags=["hide-input"]
 runs = page.runs(networks.FIG_C)
@@ -131,8 +131,7 @@ display(
 # ## Settings (Table B)
 
 # %%
-settings_of = page.result(networks.TABLES_BCDE[0])
-page.table(networks.TABLES_BCDE[0])
+result = page.result(networks.TABLES_BCDE[0])
 
 # %% tags=["hide-input"]
 page.table(networks.TABLES_BCDE[0])

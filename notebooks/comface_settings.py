@@ -45,8 +45,7 @@ page.opening(weight.TABLE_L, weight.TABLE_I)
 # ## Data, scale, source and backbone (Table F)
 
 # %%
-settings_of = page.result(networks.TABLES_FG[0])
-page.table(networks.TABLES_FG[0])
+result = page.result(networks.TABLES_FG[0])
 
 # %% tags=["hide-input"]
 pd.DataFrame(papers.load("comface_tableF").rows).fillna("–").style.hide()
@@ -58,8 +57,7 @@ pd.DataFrame(papers.load("comface_tableF").rows).fillna("–").style.hide()
 # printed with a letter l; the repository has a digit one.
 
 # %%
-settings_of = page.result(networks.TABLES_FG[1])
-page.table(networks.TABLES_FG[1])
+result = page.result(networks.TABLES_FG[1])
 
 # %% tags=["hide-input"]
 pd.DataFrame(papers.load("comface_tableG").rows).fillna("–").style.hide()

@@ -70,8 +70,7 @@ display(Image(plots.picture(strip), width=720, alt="six patients before and afte
 # ## Settings (Table D)
 
 # %%
-settings_of = page.result(networks.TABLES_BCDE[2])
-page.table(networks.TABLES_BCDE[2])
+result = page.result(networks.TABLES_BCDE[2])
 
 # %% tags=["hide-input"]
 page.table(networks.TABLES_BCDE[2])
