@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +18,10 @@ from aifr_lib.settings.presets import Preset
 from aifr_lib.training import recognition
 from aifr_lib.training.age_estimation import check_ages
 from aifr_lib.training.objectives.age_judge import AgeJudge
-from aifr_lib.training.sgd import descend
+from aifr_lib.training.sgd import Trained, descend, finish
 
 RECIPE = "age_judge"
 RECIPE_VERSION = 1  # raised by hand when the meaning of an AgeJudging changes
-WEIGHTS = "weights.safetensors"
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A finished training: the network in eval mode, its weights on disk, their SHA-256, the last logged scalars."""
-
-    network: AgeReader
-    weights: Path
-    checksum: str
-    scalars: dict[str, float]
 
 
 def network(config: AgeJudging) -> AgeReader:
@@ -69,7 +57,7 @@ def train(
     compile: bool = False,
     progress: bool = True,
     images: Images | None = None,
-) -> Trained:
+) -> Trained[AgeReader]:
     """Train one judge into ``out``, as ``recognition.train`` does a recogniser, on a part of the people of ``images``.
 
     Errors: ValueError for ages that are unknown or outside 0 … 100, before anything is trained; those of
@@ -85,10 +73,7 @@ def train(
     scalars = descend(
         module, config.train, images, rows, out, settings, device=device, compile=compile, progress=progress
     )
-    path = out / WEIGHTS
-    metadata = {RECIPE: config.model_dump_json(), "data": f"{images.name} {images.version}"}
-    weights.save_weights(module.network.eval(), path, metadata)
-    return Trained(module.network, path, weights.digest(module.network.state_dict()), scalars)
+    return finish(module.network, RECIPE, config, images, out, scalars)
 
 
 def load(path: Path) -> tuple[AgeReader, AgeJudging]:

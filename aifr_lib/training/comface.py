@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -27,23 +26,12 @@ from aifr_lib.settings.comface import Pretraining, Source
 from aifr_lib.settings.presets import Preset
 from aifr_lib.training.engine import Plan, fit
 from aifr_lib.training.objectives.comface import METHODS, OF_VIEWS, Pretrainer, missing
-from aifr_lib.training.sgd import seen
+from aifr_lib.training.sgd import Trained, finish, seen
 
 RECIPE = "comface"
 RECIPE_VERSION = 1  # raised by hand when the meaning of a Pretraining changes
-WEIGHTS = "weights.safetensors"
 LOOKED_AT = 512  # validation pairs, at most
 FELL = 0.97  # a loss on people held out above this share of the untrained network's did not fall
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A finished pre-training: encoder and linear layer in eval mode, their file, its SHA-256, the last scalars."""
-
-    comparer: Comparer
-    weights: Path
-    checksum: str
-    scalars: dict[str, float]
 
 
 @lru_cache(maxsize=1)
@@ -122,7 +110,7 @@ def train(
     compile: bool = False,
     progress: bool = True,
     images: Images | None = None,
-) -> Trained:
+) -> Trained[Comparer]:
     """Pre-train one network into ``out``; run again with the same settings and folder, it goes on where it stopped.
 
     The weights are those of the lowest validation loss of its own (Table B's checkpoint), on fixed pairs of held-out
@@ -172,10 +160,7 @@ def train(
         progress=progress,
     )
     scalars["untrained"] = untrained
-    path = out / WEIGHTS
-    metadata = {RECIPE: config.model_dump_json(), "data": f"{images.name} {images.version}"}
-    weights.save_weights(module.comparer.eval(), path, metadata)
-    return Trained(module.comparer, path, weights.digest(module.comparer.state_dict()), scalars)
+    return finish(module.comparer, RECIPE, config, images, out, scalars)
 
 
 class Validation:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,21 +28,10 @@ from aifr_lib.training.age_estimation import check_ages
 from aifr_lib.training.engine import Plan, Rate, fit
 from aifr_lib.training.objectives.mtlface import CRITIC, GENERATOR, RECOGNITION
 from aifr_lib.training.objectives.mtlface import MultiTask as Objective
-from aifr_lib.training.sgd import rate, seen, steps_of
+from aifr_lib.training.sgd import WEIGHTS, Trained, finish, rate, seen, steps_of
 
 RECIPE = "mtlface"
 RECIPE_VERSION = 1  # raised by hand when the meaning of a MultiTask changes
-WEIGHTS = "weights.safetensors"
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A finished training: the network in eval mode, its weights on disk, their SHA-256, the last logged scalars."""
-
-    network: MtlFace
-    weights: Path
-    checksum: str
-    scalars: dict[str, float]
 
 
 class TargetBatches(ShuffledBatches):
@@ -145,7 +133,7 @@ def train(
     progress: bool = True,
     images: Images | None = None,
     looks: int = 10,
-) -> Trained:
+) -> Trained[MtlFace]:
     """Train one MTLFace into ``out``, as ``recognition.train`` does a recogniser.
 
     first_stage: the folder of the recognising half, of two stages; None trains it first, below ``out``. images: the
@@ -195,11 +183,7 @@ def train(
         device=device,
         progress=progress,
     )
-    network = module.trained
-    path = out / WEIGHTS
-    metadata = {RECIPE: config.model_dump_json(), "data": f"{images.name} {images.version}"}
-    weights.save_weights(network, path, metadata)
-    return Trained(network, path, weights.digest(network.state_dict()), scalars)
+    return finish(module.trained, RECIPE, config, images, out, scalars)
 
 
 def length(config: MultiTask, pictures: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What the recipes of recognition, distillation and age estimation share: SGD over a set of pictures.
+"""What the recipes share: SGD over a set of pictures, and what a finished training leaves.
 
 SGD with momentum on all modules, one weight decay for all of them, rate falling to a tenth at given epochs (TML section
 IV-B) or along a cosine, linear warm-up, random mirroring.
@@ -9,16 +9,32 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import Rows, mirrored
+from aifr_lib.models import weights
 from aifr_lib.settings.recognition import Recognition
 from aifr_lib.training.engine import Plan, fit
+
+WEIGHTS = "weights.safetensors"
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Trained(Generic[Network]):
+    """A finished training: the network in eval mode, its weights on disk, their SHA-256, the last logged scalars."""
+
+    network: Network
+    weights: Path
+    checksum: str
+    scalars: dict[str, float]
 
 
 def rate(config: Recognition, steps_per_epoch: int, steps: int) -> Callable[[int], float]:
@@ -105,3 +121,13 @@ def seen(images: Images) -> str:
     """What tells these pictures from others: set, version, number, and a sum over their records."""
     records = images.labels["record"].tolist()
     return f"{images.name} {images.version}, {len(records)} pictures, crc {zlib.crc32(repr(records).encode()):08x}"
+
+
+def finish(
+    network: Network, recipe: str, config: BaseModel, images: Images, out: Path, scalars: dict[str, float]
+) -> Trained[Network]:
+    """Store a trained network in ``out``, its settings under the recipe's name and its pictures beside it."""
+    path = out / WEIGHTS
+    metadata = {recipe: config.model_dump_json(), "data": f"{images.name} {images.version}"}
+    weights.save_weights(network.eval(), path, metadata)
+    return Trained(network, path, weights.digest(network.state_dict()), scalars)

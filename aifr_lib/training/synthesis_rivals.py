@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,22 +21,11 @@ from aifr_lib.training import age_estimation, recognition, sheets
 from aifr_lib.training.engine import Plan, fit
 from aifr_lib.training.mtlface import TargetBatches, differences, groups_of
 from aifr_lib.training.objectives.synthesis_rivals import CaaeObjective, IpcganObjective
-from aifr_lib.training.sgd import seen, steps_of
+from aifr_lib.training.sgd import WEIGHTS, Trained, finish, seen, steps_of
 
 CAAE, IPCGAN = "caae", "ipcgan"
 RECIPE_VERSION = 1  # raised by hand when the meaning of a Caae or an Ipcgan changes
-WEIGHTS = "weights.safetensors"
 SETTINGS: dict[str, type[Caae] | type[Ipcgan]] = {CAAE: Caae, IPCGAN: Ipcgan}
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A finished training: the network in eval mode, its weights on disk, their SHA-256, the last logged scalars."""
-
-    network: models.AgeDrawer
-    weights: Path
-    checksum: str
-    scalars: dict[str, float]
 
 
 def start_caae(preset: Preset, asked: Mapping[str, Any]) -> Caae:
@@ -60,7 +48,7 @@ def train(
     progress: bool = True,
     images: Images | None = None,
     looks: int = 10,
-) -> Trained:
+) -> Trained[models.AgeDrawer]:
     """Train one network into ``out``, as ``training.mtlface.train`` does, with sheets of drawn faces on the way.
 
     classifier: the folder of IPCGAN's age classifier; None trains it first, below ``out``.
@@ -112,11 +100,7 @@ def train(
         device=device,
         progress=progress,
     )
-    network = module.network.eval()
-    path = out / WEIGHTS
-    metadata = {recipe: config.model_dump_json(), "data": f"{images.name} {images.version}"}
-    weights.save_weights(network, path, metadata)
-    return Trained(network, path, weights.digest(network.state_dict()), scalars)
+    return finish(module.network, recipe, config, images, out, scalars)
 
 
 def classifier_of(config: Ipcgan, folder: Path) -> tuple[AgeEstimator, str]:
@@ -124,7 +108,7 @@ def classifier_of(config: Ipcgan, folder: Path) -> tuple[AgeEstimator, str]:
 
     Errors: ValueError for another training's, naming what differs.
     """
-    network, trained = age_estimation.load(folder / age_estimation.WEIGHTS)
+    network, trained = age_estimation.load(folder / WEIGHTS)
     if said := differences(trained, config.classifier):
         raise ValueError(
             f"{folder} holds another age classifier than the settings ask for ({said}): use its own folder"

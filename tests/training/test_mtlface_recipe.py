@@ -24,6 +24,7 @@ from aifr_lib.training import mtlface, recognition
 from aifr_lib.training.engine import CHECKPOINT, LOG, Stopped
 from aifr_lib.training.objectives import mtlface as step
 from aifr_lib.training.objectives.critic_watch import PATIENCE
+from aifr_lib.training.sgd import WEIGHTS
 
 SMALL = Recognition(
     input_hw=(32, 32), width=0.125, embedding=8, batch=4, epochs=1, drops=(), lr=0.02, loss="cosface", s=8.0, m=0.1
@@ -182,7 +183,7 @@ def test_a_joint_training_is_trained_kept_and_resumed_to_equal_bits(tmp_path, im
 def test_two_stages_hold_the_first_and_share_it(tmp_path, images):
     asked = config("two_stage")
     trained = mtlface.train(asked, tmp_path / "icm", images=images, **ALONE)
-    first, settings = mtlface.load(tmp_path / "icm" / "recognition" / mtlface.WEIGHTS)
+    first, settings = mtlface.load(tmp_path / "icm" / "recognition" / WEIGHTS)
     assert settings == asked.first_stage and first.generator is None
     assert weights.digest(trained.network.recogniser.state_dict()) == weights.digest(first.recogniser.state_dict())
     state = torch.load(tmp_path / "icm" / CHECKPOINT, weights_only=True)

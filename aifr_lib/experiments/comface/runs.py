@@ -27,6 +27,7 @@ from aifr_lib.training import comface as pretraining
 from aifr_lib.training import transfer
 from aifr_lib.training.engine import LOG, accelerator_for
 from aifr_lib.training.objectives.comface import missing as missing_loss
+from aifr_lib.training.sgd import WEIGHTS
 
 RATE, RATE_VERSION = "comface_rate", 1
 TRANSFER, TRANSFER_VERSION = "comface_transfer", 1
@@ -65,7 +66,7 @@ class Start:
         """Encoder and linear layer in eval mode. folder: where the pre-training left its weights."""
         if self.config is not None:
             assert folder is not None
-            return pretraining.load(folder / pretraining.WEIGHTS)[0]
+            return pretraining.load(folder / WEIGHTS)[0]
         torch.manual_seed(self.seed)
         return Comparer(encoder(self.encoder, self.side)).eval()
 

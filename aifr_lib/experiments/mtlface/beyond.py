@@ -33,6 +33,7 @@ from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
 from aifr_lib.training import mtlface, recognition
 from aifr_lib.training.engine import LOG, accelerator_for
+from aifr_lib.training.sgd import WEIGHTS
 from aifr_lib.training.sheets import levels
 
 RECIPE, RECIPE_VERSION = "recognition_of_drawn", 1
@@ -84,7 +85,7 @@ def compute(train: Recognition, folder: Path, drawer: Path, device: str | None =
     """Draw each training picture at another age, learn from both in as many steps, score as ``recognise.compute``."""
     started = time.perf_counter()
     where = accelerator_for(device, "no").device
-    network, config = mtlface.load(drawer / mtlface.WEIGHTS)
+    network, config = mtlface.load(drawer / WEIGHTS)
     images = recognition.training_faces(train)
     both = with_drawn(images, network.to(where), config.recognition.bounds, train.seed, where)
     spent = time.perf_counter() - started

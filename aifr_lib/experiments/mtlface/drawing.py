@@ -27,6 +27,7 @@ from aifr_lib.settings.recognition import Recognition
 from aifr_lib.settings.synthesis_rivals import Caae, Ipcgan
 from aifr_lib.training import age_judge, mtlface, synthesis_rivals
 from aifr_lib.training.engine import LOG, accelerator_for
+from aifr_lib.training.sgd import WEIGHTS
 from aifr_lib.training.sheets import across, drawn
 
 RECIPE, RECIPE_VERSION = "age_synthesis", 1
@@ -179,7 +180,7 @@ def judge_all(
     asked: Mtlface, train: Recognition, judge: Path, draw: Callable[[Wide], np.ndarray]
 ) -> dict[str, np.ndarray]:
     """The scores of ``compute``: what ``draw`` makes of validation and of test people, and what the judges say."""
-    reader, _ = age_judge.load(judge / age_judge.WEIGHTS)
+    reader, _ = age_judge.load(judge / WEIGHTS)
     found: dict[str, np.ndarray] = {}
     for split, count in people(asked).items():
         faces = relief.wide(split, size=train.relief.size, identities=count, ages=relief.middles(asked.judge.bounds))
