@@ -47,8 +47,17 @@ page.opening(weight.TABLE_L, weight.TABLE_I)
 # %%
 result = page.result(networks.TABLES_FG[0])
 
+
 # %% tags=["hide-input"]
-pd.DataFrame(papers.load("comface_tableF").rows).fillna("–").style.hide()
+def read(table):
+    """A printed table, its columns named in words."""
+    rows = pd.DataFrame(papers.load(table).rows).rename(
+        columns=lambda name: name.replace("_", " ")
+    )
+    return rows.replace({r"\$\\alpha\$": "α"}, regex=True).fillna("–").style.hide()
+
+
+read("comface_tableF")
 
 # %% [markdown]
 # ## Files of weights (Table G)
@@ -60,7 +69,7 @@ pd.DataFrame(papers.load("comface_tableF").rows).fillna("–").style.hide()
 result = page.result(networks.TABLES_FG[1])
 
 # %% tags=["hide-input"]
-pd.DataFrame(papers.load("comface_tableG").rows).fillna("–").style.hide()
+read("comface_tableG")
 
 # %% [markdown]
 # ## What is run here

@@ -72,9 +72,11 @@ pd.DataFrame(
 # With the branch the loss is equation 11. Two controls are what is left of it when a part goes: without the branch, and
 # with the mean of the map's cells in place of what the encoder makes of them.
 #
-# $$ (1-\alpha)\, C(O_{N_c}, y) + \alpha\, C(L_2(\tfrac1{S_f}\textstyle\sum_i T_i), y) \qquad
-#    (1-\alpha)\, C(O_{N_c}, y) \qquad
-#    (1-\alpha)\, C(O_{N_c}, y) + \alpha\, C(L_2(\tfrac1{S_f}\textstyle\sum_i V_i), y) $$
+# $$ \begin{aligned}
+#    \text{with the branch:}\quad & (1-\alpha)\, C(O_{N_c}, y) + \alpha\, C(L_2(\tfrac1{S_f}\textstyle\sum_i T_i), y) \\
+#    \text{without:}\quad & (1-\alpha)\, C(O_{N_c}, y) \\
+#    \text{mean of cells:}\quad & (1-\alpha)\, C(O_{N_c}, y) + \alpha\, C(L_2(\tfrac1{S_f}\textstyle\sum_i V_i), y)
+#    \end{aligned} $$
 
 # %%
 from aifr_lib.models import MeanBranch
