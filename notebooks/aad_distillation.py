@@ -39,6 +39,7 @@ from aifr_lib.experiments.aad import known, tables, tuning
 from aifr_lib.experiments.page import open_page
 from aifr_lib.losses.distillation import distillation_loss
 from aifr_lib.reporting import claims, contents, pages, papers, plots
+from aifr_lib.reporting.rows import in_words
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -82,12 +83,12 @@ used = list(dict.fromkeys(name for entry in settings.ledger for name in entry.va
 differing = [
     column for column in asked if asked.loc[used, column].astype(str).nunique() > 1
 ]
-display(asked.loc[used, differing].astype(str))
+display(asked.loc[used, differing].astype(str).rename(index=in_words, columns=in_words))
 pd.DataFrame(
     {
-        "student": entry.backbone,
+        "student": in_words(entry.backbone),
         "width": entry.width or settings.train.width,
-        "trained as": ", ".join(entry.variants),
+        "trained as": "; ".join(map(in_words, entry.variants)),
         "seeds": ", ".join(map(str, entry.seeds)),
         "length": entry.length,
     }
