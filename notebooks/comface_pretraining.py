@@ -34,8 +34,7 @@ import inspect
 import numpy as np
 import pandas as pd
 import torch
-from IPython.display import Image as Picture
-from IPython.display import Markdown, display
+from IPython.display import Markdown
 
 from aifr_lib.data import change_sources
 from aifr_lib.data.attribute_pairs import AttributePairs
@@ -123,8 +122,8 @@ torch.manual_seed(0)
 changed = augment(plain.augmentation, torch.from_numpy(np.array(shown.pixels[rows])))
 seen = (255 * changed).byte().permute(0, 2, 3, 1).numpy()
 strip = plots.strip(np.concatenate([shown.pixels[rows], seen]), len(rows))
-display(
-    Picture(plots.picture(strip), width=512, alt="a person at four ages, augmented")
+plots.show_pixels(
+    strip, "A person at four ages, and the same four pictures augmented.", 512
 )
 
 # %% [markdown]

@@ -36,7 +36,7 @@ import inspect
 
 import numpy as np
 import pandas as pd
-from IPython.display import Image, Markdown, display
+from IPython.display import Markdown, display
 
 from aifr_lib.evaluation import ser_fiq
 from aifr_lib.experiments.comface import quality, quality_figure
@@ -256,7 +256,7 @@ for name in settings.comface_quality.sets:
         }
         print(NAMES[name])
         strip = plots.strip(thumbs[np.concatenate(list(worst.values()))], kept)
-        display(Image(plots.picture(strip)))
+        plots.show_pixels(strip, f"The ten worst of {NAMES[name]}, a row a score.", 640)
 print(
     "Why look: a score names no reason. What the worst of two scores share, or do not, "
     "is the only hint of what each"

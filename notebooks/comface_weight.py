@@ -31,7 +31,6 @@ fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
 import numpy as np
-from IPython.display import Image, display
 
 from aifr_lib.data import change_tasks
 from aifr_lib.experiments.comface import networks, weight
@@ -58,7 +57,7 @@ for ward in weight.WARDS:
 before = np.concatenate([one[:3] for one in shown])
 after = np.concatenate([one[3:] for one in shown])
 strip = plots.strip(np.concatenate([before, after]), 6)
-display(Image(plots.picture(strip), width=720, alt="six patients before and after"))
+plots.show_pixels(strip, "Six drawn patients before a treatment and after it.", 720)
 
 # %% [markdown]
 # ## The protocol

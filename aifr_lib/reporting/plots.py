@@ -92,6 +92,15 @@ def show(alt: str) -> None:
         display(HTML(image(plt.figure(number), alt)))
 
 
+def show_pixels(pixels: np.ndarray, alt: str, width: int) -> None:
+    """A picture uint8 [H, W, 3] as the output of a cell, ``width`` pixels of the page wide."""
+    from IPython.display import HTML, display
+
+    data = base64.b64encode(picture(pixels)).decode()
+    style = f"width:{width}px;max-width:100%"
+    display(HTML(f'<img src="data:image/jpeg;base64,{data}" alt="{escape(alt)}" style="{style}">'))
+
+
 def score_histogram(
     axis: Axes, same: np.ndarray, different: np.ndarray, threshold: float | None = None, bins: int = 60
 ) -> None:
