@@ -54,6 +54,17 @@ def test_a_source_leaves_zero_out_and_an_attribute_where_asked():
         Source(attributes=("age",), without="smile")
 
 
+@pytest.mark.parametrize("name", ["au12", "edema-a"])
+def test_labels_and_pairs_can_be_had_without_a_picture(name, monkeypatch):
+    settings = load_preset("smoke").comface.tasks
+    drawn = change_tasks.load(name, settings, 32, still=True)
+    monkeypatch.setattr(change_tasks.relief, "load_set", None)
+    labels = change_tasks.load(name, settings, 32, still=True, drawn=False)
+    assert labels.images.labels.equals(drawn.images.labels) and labels.images.name == drawn.images.name
+    assert np.array_equal(labels.tested.d, drawn.tested.d) and np.array_equal(labels.tested.a, drawn.tested.a)
+    assert labels.images.pixels.shape[1:3] == (1, 1)
+
+
 def test_the_tasks_of_rendered_people():
     settings = Tasks(
         ages="relief-fgnet", people=4, subjects=4, frames=12, frame_pairs=5, patients=4, days=2, pictures=2
