@@ -7,6 +7,7 @@ from aifr_lib.data import change_sources, change_tasks, relief
 from aifr_lib.data.relief.changes import edema
 from aifr_lib.names import ConfigError
 from aifr_lib.settings.comface import Source, Tasks
+from aifr_lib.settings.presets import load_preset
 from aifr_lib.training import comface
 
 
