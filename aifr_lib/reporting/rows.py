@@ -78,8 +78,8 @@ METRICS = {
 WORDS = {
     "alpha": "α",
     "lr": "learning rate",
-    "last_weight": "weight of the last term, λₙ",
-    "attention_weight": "weight of the attention loss, λᴬ",
+    "last_weight": "weight λₙ",
+    "attention_weight": "weight λᴬ",
     "set": "pairs",
     "relief-lfw": "random relief pairs",
     "relief-agedb": "relief pairs 30 years apart",

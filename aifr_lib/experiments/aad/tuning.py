@@ -23,6 +23,10 @@ from aifr_lib.settings.aad import Aad
 from aifr_lib.settings.presets import Preset
 
 ALONE = "self"
+AXES = {
+    "last_weight": "weight of the last term, λₙ",
+    "attention_weight": "weight of the attention loss, λᴬ",
+}
 DRAWN = ("masks", "attention_weight", "reduction")  # what is asked of a student that is drawn to masks
 
 
@@ -86,7 +90,7 @@ def tuning_figure(artefact: Artefact) -> Figure:
 
 
 def _lines(axis: Axes, rows: Sequence[Row], x: str) -> None:
-    axis.set(xscale="log", xlabel=in_words(x))
+    axis.set(xscale="log", xlabel=AXES.get(x, in_words(x)))
     tried = sorted({float(row.keys[x]) for row in rows})
     axis.set_xticks(tried, [f"{value:g}" for value in tried])
     axis.minorticks_off()
