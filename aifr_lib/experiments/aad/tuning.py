@@ -73,18 +73,22 @@ def tuning_figure(artefact: Artefact) -> Figure:
     alone = [row for row in rows if row.keys["mode"] == ALONE]
     taught = [row for row in rows if row.keys["mode"] != ALONE]
     usual = {row.keys["lr"] for row in alone} or {row.keys["lr"] for row in taught if row.keys.get("masks")}
-    figure, axes = plt.subplots(1, 3, figsize=(11, 3.8), sharey=True)
     plain = [row for row in taught if "masks" not in row.keys]
-    _lines(axes[0], [row for row in plain if not usual or row.keys["lr"] in usual], "last_weight")
-    _lines(axes[1], [row for row in taught if "masks" in row.keys], "attention_weight")
-    _lines(axes[2], [row for row in plain if len(_line_of(row, plain, "lr")) > 1], "lr")
-    for axis in axes:
+    panels = {
+        "last_weight": [row for row in plain if not usual or row.keys["lr"] in usual],
+        "attention_weight": [row for row in taught if "masks" in row.keys],
+        "lr": [row for row in plain if len(_line_of(row, plain, "lr")) > 1],
+    }
+    there = [name for name, rows in panels.items() if rows] or ["last_weight"]
+    figure, axes = plt.subplots(1, len(there), figsize=(1.5 + 3.5 * len(there), 3.8), sharey=True, squeeze=False)
+    for axis, name in zip(axes[0], there, strict=True):
+        _lines(axis, panels[name], name)
         for row in alone:
             assert row.measured is not None
             axis.axhline(row.measured.mean, color="0.4", linestyle="--", linewidth=1, label=in_words(ALONE))
         if axis.get_legend_handles_labels()[1]:
             axis.legend(fontsize=8)
-    axes[0].set_ylabel(f"{METRICS['accuracy']}\n({in_words(ACROSS)}, validation people)")
+    axes[0, 0].set_ylabel(f"{METRICS['accuracy']}\nvalidation people, 30 years apart")
     figure.tight_layout()
     return figure
 
