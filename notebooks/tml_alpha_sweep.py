@@ -20,7 +20,7 @@
 # **The catch.** The figure that shows this prints no numbers, one curve a data set and no error bars.
 
 # %% tags=["parameters"]
-# smoke: seconds; lesson: three minutes; classroom: hours; paper: needs CASIA-WebFace
+# smoke: seconds; lesson: minutes; classroom: hours; paper: needs CASIA-WebFace
 preset = "smoke"
 seeds = None  # how many seeds; None takes the preset's
 device = None  # "cpu", "cuda"; None takes the best there is
