@@ -59,8 +59,11 @@ page.opening(quality.FIG_D)
 # else, it does not. No label is needed, and no idea of what "good" looks like.
 #
 # $$
-# \bar d = \frac{2}{T(T-1)} \sum_{i<j} \lVert e_i - e_j \rVert, \qquad q = 2\,\sigma(-\bar d), \qquad
-# v = \sigma\big(130\,(q - 0.88)\big)
+# \begin{aligned}
+# \bar d &= \frac{2}{T(T-1)} \sum_{i<j} \lVert e_i - e_j \rVert \\
+# q &= 2\,\sigma(-\bar d) \\
+# v &= \sigma\big(130\,(q - 0.88)\big)
+# \end{aligned}
 # $$
 #
 # $e_1 \dots e_T$ are the embeddings of length 1 of $T = 100$ passes. The last step is a stretch that the authors of

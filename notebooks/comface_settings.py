@@ -34,6 +34,7 @@ import pandas as pd
 from aifr_lib.experiments.comface import networks, weight
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import papers
+from aifr_lib.reporting.tables import printed_frame
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -47,17 +48,8 @@ page.opening(weight.TABLE_L, weight.TABLE_I)
 # %%
 result = page.result(networks.TABLES_FG[0])
 
-
 # %% tags=["hide-input"]
-def read(table):
-    """A printed table, its columns named in words."""
-    rows = pd.DataFrame(papers.load(table).rows).rename(
-        columns=lambda name: name.replace("_", " ")
-    )
-    return rows.replace({r"\$\\alpha\$": "α"}, regex=True).fillna("–").style.hide()
-
-
-read("comface_tableF")
+printed_frame("comface_tableF").style.hide()
 
 # %% [markdown]
 # ## Files of weights (Table G)
@@ -69,7 +61,7 @@ read("comface_tableF")
 result = page.result(networks.TABLES_FG[1])
 
 # %% tags=["hide-input"]
-read("comface_tableG")
+printed_frame("comface_tableG").style.hide()
 
 # %% [markdown]
 # ## What is run here
