@@ -88,7 +88,10 @@ used = list(dict.fromkeys(name for entry in settings.ledger for name in entry.va
 differing = [
     column for column in asked if asked.loc[used, column].astype(str).nunique() > 1
 ]
-display(asked.loc[used, differing].astype(str).rename(index=in_words, columns=in_words))
+words = asked.loc[used, differing].map(
+    lambda one: in_words("–" if one is None else one)
+)
+display(words.rename(index=in_words, columns=in_words))
 pd.DataFrame(
     {
         "student": in_words(entry.backbone),

@@ -32,8 +32,10 @@ fresh = False  # True forgets stored runs
 import pandas as pd
 
 from aifr_lib.experiments.comface import networks, weight
+from aifr_lib.experiments.comface.measured import WORDS
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import papers
+from aifr_lib.reporting.rows import in_words
 from aifr_lib.reporting.tables import printed_frame
 
 page = open_page(
@@ -72,8 +74,8 @@ printed_frame("comface_tableG").style.hide()
 plain = settings.pretraining
 pd.DataFrame(
     {
-        "method": entry.method,
-        "learns from": (entry.source or plain.source).kind,
+        "method": WORDS[entry.method],
+        "learns from": in_words((entry.source or plain.source).kind),
         "seeds": len(entry.seeds),
         "fine-tuned on": ", ".join(entry.tasks) or "–, kept features alone",
         "thousand pictures": plain.pictures / 1000,

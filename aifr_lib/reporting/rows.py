@@ -74,6 +74,7 @@ METRICS = {
     "cosine": "cosine of two embeddings",
 }
 
+_RATES = (0.1, 0.01, 0.001, 0.0001)
 # What a sentence or a column says of a name that stands for something.
 WORDS = {
     "alpha": "α",
@@ -87,6 +88,12 @@ WORDS = {
     "relief-near": "relief pairs near in age",
     "relief-ijb": "relief templates",
     "relief-edema": "relief people before and after",
+    "relief-loo": "relief faces, leave-one-out",
+    "relief-wide": "relief faces at every age",
+    "latent": "the generator's people",
+    "relief-edits": "edited relief faces",
+    "verification, relief-agedb": "relief pairs 30 years apart",
+    **{f"relief-ijb, FAR {far:g}": f"relief templates, {100 * far:g} % of strangers accepted" for far in _RATES},
     "loo": "leave-one-out",
     "O_f": "last map",
     "last map O_f": "last map",
@@ -117,7 +124,8 @@ WORDS = {
     "caae": "CAAE",
     "ipcgan": "IPCGAN",
     "comface": "ComFace",
-    "relief-wide": "relief faces at every age",
+    "none_without_adversary": "no split",
+    "both_without_adversary": "both masks",
     "iresnet18": "IResNet-18",
     "iresnet50": "IResNet-50",
     "iresnet90": "IResNet-90",
