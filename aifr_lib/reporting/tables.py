@@ -79,8 +79,17 @@ def printed_frame(id: str) -> pd.DataFrame:
     import pandas as pd  # here: a list of results needs none
 
     reported = papers.load(id)
-    frame = pd.DataFrame(reported.rows)[reported.columns].rename(columns=head_of)
-    return frame.replace({True: "yes", False: "no", r"\$\\alpha\$": "α"}, regex=True).fillna("–")
+    rows = [{head_of(name): _said(row[name]) for name in reported.columns} for row in reported.rows]
+    return pd.DataFrame(rows)
+
+
+def _said(cell: papers.Cell) -> papers.Cell:
+    """A printed cell as a page shows it: a dash for what is not reported."""
+    if cell is None:
+        return "–"
+    if isinstance(cell, bool):
+        return in_words(cell)
+    return cell.replace(r"$\alpha$", "α") if isinstance(cell, str) else cell
 
 
 def artefact_table(artefact: Artefact, shape: Shape | None = None) -> str:
