@@ -125,7 +125,7 @@ else:
 # ## What to conclude
 #
 # - Read the interval first. Where it holds 0, this training was too short, or its people too few, to tell the two
-#   apart; at preset *smoke* it is.
+#   apart: at *smoke* they are.
 # - The two agree in nothing else, so what is gained is owed to the years. It is had although the task is harder: the
 #   loss of who saw decades stays higher to the end.
 # - What it gains in the end is a yardstick for the methods of the four papers: each tries to put in by a loss, a
