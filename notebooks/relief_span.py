@@ -124,10 +124,10 @@ else:
 # %% [markdown]
 # ## What to conclude
 #
-# - Read the interval first. Where it holds 0, this training was too short, or its people too few, to tell the two
-#   apart: at *smoke* they are.
-# - The two agree in nothing else, so what is gained is owed to the years. It is had although the task is harder: the
-#   loss of who saw decades stays higher to the end.
+# - Read the interval first. Where it holds 0, as it may at *smoke*, the training was too short, or its people too few,
+#   to tell the two apart.
+# - The two trainings differ in nothing else, so what is gained is owed to the years. It is had although the task is
+#   harder: over decades the loss stays higher to the end.
 # - What it gains in the end is a yardstick for the methods of the four papers: each tries to put in by a loss, a
 #   teacher or drawn pictures what the training people lack.
 # - Part of a gain may be variety: pictures across decades also differ more in weight, hair and beard.
