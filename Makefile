@@ -11,7 +11,7 @@ CALLED = echo "aifr is in $(BIN): \`make shell\` opens a shell that finds it, \`
 help:            ## what each target does
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
 
-book: $(STAMP)   ## set up, run the opening notebook, render the others from committed results, build the book
+book: $(STAMP)   ## set up, run the notebooks on committed results, build the book
 	$(BIN)/python book/build.py
 	@$(CALLED)
 

@@ -14,8 +14,8 @@
 # # Start here: the same person, thirty years later
 #
 # A passport is valid for ten years, a missing child may be found after twenty. Can a machine still tell that two
-# photographs show one person? This page walks through the whole problem in ten minutes: faces that age, a network that
-# looks at them, the scores it gives, and what age does to them. The faces and their scores were computed by the
+# photographs show one person? This page walks through the whole problem: faces that age, a network that looks at
+# them, the scores it gives, and what age does to them. The faces and their scores were computed by the
 # machine that built the page; the network was trained before.
 
 # %% tags=["parameters"]

@@ -41,7 +41,9 @@ from aifr_lib.experiments.page import open_page
 from aifr_lib.losses import distillation as losses
 from aifr_lib.models.age_estimator import AgeEstimator
 from aifr_lib.models.attention import AgeAttention, attention_mask
-from aifr_lib.reporting import contents, papers, plots
+from aifr_lib.reporting import contents, plots
+from aifr_lib.reporting.rows import in_words, measured
+from aifr_lib.reporting.tables import printed_frame
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -71,7 +73,8 @@ if artefact.runs:
 found = page.runs(networks.FIG2)
 if found:
     shapes = {
-        name: one["maps"] for name, one in found["networks"].summary["networks"].items()
+        in_words(name): one["maps"]
+        for name, one in found["networks"].summary["networks"].items()
     }
     stages = [f"stage {stage}" for stage in range(1, 5)]
     table = pd.DataFrame(shapes, index=stages).T
@@ -83,19 +86,24 @@ page.table(networks.FIG2)
 # MobileFacenet-R, the best of the four, does not: the text says that its maps are as large as the teacher's, no more.
 
 # %% tags=["hide-input"]
-alike = networks.sized_like(3_730_000)
+near = 0.0013
+alike = networks.sized_like(3_730_000, near)
+here = measured(artefact.rows, "parameters", {"network": "mobilefacenet-r"})
+larger = f", {100 * (here.mean / 3_730_000 - 1):.1f} % larger" if here else ""
 Markdown(
     "Of MobileFaceNets with such maps, whose hidden layers have 64, 128, 256 or 512 "
-    f"channels, {len(alike)} lie within 0.13 % of the printed 3.73 million. The one "
-    "that is built here is none of them: it is 1.6 % larger, and each of its "
-    "bottlenecks widens as MobileFaceNet's do."
+    f"channels, {len(alike)} lie within {near:.2%} of the printed 3.73 million. The "
+    f"one that is built here is none of them{larger}: each of its bottlenecks widens "
+    "as MobileFaceNet's do."
 )
 
 # %% [markdown]
 # ## The block, and the mask
 #
-# $$ A_i = \sigma\Big(\tfrac{1}{c_i} \sum_c F_{i,c}\Big) \qquad \text{(eq. 3)}, \qquad
-#    \hat A_i = D_i(A_1) \odot (1 - A_i) \qquad \text{(eq. 4)} $$
+# $$ \begin{aligned}
+# A_i &= \sigma\Big(\tfrac{1}{c_i} \sum_c F_{i,c}\Big) & \text{(eq. 3)} \\
+# \hat A_i &= D_i(A_1) \odot (1 - A_i) & \text{(eq. 4)}
+# \end{aligned} $$
 #
 # The lines of the library that are these equations:
 
@@ -110,7 +118,7 @@ print(inspect.getsource(AgeAttention.forward))
 # The paper sets its method apart from nine others by what is copied. Printed:
 
 # %% tags=["hide-input"]
-pd.DataFrame(papers.load("aad_table1").rows).style.hide()
+printed_frame("aad_table1").style.hide()
 
 # %% [markdown]
 # Three of its rows can be tried out on the spot. A feature is made twice as long, or is turned by 10°: how much of the
@@ -208,7 +216,7 @@ for name, loss in (("angle", losses.angular_loss), ("ℓ2", losses.l2_loss)):
 print("Why: a cosine divides by both lengths, so only a distance can see one of them.")
 
 # %% [markdown]
-# **3.** λ_i is half of λ_{i+1}, and λ_4 = 1. What is the weight of the first stage?
+# **3.** $\lambda_i$ is half of $\lambda_{i+1}$, and $\lambda_4 = 1$. What is the weight of the first stage?
 
 # %% tags=["solution", "hide-input"] choices=["1/2", "1/4", "1/8"] answer="1/8"
 print(losses.halved(1.0))

@@ -80,8 +80,10 @@ else:
 # %% [markdown]
 # ## The equations
 #
-# $$ A_i = \sigma\Big(\tfrac{1}{c_i} \sum_c F_{i,c}\Big) \qquad \text{(eq. 3)}, \qquad
-#    \hat A_i = D_i(A_1) \odot (1 - A_i) \qquad \text{(eq. 4)} $$
+# $$ \begin{aligned}
+# A_i &= \sigma\Big(\tfrac{1}{c_i} \sum_c F_{i,c}\Big) & \text{(eq. 3)} \\
+# \hat A_i &= D_i(A_1) \odot (1 - A_i) & \text{(eq. 4)}
+# \end{aligned} $$
 
 # %%
 print(inspect.getsource(attention_mask))
@@ -142,7 +144,7 @@ print(np.round((mask - mask.min()) / (mask.max() - mask.min()), 2))
 print("Why: stretching takes away the scale, and with it how sure the network is.")
 
 # %% [markdown]
-# **2.** A cell has A_1 = .9 and A_4 = .6. What is its $\hat A_4$, if its neighbours in A_1 are alike?
+# **2.** A cell has $A_1 = .9$ and $A_4 = .6$. What is its $\hat A_4$, if its neighbours in $A_1$ are alike?
 
 # %% tags=["solution", "hide-input"] choices=[".30", ".36", ".54"] answer=".36"
 print(f"{0.9 * (1 - 0.6):.2f}")

@@ -33,6 +33,7 @@ from IPython.display import HTML, Markdown, display
 from aifr_lib.experiments.aad import cost, gaps, tables
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import claims, pages
+from aifr_lib.reporting.rows import in_words
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -56,7 +57,11 @@ controls = {
     "ad_last_softmax": "eq. 6 to the letter, no margin, taught",
 }
 pd.DataFrame(
-    [(name, words) for name, words in controls.items() if name in settings.variants],
+    [
+        (in_words(name), question)
+        for name, question in controls.items()
+        if name in settings.variants
+    ],
     columns=["control", "what it asks"],
 ).style.hide()
 

@@ -40,6 +40,7 @@ from aifr_lib.experiments.page import open_page
 from aifr_lib.losses.distillation import distillation_loss
 from aifr_lib.reporting import claims, contents, pages, papers, plots
 from aifr_lib.reporting.rows import in_words
+from aifr_lib.reporting.tables import printed_frame
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -59,13 +60,17 @@ display(
         f"{(gains['ad'] - gains['self']).max():.2f}."
     )
 )
-printed.drop(columns=["backbone_label", "model_type"]).style.hide().format(precision=2)
+printed_frame("aad_table2").style.hide().format(precision=2)
 
 # %% [markdown]
 # ## The equation
 #
-# $$ \mathcal L = \mathcal L_{SM} + \lambda^A \mathcal L^{Att} + \sum_i \lambda_i \mathcal L_i, \qquad
-#    \lambda_i = \tfrac12 \lambda_{i+1} \qquad \text{(eq. 10)} $$
+# Equation 10, where each weight is half of the next:
+#
+# $$ \begin{aligned}
+# \mathcal L &= \mathcal L_{SM} + \lambda^A \mathcal L^{Att} + \sum_i \lambda_i \mathcal L_i \\
+# \lambda_i &= \tfrac12 \lambda_{i+1}
+# \end{aligned} $$
 
 # %%
 print(inspect.getsource(distillation_loss))
@@ -83,7 +88,10 @@ used = list(dict.fromkeys(name for entry in settings.ledger for name in entry.va
 differing = [
     column for column in asked if asked.loc[used, column].astype(str).nunique() > 1
 ]
-display(asked.loc[used, differing].astype(str).rename(index=in_words, columns=in_words))
+words = asked.loc[used, differing].map(
+    lambda one: in_words("–" if one is None else one)
+)
+display(words.rename(index=in_words, columns=in_words))
 pd.DataFrame(
     {
         "student": in_words(entry.backbone),

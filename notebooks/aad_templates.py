@@ -37,13 +37,14 @@ from aifr_lib.evaluation.templates import pool
 from aifr_lib.experiments.aad import tables
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import claims, pages, papers
+from aifr_lib.reporting.tables import printed_frame
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
 )
 page.opening(tables.TABLE6)
 printed = pd.DataFrame(papers.load("aad_table6").rows)
-printed.style.hide().format(precision=3)
+printed_frame("aad_table6").style.hide().format(precision=3)
 
 # %% [markdown]
 # ## The protocol

@@ -144,6 +144,6 @@ if attention_map.TRUTH in runs:
     found = [spearman(centre, one) for one in change.reshape(-1, side * side)]
     print(f"the middle against the truth over whole pictures: {np.mean(found):+.2f}")
 print(
-    "Why: all faces age in much the same places, so a map that has never seen a face may "
-    "be right about the place of all. What counts is what is left beyond that."
+    "Why: all faces age in much the same places, so a map that has never seen a face "
+    "may be right about the place of all. What counts is what is left beyond that."
 )

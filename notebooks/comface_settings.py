@@ -32,8 +32,11 @@ fresh = False  # True forgets stored runs
 import pandas as pd
 
 from aifr_lib.experiments.comface import networks, weight
+from aifr_lib.experiments.comface.measured import WORDS
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import papers
+from aifr_lib.reporting.rows import in_words
+from aifr_lib.reporting.tables import printed_frame
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -47,17 +50,8 @@ page.opening(weight.TABLE_L, weight.TABLE_I)
 # %%
 result = page.result(networks.TABLES_FG[0])
 
-
 # %% tags=["hide-input"]
-def read(table):
-    """A printed table, its columns named in words."""
-    rows = pd.DataFrame(papers.load(table).rows).rename(
-        columns=lambda name: name.replace("_", " ")
-    )
-    return rows.replace({r"\$\\alpha\$": "α"}, regex=True).fillna("–").style.hide()
-
-
-read("comface_tableF")
+printed_frame("comface_tableF").style.hide()
 
 # %% [markdown]
 # ## Files of weights (Table G)
@@ -69,7 +63,7 @@ read("comface_tableF")
 result = page.result(networks.TABLES_FG[1])
 
 # %% tags=["hide-input"]
-read("comface_tableG")
+printed_frame("comface_tableG").style.hide()
 
 # %% [markdown]
 # ## What is run here
@@ -80,8 +74,8 @@ read("comface_tableG")
 plain = settings.pretraining
 pd.DataFrame(
     {
-        "method": entry.method,
-        "learns from": (entry.source or plain.source).kind,
+        "method": WORDS[entry.method],
+        "learns from": in_words((entry.source or plain.source).kind),
         "seeds": len(entry.seeds),
         "fine-tuned on": ", ".join(entry.tasks) or "–, kept features alone",
         "thousand pictures": plain.pictures / 1000,

@@ -102,8 +102,21 @@ print("Each picture would be seen as often as before.")
 print("Why: a copy adds no age that the network has not seen.")
 
 # %% [markdown]
-# **3.** Why are the true pictures an upper bound that no method can be asked to reach?
+# **3.** Two people are drawn alike at 20, but for the pace at which they age. A method sees the face at 20 and draws
+# another at 70. *Can it be right about both: yes or no?*
 
-# %% tags=["solution", "hide-input"]
-print("A drawn face shows one way to age; the true one shows how this person ages.")
-print("Why: how a person ages is only partly written in the face at another age.")
+# %% tags=["solution", "hide-input"] choices=["yes", "no"] answer="no"
+from aifr_lib.faces.relief import Faces, render
+from aifr_lib.faces.relief.parameters import IDENTITY
+
+pace = [name.startswith("ageing_") for name in IDENTITY]
+for years in (20.0, 70.0):
+    two = Faces.sample([0, 0], [years] * 2, [0, 0])
+    two.identity[1, pace] *= -1
+    one, other = render(two, 96).float()
+    apart = (one - other).abs().mean()
+    print(f"at {years:.0f} years: {apart:.1f} grey levels apart")
+print(
+    "Why: how a person will age is only partly written in the face. So the true "
+    "pictures are a bound that no method can be asked to reach."
+)

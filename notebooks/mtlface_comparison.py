@@ -37,7 +37,8 @@ from aifr_lib.evaluation import pictures as measures
 from aifr_lib.experiments.mtlface import comparison, drawing, pictures, synthesis_rows
 from aifr_lib.experiments.page import open_page
 from aifr_lib.losses import synthesis_rivals as losses
-from aifr_lib.reporting import claims, contents, pages, papers, plots
+from aifr_lib.reporting import claims, contents, pages, plots
+from aifr_lib.reporting.tables import printed_frame
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -51,10 +52,7 @@ page.opening(comparison.TABLE2)
 # Its sets and methods; the numbers are not in the text at hand and stay blank.
 
 # %% tags=["hide-input"]
-blank = pd.DataFrame(papers.load("mtlface_table2").rows)
-blank.pivot(
-    index="method", columns="dataset", values=["age_accuracy", "identity_preservation"]
-).fillna("")
+printed_frame("mtlface_table2").pivot(index="method", columns="dataset")
 
 # %% [markdown]
 # ## The rivals

@@ -43,6 +43,7 @@ from aifr_lib.experiments.page import open_page
 from aifr_lib.losses.mtlface import recognition_loss
 from aifr_lib.models.mtlface import Decomposition, reverse
 from aifr_lib.reporting import claims, contents, pages, plots
+from aifr_lib.reporting.rows import in_words
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -74,8 +75,8 @@ artefact = page.result(decomposition.DECOMPOSITION)
 pd.DataFrame(
     {
         "training": decomposition.NAMES.get(name, name),
-        "mask": one.afd,
-        "adversary": one.adversary,
+        "mask": in_words(one.afd),
+        "adversary": in_words(one.adversary),
         "seeds": len(one.seeds),
     }
     for name, one in {**settings.readings, **settings.attentions}.items()

@@ -124,10 +124,10 @@ else:
 # %% [markdown]
 # ## What to conclude
 #
-# - Read the interval first. Where it holds 0, this training was too short, or its people too few, to tell the two
-#   apart.
-# - Decades are dear before they are worth anything. To know a person across them is the harder task: it takes more
-#   steps, and until they are taken the network may be no better across ages, whatever its people could teach it.
+# - Read the interval first. Where it holds 0, as it may at *smoke*, the training was too short, or its people too few,
+#   to tell the two apart.
+# - The two trainings differ in nothing else, so what is gained is owed to the years. It is had although the task is
+#   harder: over decades the loss stays higher to the end.
 # - What it gains in the end is a yardstick for the methods of the four papers: each tries to put in by a loss, a
 #   teacher or drawn pictures what the training people lack.
 # - Part of a gain may be variety: pictures across decades also differ more in weight, hair and beard.

@@ -20,7 +20,7 @@
 # **The catch.** The figure that shows this prints no numbers, one curve a data set and no error bars.
 
 # %% tags=["parameters"]
-# smoke: seconds; lesson: three minutes; classroom: hours; paper: needs CASIA-WebFace
+# smoke: seconds; lesson: minutes; classroom: hours; paper: needs CASIA-WebFace
 preset = "smoke"
 seeds = None  # how many seeds; None takes the preset's
 device = None  # "cpu", "cuda"; None takes the best there is
@@ -128,9 +128,9 @@ pd.DataFrame(
 #
 # One network for each α and seed. They share pictures, order of pictures, start weights and number of steps; α differs,
 # and with it the learning rate as told below. α = 0 is the plain margin loss. Training people are seen within a few
-# years of one age, and test pairs span decades, so there is an age problem to solve. `relief-lfw` holds random pairs,
-# `relief-agedb` pairs at least thirty years apart; they stand in for LFW and AgeDB, and are not those. Above all, LFW's
-# pairs are near in age, and those of `relief-lfw` mostly are not: they are random pictures out of whole lives.
+# years of one age, and test pairs span decades, so there is an age problem to solve. Random pairs stand in for LFW, and
+# pairs at least thirty years apart for AgeDB; they are not those. Above all, LFW's pairs are near in age, and ours
+# mostly are not: they are random pictures out of whole lives.
 #
 # It is the paper's experiment at another size. What differs:
 

@@ -62,8 +62,10 @@ Markdown(
 # %% [markdown]
 # ## The idea in one picture
 #
-# $$ \text{eq. 11:}\quad (1-\alpha)\, C(O_{N_c}, y) + \alpha\, C(T_{N_c}, y) \qquad\qquad
-#    \text{eq. 12:}\quad C(O_{N_c} + T_{N_c}, y) $$
+# $$ \begin{aligned}
+# \text{eq. 11:}\quad & (1-\alpha)\, C(O_{N_c}, y) + \alpha\, C(T_{N_c}, y) \\
+# \text{eq. 12:}\quad & C(O_{N_c} + T_{N_c}, y)
+# \end{aligned} $$
 #
 # In the first each branch must name the person by itself. In the second it is enough that the *sum* does: where one
 # branch is sure, the other has nothing left to learn. Here is the gradient that the margin logits get, for one picture

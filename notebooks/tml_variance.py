@@ -37,6 +37,7 @@ from aifr_lib.experiments.page import open_page
 from aifr_lib.experiments.relief import convergence
 from aifr_lib.experiments.tml import variance
 from aifr_lib.reporting import papers, plots, slider
+from aifr_lib.reporting.tables import printed_frame
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -46,7 +47,9 @@ page.opening(variance.TABLE4)
 
 # %% tags=["hide-input"]
 table = pd.DataFrame(papers.load("tml_table4").rows)
-table.style.hide().format(precision=2).set_caption("Table IV, as printed")
+printed_frame("tml_table4").style.hide().format(precision=2).set_caption(
+    "Table IV, as printed"
+)
 
 # %% [markdown]
 # ## The idea in one picture
@@ -104,9 +107,11 @@ slider.show(
 # person $c$ with $n_c$ pictures and $\mu$ the mean of all,
 #
 # $$
-# S_\mathrm{intra} = \frac1N \sum_i \lVert f_i - \mu_{y_i}\rVert^2, \qquad
-# S_\mathrm{inter} = \frac1N \sum_c n_c \lVert \mu_c - \mu \rVert^2, \qquad
-# R = \frac{S_\mathrm{inter}}{S_\mathrm{intra}}.
+# \begin{aligned}
+# S_\mathrm{intra} &= \frac1N \sum_i \lVert f_i - \mu_{y_i}\rVert^2 \\
+# S_\mathrm{inter} &= \frac1N \sum_c n_c \lVert \mu_c - \mu \rVert^2 \\
+# R &= \frac{S_\mathrm{inter}}{S_\mathrm{intra}}
+# \end{aligned}
 # $$
 #
 # The two add up to the total variance. A network may spread all its embeddings more or less without recognising anyone

@@ -74,8 +74,11 @@ Markdown(
 # %% [markdown]
 # ## The equations
 #
-# $$ \text{CosFace: } \cos\theta_y - m \qquad \text{ArcFace: } \cos(\theta_y + m) \qquad
-#    \text{AdaFace: } \cos(\theta_y - m z) - (m + m z) $$
+# $$ \begin{aligned}
+# \text{CosFace: } & \cos\theta_y - m \\
+# \text{ArcFace: } & \cos(\theta_y + m) \\
+# \text{AdaFace: } & \cos(\theta_y - m z) - (m + m z)
+# \end{aligned} $$
 
 # %% [markdown]
 # What each makes of the cosine to the true person, drawn by the library's own heads (AdaFace for a picture of middling

@@ -85,8 +85,11 @@ class Page:
 
     def _show(self, *experiments: Experiment) -> None:
         shown = [self.seen[experiment.id] for experiment in experiments]
-        said = [experiment.finding(artefact) for experiment, artefact in zip(experiments, shown, strict=True)]
-        parts = [pages.found_box(filter(None, said)) if any(said) else ""]
+        found: dict[bool, list[str]] = {True: [], False: []}
+        for experiment, artefact in zip(experiments, shown, strict=True):
+            if said := experiment.finding(artefact):
+                found[bool(artefact.runs)].append(said)
+        parts = [box(found[ran]) for ran, box in ((True, pages.found_box), (False, pages.not_run_box)) if found[ran]]
         if len(experiments) == 1 and shown[0].runs:
             (experiment,), (artefact,) = experiments, shown
             if experiment.figure:

@@ -37,6 +37,12 @@ def found_box(sentences: Iterable[str]) -> str:
     return f'<div class="aifr-found" role="note"><p style="{_LINE}"><strong>What was found</strong></p>{body}</div>'
 
 
+def not_run_box(sentences: Iterable[str]) -> str:
+    """What has no result yet, a line for each; apart from what was found."""
+    body = "".join(f'<p style="{_LINE};opacity:.8">{escape(one)}</p>' for one in sentences)
+    return f'<div class="aifr-none" role="note">{body}</div>'
+
+
 def stamp(artefact: Artefact) -> str:
     """One small line: size, data, seeds, device, runs and hours. Unfolded, how it was made: commits, commands, runs.
 

@@ -30,6 +30,11 @@ def digits(value: float) -> str:
     return f"{value:#.3g}"
 
 
+def in_full(value: float) -> str:
+    """A number as it is set or printed, no digit added or lost: "10", "0.0005", "99.38", "63,670,000"."""
+    return f"{value:,.0f}" if value.is_integer() else f"{value:.10g}"
+
+
 def listed(things: Sequence[str]) -> str:
     """Things in a row: "one", "one and two", "one, two and three"."""
     return " and ".join(filter(None, (", ".join(things[:-1]), *things[-1:])))

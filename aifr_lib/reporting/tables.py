@@ -9,15 +9,39 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import compress
+from typing import TYPE_CHECKING
 
+from aifr_lib.reporting import papers
 from aifr_lib.reporting.artefacts import Artefact, csv_lines
-from aifr_lib.reporting.prose import digits
+from aifr_lib.reporting.prose import digits, in_full
 from aifr_lib.reporting.rows import INTERVALS, METRICS, Key, Measured, Row, in_words
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METRIC = "metric"  # what goes down or across where no key does
 SHORT = 12  # rows that need no folding
 NOT_RUN = "not run"
 ALIKE = "†"
+_MEASURES = {"MAE": "error", "corr": "correlation", "acc": "accuracy"}
+# What stands above the columns of printed tables, where their names are no words.
+PRINTED = {
+    "params_M": "parameters, M",
+    "ratio_pct": "ratio, %",
+    "rank1": "rank-1",
+    "training_data_M": "training data, M",
+    "inter_over_intra": "inter / intra",
+    "FGNET_LOO": "FG-NET, leave-one-out",
+    "FGNET_MF1": "FG-NET, MegaFace",
+    "score_min": "least score",
+    "Age_corr": "age, correlation",
+    **{f"AU{unit}_{key}": f"AU{unit}, {word}" for unit in (6, 12) for key, word in _MEASURES.items()},
+    **{
+        f"Edema{ward}_{key}": f"{name}, {word}"
+        for ward, name in (("A", "Edema-A"), ("B", "Edema-B"), ("A2B", "Edema-A to -B"))
+        for key, word in _MEASURES.items()
+    },
+}
 _SMALL = "font-size:.85em;opacity:.8"
 
 
@@ -45,6 +69,29 @@ class Shape:
         return self.names.get(name, METRICS.get(str(name), in_words(name)))
 
 
+def head_of(column: str) -> str:
+    """What stands above a column of a printed table."""
+    return PRINTED.get(column, column.replace("_", " "))
+
+
+def printed_frame(id: str) -> pd.DataFrame:
+    """A table as the paper prints it, its columns in words. Errors: as ``papers.load``."""
+    import pandas as pd  # here: a list of results needs none
+
+    reported = papers.load(id)
+    rows = [{head_of(name): _said(row[name]) for name in reported.columns} for row in reported.rows]
+    return pd.DataFrame(rows)
+
+
+def _said(cell: papers.Cell) -> papers.Cell:
+    """A printed cell as a page shows it: a dash for what is not reported."""
+    if cell is None:
+        return "–"
+    if isinstance(cell, bool):
+        return in_words(cell)
+    return cell.replace(r"$\alpha$", "α") if isinstance(cell, str) else cell
+
+
 def artefact_table(artefact: Artefact, shape: Shape | None = None) -> str:
     """The table in its shape, then all its rows, folded where they are many or stand above already.
 
@@ -57,10 +104,11 @@ def artefact_table(artefact: Artefact, shape: Shape | None = None) -> str:
     if any(row.paper is not None for row in artefact.rows):
         notes.append("The paper's numbers are of its own data.")
     note = f'<p style="{_SMALL}">{escape(" ".join(filter(None, notes)))}</p>' if any(notes) else ""
-    every = every_row(artefact.rows)
+    exact = artefact.kind == "settings"
+    every = every_row(artefact.rows, exact=exact)
     if shape is None and len(artefact.rows) <= SHORT:
         return _scrolling(every + note)
-    shaped = "" if shape is None else _scrolling(shaped_table(artefact.rows, shape) + note)
+    shaped = "" if shape is None else _scrolling(shaped_table(artefact.rows, shape, exact=exact) + note)
     folded = (
         f'<details class="aifr-all"><summary>All {len(artefact.rows)} numbers</summary>'
         f"<p>{csv_link(artefact)}</p>{_scrolling(every)}</details>"
@@ -68,8 +116,11 @@ def artefact_table(artefact: Artefact, shape: Shape | None = None) -> str:
     return shaped + folded
 
 
-def shaped_table(rows: Sequence[Row], shape: Shape) -> str:
-    """A line for each combination of what goes down, a column for each of what goes across."""
+def shaped_table(rows: Sequence[Row], shape: Shape, *, exact: bool = False) -> str:
+    """A line for each combination of what goes down, a column for each of what goes across.
+
+    exact: numbers are settings, given in full, and no measurements.
+    """
     shown = [row for row in rows if shape.shows(row)]
     lines = list(dict.fromkeys(_named(row, shape.down) for row in shown))
     columns = list(dict.fromkeys(_named(row, shape.across) for row in shown))
@@ -79,7 +130,7 @@ def shaped_table(rows: Sequence[Row], shape: Shape) -> str:
     body = [
         [
             *(escape(shape.said(part)) if part != "" else "" for part in line),
-            *(_cell(cells.get((line, c))) for c in columns),
+            *(_cell(cells.get((line, c)), exact) for c in columns),
         ]
         for line in lines
     ]
@@ -96,7 +147,7 @@ def _column(shape: Shape, values: Sequence[Key]) -> str:
     return ", ".join(named)
 
 
-def every_row(rows: Sequence[Row]) -> str:
+def every_row(rows: Sequence[Row], *, exact: bool = False) -> str:
     """Keys, our mean with its 95 % interval and number of seeds, the paper's number and source, a line for each row.
 
     A column that no row fills is left out.
@@ -104,7 +155,8 @@ def every_row(rows: Sequence[Row]) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row.keys))
     head = [*map(in_words, names), "measure", "ours [95 % interval]", "seeds", "the paper, on its own data"]
     lines = [
-        [*("" if name not in row.keys else in_words(row.keys[name]) for name in names), *_values(row)] for row in rows
+        [*("" if name not in row.keys else in_words(row.keys[name]) for name in names), *_values(row, exact)]
+        for row in rows
     ]
     filled = [not lines or any(line[at] for line in lines) for at in range(len(head))]
     body = [[escape(cell) for cell in compress(line, filled)] for line in lines]
@@ -128,7 +180,7 @@ def _named(row: Row, keys: Iterable[str]) -> tuple[Key, ...]:
     return tuple(place.get(key, "") for key in keys)
 
 
-def _cell(row: Row | None) -> str:
+def _cell(row: Row | None, exact: bool) -> str:
     """Ours with its interval, and under it the paper's."""
     if row is None:
         return "–"
@@ -136,20 +188,21 @@ def _cell(row: Row | None) -> str:
     if found is None:
         ours = NOT_RUN
     else:
-        ours = f"<strong>{digits(found.mean)}</strong>"
+        ours = f"<strong>{in_full(found.mean) if exact else digits(found.mean)}</strong>"
         ours += f' <span style="{_SMALL}">{_interval(found)}</span>' if found.ci95 else ""
-    return ours + (f'<br><span style="{_SMALL}">paper: {row.paper:g}</span>' if row.paper is not None else "")
+    return ours + (f'<br><span style="{_SMALL}">paper: {in_full(row.paper)}</span>' if row.paper is not None else "")
 
 
-def _values(row: Row) -> list[str]:
+def _values(row: Row, exact: bool) -> list[str]:
     found = row.measured
     if found is None:
         ours, seeds = NOT_RUN, ""
     else:
-        ours = digits(found.mean) + (f" {_interval(found)}" if found.ci95 else "")
+        ours = in_full(found.mean) if exact else digits(found.mean)
+        ours += f" {_interval(found)}" if found.ci95 else ""
         seeds = str(len(found.per_seed) or "")
     source = f" ({row.paper_source})" if row.paper_source else ""
-    paper = ("" if row.paper is None else f"{row.paper:g}") + source
+    paper = ("" if row.paper is None else in_full(row.paper)) + source
     return [METRICS.get(row.metric, row.metric), ours, seeds, paper.strip()]
 
 

@@ -22,6 +22,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from aifr_lib.names import ConfigError
 from aifr_lib.reporting import artefacts, claims, contents, pages, papers, tables
+from aifr_lib.reporting.rows import in_words
 from aifr_lib.settings.presets import load_preset
 
 Cell = str | nodes.Node
@@ -41,7 +42,7 @@ class ArtefactDirective(SphinxDirective):
 
 
 class PaperContentsDirective(SphinxDirective):
-    """``{paper-contents} TML``: every table and figure of a paper, with its notebook, state and verdict."""
+    """``{paper-contents} TML``: every table and figure of a paper, with its notebook and its state or verdict."""
 
     required_arguments = 1
 
@@ -51,7 +52,7 @@ class PaperContentsDirective(SphinxDirective):
         for content in contents.load():
             if content.paper != self.arguments[0]:
                 continue
-            row = [content.source, nodes.literal("", content.id), content.title, content.kind]
+            row: list[Cell] = [content.source, content.title, nodes.literal("", content.id)]
             if content.planned:
                 row += ["planned", "–"]
             elif not (figures(self.env) / content.id / f"{content.id}.json").is_file():
@@ -62,7 +63,7 @@ class PaperContentsDirective(SphinxDirective):
             rows.append(row)
         if not rows:
             raise self.error(f"no table or figure of a paper '{self.arguments[0]}' in its paper.yaml")
-        return [table(("In the paper", "Id", "What it shows", "Kind", "Notebook", "Result"), rows)]
+        return [table(("In the paper", "What it shows", "Id", "Notebook", "Result"), rows)]
 
 
 class ScoreboardDirective(SphinxDirective):
@@ -105,8 +106,10 @@ class RunLedgerDirective(SphinxDirective):
         if known:
             total += f" The {len(known)} whose time is known take about {sum(known) / 60:.1f} hours, as measured."
         return [
-            table(("Table or figure", "Runs", "Stored", "Minutes a run"), rows),
             nodes.paragraph("", total + " Tables and figures share runs."),
+            html(f'<details class="aifr-all"><summary>All {len(rows)} tables and figures</summary>'),
+            table(("Table or figure", "Runs", "Stored", "Minutes a run"), rows),
+            html("</details>"),
         ]
 
 
@@ -155,7 +158,7 @@ def data_card(entry: Any, directive: SphinxDirective) -> list[nodes.Node]:
         ["Terms", entry.terms],
         ["Known flaws", entry.flaws],
         ["Used by", tables],
-        ["Measured by", ", ".join(entry.protocols) or "no protocol of recognition"],
+        ["Measured by", ", ".join(map(in_words, entry.protocols)) or "no protocol of recognition"],
         ["Where to put it", nodes.inline("", "", nodes.literal("", folder), nodes.Text(f": {files}"))],
         ["Stands in for it here", nodes.literal("", entry.stand_in)],
     ]
@@ -206,17 +209,22 @@ def shown(env: BuildEnvironment, id: str) -> list[nodes.Node]:
 def without_result(content: contents.Content) -> list[nodes.Node]:
     """A plain sentence, and the printed numbers where the paper gives any."""
     reason = "its notebook is still to be written" if content.planned else "its experiment has not been run yet"
+    if content.paper is None:
+        return [_none(f"{content.title} (ours): {reason}.")]
     sentence = f"There is no result of ours for {content.source} here: {reason}."
     if not content.printed:
-        sentence += " The paper shows it as a picture, without numbers that could be set beside ours."
-    elif not content.at_hand:
-        sentence += " The text that we work from cites the table without containing it: nothing can be quoted."
-    else:
-        sentence += " These are the numbers that the paper prints:"
-    parts: list[nodes.Node] = [nodes.paragraph("", sentence, classes=["aifr-none"])]
-    if content.printed and content.at_hand:
-        parts += printed(papers.load(content.id))
-    return parts
+        return [_none(f"{sentence} The paper shows it as a picture, without numbers that could be set beside ours.")]
+    if not content.at_hand:
+        return [
+            _none(
+                f"{sentence} The text that we work from cites the table without containing it: nothing can be quoted."
+            )
+        ]
+    return [_none(f"{sentence} These are the numbers that the paper prints:"), *printed(papers.load(content.id))]
+
+
+def _none(sentence: str) -> nodes.paragraph:
+    return nodes.paragraph("", sentence, classes=["aifr-none"])
 
 
 def printed(reported: papers.Reported) -> list[nodes.Node]:
@@ -230,7 +238,7 @@ def printed(reported: papers.Reported) -> list[nodes.Node]:
         ]
         for row, line in zip(reported.rows, texts, strict=True)
     ]
-    parts: list[nodes.Node] = [table([name.replace("_", " ") for name in reported.columns], rows)]
+    parts: list[nodes.Node] = [table([tables.head_of(name) for name in reported.columns], rows)]
     doubts = [flag for flag in reported.flags if flag.kind != "ocr"]
     if doubts:
         items = (nodes.list_item("", nodes.paragraph("", f"{flag.where}: {flag.issue}")) for flag in doubts)

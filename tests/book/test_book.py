@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -247,6 +248,44 @@ def test_files_of_a_result_and_the_notebook_can_be_saved(visit):
     saved = page.locator(".aifr-ways-out a.download").evaluate_all("links => links.map(link => link.href)")
     assert {"real_photographs.ipynb", "real_photographs.csv"} <= {link.rsplit("/", 1)[1] for link in saved}
     assert page.locator(".aifr-ways-out a.external").count() == 0
+
+
+@pytest.mark.parametrize("repository", ["", "https://github.com/one/two"])
+def test_two_pages_from_a_folder_explain_words_offline_and_launch_where_a_repository_is_named(
+    browser, tmp_path, repository
+):
+    shutil.copytree(
+        ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("_executed", "_live", "node_modules")
+    )
+    (tmp_path / "book" / "_live").mkdir()
+    (tmp_path / "book" / "_executed").mkdir()
+    shutil.copy(ROOT / "notebooks" / "tml_architecture.ipynb", tmp_path / "book" / "_executed")
+    for name in ("figures", "notebooks"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    toc = {"format": "jb-book", "root": "book/background/glossary"}
+    toc["chapters"] = [{"file": "book/_executed/tml_architecture"}]
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
+    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    named = re.sub('repository_url: ""', f'repository_url: "{repository}"', config)
+    (tmp_path / "_config.yml").write_text(named, encoding="utf-8")
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(tmp_path), "-q"]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+
+    context = browser.new_context(viewport=DESK, offline=True)
+    page = context.new_page()
+    page.goto((tmp_path / "_build" / "html" / "book" / "_executed" / "tml_architecture.html").as_uri())
+    word, tip = page.locator("article a.aifr-term").first, page.locator("#aifr-tip")
+    word.hover()
+    assert tip.is_visible() and len(tip.inner_text()) > 20
+    launch = page.locator(".aifr-ways-out a.external").evaluate_all("links => links.map(link => link.href)")
+    button = page.locator(".btn-source-repository-button")
+    if repository:
+        assert [link.split("/")[2] for link in launch] == ["github.com", "colab.research.google.com", "mybinder.org"]
+        assert button.first.get_attribute("href") == repository
+    else:
+        assert launch == [] and button.count() == 0
+    context.close()
 
 
 def test_the_book_prints_as_one_file(address, tmp_path):

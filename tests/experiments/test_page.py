@@ -67,6 +67,7 @@ def test_a_page_opens_with_the_sentence_the_picture_and_the_verdicts(tmp_path, s
 def test_before_anything_was_run_a_page_says_so_and_draws_nothing(tmp_path, shown):
     opened = page.open_page("classroom", compute=False, out=tmp_path)
     opened.opening(experiment())
+    assert "What was found" not in shown[0] and "aifr-none" in shown[0]
     assert opened.result(experiment()).runs == ()
     opened.table(experiment())
     assert ["not run yet" in part for part in shown] == [True, True]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aifr_lib.reporting.prose import counted, digits, listed, say
+from aifr_lib.reporting.prose import counted, digits, in_full, listed, say
 
 
 def test_sentences_are_said_where_they_hold_and_in_order():
@@ -34,6 +34,11 @@ def test_numbers_have_three_digits_and_no_power_of_ten():
         "1,234",
         "-0.360",
     ]
+
+
+def test_what_is_set_or_printed_keeps_its_digits():
+    values = (10.0, 0.0005, 99.38, 63_670_000.0, 999_680.0, 0.0)
+    assert [in_full(one) for one in values] == ["10", "0.0005", "99.38", "63,670,000", "999,680", "0"]
 
 
 def test_things_are_listed():

@@ -68,10 +68,11 @@ def test_an_answer_that_cannot_be_given_is_refused(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("name", scripts.scripts())
-def test_each_notebook_has_three_exercises_and_each_says_why(name: str) -> None:
+def test_each_notebook_has_three_exercises_and_each_decides_and_says_why(name: str) -> None:
     cells = scripts.derive(scripts.script(name)).cells
     solutions = [cell for cell in cells if "solution" in cell.metadata.get("tags", [])]
     assert len(solutions) == 3
+    assert all(len(set(cell.metadata.get("choices", ()))) > 1 for cell in solutions)
     assert all(re.search(r'print\(\s*"Why', cell.source) for cell in solutions)
     copy = student_copy(name, "lesson")
     assert not any("Why" in cell.source for cell in copy.cells if cell.cell_type == "code")

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from aifr_lib.reporting import tables
+from aifr_lib.reporting import papers, tables
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import Git
@@ -159,3 +159,19 @@ def test_no_row_that_a_shape_shows_is_lost(shape):
     rows = [row for row in variance(None) if shape.shows(row)]
     table = tables.shaped_table(rows, shape)
     assert table.count("not run") == (len(rows) if shape is TABLE4 else len(rows) // 2)
+
+
+def test_settings_stand_in_full_and_measurements_in_three_digits():
+    rows = [Row(keys={"setting": "batch"}, metric="value", measured=Measured(mean=10.0), paper=512.0, paper_source="p")]
+    shape = Shape(down=("setting",), across=(METRIC,))
+    assert ">10</strong>" in tables.shaped_table(rows, shape, exact=True)
+    assert ">10.0</strong>" in tables.shaped_table(rows, shape)
+    assert "paper: 512<" in tables.shaped_table(rows, shape)
+
+
+@pytest.mark.parametrize("id", papers.tables())
+def test_columns_of_a_printed_table_are_words(id):
+    frame = tables.printed_frame(id)
+    assert len(frame.columns) == len(set(frame.columns)) == len(papers.load(id).columns)
+    assert not [name for name in frame.columns if "_" in name]
+    assert not [cell for cell in frame.to_numpy().ravel() if cell is None or isinstance(cell, bool)]

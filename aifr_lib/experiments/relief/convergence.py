@@ -29,7 +29,7 @@ from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import counted, digits, say
-from aifr_lib.reporting.rows import Measured, Row
+from aifr_lib.reporting.rows import Measured, Row, in_words
 from aifr_lib.reporting.runs import Result, Run
 from aifr_lib.reporting.seeds import student_t
 from aifr_lib.reporting.tables import METRIC, Shape
@@ -273,7 +273,7 @@ def budget_note(preset: Preset, config: Recognition, out: str | Path | None = No
     if longer is None:
         return ""
     return say(
-        {"longer": longer.mean, "list": ACROSS_AGE, "seeds": counted(len(longer.per_seed), "seed")},
+        {"longer": longer.mean, "list": in_words(ACROSS_AGE), "seeds": counted(len(longer.per_seed), "seed")},
         (True, "**The budget.** Twice the epochs move the plain network by {longer:+.1f} points on {list}"),
         (True, "(validation people, {seeds})."),
         (holds, "It has converged."),

@@ -338,7 +338,10 @@ FIG2 = Experiment(
 )  # fmt: skip
 FIG5 = Experiment(
     "tml_fig5", modules_jobs, fig5_rows, blocks, kind="diagram", found=found,
-    shape=Shape(down=("network", "part", "output"), across=(METRIC,)),
+    shape=Shape(
+        down=("part",), across=("network", METRIC),
+        names={"multiply_adds": "million adds", "network of this size": "this size"},
+    ),
 )  # fmt: skip
 FIG8 = Experiment(
     "tml_fig8", modules_jobs, fig8_rows, block_variants, kind="diagram",
