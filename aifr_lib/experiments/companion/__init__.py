@@ -2,6 +2,7 @@
 
 from aifr_lib.experiments.companion.protocols import PROTOCOLS
 from aifr_lib.experiments.companion.real_photographs import PHOTOGRAPHS
+from aifr_lib.experiments.companion.switches import SWITCHES
 from aifr_lib.experiments.companion.tour import TOUR
 
-EXPERIMENTS = (PROTOCOLS, PHOTOGRAPHS, TOUR)
+EXPERIMENTS = (PROTOCOLS, PHOTOGRAPHS, SWITCHES, TOUR)
