@@ -158,11 +158,15 @@ def children_figure(artefact: Artefact) -> Figure:
         axis.set_title(NETWORKS[network], fontsize=10)
         axis.set(xticks=range(len(GAP_NAMES)), ylim=(-3, 103))
         axis.set_xticklabels(GAP_NAMES, fontsize=9)
-    figure.supxlabel("years between the two photographs", fontsize=11)
-    figure.supylabel("accepted at 1 % false accepts, %", fontsize=11)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("accepted at 1 % false accepts, %", fontsize=9)
+    for axis in axes.ravel()[: len(there)][-across:]:
+        axis.set_xlabel("years between the two", fontsize=9)
+        axis.tick_params(labelbottom=True)
     if there:
         handles, labels = axes[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, title="younger photograph, years", loc="outside lower center", ncols=5)
+        title = "age in the younger photograph, years"
+        figure.legend(handles, labels, title=title, loc="outside lower center", ncols=len(AGE_NAMES))
     return figure
 
 
@@ -179,7 +183,7 @@ def found(artefact: Artefact) -> str:
     near, grown = accepted("0–4", "0–4"), accepted("18–29", "0–4")
     grows, ages = accepted("0–4", "20–29"), accepted("18–29", "20–29")
     passes = [
-        f"{digits(one.mean)} % of strangers of {name} years"
+        f"{digits(one.mean)} % of those of {name} years"
         for name in AGE_NAMES
         if (one := measured(artefact.rows, LET_IN, {"embedder": best, "younger": name}))
     ]
@@ -199,7 +203,7 @@ def found(artefact: Artefact) -> str:
             "Twenty to thirty years apart it accepts {grows} of those that start before five, and {ages} of",
         ),
         (grows and ages, "those that start at 18 to 29."),
-        (passes, "At that threshold it takes for one person {in}, both of that age."),
+        (passes, "At that one threshold it takes two strangers of like age for one person: {in}."),
     )
 
 
