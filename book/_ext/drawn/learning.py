@@ -71,7 +71,7 @@ def least_loss() -> str:
         axis.plot(scales, least, label=f"{count:,} people", linestyle=line)
     axis.set(xlabel="scale s", ylabel="lowest loss there is", ylim=(0, None))
     axis.legend(fontsize=9)
-    return still(figure, "The lowest loss that a softmax over cosines can reach, against the scale, for three set sizes")
+    return still(figure, "The lowest loss that a softmax over cosines can reach, by its scale, for three set sizes")
 
 
 def margin_curves() -> str:
