@@ -217,6 +217,6 @@ CHILDREN = Experiment(
         down=("embedder", "younger"),
         across=("gap",),
         only={METRIC: (ACCEPTED, LET_IN)},
-        names={**NETWORKS, "younger": "younger photograph", "embedder": "network", "all": "all"},
+        names=dict([*NETWORKS.items(), ("younger", "younger photograph"), ("embedder", "network")]),
     ),
 )
