@@ -176,9 +176,9 @@ def found(artefact: Artefact) -> str:
 
     def accepted(young: str, gap: str) -> str | None:
         one = measured(artefact.rows, ACCEPTED, {"embedder": best, "younger": young, "gap": gap})
-        return (
-            one and f"{digits(one.mean)} % [{digits(one.ci95[0])}, {digits(one.ci95[1])}]" if one and one.ci95 else None
-        )
+        if one is None or one.ci95 is None:
+            return None
+        return f"{digits(one.mean)} % [{digits(one.ci95[0])}, {digits(one.ci95[1])}]"
 
     near, grown = accepted("0–4", "0–4"), accepted("18–29", "0–4")
     grows, ages = accepted("0–4", "20–29"), accepted("18–29", "20–29")
