@@ -4,9 +4,10 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+RELEASE := _build/release
 CALLED = echo "aifr is in $(BIN): \`make shell\` opens a shell that finds it, \`source $(BIN)/activate\` tells this one"
 
-.PHONY: book pdf test smoke lab shell lint bench notebooks clean help
+.PHONY: book pdf test smoke lab shell lint bench notebooks release clean help
 
 help:            ## what each target does
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -40,12 +41,22 @@ bench: $(STAMP)  ## speed, as ratios against a plain reference in the same run
 notebooks: $(STAMP) ## derive each notebooks/NAME.ipynb from its script
 	$(BIN)/aifr notebooks
 
+release: $(STAMP) ## dist/: the wheel, the same bytes in two builds, and what it was tested with (CycloneDX), with checksums
+	rm -rf dist build $(RELEASE) && mkdir -p dist
+	for build in one two; do rm -rf build && SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m pip wheel \
+		--quiet --no-deps --no-build-isolation --wheel-dir $(RELEASE)/$$build . || exit 1; done
+	cmp $(RELEASE)/one/*.whl $(RELEASE)/two/*.whl && cp $(RELEASE)/one/*.whl dist/
+	$(BIN)/python -m venv $(RELEASE)/tools && $(RELEASE)/tools/bin/python -m pip install --quiet cyclonedx-bom==7.5.0
+	$(RELEASE)/tools/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-format JSON \
+		--output-file dist/aifr_lib.cdx.json requirements.lock
+	cd dist && sha256sum *.whl *.json | tee SHA256SUMS
+
 clean:           ## remove what was built; results, caches, the environment and your lab/ stay
-	rm -rf _build build book/_executed book/_live
+	rm -rf _build build dist book/_executed book/_live
 
 $(STAMP): requirements.lock requirements-alone.txt pyproject.toml
 	test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-		-r requirements-alone.txt -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -r requirements-alone.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@

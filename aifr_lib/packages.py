@@ -8,9 +8,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-# Left out of the light installation (requirements-light.txt).
+# What trains or runs a network: the extra "train", which the light installation leaves out.
 HEAVY = ("torch", "torchvision", "accelerate", "safetensors")
 INSTALL = "in the repository, pip install -e '.[real]'"
+INSTALL_HEAVY = "in the repository, pip install -e '.[train]'"
 
 
 def session(model: str | bytes, what: str) -> Any:

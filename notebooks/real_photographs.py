@@ -49,8 +49,8 @@ from aifr_lib.data.photograph_pairs import GAP_EDGES, GAP_NAMES
 from aifr_lib.evaluation.intervals import by_gap, mean_interval, wilson
 from aifr_lib.evaluation.verification import tar_at_far, ten_fold
 from aifr_lib.experiments import available
-from aifr_lib.experiments.companion import real_photographs
-from aifr_lib.experiments.generator import photo_real
+from aifr_lib.experiments.companion import real_photographs, switches
+from aifr_lib.experiments.generator import children, photo_real
 from aifr_lib.experiments.page import open_page
 from aifr_lib.faces import align
 from aifr_lib.reporting import plots, slider
@@ -226,6 +226,32 @@ sources = page.result(photo_real.PHOTO_REAL)
 
 # %% tags=["hide-input"]
 page.table(photo_real.PHOTO_REAL)
+
+# %% [markdown]
+# ## One switch at a time
+#
+# Somebody else measures the same network on the same photographs and gets another number. Crops, colours, the mirror
+# image, the threshold, the folds: each is changed here alone, and charged what it costs on the same pairs. What to make
+# of it: [why is my number lower?](../background/lower.md)
+
+# %%
+switched = page.result(switches.SWITCHES)
+
+# %% tags=["hide-input"]
+page.table(switches.SWITCHES)
+
+# %% [markdown]
+# ## Children, and decades
+#
+# Thirty years from three to thirty-three are not thirty years from thirty to sixty. The scores of above, sorted by
+# the age in the younger photograph and the years up to the other one:
+# [faces of children and decades](../background/children.md).
+
+# %%
+by_age = page.result(children.CHILDREN)
+
+# %% tags=["hide-input"]
+page.table(children.CHILDREN)
 
 # %% [markdown]
 # ## Predict, then reveal

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,8 +12,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from environments import importing
 
 from aifr_lib.files import repository_root
+from aifr_lib.packages import HEAVY
 
 ROOT = Path(__file__).parents[1]
 # Stands before everything that is imported: an environment in which torch was never installed.
@@ -28,7 +31,7 @@ COMMAND = "from aifr_lib.cli import app\napp(sys.argv[1:])\n"
 
 
 def python(code: str, *arguments: str, cwd: Path = ROOT, path: Path = ROOT, **variables: str):
-    environment = {**os.environ, "PYTHONPATH": str(path), "OMP_NUM_THREADS": "1", "COLUMNS": "120", **variables}
+    environment = importing(path, **{"OMP_NUM_THREADS": "1", "COLUMNS": "120", **variables})
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
@@ -108,18 +111,19 @@ def test_without_torch_a_training_says_what_it_lacks() -> None:
     assert (
         done.returncode == 2
         and "needs the package torch, which the light installation lacks" in done.stderr
+        and ".[train]" in done.stderr
         and "Traceback" not in done.stderr
     )
 
 
-def test_the_light_requirements_are_those_of_the_package_without_torch() -> None:
+def test_the_light_installation_asks_for_no_torch_and_every_other_one_does() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    heavy = {"torch", "torchvision", "accelerate", "safetensors"}
-    name = lambda line: line.replace("=", " ").replace(">", " ").replace("<", " ").split()[0]  # noqa: E731
-    lines = [line for line in (ROOT / "requirements-light.txt").read_text().splitlines() if not line.startswith("#")]
-    wanted = [line for line in project["dependencies"] if name(line) not in heavy]
-    assert lines[: len(wanted)] == wanted
-    assert set(lines[len(wanted) :]) <= set(project["optional-dependencies"]["real"])
+    extras = project["optional-dependencies"]
+    name = lambda line: re.split(r"[<>=\[ ]", line, maxsplit=1)[0]  # noqa: E731
+    assert {name(line) for line in extras["train"]} == set(HEAVY)
+    assert not {name(line) for line in (*project["dependencies"], *extras["light"])} & {*HEAVY, "aifr_lib"}
+    assert "aifr_lib[train]" in extras["real"] and "aifr_lib[train]" in extras["book"]
+    assert set(extras["light"]) <= set(extras["real"])
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from aifr_lib.cli import data, networks, own, pictures, results, teaching
-from aifr_lib.packages import HEAVY
+from aifr_lib.packages import HEAVY, INSTALL_HEAVY
 
 
 class Commands(TyperGroup):
@@ -33,7 +33,9 @@ class Commands(TyperGroup):
             raise typer.Exit(130) from None
         except (ValueError, OSError, ImportError) as error:
             if (lacking := getattr(error, "name", None)) in HEAVY:
-                error = ImportError(f"this needs the package {lacking}, which the light installation lacks")
+                error = ImportError(
+                    f"this needs the package {lacking}, which the light installation lacks: {INSTALL_HEAVY}"
+                )
             # A closed pipe is click's business; an ImportError of Python's own (it has a name) is a bug.
             ours = not isinstance(error, BrokenPipeError) and getattr(error, "name", None) is None
             if ctx.params.get("debug") or not ours:

@@ -18,7 +18,8 @@ from aifr_lib.evaluation.checks import finite, same_length
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 CELLS = 4_000_000  # weights held at once: 32 MB
-KEPT = 12_000_000  # multiplicities kept of one resampling: 48 MB
+KEPT = 48_000_000  # multiplicities kept of one resampling: 48 MB
+ROWS = 256  # multiplicities below 256 whose sum fits 16 bits, and whose products' sum 32
 
 
 class Interval(NamedTuple):
@@ -98,7 +99,8 @@ def mean_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Clustered interval of the mean of ``values`` [P]: numbers, or hits as bool or whole 0 and 1 for a proportion.
+    """Clustered interval of the mean of ``values`` [P]: numbers, hits as bool or whole 0 and 1 for a proportion, or
+    differences of hits as whole −1, 0 and 1.
 
     Where all are hits, or all misses, resampling shows no spread; then it is Wilson's interval with each
     person (or each pair, if those are fewer) as one trial.
@@ -111,8 +113,8 @@ def mean_interval(
         people = np.union1d(identities_a, identities_a if identities_b is None else identities_b)
         trials = min(len(people), len(values))
         return wilson(trials * int(values[0]), trials, level)
-    if values.dtype.kind in "biu" and np.isin(values, (0, 1)).all():
-        return _share_interval(values.astype(bool), identities_a, identities_b, replicates, level, seed)
+    if values.dtype.kind in "biu" and np.isin(values, (-1, 0, 1)).all():
+        return _whole_interval(values, identities_a, identities_b, replicates, level, seed)
     return clustered_bootstrap(
         weighted_mean(values), identities_a, identities_b, replicates=replicates, level=level, seed=seed
     )
@@ -161,39 +163,45 @@ def by_gap(
     return pd.DataFrame(rows, columns=["gap_from", "gap_to", "count", "mean", "low", "high"])
 
 
-def _share_interval(
-    hits: np.ndarray,
+def _whole_interval(
+    values: np.ndarray,
     identities_a: np.ndarray,
     identities_b: np.ndarray | None,
     replicates: int,
     level: float,
     seed: int,
 ) -> Interval:
-    """``clustered_bootstrap`` of the share of ``hits``, bool [P], to the same bits: whole
-    numbers may be added in any order. Only the rarer of hits and misses are added up beside all pairs.
+    """``clustered_bootstrap`` of the mean of a few whole numbers [P], to the same bits: they may be added in any order.
+    All pairs are added up once, and beside them only those that differ from the commonest value.
     """
     people, a, b = _numbered(identities_a, identities_a if identities_b is None else identities_b)
     if people < 2:
         return Interval(np.nan, np.nan)
-    total, rare = np.zeros(replicates, dtype=np.int64), np.zeros(replicates, dtype=np.int64)
-    rarer = hits if 2 * hits.sum() <= len(hits) else ~hits
+    kinds, counts = np.unique(values.astype(np.int64), return_counts=True)
+    common = int(kinds[counts.argmax()])
+    others = {int(kind) - common: values == kind for kind in kinds if kind != common}
+    total, summed = np.zeros(replicates, dtype=np.int64), np.zeros(replicates, dtype=np.int64)
     for start, times in _in_blocks(people, replicates, seed):
         some = slice(start, start + times.shape[1])
-        total[some], rare[some] = _weight(times, a, b), _weight(times, a[rarer], b[rarer])
-    counted = rare if rarer is hits else total - rare
-    return _percentiles(np.divide(counted, total, out=np.full(replicates, np.nan), where=total > 0), level)
+        total[some] = _weight(times, a, b)
+        summed[some] = common * total[some]
+        for difference, there in others.items():
+            summed[some] += difference * _weight(times, a[there], b[there])
+    return _percentiles(np.divide(summed, total, out=np.full(replicates, np.nan), where=total > 0), level)
 
 
 def _weight(times: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The weight of all pairs together in each replicate, int64 [R]; times: [people, R]."""
+    """The weight of all pairs together in each replicate, int64 [R]; times: uint8 [people, R]."""
     one, total = a == b, np.zeros(times.shape[1], dtype=np.int64)
     same, a, b = a[one], a[~one], b[~one]
-    step = max(1, CELLS // times.shape[1])
-    for start in range(0, len(same), step):
-        total += times[same[start : start + step]].sum(axis=0, dtype=np.int64)
-    for start in range(0, len(a), step):
-        some = slice(start, start + step)
-        total += np.einsum("pr,pr->r", times[a[some]], times[b[some]], dtype=np.int64)
+    # In the narrowest whole numbers that hold them, and pieces that stay in the cache: memory is what takes the time.
+    for start in range(0, len(same), ROWS):
+        total += times[same[start : start + ROWS]].sum(axis=0, dtype=np.uint16)
+    for start in range(0, len(a), ROWS):
+        some = slice(start, start + ROWS)
+        products = times[a[some]].astype(np.uint16)
+        products *= times[b[some]]
+        total += products.sum(axis=0, dtype=np.uint32)
     return total
 
 
@@ -214,8 +222,10 @@ def _times(people: int, replicates: int, seed: int) -> np.ndarray:
 
 
 def _multiplicities(random: np.random.Generator, replicates: int, people: int) -> np.ndarray:
-    """How often each of ``people`` is drawn in each replicate, int32 [replicates, people]."""
-    times = np.empty((replicates, people), dtype=np.int32)
+    """How often each of ``people`` is drawn in each replicate, uint8 [replicates, people]: once on average, so that 256
+    times has no chance worth a wider type (of a million people, 1 in 256!).
+    """
+    times = np.empty((replicates, people), dtype=np.uint8)
     for row, drawn in zip(times, random.integers(people, size=(replicates, people)), strict=True):
         row[:] = np.bincount(drawn, minlength=people)
     return times

@@ -26,7 +26,9 @@ from aifr_lib.names import nearest
 
 Convention = Literal["squared_l2", "cosine"]
 CONVENTIONS = ("squared_l2", "cosine")
-THRESHOLDS = np.arange(0, 4, 0.01)  # of the squared distance
+STEP = 0.01
+THRESHOLDS = np.arange(0, 4, STEP)  # of the squared distance
+NEXT_TO = 2e-5  # by what a squared distance in single precision may be wrong: some hundred roundings
 FOLDS = 10
 ROUNDING = 1e-4  # what float16 or float32 scores may exceed their range by
 
@@ -61,7 +63,18 @@ def verify(embeddings: np.ndarray, pairs: Pairs, *, convention: Convention = "sq
         raise ValueError(
             f"pair list '{pairs.name}' names rows {low} … {high}, but there are {len(embeddings)} embeddings"
         )
-    cosines = np.clip(pair_cosines(np.asarray(embeddings, dtype=np.float64), pairs.a, pairs.b), -1, 1)
+    embeddings = np.asarray(embeddings)
+    if embeddings.dtype != np.float32:
+        embeddings = embeddings.astype(np.float64)
+    cosines = pair_cosines(embeddings, pairs.a, pairs.b).astype(np.float64)
+    if embeddings.dtype == np.float32:
+        # In half the time. Whoever lies next to a threshold is computed again, so that each decision is that of double.
+        steps = (2 - 2 * cosines) / STEP
+        near = np.flatnonzero(np.abs(steps - steps.round()) * STEP < NEXT_TO)
+        rows, at = np.unique(np.concatenate([pairs.a[near], pairs.b[near]]), return_inverse=True)
+        if len(near):
+            cosines[near] = pair_cosines(embeddings[rows].astype(np.float64), *np.split(at, 2))
+    cosines = np.clip(cosines, -1, 1)
     values = cosines if convention == "cosine" else 2 - 2 * cosines
     return ten_fold(values, pairs.same, pairs.fold, convention=convention)
 
@@ -71,7 +84,15 @@ def pair_cosines(embeddings: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.nda
     matrix("embeddings", embeddings)
     lengths = np.sqrt(np.vecdot(embeddings, embeddings))
     directed("embeddings", lengths)
-    return np.vecdot(embeddings[a], embeddings[b]) / (lengths[a] * lengths[b])
+    return np.vecdot(_rows(embeddings, a), _rows(embeddings, b)) / (lengths[a] * lengths[b])
+
+
+def _rows(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """``values[rows]``, not copied where the rows are equally far apart, as in every ``.bin`` (0, 2, …; 1, 3, …)."""
+    step = int(rows[1] - rows[0]) if len(rows) > 1 else 0
+    if step > 0 and (np.diff(rows) == step).all():
+        return values[rows[0] : rows[-1] + 1 : step]
+    return values[rows]
 
 
 def ten_fold(

@@ -198,3 +198,13 @@ def test_the_share_of_hits_has_the_interval_of_the_bootstrap_to_the_bit(rate, ke
     assert mean_interval(hits.astype(int), a, b, replicates=300, seed=5) == general
     alone = clustered_bootstrap(weighted_mean(hits), a, replicates=300, seed=5)
     assert mean_interval(hits, a, replicates=300, seed=5) == alone
+
+
+def test_differences_of_hits_have_the_interval_of_the_bootstrap_to_the_bit():
+    rng = np.random.default_rng(4)
+    a = rng.integers(0, 30, 400)
+    b = np.where(rng.random(400) < 0.5, a, rng.integers(0, 30, 400))
+    for odds in ((0.1, 0.8, 0.1), (0.7, 0.2, 0.1), (0.1, 0.3, 0.6)):
+        change = rng.choice([-1, 0, 1], 400, p=odds).astype(np.int8)
+        general = clustered_bootstrap(weighted_mean(change), a, b, replicates=200, seed=5)
+        assert mean_interval(change, a, b, replicates=200, seed=5) == general

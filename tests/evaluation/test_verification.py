@@ -197,3 +197,24 @@ def test_errors_of_verify():
     embeddings[3] = 0
     with pytest.raises(ValueError, match=r"1 of 120 rows are zero and have no direction: 3"):
         verify(embeddings, pairs)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_single_precision_decides_every_pair_as_double_does(listed):
+    """Also the pairs whose distance is a threshold to a few parts in ten million."""
+    random = np.random.default_rng(6)
+    count = 400
+    first = random.standard_normal((count, 8))
+    first /= np.linalg.norm(first, axis=1, keepdims=True)
+    other = random.standard_normal((count, 8))
+    other -= (other * first).sum(1, keepdims=True) * first
+    other /= np.linalg.norm(other, axis=1, keepdims=True)
+    cosine = (1 - random.choice(THRESHOLDS[60:140], count) / 2)[:, None]  # each on a threshold
+    second = cosine * first + np.sqrt(1 - cosine**2) * other
+    embeddings = np.stack([first, second], axis=1).reshape(-1, 8).astype(np.float32)
+    order = np.arange(count) if listed else random.permutation(count)
+    pairs = Pairs("p", 2 * order, 2 * order + 1, random.random(count) < 0.5, order % 10)
+    single, double = (verify(embeddings.astype(kind), pairs) for kind in (np.float32, np.float64))
+    assert (single.correct == double.correct).all() and single.accuracy == double.accuracy
+    assert (single.fold_threshold == double.fold_threshold).all()
+    assert single.scores == pytest.approx(double.scores, abs=1e-6)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from environments import importing
 from noise_images import make_images
 from torch import nn
 from training.test_engine import Toy, duel, new_duel, new_toy, run
@@ -143,8 +144,7 @@ def test_two_gpus_give_the_weights_of_one_batch_norm_and_adaface_included(tmp_pa
     lines = ("import sys", "from pathlib import Path", "import training.test_cuda as t")
     script.write_text("\n".join([*lines, "t.in_each_process(Path(sys.argv[1]))"]))
     tests = Path(__file__).resolve().parents[1]
-    path = os.pathsep.join(map(str, (tests.parent, tests)))
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "NVIDIA_TF32_OVERRIDE": "0"}
+    environment = importing(tests.parent, tests, OMP_NUM_THREADS="1", NVIDIA_TF32_OVERRIDE="0")
     states = []
     for processes in (1, 2):
         launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]

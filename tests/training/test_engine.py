@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from environments import importing
 from noise_images import make_images
 from torch import nn
 
@@ -21,7 +22,7 @@ from aifr_lib.training import engine
 from aifr_lib.training.engine import CHECKPOINT, LOG, Frozen, NonFiniteLoss, Plan, Stopped, accelerator_for, fit
 
 TESTS = Path(__file__).resolve().parents[1]
-HERE = os.pathsep.join(map(str, (TESTS.parent, TESTS)))  # processes that a test starts import the tree that it is of
+HERE = (TESTS.parent, TESTS)  # processes that a test starts import the tree that it is of
 
 
 class Toy(nn.Module):
@@ -135,7 +136,7 @@ def test_kill_9_then_resume_is_bit_equal(tmp_path):
         )
     )
     out = tmp_path / "cut"
-    environment = {**os.environ, "PYTHONPATH": HERE}
+    environment = importing(*HERE)
     process = subprocess.Popen([sys.executable, str(script), str(out)], env=environment)
     while not (out / CHECKPOINT).exists():
         assert process.poll() is None, "the training ended before it could be killed"
@@ -256,7 +257,7 @@ def test_two_processes_give_the_weights_of_one(tmp_path):
     for processes in (1, 2):
         out = tmp_path / str(processes)
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-        environment = {**os.environ, "PYTHONPATH": HERE, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+        environment = importing(*HERE, ACCELERATE_USE_CPU="true", OMP_NUM_THREADS="1")
         subprocess.run([*command, str(script), str(out)], check=True, env=environment, capture_output=True)
         states.append(torch.load(out / CHECKPOINT, weights_only=True)["objective"])
     for name, value in states[0].items():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from environments import importing
 from noise_images import make_images
 from torch import distributed, nn
 from training.test_engine import duel, new_duel
@@ -120,12 +121,7 @@ def launched(tmp_path_factory):
     script.write_text("\n".join([*lines, "t.in_each_process(Path(sys.argv[1]))"]))
     tests = Path(__file__).resolve().parents[1]
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(map(str, (tests.parent, tests))),
-        "ACCELERATE_USE_CPU": "true",
-        "OMP_NUM_THREADS": "1",
-    }
+    environment = importing(tests.parent, tests, ACCELERATE_USE_CPU="true", OMP_NUM_THREADS="1")
     done = subprocess.run(
         [*launch, str(script), str(out)], env=environment, capture_output=True, text=True, timeout=120, check=False
     )

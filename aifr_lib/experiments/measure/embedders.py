@@ -97,10 +97,13 @@ def load(
     return Embedder(loaded.run, loaded.card, loaded.kind, loaded.left_out)
 
 
-def embed_with(embedder: Embedder, images: Images, *, device: str | None = None, progress: bool = True) -> np.ndarray:
-    """Embeddings float32 [N, D]; f(x) + f(mirrored x), unless the card says otherwise."""
+def embed_with(
+    embedder: Embedder, images: Images, *, flip: bool | None = None, device: str | None = None, progress: bool = True
+) -> np.ndarray:
+    """Embeddings float32 [N, D]; f(x) + f(mirrored x), unless the card or ``flip`` says otherwise."""
     target = accelerator_for(device, "no").device if isinstance(embedder.run, nn.Module) else None
-    flip = embedder.card is None or embedder.card.flip
+    if flip is None:
+        flip = embedder.card is None or embedder.card.flip
     return embed(embedder.run, images, batch_size=64, flip=flip, device=target, progress=progress)
 
 

@@ -15,6 +15,8 @@ PICTURES: dict[str, Callable[[], str]] = {
     "faces_as_points": comparing.faces_as_points,
     "angle": comparing.angle,
     "scale": learning.scale,
+    "first_loss": learning.first_loss,
+    "least_loss": learning.least_loss,
     "margin_curves": learning.margin_curves,
     "margin_circles": learning.margin_circles,
     "distilled_angle": learning.distilled_angle,

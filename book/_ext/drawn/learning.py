@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from aifr_lib.losses import margins
 from aifr_lib.losses.distillation import angular_loss, l2_loss
 from aifr_lib.reporting import plots, slider
+from aifr_lib.reporting.rows import in_words
 from drawn.comparing import circle
 from drawn.faces import embedded
 from drawn.still import still
@@ -39,6 +40,38 @@ def scale() -> str:
     return slider.range_player(
         frames, labels, "The scale sharpens the softmax", "probabilities of five classes", start=2
     )
+
+
+def first_loss() -> str:
+    """Of embeddings and centres drawn at random: what a training prints before it has learnt anything."""
+    torch.manual_seed(0)
+    people, batch, width = (10, 30, 100, 300, 1_000, 3_000, 10_000), 64, 512
+    figure, axis = plt.subplots(figsize=(5.8, 3.4))
+    for name in ("softmax", "cosface", "arcface"):
+        losses = []
+        for count in people:
+            head = margins.build(name, width, count, s=64.0)
+            labels = torch.randint(count, (batch,))
+            with torch.no_grad():
+                logits = head(torch.randn(batch, width), labels)
+                losses.append(float(F.cross_entropy(logits, labels)))
+        axis.plot(people, losses, label=in_words(name), marker=plots.MARKERS[len(axis.lines)], markersize=4)
+    axis.plot(people, np.log(people), color="0.4", linestyle="--", label="guessing: ln of the people")
+    axis.set(xscale="log", xlabel="people in the training set", ylabel="loss of the first step", ylim=(0, None))
+    axis.legend(fontsize=8)
+    return still(figure, "The loss of the first step against the number of people, for three losses and for guessing")
+
+
+def least_loss() -> str:
+    """Every picture on its centre, and centres as far apart as they can be: no training gets lower."""
+    scales = np.linspace(1, 32, 125)
+    figure, axis = plt.subplots(figsize=(5.8, 3.4))
+    for count, line in zip((10, 1_000, 100_000), ("-", "--", ":"), strict=True):
+        least = np.log1p((count - 1) * np.exp(-scales * count / (count - 1)))
+        axis.plot(scales, least, label=f"{count:,} people", linestyle=line)
+    axis.set(xlabel="scale s", ylabel="lowest loss there is", ylim=(0, None))
+    axis.legend(fontsize=9)
+    return still(figure, "The lowest loss that a softmax over cosines can reach, by its scale, for three set sizes")
 
 
 def margin_curves() -> str:
