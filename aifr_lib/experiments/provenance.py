@@ -130,6 +130,8 @@ def _leaf(name: str) -> str:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{in_words(name)} {_value(one)}" for name, one in value.items() if one is not None)
     if isinstance(value, list):
         return "/".join(map(_value, value)) or "none"
     return "none" if value is None else in_words(value)
