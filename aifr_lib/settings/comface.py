@@ -250,6 +250,7 @@ class Comface(Strict):
     subsets: tuple[Entry, ...] = Field((), description="of Tables H and I: fewer people, other encoders")
     beyond: tuple[Entry, ...] = Field((), description="of the companion's own questions")
     ward: Ward = Ward()
+    drawn: int = Field(64, ge=2, description="drawn people on whom it is asked where a change is seen")
 
     def transfer(self, task: str) -> Transfer:
         """How a task is learnt by fine-tuning."""

