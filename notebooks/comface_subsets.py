@@ -30,7 +30,7 @@ fresh = False  # True forgets stored runs
 # %% tags=["hide-input"]
 import numpy as np
 
-from aifr_lib.experiments.comface import networks, subsets, weight
+from aifr_lib.experiments.comface import subsets, weight
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import contents, plots
 from aifr_lib.training import comface as pretraining
@@ -119,10 +119,3 @@ print(
     "Why: one order of all people is drawn, and each subset is its head. So fewer people "
     "never means other people, and the two rows differ in number alone."
 )
-
-# %% tags=["hide-input"]
-found = networks.FIG_C.stored(page.settings, None, out)
-if found:
-    sizes = found["networks"].summary["networks"]
-    for name, one in sizes.items():
-        print(f"{name}: {one['parameters']['encoder'] / 1e6:.1f} million parameters")

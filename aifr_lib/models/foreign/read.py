@@ -136,8 +136,8 @@ def _saved(path: Path) -> dict[str, Tensor]:
         wants = WANTED.search(str(error))
         holds = f"it holds a pickled {wants[1]}" if wants else "it is damaged, cut short, or holds pickled objects"
         raise WeightsError(
-            f"{path} cannot be read as weights alone: {holds}{why}. A file of pickled objects could run any code and is "
-            f"refused: where it comes from, use torch.save(model.state_dict(), 'weights.pth')"
+            f"{path} cannot be read as weights alone: {holds}{why}. A file of pickled objects could run any code and "
+            f"is refused: where it comes from, use torch.save(model.state_dict(), 'weights.pth')"
         ) from error
 
 

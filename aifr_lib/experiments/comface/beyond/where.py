@@ -25,9 +25,9 @@ from aifr_lib.data.relief.plan import MAX_PER_IDENTITY, VERSION, people
 from aifr_lib.evaluation.intervals import mean_interval
 from aifr_lib.evaluation.occlusion import REGIONS, effects, regions
 from aifr_lib.evaluation.probes import ridge_change
+from aifr_lib.experiments.comface.beyond.scaling import labelled_of
 from aifr_lib.experiments.comface.frozen import frozen_job, reader_of
 from aifr_lib.experiments.comface.measured import WORDS
-from aifr_lib.experiments.comface.beyond.scaling import labelled_of
 from aifr_lib.experiments.comface.runs import Start, pretraining_of, task_id
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.faces import align, relief
@@ -209,8 +209,9 @@ def where_found(artefact: Artefact) -> str:
     """How well what ComFace looks at agrees with what changes, and the largest regions of both."""
 
     def largest(method: str) -> str:
-        rows = [(row.measured.mean, str(row.keys["region"])) for row in artefact.rows
-                if row.metric == SHARE and row.keys["on"] == DRAWN and row.keys["method"] == method and row.measured]  # fmt: skip
+        place = {"on": DRAWN, "method": method}
+        found = {region: measured(artefact.rows, SHARE, {**place, "region": region}) for region in REGIONS}
+        rows = [(one.mean, region) for region, one in found.items() if one]
         return listed([name for _, name in sorted(rows, reverse=True)[:2]])
 
     ranks = {name: measured(artefact.rows, RANK, {"method": name}) for name in ("comface", "untrained")}
