@@ -17,9 +17,9 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from aifr_lib import experiments
 from aifr_lib.cli import app, common
 from aifr_lib.experiments.tml import alpha_sweep
-from aifr_lib.reporting import contents
 from aifr_lib.settings.presets import load_preset
 from aifr_lib.settings.recognition import Recognition
 

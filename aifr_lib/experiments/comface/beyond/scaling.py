@@ -170,10 +170,13 @@ def scaling_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
             for row, style in ((row, style) for row in rows for style in (":", "--") if row.keys["axis"] == BESIDE):
                 if (row.keys["method"], style) in (("scratch", "--"), ("untrained", ":")) and row.measured:
                     axis.axhline(row.measured.mean, color="0.4", linestyle=style, linewidth=1)
+        places = sorted({row.keys["place"] for row in some}, key=str if name == SOURCE else float)
         if name == SOURCE:
             axis.tick_params(axis="x", labelrotation=20)
-        else:
+        elif places:
             axis.set_xscale("log", base=2)
+            axis.set_xticks([float(place) for place in places], [f"{float(place):g}" for place in places])
+            axis.tick_params(axis="x", which="minor", length=0)
         axis.set_xlabel("share of the training subjects with a label" if name == SUBJECTS else name)
         if axis.lines and name in (PEOPLE, SUBJECTS):
             axis.legend(fontsize=7)

@@ -190,14 +190,15 @@ def _mean(values: np.ndarray, subject: np.ndarray) -> Measured:
 def where_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
     """Bars a region: the truth, then each network; drawn people left, the task's people right."""
     figure, axes = plt.subplots(1, 2, figsize=(12, 3.8), sharey=True, layout="constrained")
+    rows = [row for row in artefact.rows if row.metric == SHARE and row.measured]
+    names = list(dict.fromkeys(str(row.keys["method"]) for row in rows))
     for axis, on in zip(axes, (DRAWN, PHOTOGRAPHED), strict=True):
-        rows = [row for row in artefact.rows if row.metric == SHARE and row.keys["on"] == on and row.measured]
-        names = list(dict.fromkeys(str(row.keys["method"]) for row in rows))
         for number, name in enumerate(names):
-            values = [row.measured.mean for row in rows if row.keys["method"] == name and row.measured]
-            at = np.arange(len(REGIONS)) + 0.8 * (number - (len(names) - 1) / 2) / max(1, len(names))
-            colour = "0.3" if name == TRUTH else plots.PALETTE[number % len(plots.PALETTE)]
-            axis.bar(at, values, 0.8 / len(names), color=colour, label=NAMES.get(name, name))
+            place = {"on": on, "method": name}
+            found = [row.measured.mean for row in rows if row.measured and place.items() <= row.keys.items()]
+            at = np.arange(len(found)) + 0.8 * (number - (len(names) - 1) / 2) / len(names)
+            colour = "0.3" if name == TRUTH else plots.PALETTE[number - 1]
+            axis.bar(at, found, 0.8 / len(names), color=colour, label=NAMES.get(name, name))
         axis.set_xticks(range(len(REGIONS)), [name.replace(" ", "\n") for name in REGIONS], fontsize=8)
         axis.set_title(NAMES[on])
     axes[0].set_ylabel(SHARE)
