@@ -35,3 +35,13 @@ def coverage(error: np.ndarray, subjects: np.ndarray, half: float) -> float:
     """The share of truths within ± ``half``, each person weighing alike."""
     inside = np.asarray(error) <= half
     return float(np.mean([inside[subjects == one].mean() for one in np.unique(subjects)]))
+
+
+def left_out_coverage(error: np.ndarray, subjects: np.ndarray, level: float = 0.9) -> float:
+    """The share of a person's truths inside the interval that all others calibrate, the mean over people."""
+    error, subjects = np.asarray(error, np.float64), np.asarray(subjects)
+    found = []
+    for one in np.unique(subjects):
+        own = subjects == one
+        found.append(float(np.mean(error[own] <= half_width(error[~own], subjects[~own], level))))
+    return float(np.mean(found))

@@ -223,7 +223,7 @@ class Entry(Strict):
 
     def changes(self) -> dict[str, object]:
         """What its pre-training has in place of the preset's."""
-        own = {"encoder": self.encoder, "pictures": self.pictures, "fuse": self.fuse}
+        own: dict[str, object] = {"encoder": self.encoder, "pictures": self.pictures, "fuse": self.fuse}
         own["source"] = None if self.source is None else self.source.model_dump()
         return {name: value for name, value in own.items() if value is not None}
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from aifr_lib.evaluation.conformal import coverage, half_width
+from aifr_lib.evaluation.conformal import coverage, half_width, left_out_coverage
 
 
 def test_by_hand():
@@ -45,6 +45,13 @@ def test_new_people_are_covered():
         pooled.append(coverage(*new, np.quantile(known[0], 0.9)))
     assert 0.89 < np.mean(ours) < 0.96
     assert np.mean(pooled) < 0.8
+
+
+def test_each_person_is_held_against_the_others():
+    """Nineteen people off by their number, one pair each: q of the other eighteen is the 18th smallest of them."""
+    error = np.arange(19.0)
+    assert half_width(np.delete(error, 0), np.arange(18)) == 18.0
+    assert left_out_coverage(error, np.arange(19)) == pytest.approx(18 / 19)
 
 
 @pytest.mark.parametrize(

@@ -139,3 +139,15 @@ def test_agreement_is_a_rank_correlation_and_shares_sum_to_one():
     np.testing.assert_allclose(where.agreement(effect, truth), [1, 1, 0])
     np.testing.assert_allclose(where.agreement(effect[:, ::-1], truth), [-1, -1, 0])
     np.testing.assert_allclose(where.shares(effect).sum(1), 1)
+
+
+def test_the_interval_is_held_against_people_left_out():
+    one = pairs(4, 1600)
+    one["subject"] = np.tile(np.arange(1600) % 160, 2)
+    found = {r.metric: r.measured for r in strata.interval_rows("comface", [Said(*(one[name] for name in
+             ("predicted", "true", "subject", "fold")))])}  # fmt: skip
+    assert 85 < found[strata.INSIDE].mean < 99 and 5 < found[strata.WIDTH].mean < 11
+    few = strata.interval_rows("comface", [Said(*(values[one["subject"] < 16] for values in
+          (one["predicted"], one["true"], one["subject"], one["fold"])))])  # fmt: skip
+    assert [row.measured for row in few] == [None, None]
+    assert [row.measured for row in strata.interval_rows("comface", [])] == [None, None]

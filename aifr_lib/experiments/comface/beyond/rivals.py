@@ -294,7 +294,8 @@ RIVALS = Experiment(
 ATTRIBUTES = Experiment(
     "comface_attributes", attribute_jobs, attribute_rows, found=attribute_found,
     shape=Shape(
-        down=("left out",), across=("task", METRIC), names={**WORDS, **SETS, **CAPITALS, "none": "nothing"}
+        down=("left out",), across=("task", METRIC),
+        names={**WORDS, **SETS, **CAPITALS, "none": "nothing", "age": "age"},
     ),
 )  # fmt: skip
 FUSION = Experiment(

@@ -112,7 +112,7 @@ def scaling_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str
             jobs[axis, place, FINE, "comface", one.seed] = transfer_job(settings, AGE, one, own_setting(one), device)
     for (how, name, seed), job in age_jobs(preset, seeds, device).items():
         if (how, name) in ((FINE, "scratch"), (RIDGE, "untrained"), (RIDGE, "imagenet"), (RIDGE, "pixels")):
-            jobs[BESIDE, 0, how, name, seed] = job
+            jobs[BESIDE, "", how, name, seed] = job
     for name, one in labelled_of(settings, seeds).items():
         seed = one.seed if isinstance(one, Start) else 0
         jobs[SUBJECTS, "fewer", RIDGE, name, seed] = labelled_job(settings, one, device)
@@ -136,7 +136,7 @@ def labelled_of(settings: Comface, seeds: Sequence[int] | None = None) -> dict[s
 
 def scaling_rows(preset: Preset, runs: Mapping[RunKey, Run]) -> Iterator[Row]:
     """Error and correlation at each place of each curve, and of what stands beside them."""
-    places = dict.fromkeys(key[:4] for key in scaling_jobs(preset))
+    places = sorted(dict.fromkeys(key[:4] for key in scaling_jobs(preset)), key=_in_order)
     for axis, place, how, name in places:
         found = {key[4]: run for key, run in runs.items() if key[:4] == (axis, place, how, name)}
         if place == "fewer":
@@ -148,6 +148,12 @@ def scaling_rows(preset: Preset, runs: Mapping[RunKey, Run]) -> Iterator[Row]:
             read = shown.said if how == FINE else lambda run: shown.read(run, AGE)
             said = {seed: read(run) for seed, run in found.items()}
             yield from shown.rows({"axis": axis, "place": place, "method": name, "how": how}, said)
+
+
+def _in_order(place: tuple[str, Any, str, str]) -> tuple[int, float]:
+    """Curve after curve, each from little to much; what stands beside them first."""
+    axis, how_much, *_ = place
+    return (BESIDE, PEOPLE, PICTURES, SOURCE, SUBJECTS).index(axis), 0.0 if isinstance(how_much, str) else how_much
 
 
 def scaling_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
@@ -217,6 +223,6 @@ SCALING = Experiment(
     "comface_scaling", scaling_jobs, scaling_rows, scaling_figure, found=scaling_found,
     shape=Shape(
         down=("axis", "place"), across=("method", "how"), only={METRIC: "mae"},
-        names={**WORDS, **SOURCES, BESIDE: "beside", "axis": "what varies", "place": "how much"},
+        names={**WORDS, **SOURCES, BESIDE: "beside the curves", "axis": "what varies", "place": "how much"},
     ),
 )  # fmt: skip

@@ -13,6 +13,7 @@ from aifr_lib.data import change_tasks
 from aifr_lib.data.change_tasks import AGE
 from aifr_lib.data.images import Images
 from aifr_lib.data.photograph_pairs import GAP_NAMES, gap_bins
+from aifr_lib.evaluation import conformal
 from aifr_lib.evaluation.intervals import mean_interval
 from aifr_lib.experiments.comface import measured as shown
 from aifr_lib.experiments.comface.age import age_jobs
@@ -40,6 +41,7 @@ STAGES = ("both as children", "child and grown", "both grown")
 POSES = ("more frontal half", "more turned half")
 METHODS = ("comface", "scratch", "untrained", "imagenet", "pixels", "sface", "zero")
 SHARE = "% of pairs"
+INTERVAL, WIDTH, INSIDE = "90 % interval", "half its width, years", "truths inside, %"
 RunKey = tuple[str, str, int]
 
 
@@ -123,6 +125,24 @@ def strata_rows(preset: Preset, runs: Mapping[RunKey, Run]) -> Iterator[Row]:
                 keys={"by": by, "group": group, "method": name, "how": how}, metric="mae",
                 measured=_error(said, chosen) if said and chosen is not None else None,
             )  # fmt: skip
+    for name in dict.fromkeys(name for how, name in named if how == FINE):
+        yield from interval_rows(name, [shown.said(run) for run in by_method(runs, FINE).get(name, {}).values()])
+
+
+def interval_rows(name: str, said: Sequence[Said]) -> Iterator[Row]:
+    """How wide the interval of ``aifr change`` is, and how many truths it holds for people who are left out of its
+    calibration: of each seed and fold, whose network is one, then the mean; nothing where people are too few.
+    """
+    widths, inside = [], []
+    for one in said:
+        for fold in np.unique(one.fold):
+            error, subject = one.error[one.fold == fold], one.subject[one.fold == fold]
+            widths.append(conformal.half_width(error, subject))
+            inside.append(100 * conformal.left_out_coverage(error, subject))
+    known = bool(widths) and bool(np.isfinite(widths).all())
+    for metric, values in ((WIDTH, widths), (INSIDE, inside)):
+        value = Measured(mean=float(np.mean(values))) if known else None
+        yield Row(keys={"by": INTERVAL, "group": "all", "method": name, "how": FINE}, metric=metric, measured=value)
 
 
 def _error(said: Sequence[Said], chosen: np.ndarray) -> Measured | None:
@@ -165,17 +185,23 @@ def strata_found(artefact: Artefact) -> str:
         one = measured(artefact.rows, "mae", {"by": GAP, "group": group, "method": method, "how": how})
         return digits(one.mean) if one else None
 
-    for how in (FINE, RIDGE):
-        numbers = {"near": of(GAP_NAMES[0], "comface", how), "far": of(GAP_NAMES[3], "comface", how)}
-        if all(numbers.values()):
-            words = "fine-tuned" if how == FINE else "with kept features"
-            return say(
-                {**numbers, "zero": of(GAP_NAMES[0], "zero", RIDGE)},
-                (True, f"ComFace {words} errs by {{near}} years on pairs less than five years apart and by {{far}} on"),
-                (True, "those twenty to thirty years apart."),
-                (of(GAP_NAMES[0], "zero", RIDGE), "Saying no change errs by {zero} on the first."),
-            )
-    return ""
+    def told(metric: str) -> str | None:
+        one = measured(artefact.rows, metric, {"by": INTERVAL, "method": "comface"})
+        return digits(one.mean) if one else None
+
+    how, words = (FINE, "fine-tuned") if of(GAP_NAMES[0], "comface", FINE) else (RIDGE, "with kept features")
+    numbers = {
+        "near": of(GAP_NAMES[0], "comface", how), "far": of(GAP_NAMES[3], "comface", how),
+        "zero": of(GAP_NAMES[0], "zero", RIDGE), "width": told(WIDTH), "inside": told(INSIDE),
+    }  # fmt: skip
+    both = numbers["near"] and numbers["far"]
+    return say(
+        numbers,
+        (both, f"ComFace {words} errs by {{near}} years on pairs less than five years apart and by {{far}} on those"),
+        (both, "twenty to thirty years apart."),
+        (numbers["zero"], "Saying no change errs by {zero} on the first."),
+        (numbers["width"], "Calibrated on some people, ± {width} years hold {inside} % of the truths of others."),
+    )
 
 
 NAMES: dict[Key, str] = {**WORDS, **{name: f"{name} years" for name in GAP_NAMES}, "by": "pairs by", "group": "group"}
