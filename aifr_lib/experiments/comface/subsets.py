@@ -161,7 +161,7 @@ def subsets_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
                 if row.metric == "mae" and row.keys["task"] == "age" and row.keys["how"] == how
                 and row.keys["by"] in (ALL, by) and row.measured
             ]  # fmt: skip
-            points = sorted((float(row.keys["share"]), row.measured) for row in some if row.measured)
+            points = sorted((float(str(row.keys["share"])), row.measured) for row in some if row.measured)
             shift = 1.5 * (number - 1)
             axis.plot([share + shift for share, _ in points], [one.mean for _, one in points],
                       marker=plots.MARKERS[number], color=plots.PALETTE[number], label=SPLIT[by])  # fmt: skip

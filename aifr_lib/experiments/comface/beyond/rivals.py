@@ -5,6 +5,7 @@ of two ages; one attribute less in pre-training; and features side by side in pl
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -232,14 +233,10 @@ def disagreement(said: Said) -> tuple[float, Measured]:
         first, second = genuine_pairs(np.zeros(count, dtype=np.int64))
         table = np.zeros((count, count))
         table[first, second] = own
-        x, y, z = (np.array(sides) for sides in zip(*_triples(count), strict=True)) if count > 2 else ([], [], [])
-        found.append(np.abs(table[x, y] + table[y, z] - table[x, z]) if count > 2 else np.zeros(0))
+        x, y, z = np.array(list(combinations(range(count), 3)), dtype=np.int64).reshape(-1, 3).T
+        found.append(np.abs(table[x, y] + table[y, z] - table[x, z]))
         whose.append(np.full(len(found[-1]), one))
     return _relative(np.concatenate(found), np.concatenate(whose), said)
-
-
-def _triples(count: int) -> list[tuple[int, int, int]]:
-    return [(x, y, z) for x in range(count) for y in range(x + 1, count) for z in range(y + 1, count)]
 
 
 def _orders(said: Said) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -113,10 +113,10 @@ def scaling_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str
     for (how, name, seed), job in age_jobs(preset, seeds, device).items():
         if (how, name) in ((FINE, "scratch"), (RIDGE, "untrained"), (RIDGE, "imagenet"), (RIDGE, "pixels")):
             jobs[BESIDE, "", how, name, seed] = job
-    for name, one in labelled_of(settings, seeds).items():
-        seed = one.seed if isinstance(one, Start) else 0
-        jobs[SUBJECTS, "fewer", RIDGE, name, seed] = labelled_job(settings, one, device)
-        jobs[SUBJECTS, 1.0, RIDGE, name, seed] = frozen_job(settings, AGE, one, device)
+    for name, reader in labelled_of(settings, seeds).items():
+        seed = reader.seed if isinstance(reader, Start) else 0
+        jobs[SUBJECTS, "fewer", RIDGE, name, seed] = labelled_job(settings, reader, device)
+        jobs[SUBJECTS, 1.0, RIDGE, name, seed] = frozen_job(settings, AGE, reader, device)
     return jobs
 
 

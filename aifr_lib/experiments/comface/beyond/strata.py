@@ -164,11 +164,11 @@ def strata_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
     for axis, (by, names) in zip(axes, ((GAP, GAP_NAMES), (STAGE, STAGES), (POSE, POSES)), strict=True):
         for number, (method, how) in enumerate(lines):
             found = {
-                row.keys["group"]: row.measured for row in rows
-                if row.keys["by"] == by and (row.keys["method"], row.keys["how"]) == (method, how)
+                row.keys["group"]: row.measured.mean for row in rows
+                if row.keys["by"] == by and (row.keys["method"], row.keys["how"]) == (method, how) and row.measured
             }  # fmt: skip
             at = [place for place, name in enumerate(names) if name in found]
-            axis.plot(at, [found[names[place]].mean for place in at], marker=plots.MARKERS[number % len(plots.MARKERS)],
+            axis.plot(at, [found[names[place]] for place in at], marker=plots.MARKERS[number % len(plots.MARKERS)],
                       color=plots.PALETTE[number % len(plots.PALETTE)], linestyle="-" if how == FINE else ":",
                       label=f"{WORDS.get(method, method)}, {how}")  # fmt: skip
         axis.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names])
