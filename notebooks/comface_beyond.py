@@ -31,7 +31,7 @@ fresh = False  # True forgets stored runs
 # %% tags=["hide-input"]
 import numpy as np
 
-from aifr_lib.evaluation import occlusion
+from aifr_lib.experiments.comface import occlusion
 from aifr_lib.experiments.comface.beyond import (
     ATTRIBUTES,
     FUSION,

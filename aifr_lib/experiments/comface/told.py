@@ -16,8 +16,8 @@ from torch import Tensor
 from aifr_lib.data.augment import scaled
 from aifr_lib.data.edited import shrunk
 from aifr_lib.data.images import UNKNOWN, Images
-from aifr_lib.evaluation import conformal, occlusion
-from aifr_lib.experiments.comface import measured
+from aifr_lib.evaluation.change import half_width
+from aifr_lib.experiments.comface import measured, occlusion
 from aifr_lib.experiments.comface.runs import own_setting, starts, transfer_job
 from aifr_lib.experiments.jobs import Job
 from aifr_lib.experiments.measure.two_pictures import crop
@@ -120,7 +120,7 @@ def tell(one: Path, other: Path, task: str, preset: Preset, store: RunStore) -> 
     regions = dict(zip(occlusion.REGIONS, map(float, effect), strict=True))
     return Told(
         change=float(predict(x, y)[0]),
-        half=conformal.half_width(held.error[first], held.subject[first], LEVEL),
+        half=half_width(held.error[first], held.subject[first], LEVEL),
         people=len(np.unique(held.subject[first])),
         unit=UNITS[task],
         regions=dict(sorted(regions.items(), key=lambda region: -abs(region[1]))),

@@ -5,10 +5,10 @@ import pytest
 from experiments.comface.test_comface_tables import made_up, pairs
 
 from aifr_lib.data.photograph_pairs import GAP_NAMES, genuine_pairs
-from aifr_lib.evaluation.occlusion import REGIONS
 from aifr_lib.experiments.comface import age
 from aifr_lib.experiments.comface.beyond import rivals, scaling, strata, where
 from aifr_lib.experiments.comface.measured import FINE, RIDGE, Said
+from aifr_lib.experiments.comface.occlusion import REGIONS
 from aifr_lib.experiments.jobs import in_order
 from aifr_lib.settings.presets import load_preset
 

@@ -11,9 +11,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from aifr_lib.cli import app
-from aifr_lib.evaluation.conformal import half_width
-from aifr_lib.evaluation.occlusion import REGIONS
+from aifr_lib.evaluation.change import half_width
 from aifr_lib.experiments.comface import told
+from aifr_lib.experiments.comface.occlusion import REGIONS
 from aifr_lib.models.comface import Comparer
 from aifr_lib.models.encoders import encoder
 from aifr_lib.names import ConfigError

@@ -13,7 +13,7 @@ from aifr_lib.data import change_tasks
 from aifr_lib.data.change_tasks import AGE
 from aifr_lib.data.images import Images
 from aifr_lib.data.photograph_pairs import GAP_NAMES, gap_bins
-from aifr_lib.evaluation import conformal
+from aifr_lib.evaluation.change import half_width, left_out_coverage
 from aifr_lib.evaluation.intervals import mean_interval
 from aifr_lib.experiments.comface import measured as shown
 from aifr_lib.experiments.comface.age import age_jobs
@@ -137,8 +137,8 @@ def interval_rows(name: str, said: Sequence[Said]) -> Iterator[Row]:
     for one in said:
         for fold in np.unique(one.fold):
             error, subject = one.error[one.fold == fold], one.subject[one.fold == fold]
-            widths.append(conformal.half_width(error, subject))
-            inside.append(100 * conformal.left_out_coverage(error, subject))
+            widths.append(half_width(error, subject))
+            inside.append(100 * left_out_coverage(error, subject))
     known = bool(widths) and bool(np.isfinite(widths).all())
     for metric, values in ((WIDTH, widths), (INSIDE, inside)):
         value = Measured(mean=float(np.mean(values))) if known else None

@@ -23,11 +23,11 @@ from aifr_lib.data.change_tasks import AGE, both_orders, some, within
 from aifr_lib.data.images import UNKNOWN, Images
 from aifr_lib.data.relief.plan import MAX_PER_IDENTITY, VERSION, people
 from aifr_lib.evaluation.intervals import mean_interval
-from aifr_lib.evaluation.occlusion import REGIONS, effects, regions
 from aifr_lib.evaluation.probes import ridge_change
 from aifr_lib.experiments.comface.beyond.scaling import labelled_of
 from aifr_lib.experiments.comface.frozen import frozen_job, reader_of
 from aifr_lib.experiments.comface.measured import WORDS
+from aifr_lib.experiments.comface.occlusion import REGIONS, effects, regions
 from aifr_lib.experiments.comface.runs import Start, pretraining_of, task_id
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.faces import align, relief

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aifr_lib.evaluation.occlusion import REGIONS, effects, flattened, regions
+from aifr_lib.experiments.comface.occlusion import REGIONS, effects, flattened, regions
 
 
 @pytest.mark.parametrize("side", [32, 64, 112])
