@@ -1,4 +1,4 @@
-"""Protocol P5: regression of a change between two pictures of one person (weight, age, expression), and its interval."""
+"""Protocol P5: regression of a change between two pictures of one person (weight, age, expression); its interval."""
 
 from __future__ import annotations
 
