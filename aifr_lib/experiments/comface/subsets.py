@@ -147,7 +147,7 @@ def subsets_rows(preset: Preset, runs: Mapping[RunKey, Run]) -> Iterator[Row]:
             metric, column = COLUMNS[task]
             yield Row(
                 keys={"by": "bound", "share": f"v ≥ {bound:g}", "task": task, "how": FINE}, metric=metric,
-                paper=float(row[column]), paper_source=f"Table H: {NOTE}",
+                paper=float(str(row[column])), paper_source=f"Table H: {NOTE}",
             )  # fmt: skip
 
 
