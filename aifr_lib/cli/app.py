@@ -84,6 +84,7 @@ for command, name in (
     (networks.train, None),
     (networks.evaluate, None),
     (own.compare, None),
+    (own.change, None),
     (networks.embed, None),
     (networks.export, None),
     (pictures.align, None),

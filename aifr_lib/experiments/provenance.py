@@ -137,7 +137,7 @@ def _leaf(name: str) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, Mapping):  # within a list: a step of a curriculum
-        return " ".join(f"{in_words(name)} {_value(one)}" for name, one in value.items())
+        return " ".join(f"{in_words(name)} {_value(one)}" for name, one in value.items() if one is not None)
     if isinstance(value, list):
         return "/".join(map(_value, value)) or "none"
     return "none" if value is None else in_words(value)

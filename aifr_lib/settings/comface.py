@@ -78,6 +78,21 @@ LARGE_FIRST = (
 )  # fmt: skip
 
 
+def _unset(value: object) -> bool:
+    """A setting that came later leaves the names of earlier runs as they were."""
+    return value is None
+
+
+Quality = Literal["ser-fiq", "outside", "random"]
+
+
+class Kept(Strict):
+    """A part of a source's people: of the best by a score of their unedited picture, or drawn by lot (Table H)."""
+
+    by: Quality
+    share: float = Field(gt=0, lt=1, description="of the people")
+
+
 class Source(Strict):
     """People with one attribute changed by known strengths. kind: "latent", the photo-real generator; "relief-edits",
     rendered people with single edits; "relief-wide", rendered people at all ages with all else free too.
@@ -88,6 +103,7 @@ class Source(Strict):
     attributes: tuple[str, ...] = ("age", "smile", "weight")
     step: float = Field(1.0, gt=0, le=5, description="between the strengths −5 … 5, 0 left out")
     without: str | None = Field(None, description="an attribute left out of pre-training")
+    kept: Kept | None = Field(None, exclude_if=_unset, description="the people learnt from, where not all")
 
     @field_validator("step")
     @classmethod
@@ -162,6 +178,9 @@ class Transfer(Strict):
     folds: int = Field(4, ge=2)
     validation: float = Field(0.2, gt=0, lt=1, description="share of the training subjects")
     views: int = Field(4, ge=1, description="a, b: augmented views whose features are kept")
+    ages: Literal[True] | None = Field(
+        None, exclude_if=_unset, description="learnt is the label of each picture by itself, told is a difference"
+    )
     precision: Literal["no", "bf16", "fp16"] = "no"
 
     @property
@@ -198,6 +217,23 @@ class Entry(Strict):
     settings: tuple[Literal["c", "d"], ...] = Field((), description="None named: the method's own")
     source: Source | None = Field(None, description="None: the preset's")
     encoder: str | None = None
+    pictures: int | None = Field(None, ge=4, description="seen in pre-training; None: the preset's")
+    fuse: Literal["concat"] | None = Field(None, description="None: the difference")
+    ages: Literal[True] | None = Field(None, description="fine-tuned to tell the label of each picture by itself")
+
+    def changes(self) -> dict[str, object]:
+        """What its pre-training has in place of the preset's."""
+        own: dict[str, object] = {"encoder": self.encoder, "pictures": self.pictures, "fuse": self.fuse}
+        own["source"] = None if self.source is None else self.source.model_dump()
+        return {name: value for name, value in own.items() if value is not None}
+
+
+class Ward(Strict):
+    """Models of one patient each (supplement B.2): pre-trained on some patients, then on days of another."""
+
+    pretrained_on: int = Field(24, ge=4, description="patients")
+    days: tuple[int, ...] = Field((1, 2, 3), min_length=1, description="of a patient, learnt from")
+    penalties: tuple[float, ...] = Field((0.01, 0.1, 1.0, 10.0, 100.0), min_length=1)
 
 
 class Comface(Strict):
@@ -211,20 +247,16 @@ class Comface(Strict):
     weight: Transfer
     ledger: tuple[Entry, ...]
     frozen: tuple[str, ...] = Field(description="what is read by ridge without any training of its features")
+    subsets: tuple[Entry, ...] = Field((), description="of Tables H and I: fewer people, other encoders")
+    beyond: tuple[Entry, ...] = Field((), description="of the companion's own questions")
+    ward: Ward = Ward()
+    drawn: int = Field(64, ge=2, description="drawn people on whom it is asked where a change is seen")
 
     def transfer(self, task: str) -> Transfer:
         """How a task is learnt by fine-tuning."""
         return self.age if task == "age" else self.weight if task.startswith("edema") else self.expression
 
-    def training(self, method: str, seed: int, source: Source | None = None, encoder: str | None = None) -> Pretraining:
-        """The pre-training of a method of the ledger."""
-        changes = {"method": method, "seed": seed}
-        if source is not None:
-            changes["source"] = source
-        if encoder is not None:
-            changes["encoder"] = encoder
-        return Pretraining.model_validate(self.pretraining.model_dump() | {**changes, **_dumped(source)})
-
-
-def _dumped(source: Source | None) -> dict[str, object]:
-    return {} if source is None else {"source": source.model_dump()}
+    def training(self, entry: Entry, seed: int) -> Pretraining:
+        """The pre-training of an entry of the ledger."""
+        changed = {**entry.changes(), "method": entry.method, "seed": seed}
+        return Pretraining.model_validate(self.pretraining.model_dump() | changed)

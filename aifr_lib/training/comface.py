@@ -18,11 +18,13 @@ from aifr_lib.data.images import Images
 from aifr_lib.data.loader import Batches, Rows
 from aifr_lib.data.photograph_pairs import genuine_pairs
 from aifr_lib.data.relief.cache import rendered
+from aifr_lib.faces import align
 from aifr_lib.faces.generators import sources
 from aifr_lib.models import judges, weights
 from aifr_lib.models.comface import Comparer
 from aifr_lib.models.encoders import encoder
-from aifr_lib.settings.comface import Pretraining, Source
+from aifr_lib.names import ConfigError
+from aifr_lib.settings.comface import Kept, Pretraining, Source
 from aifr_lib.settings.presets import Preset
 from aifr_lib.training.engine import Plan, fit
 from aifr_lib.training.objectives.comface import METHODS, OF_VIEWS, Pretrainer, missing
@@ -31,20 +33,20 @@ from aifr_lib.training.sgd import Trained, finish, seen
 RECIPE = "comface"
 RECIPE_VERSION = 1  # raised by hand when the meaning of a Pretraining changes
 LOOKED_AT = 512  # validation pairs, at most
+LOT = 82  # seeds the order in which people are drawn by lot
 FELL = 0.97  # a loss on people held out above this share of the untrained network's did not fall
 
 
 @lru_cache(maxsize=1)
-def pictures(source: Source, side: int) -> Images:
+def pictures(source: Source, side: int, score: tuple[float, ...] | None = None) -> Images:
     """The pictures of a source at ``side`` pixels, drawn once; kept, since runs of one ledger share them.
 
-    Errors: those of the generator where it is missing; ConfigError for an attribute that the source cannot change.
+    score: of each person, by which the best are kept where the source says so.
+    Errors: those of the generator where it is missing; ConfigError for an attribute that the source cannot change, or
+    the best people of a source without their scores.
     """
     if source.kind == "latent":
-        everything = edited.edited(
-            range(source.people), source.attributes, [0.0, *change_sources.strengths(source.step)]
-        )
-        drawn = edited.cached(everything, sources.open_source("latent"), estimate_age=judges.AgeJudge())
+        drawn = _generated(source)
         changed = drawn.labels["attribute"].to_numpy() != ""
         images = edited.shrunk(drawn, side).take(np.flatnonzero(changed))
     elif source.kind == "relief-edits":
@@ -53,7 +55,49 @@ def pictures(source: Source, side: int) -> Images:
         images = rendered(change_sources.relief_wide(source.people), side)
     if source.without is not None:
         images = images.take(np.flatnonzero(images.labels["attribute"].to_numpy() != source.without))
-    return images
+    return images if source.kept is None else best_people(images, source.kept, score)
+
+
+def _generated(source: Source) -> Images:
+    """The generator's people, each once without an edit (its attribute is "") and with each edit, 112×112."""
+    everything = edited.edited(range(source.people), source.attributes, [0.0, *change_sources.strengths(source.step)])
+    return edited.cached(everything, sources.open_source("latent"), estimate_age=judges.AgeJudge())
+
+
+def unedited(source: Source) -> Images:
+    """One picture of each person before any edit, 112×112, by their numbers: what a score of quality sees (spec of
+    SER-FIQ's subsets: inferred). Of rendered people, who are all edited, the one that is edited least.
+    """
+    if source.kind == "latent":
+        drawn = _generated(source)
+        return drawn.take(np.flatnonzero(drawn.labels["attribute"].to_numpy() == ""))
+    if source.kind == "relief-edits":
+        plan = change_sources.relief_edits(source.people, source.attributes[:1], source.step)
+    else:
+        plan = change_sources.relief_wide(source.people)
+    drawn = rendered(plan, align.SIDE)
+    order = np.lexsort((drawn.labels["alpha"].abs(), drawn.labels["identity"]))
+    return drawn.take(order[np.unique(drawn.labels["identity"].to_numpy()[order], return_index=True)[1]])
+
+
+def best_people(images: Images, kept: Kept, score: tuple[float, ...] | None = None) -> Images:
+    """The pictures of the people with the largest scores, a share of all; without regard to scores, by one lot.
+
+    Lots are nested: who is among a quarter is among a half too.
+    """
+    people = np.unique(images.labels["identity"])
+    if kept.by == "random":
+        value = np.random.default_rng(LOT).permutation(len(people)).astype(float)
+    elif score is None or len(score) != len(people):
+        raise ConfigError(
+            f"the best {kept.share:.0%} of the people by {kept.by} need a score of each of {len(people)}, "
+            f"got {0 if score is None else len(score)}: such trainings belong to ComFace's Table H "
+            "(aifr run-queue --paper comface)"
+        )
+    else:
+        value = np.array(score)
+    chosen = people[np.argsort(-value, kind="stable")[: max(1, round(kept.share * len(people)))]]
+    return images.take(np.flatnonzero(np.isin(images.labels["identity"], chosen)))
 
 
 def comparer(config: Pretraining) -> Comparer:

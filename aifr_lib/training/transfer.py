@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,13 +19,16 @@ from aifr_lib.data.images import ChangePairs, Images
 from aifr_lib.data.loader import PairBatches, Rows
 from aifr_lib.evaluation.change import Fold, subject_folds
 from aifr_lib.files import atomic_write
+from aifr_lib.models import weights
 from aifr_lib.models.comface import Comparer
-from aifr_lib.models.encoders import features
+from aifr_lib.models.encoders import encoder, features
+from aifr_lib.names import Strict
 from aifr_lib.settings.comface import Transfer
 from aifr_lib.training.engine import Plan, fit
-from aifr_lib.training.objectives.change import Change
+from aifr_lib.training.objectives.change import Ages, Change
 from aifr_lib.training.sgd import seen
 
+RECIPE = "comface_transfer"
 FOLDS_SEED = 0  # one division of the subjects for all methods and seeds
 LOOKS, LAST = "looks.json", "last.npy"
 
@@ -34,6 +38,7 @@ class Fine:
     """A fine-tuned fold. mae: by epoch, of validation subjects, in the task's unit; epoch: the best of them.
 
     best, last: d̂ of the test pairs in both orders, [2P], by the weights of that epoch and by those of the last.
+    network: with the best weights, in eval mode; its layer's unit is ``scale`` of the task's.
     other: the same of all pairs of another set of the task (Edema A to B), by the best weights.
     """
 
@@ -41,7 +46,20 @@ class Fine:
     epoch: int
     best: np.ndarray
     last: np.ndarray
+    network: Comparer
+    scale: float
     other: np.ndarray | None = None
+
+
+class Tuned(Strict):
+    """What the file of a fine-tuned fold says of itself. scale: in the task's unit, one of the layer's."""
+
+    task: str
+    encoder: str
+    side: int
+    fuse: Literal["diff", "concat"]
+    scale: float
+    transfer: Transfer
 
 
 def folds(config: Transfer, task: Task) -> list[Fold]:
@@ -167,6 +185,8 @@ def fine_tune(
         epoch=int(scalars["best_step"]) // steps,
         best=scale * predict(module.comparer, task.images, testing),
         last=np.load(out / LAST),
+        network=module.comparer,
+        scale=scale,
         other=None if other is None else scale * predict(module.comparer, other.images, both_orders(other.tested)),
     )
 
@@ -175,7 +195,24 @@ def change_objective(config: Transfer, task: Task, fold: Fold, comparer: Compare
     """The objective of a fold, its layer rescaled where that is asked for."""
     if config.linear_rescale and config.keeps_layer:
         rescaled(comparer, task, fold, scale)
+    if config.ages:
+        return Ages(comparer, task.label, scale, float(task.values[fold.train].mean()))
     return Change(comparer, task.label, scale)
+
+
+def keep(part: Fine, encoder: str, config: Transfer, task: str, side: int, path: Path) -> None:
+    """Write a fine-tuned fold's network with what it takes to use it."""
+    about = Tuned(task=task, encoder=encoder, side=side, fuse=part.network.fuse, scale=part.scale, transfer=config)
+    weights.save_weights(part.network, path, {RECIPE: about.model_dump_json()})
+
+
+def load(path: Path) -> tuple[Comparer, Tuned]:
+    """What ``keep`` wrote, in eval mode. Errors: ValueError for other weights; what ``weights.load_weights`` raises."""
+    about = weights.read_settings(path, RECIPE, Tuned, "network fine-tuned to a change")
+    with torch.random.fork_rng(devices=[]):
+        found = Comparer(encoder(about.encoder, about.side), about.fuse)
+    weights.load_weights(found, path)
+    return found.eval(), about
 
 
 def best_rate(
@@ -185,14 +222,15 @@ def best_rate(
     out: Path,
     *,
     seed: int = 0,
+    fold: Fold | None = None,
     device: str | None = None,
     progress: bool = True,
 ) -> tuple[float, dict[float, float]]:
-    """(the rate, by rate the least error on validation subjects) of short trainings on the first fold.
+    """(the rate, by rate the least error on validation subjects) of short trainings on one fold, None: the first.
 
     No test subject is looked at. Errors: as ``fine_tune``.
     """
-    first, errors = folds(config, task)[0], {}
+    first, errors = fold or folds(config, task)[0], {}
     for rate in config.rates:
         found = fine_tune(
             config, task, first, comparer, out / f"rate-{rate:g}", rate=rate, seed=seed,

@@ -197,3 +197,23 @@ def test_a_folder_of_other_settings_is_refused(images, tmp_path):
     comface.train(SMALL, tmp_path, images=images, **ALONE)
     with pytest.raises(ValueError, match="tau"):
         comface.train(SMALL.model_copy(update={"tau": 0.2}), tmp_path, images=images, **ALONE)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "resnet101", "vit-b-16"])
+def test_the_papers_networks_take_one_step_at_full_size(name):
+    """Both losses at 224 pixels: what Table I trains, and what is too large to be trained here."""
+    torch.manual_seed(0)
+    module = comface.objective(Pretraining(encoder=name))
+    optimiser = torch.optim.Adam(module.parameters(), lr=Pretraining().lr)
+    given = {
+        "images": torch.rand(2, 2, 3, 224, 224),
+        "identity": torch.tensor([[0, 0], [1, 1]]),
+        "alpha": torch.tensor([[-5.0, 3.0], [1.0, -1.0]]),
+    }
+    before = module.comparer.linear.weight.detach().clone()
+    found = module(given)
+    found["loss"].backward()
+    optimiser.step()
+    assert math.isfinite(float(found["inter"])) and math.isfinite(float(found["intra"]))
+    assert module.comparer.linear.weight.isfinite().all()
+    assert not torch.equal(module.comparer.linear.weight, before)

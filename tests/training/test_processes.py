@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import distributed, nn
 from training.test_engine import duel, new_duel
 
 from aifr_lib.evaluation.embeddings import embed
-from aifr_lib.losses import margins
+from aifr_lib.losses import comface, margins
 from aifr_lib.models import build
 from aifr_lib.settings.recognition import Recognition
 from aifr_lib.training import recognition
@@ -96,6 +97,36 @@ def embeddings(count: int, batch: int) -> np.ndarray:
     return embed(network, pixels, batch_size=batch)
 
 
+PEOPLE = torch.tensor([0, 1, 0, 2, 3, 1, 4, 5])
+
+
+def contrasted(rank: int = 0, world: int = 1) -> dict[str, torch.Tensor]:
+    """By loss the gradient of a network's weights, averaged over the processes, of which each holds its part of the
+    pairs.
+    """
+    torch.manual_seed(2)
+    network, given = nn.Linear(6, 5), torch.randn(2, len(PEOPLE), 6)
+    own = slice(rank * len(PEOPLE) // world, (rank + 1) * len(PEOPLE) // world)
+    several = world > 1
+    losses = {
+        "inter": lambda x, y: comface.inter_loss(x, y, PEOPLE[own]),
+        "multi-positive": lambda x, y: comface.multi_positive_loss(torch.cat([x, y]), PEOPLE[own].repeat(2)),
+    }
+    if find_spec("lightly"):
+        from lightly.loss import NTXentLoss
+
+        losses["simclr"] = NTXentLoss(0.1, gather_distributed=several)
+    found = {}
+    for name, loss in losses.items():
+        network.zero_grad()
+        loss(*network(given[:, own])).backward()
+        found[name] = network.weight.grad.clone()
+        if several:
+            distributed.all_reduce(found[name])
+            found[name] /= world
+    return found
+
+
 SHARES = [(19, 4), (8, 4), (3, 4), (16, 8)]
 
 
@@ -103,6 +134,7 @@ def in_each_process(out: Path) -> None:
     train(out / "two", stop_at=STOP)
     rank = distributed.get_rank()
     torch.save(adversarial(out / "duel"), out / f"duel-{rank}.pt")
+    torch.save(contrasted(rank, 2), out / f"contrasted-{rank}.pt")
     assert distributed.get_world_size() == 2 and distributed.get_backend() == "gloo"
     for count, batch in SHARES:
         np.save(out / f"{count}-{batch}-{rank}.npy", embeddings(count, batch))
@@ -174,3 +206,15 @@ def test_adaface_sees_the_norms_of_all_processes(launched):
         stored = torch.load(launched / f"head-{rank}.pt", weights_only=True)
         torch.testing.assert_close(stored["mean"], one.mean)
         torch.testing.assert_close(stored["std"], one.std)
+
+
+def test_negatives_of_all_processes_give_the_gradient_of_one(launched):
+    expected = contrasted()
+    assert {"inter", "multi-positive"} <= expected.keys()
+    for rank in range(2):
+        found = torch.load(launched / f"contrasted-{rank}.pt", weights_only=True)
+        for name, gradient in expected.items():
+            assert gradient.norm() > 1e-3
+            torch.testing.assert_close(
+                found[name], gradient, rtol=1e-4, atol=1e-6, msg=lambda text, n=name: f"{n} {text}"
+            )

@@ -14,6 +14,7 @@ from aifr_lib.data.change_tasks import Task, both_orders
 from aifr_lib.data.images import ChangePairs, Images
 from aifr_lib.data.photograph_pairs import genuine_pairs
 from aifr_lib.evaluation.probes import ridge_change
+from aifr_lib.models import encoders
 from aifr_lib.models.comface import Comparer
 from aifr_lib.models.encoders import Encoder, features
 from aifr_lib.settings.comface import Augmentation, Transfer
@@ -175,3 +176,29 @@ def test_too_few_subjects_are_refused(task):
     few = Task("age", task.images.take(np.arange(12)), "age", task.learnt, task.tested)
     with pytest.raises(ValueError, match="2 subjects cannot fill 4 folds"):
         transfer.folds(CONFIG, few)
+
+
+def test_ages_are_learnt_one_by_one_and_told_as_a_difference(task, tmp_path):
+    config = CONFIG.model_copy(update={"setting": "c", "ages": True})
+    fold = transfer.folds(config, task)[0]
+    centre = task.values[fold.train].mean()
+    module = transfer.change_objective(config, task, fold, tiny(), 2.0)
+    batch = {"images": torch.rand(3, 2, 3, 16, 16), "age": torch.tensor([[5.0, 9.0], [30.0, 2.0], [1.0, 60.0]])}
+    h = module.comparer.encoder(batch["images"].flatten(0, 1))
+    said = (h @ module.comparer.linear.weight[0]).view(3, 2)
+    expected = (said - (batch["age"] - centre) / 2).abs().mean()
+    torch.testing.assert_close(module(batch)["loss"], expected, check_dtype=False)
+    found = transfer.fine_tune(config, task, fold, tiny(), tmp_path, rate=1e-2, seed=0, epochs=12, **ALONE)
+    pairs = next(transfer.tested_in(task, [fold]))
+    assert np.corrcoef(found.best, pairs.d)[0, 1] > 0.7
+
+
+def test_a_fine_tuned_network_is_kept_with_its_unit(task, tmp_path, monkeypatch):
+    monkeypatch.setitem(encoders.ENCODERS, "tiny", lambda side: tiny().encoder)
+    fold = transfer.folds(CONFIG, task)[0]
+    part = transfer.fine_tune(CONFIG, task, fold, tiny(), tmp_path / "fold", rate=1e-2, seed=0, epochs=1, **ALONE)
+    transfer.keep(part, "tiny", CONFIG, "age", 16, tmp_path / "weights.safetensors")
+    network, about = transfer.load(tmp_path / "weights.safetensors")
+    assert (about.task, about.side, about.transfer) == ("age", 16, CONFIG)
+    pairs = next(transfer.tested_in(task, [fold]))
+    np.testing.assert_allclose(about.scale * transfer.predict(network, task.images, pairs), part.best, rtol=1e-5)

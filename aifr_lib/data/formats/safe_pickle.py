@@ -3,6 +3,7 @@
 A pickle is a program for a little stack machine, and plain ``pickle.load`` lets it call anything. This machine knows
 only the instructions that build the types above, as Python 2 and 3 write them in protocols 0 to 5, and five names, none
 of which it imports or calls: the two that stand for bytes in old protocols, and numpy's array, dtype and scalar.
+``arrays`` reads one kind more, weights by name: a dict of arrays, of numbers with a point too.
 Source: the instructions as documented in the standard library's ``pickletools``; numpy's ``__reduce__``.
 """
 
@@ -15,13 +16,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from mmap import mmap
-from typing import IO, Any, cast
+from typing import IO, Any, ClassVar, cast
 
 import numpy as np
 
 ADMITTED = "a list, tuple, number, string, bytes, or an array of whole numbers or bool"
 WHOLE = [np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)]
 DTYPES = {name: dtype.newbyteorder("<") for dtype in (*WHOLE, np.dtype(bool)) for name in (dtype.str[1:], dtype.name)}
+FLOATS = {name: dtype for one in "248" for dtype in [np.dtype(f"<f{one}")] for name in (dtype.str[1:], dtype.name)}
 LITERALS = frozenset(
     [
         "INT",
@@ -96,8 +98,28 @@ def loads(data: bytes | mmap) -> Any:
     Strings of Python 2 come as bytes, as they were. Time and memory stay in proportion to the pickle.
     Errors: Forbidden, with the position in the pickle.
     """
+    return _read(data, Machine(room=len(data)))
+
+
+def arrays(data: bytes | mmap) -> dict[str, np.ndarray]:
+    """The arrays in a pickled dict, by name: as ``loads``, with dicts and with numbers that have a point.
+
+    Errors: Forbidden, with the position in the pickle; for what is no dict of names and arrays.
+    """
+    found = _read(data, Tables(room=len(data)))
+    if not isinstance(found, dict):
+        raise Forbidden(f"a dict of arrays was expected, found {type(found).__name__}")
+    named = {name.decode("latin-1") if isinstance(name, bytes) else name: value for name, value in found.items()}
+    for name, value in named.items():
+        if not isinstance(name, str) or not isinstance(value, np.ndarray):
+            raise Forbidden(
+                f"a dict of arrays by name was expected, found {type(value).__name__} as {str(name)[:40]!r}"
+            )
+    return named
+
+
+def _read(data: bytes | mmap, machine: Machine) -> Any:
     file = BytesIO(data) if isinstance(data, bytes) else data
-    machine = Machine(room=len(data))
     position = 0
     try:
         while machine.running:
@@ -126,6 +148,8 @@ def instruction(file: BytesIO | mmap) -> tuple[str, Any]:
 
 class Machine:
     """The stack, the memo, and one method for each instruction that is not a mere literal."""
+
+    dtypes: ClassVar[dict[str, np.dtype]] = DTYPES
 
     def __init__(self, room: int) -> None:
         self.room = room  # bytes that may still be copied: an honest pickle copies no more than it holds
@@ -229,7 +253,7 @@ class Machine:
         arguments, called = self.stack.pop(), self.stack.pop()
         if not isinstance(called, Name) or not isinstance(arguments, tuple):
             raise Forbidden("it calls what is no function")
-        built = build(called.what, arguments)
+        built = build(called.what, arguments, self.dtypes)
         if isinstance(built, bytes):
             self.room -= len(built)
         if self.room < 0:
@@ -249,7 +273,40 @@ class Machine:
             raise Forbidden(f"it sets the state of something other than {ADMITTED}")
 
 
-def build(what: str, arguments: tuple[Any, ...]) -> Any:
+class Tables(Machine):
+    """The machine that also builds dicts, and arrays of numbers with a point."""
+
+    dtypes: ClassVar[dict[str, np.dtype]] = {**DTYPES, **FLOATS}
+
+    def do_empty_dict(self, _: Any) -> None:
+        self.stack.append({})
+
+    def do_dict(self, _: Any) -> None:
+        self.stack.append(_paired(self.to_mark()))
+
+    def do_setitem(self, _: Any) -> None:
+        value, name = self.stack.pop(), self.stack.pop()
+        self._dict().update(_paired([name, value]))
+
+    def do_setitems(self, _: Any) -> None:
+        values = self.to_mark()
+        self._dict().update(_paired(values))
+
+    def _dict(self) -> dict[Any, Any]:
+        if not isinstance(self.stack[-1], dict):
+            raise Forbidden("something is put under a name into what is no dict")
+        top: dict[Any, Any] = self.stack[-1]
+        return top
+
+
+def _paired(values: list[Any]) -> dict[Any, Any]:
+    # Only strings are hashed: nested tuples can be built that take forever at it.
+    if len(values) % 2 or not all(isinstance(name, (str, bytes)) for name in values[::2]):
+        raise Forbidden("the names in a dict must be strings")
+    return dict(zip(values[::2], values[1::2], strict=True))
+
+
+def build(what: str, arguments: tuple[Any, ...], dtypes: dict[str, np.dtype]) -> Any:
     """What numpy or Python would have made of these arguments, if it is plain data."""
     if what == "encode":
         text, encoding = arguments
@@ -266,10 +323,10 @@ def build(what: str, arguments: tuple[Any, ...]) -> Any:
     if what == "dtype":
         code = arguments[0].decode("ascii") if isinstance(arguments[0], bytes) else arguments[0]
         # Only strings are hashed or printed: nested tuples can be built that take forever at both.
-        if not isinstance(code, str) or code not in DTYPES:
+        if not isinstance(code, str) or code not in dtypes:
             named = f", found {code[:20]!r}" if isinstance(code, str) else ""
-            raise Forbidden(f"arrays must be of whole numbers or bool{named}")
-        return DTYPES[code]
+            raise Forbidden(f"arrays must be of {'' if 'f8' in dtypes else 'whole '}numbers or bool{named}")
+        return dtypes[code]
     if what == "reconstruct":
         return Array()
     if what == "scalar":
@@ -286,7 +343,7 @@ def as_array(content: Any, dtype: Any, shape: Any, fortran: bool) -> np.ndarray:
     if isinstance(content, str):
         content = content.encode("latin-1")
     if not isinstance(dtype, np.dtype) or not isinstance(content, (bytes, bytearray)):
-        raise Forbidden("an array of whole numbers or bool was expected, made of bytes")
+        raise Forbidden("an array of numbers or bool was expected, made of bytes")
     if not isinstance(shape, tuple) or any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in shape):
         raise Forbidden("the shape of an array must be a tuple of whole numbers")
     array = np.frombuffer(content, dtype) if len(content) else np.empty(0, dtype)
@@ -303,12 +360,14 @@ def finished(value: Any, known: dict[int, Any] | None = None) -> Any:
         if value.value is None:
             raise Forbidden("an array has no content")
         return value.value
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, dict)):
         if id(value) not in known:
             known[id(value)] = MARK
-            known[id(value)] = type(value)([finished(part, known) for part in value])
+            parts = value.values() if isinstance(value, dict) else value
+            done = [finished(part, known) for part in parts]
+            known[id(value)] = dict(zip(value, done, strict=True)) if isinstance(value, dict) else type(value)(done)
         if known[id(value)] is MARK:
-            raise Forbidden("a list holds itself")
+            raise Forbidden("a list or dict holds itself")
         return known[id(value)]
     if isinstance(value, (Name, np.dtype)) or value is MARK:
         raise Forbidden(f"only {ADMITTED} may be in it")

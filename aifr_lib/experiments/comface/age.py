@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from aifr_lib.experiments.comface import measured as shown
 from aifr_lib.experiments.comface.frozen import INNER, WHOLE, frozen_job, named_starts
 from aifr_lib.experiments.comface.measured import FINE, LAST, METRICS, RIDGE, RIDGE_INNER, WORDS, by_method
-from aifr_lib.experiments.comface.runs import Start, starts, transfer_job
+from aifr_lib.experiments.comface.runs import Start, own_setting, starts, transfer_job
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
@@ -48,8 +48,7 @@ def age_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | N
             continue
         if one.config is not None:
             jobs.setdefault((RIDGE, one.name, one.seed), frozen_job(settings, TASK, one, device))
-        own = "d" if one.method in ("comface", "both", "intra") else "c"
-        if (one, setting) in fine and setting == own:
+        if (one, setting) in fine and setting == own_setting(one):
             jobs[FINE, one.name, one.seed] = transfer_job(settings, TASK, one, setting, device)
     return jobs
 

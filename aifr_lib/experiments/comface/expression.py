@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from aifr_lib.data import change_tasks
 from aifr_lib.experiments.comface import measured as shown
 from aifr_lib.experiments.comface.measured import METRICS, WORDS, by_method
-from aifr_lib.experiments.comface.runs import Start, pretraining_job, scored, start, starts, task_id
+from aifr_lib.experiments.comface.runs import Start, pretraining_of, scored, start, starts, task_id
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
@@ -104,8 +104,7 @@ def linear_job(settings: Comface, one: Start, setting: str, device: str | None =
         }
         return Result(scores, summary, "cpu", time.perf_counter() - started)
 
-    needs = {} if one.config is None else {"pretraining": pretraining_job(one.config, device)}
-    return Job(spec, compute, one.lacking, needs, leaves=())
+    return Job(spec, compute, one.lacking, pretraining_of(one, device), leaves=())
 
 
 def linear_starts(settings: Comface, seeds: Sequence[int] | None) -> Iterator[Start]:

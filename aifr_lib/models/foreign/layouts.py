@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from aifr_lib.models.foreign import networks as networks
+from aifr_lib.models.foreign import pcl, transformers
 from aifr_lib.models.foreign.networks import Built, State
 from aifr_lib.models.weights import WeightsError, differences
 from aifr_lib.names import choose
@@ -32,6 +33,11 @@ class Layout:
 
 
 HALF = {"mean": 127.5, "std": 127.5}
+CLIP = {
+    "input_hw": (224, 224),
+    "mean": (122.7709383, 116.7460125, 104.09373615),
+    "std": (68.5005327, 66.6321579, 70.32316305),
+}
 IMAGENET = {"input_hw": (224, 224), "mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
 
 # The more particular before the more general: the first of several that fit is taken.
@@ -59,10 +65,17 @@ LAYOUTS: dict[str, Layout] = {
         {"input_hw": (224, 224), "colour": "bgr", "mean": (91.4953, 103.8827, 131.0912), "std": 1.0},
         when=lambda state: any(key.endswith("fc.weight") and len(value) == 8631 for key, value in state.items()),
     ),
-    "torchvision-resnet": Layout("torchvision, MoCo, SwAV, Barlow Twins", networks.torchvision_resnet, IMAGENET),
+    "torchvision-resnet": Layout(
+        "torchvision, MoCo, SwAV, Barlow Twins, 1adrianb/unsupervised-face-representation",
+        networks.torchvision_resnet,
+        IMAGENET,
+    ),
     "torchvision-resnet-fc": Layout(
         "torchvision, its last layer the embedding", networks.torchvision_resnet_fc, IMAGENET, when=lambda state: False
     ),
+    "timm-vit": Layout("timm, google-research/syn-rep-learn (StableRep)", transformers.timm_vit, IMAGENET),
+    "clip-vit": Layout("openai/CLIP, FacePerceiver/FaRL: the tower of pictures", transformers.clip_vit, CLIP),
+    "pcl": Layout("DreamMr/PCL, its branch of expression", pcl.pcl, {"input_hw": (64, 64), "mean": 0.0, "std": 255.0}),
 }
 
 # Names that training programmes wrap a network in, as the first parts of its keys.
@@ -77,11 +90,13 @@ WRAPPERS = (
     "encoder_q",
     "base_encoder",
     "teacher",
+    "base_net",
+    "visual",
 )
 # What stands beside a network for its training alone.
 HEADS = re.compile(
     r"(fc|head|heads|classifier|logits|linear_classifier|projection_head|projector|predictor|prototypes|queue|queue_ptr"
-    r"|margin|product|loss|criterion)\b"
+    r"|margin|product|loss|criterion|proj|lm_transformer|ln_lm|lm_head|mask_token|layer3_2_pose)\b"
 )
 
 
@@ -148,7 +163,8 @@ def compare(state: State, layout: str, prefix: str = "") -> Match:
     values, keys, missing, shapes = {}, {}, [], []
     for ours, wanted in network.state_dict().items():
         layer, _, leaf = ours.rpartition(".")
-        key = f"{names[layer]}.{leaf}"
+        # A single weight may have a name of its own there.
+        key = names.get(ours) or ".".join(filter(None, (names[layer], leaf)))
         keys[ours] = key
         if key in under:
             found = under[key]

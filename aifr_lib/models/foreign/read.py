@@ -2,7 +2,7 @@
 
 Nothing in a file is run that could do more than compute: ONNX by onnxruntime; TorchScript by torch's own interpreter,
 once its code is seen to name no operator that opens files or leaves the process; state dicts through
-``torch.load(weights_only=True)`` or safetensors.
+``torch.load(weights_only=True)`` or safetensors; a pickled dict of arrays by a reader of plain data alone.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from aifr_lib.data.formats.safe_pickle import Forbidden, arrays
 from aifr_lib.models.foreign.cards import Card, Carded, read_card, settle
 from aifr_lib.models.foreign.layouts import find
 from aifr_lib.models.foreign.onnx_network import OnnxNetwork
@@ -27,7 +29,7 @@ from aifr_lib.models.weights import WeightsError
 
 # Where training programmes keep the state dict in what they save.
 HOLDERS = ("state_dict", "model_state_dict", "net_state_dict", "model", "net", "network", "backbone", "weights")
-READ = "ONNX, safetensors, TorchScript, and what torch.save wrote of a state dict are read"
+READ = "ONNX, safetensors, TorchScript, what torch.save wrote of a state dict, and a .pkl of arrays by name are read"
 # Of torch's operators those with a path or another machine among their arguments; and all of other libraries, whatever
 # they do (torchvision's read and write files).
 REACHING = re.compile(
@@ -95,36 +97,48 @@ def load(path: str | Path, given: Mapping[str, Any] | None = None) -> Network:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The state dict in a .safetensors file, or in what ``torch.save`` wrote: by itself or in a checkpoint.
+    """The state dict in a .safetensors file, in what ``torch.save`` wrote (by itself or in a checkpoint), or in a .pkl
+    of arrays by name.
 
     Floating-point weights come back as float32. Errors: WeightsError for a damaged file, for pickled objects,
     where there is no state dict or there are several, and for weights that are not finite.
     """
     if path.suffix.lower() == ".safetensors":
         try:
-            state: Any = load_file(path)
+            state = load_file(path)
         except (SafetensorError, OSError) as error:
             raise WeightsError(f"{path} is not a whole safetensors file ({_short(error)})") from error
     else:
-        with path.open("rb") as file:
-            head = file.read(2)
-        if not head.startswith(SAVED):
-            raise WeightsError(f"{path} is no file of weights (it begins with {head.hex(' ')}; ncnn's .bin?); {READ}")
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
-            # torch's own message advises to load without its safeguard, which is no advice to pass on.
-            wants = WANTED.search(str(error))
-            holds = f"it holds a pickled {wants[1]}" if wants else "it is damaged, cut short, or holds pickled objects"
-            raise WeightsError(
-                f"{path} cannot be read as weights alone: {holds}. A file of pickled objects could run any code and is "
-                f"refused: where it comes from, use torch.save(model.state_dict(), 'weights.pth')"
-            ) from error
-        state = _state_in(state, path)
+        state = _saved(path)
     for name, value in state.items():
         if value.is_floating_point() and not bool(value.isfinite().all()):
             raise WeightsError(f"{path}: '{name}' holds NaN or infinity")
     return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+
+
+def _saved(path: Path) -> dict[str, Tensor]:
+    with path.open("rb") as file:
+        head = file.read(2)
+    if not head.startswith(SAVED):
+        raise WeightsError(f"{path} is no file of weights (it begins with {head.hex(' ')}; ncnn's .bin?); {READ}")
+    why = ""
+    if path.suffix.lower() == ".pkl" and not head.startswith(b"PK"):
+        try:
+            return {name: torch.from_numpy(np.array(value)) for name, value in arrays(path.read_bytes()).items()}
+        except Forbidden as error:
+            why = f"; as a dict of arrays, {error}"
+    try:
+        return _state_in(torch.load(path, map_location="cpu", weights_only=True), path)
+    except WeightsError:
+        raise
+    except Exception as error:
+        # torch's own message advises to load without its safeguard, which is no advice to pass on.
+        wants = WANTED.search(str(error))
+        holds = f"it holds a pickled {wants[1]}" if wants else "it is damaged, cut short, or holds pickled objects"
+        raise WeightsError(
+            f"{path} cannot be read as weights alone: {holds}{why}. A file of pickled objects could run any code and "
+            f"is refused: where it comes from, use torch.save(model.state_dict(), 'weights.pth')"
+        ) from error
 
 
 def _other_kind(path: Path) -> str | None:

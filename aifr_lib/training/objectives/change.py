@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from aifr_lib.data.loader import Batch
@@ -21,3 +22,18 @@ class Change(nn.Module):
         """Scalars: "loss". images: [B, 2, 3, H, W] in 0 … 1; the label: [B, 2]."""
         values = batch[self.label]
         return {"loss": intra_loss(self.comparer(batch["images"]), (values[:, 1] - values[:, 0]) / self.scale)}
+
+
+class Ages(Change):
+    """|w · h − (a − centre) / scale| of both pictures of each pair, each by itself: the same network, pictures and
+    labels as ``Change``, but nothing is compared. A change is then the difference of two labels.
+    """
+
+    def __init__(self, comparer: Comparer, label: str, scale: float, centre: float) -> None:
+        super().__init__(comparer, label, scale)
+        self.centre = centre
+
+    def forward(self, batch: Batch, part: str = "all") -> dict[str, Tensor]:
+        """Scalars: "loss". images: [B, 2, 3, H, W] in 0 … 1; the label: [B, 2]."""
+        said = self.comparer.linear(torch.stack(self.comparer.encode(batch["images"]), dim=1))[..., 0]
+        return {"loss": intra_loss(said, (batch[self.label] - self.centre) / self.scale)}

@@ -152,7 +152,10 @@ class Swav(Rival):
 
 
 class BarlowTwins(Rival):
-    """Barlow Twins (Zbontar et al. 2021): the cross-correlation of two views' projections near the identity."""
+    """Barlow Twins (Zbontar et al. 2021): the cross-correlation of two views' projections near the identity.
+
+    Of several processes each standardises the projections of its own part of the batch, as a batch norm does.
+    """
 
     def __init__(self, config: Pretraining, comparer: Comparer) -> None:
         super().__init__(config, comparer)

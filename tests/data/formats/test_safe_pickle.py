@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifr_lib.data.formats.safe_pickle import Forbidden, loads
+from aifr_lib.data.formats.safe_pickle import Forbidden, arrays, loads
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.binary() | st.text(),
@@ -121,3 +121,36 @@ def test_damaged_and_hostile_pickles_end_soon(data):
 
 def test_shared_parts_cost_what_they_take_in_the_file():
     assert len(loads(nested(b"l", 60) + b".")) == 2
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_arrays_by_name_come_back_in_every_protocol(protocol):
+    value = {"w": np.linspace(0, 1, 6, dtype=np.float32).reshape(2, 3), "b": np.arange(3.0), "n": np.arange(4)}
+    found = arrays(pickle.dumps(value, protocol))
+    assert list(found) == list(value)
+    for name, expected in value.items():
+        assert found[name].dtype == expected.dtype
+        np.testing.assert_array_equal(found[name], expected)
+    assert arrays(pickle.dumps({}, protocol)) == {}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pickle.dumps([np.zeros(2)]),
+        pickle.dumps({1: np.zeros(2)}),
+        pickle.dumps({("a",): np.zeros(2)}),
+        pickle.dumps({"a": 1.0}),
+        pickle.dumps({"a": np.array([None])}),
+        pickle.dumps({"a": Hostile(os.getcwd)}),
+        b"}q\x00X\x01\x00\x00\x00ah\x00s.",
+        b"}X\x01\x00\x00\x00au.",
+        b"(X\x01\x00\x00\x00ad.",
+        b"]X\x01\x00\x00\x00aNs.",
+        nested(b"l", 60) + b"X\x01\x00\x00\x00ad.",
+    ],
+    ids=range(11),
+)
+def test_what_is_no_dict_of_arrays_is_refused(data):
+    with pytest.raises(Forbidden):
+        arrays(data)

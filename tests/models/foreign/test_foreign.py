@@ -291,6 +291,100 @@ class VggFace2(nn.Module):
         return F.avg_pool2d(self.layer4(self.layer3(self.layer2(self.layer1(x)))), 7).flatten(1)
 
 
+class ClipBlock(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.attn = nn.MultiheadAttention(width, width // 64, batch_first=True)
+        self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.mlp = nn.Sequential()
+        self.mlp.add_module("c_fc", nn.Linear(width, 4 * width))
+        self.mlp.add_module("c_proj", nn.Linear(4 * width, width))
+
+    def forward(self, x):
+        y = self.ln_1(x)
+        x = x + self.attn(y, y, y, need_weights=False)[0]
+        hidden = self.mlp.c_fc(self.ln_2(x))
+        return x + self.mlp.c_proj(hidden * torch.sigmoid(1.702 * hidden))
+
+
+class ClipTower(nn.Module):
+    """As FaRL has it, with what it learns beside: the projection to the text and the guesses of masked patches."""
+
+    def __init__(self, width=128, side=32, depth=2):
+        super().__init__()
+        self.class_embedding = nn.Parameter(torch.zeros(width))
+        self.positional_embedding = nn.Parameter(torch.zeros((side // 16) ** 2 + 1, width))
+        self.proj, self.mask_token = nn.Parameter(torch.zeros(width, 16)), nn.Parameter(torch.zeros(width))
+        self.conv1 = nn.Conv2d(3, width, 16, 16, bias=False)
+        self.ln_pre, self.ln_post, self.ln_lm = (nn.LayerNorm(width) for _ in range(3))
+        self.transformer = modules(resblocks=nn.ModuleList(ClipBlock(width) for _ in range(depth)))
+        self.lm_transformer = modules(resblocks=nn.ModuleList([ClipBlock(width)]))
+        self.lm_head = nn.Linear(width, 9)
+
+    def forward(self, x):
+        x = self.conv1(x).flatten(2).permute(0, 2, 1)
+        x = torch.cat([self.class_embedding.expand(len(x), 1, -1), x], 1) + self.positional_embedding
+        x = self.ln_pre(x)
+        for block in self.transformer.resblocks:
+            x = block(x)
+        return self.ln_post(x[:, 0])
+
+
+def timm_transformer():
+    timm = pytest.importorskip("timm")
+    sizes = {"img_size": 32, "embed_dim": 128, "depth": 2, "num_heads": 2}
+    return timm.create_model("vit_base_patch16_224", num_classes=7, **sizes)
+
+
+class PclAttention(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.g, self.theta, self.phi = (nn.Conv2d(channels, channels, 1) for _ in range(3))
+
+    def forward(self, x):
+        theta = self.theta(x).flatten(2).softmax(-1)
+        alike = torch.einsum("bcn,bdn->bcd", self.phi(x).flatten(2), theta)
+        value = torch.einsum("bcd,bdn->bcn", alike, self.g(x).flatten(2).softmax(1))
+        return F.leaky_relu(x + value.reshape(x.shape), 0.1)
+
+
+class PclUnit(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1), nn.Conv2d(channels, channels, 3, 1, 1)
+
+    def forward(self, x):
+        return F.leaky_relu(self.conv2(F.leaky_relu(self.conv1(x), 0.1)) + x, 0.1)
+
+
+class Pcl(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = modules(
+            conv1=self.two(3, 64, 64, 7, 2),
+            layer1=self.two(64, 64, 64, 3, 1, PclAttention(64)),
+            layer2_1=self.two(64, 128, 128, 3, 2, PclAttention(128)),
+            resblock1=PclUnit(128),
+            resblock2=PclUnit(128),
+            layer2_2=self.two(128, 128, 128, 3, 2),
+            layer3_1=self.two(128, 256, 128, 3, 2),
+            layer3_2_exp=self.two(128, 128, 128, 3, 1),
+            layer3_2_pose=self.two(128, 128, 128, 3, 1),
+        )
+        self.exp_fc = nn.Sequential(nn.Linear(2048, 8))
+
+    @staticmethod
+    def two(inputs, between, outputs, kernel, stride, attention=None):
+        first = nn.Conv2d(inputs, between, kernel, stride, kernel // 2)
+        middle = [] if attention is None else [attention]
+        return nn.Sequential(first, nn.LeakyReLU(0.1), *middle, nn.Conv2d(between, outputs, 3, 1, 1), nn.LeakyReLU(0.1))
+
+    def forward(self, x):
+        for name, part in self.encoder.named_children():
+            x = x if name == "layer3_2_pose" else part(x)
+        return x.flatten(1)
+
+
 # Making TorchScript is deprecated; files of it are still what people have.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit")
 
@@ -309,6 +403,9 @@ CASES = {
     "mbf_large": ("insightface-mbf", lambda: mbf(4, (2, 1, 2, 1)), (112, 112)),
     "vggface2": ("vggface2-resnet", lambda: VggFace2(), (224, 224)),
     "torchvision": ("torchvision-resnet", lambda: ResNet(Bottleneck, [1, 2, 1, 1]), (224, 224)),
+    "timm's ViT": ("timm-vit", timm_transformer, (32, 32)),
+    "CLIP's ViT": ("clip-vit", lambda: ClipTower(), (32, 32)),
+    "PCL": ("pcl", lambda: Pcl(), (64, 64)),
 }
 
 
@@ -323,6 +420,8 @@ def test_each_layout_gives_what_its_own_toolkit_gives(case, tmp_path):
     x = pictures(*hw)
     if name == "torchvision-resnet":
         theirs.fc = nn.Identity()
+    if name == "timm-vit":
+        theirs.head = nn.Identity()
     expected = theirs(fed(x, network.card))
     assert expected.std(0).mean() > 1e-4
     torch.testing.assert_close(network.run(x), expected, rtol=1e-4, atol=1e-5)
@@ -358,10 +457,12 @@ def save(state, path):
         ("module.encoder_q.", "state_dict", {"module.encoder_k.conv1.weight": 1, "module.queue": 1}, 4),
         ("module.", None, {"module.projection_head.0.weight": 1, "module.prototypes.weight": 1}, 4),
         ("module.backbone.", "model", {"module.projector.0.weight": 1, "module.bn.running_mean": 1}, 4),
+        ("module.base_net.", "state_dict", {"module.projection_net.net.0.weight": 1, "module.prototypes.weight": 1}, 4),
+        ("base_net.", "state_dict", {"prototypes.weight": 1}, 3),
         ("backbone.", None, {}, 2),
         ("", None, {}, 2),
     ],
-    ids=["DataParallel", "MoCo", "SwAV", "Barlow Twins", "backbone", "plain"],
+    ids=["DataParallel", "MoCo", "SwAV", "Barlow Twins", "Bulat", "Bulat, unwrapped", "backbone", "plain"],
 )
 def test_wrappers_are_taken_off_and_heads_left_out(wrap, holder, beside, left_out, tmp_path):
     theirs = randomised(ResNet(BasicBlock, [1, 1, 1, 1]))
@@ -375,6 +476,62 @@ def test_wrappers_are_taken_off_and_heads_left_out(wrap, holder, beside, left_ou
     x = pictures(64, 64)
     with torch.no_grad():
         torch.testing.assert_close(network.run(x), theirs(fed(x, network.card)), rtol=1e-4, atol=1e-5)
+
+
+TABLE_G = {  # the file's name, the network, what stands before its keys, what beside them, where the dict is held
+    "StableRep": ("cc12m.1x.pth", timm_transformer, "visual.", ["image_mlp.layer1.weight"], "model"),
+    "FaRL": ("FaRL-Base.pth", lambda: ClipTower(), "visual.", ["transformer.resblocks.0.ln_1.weight"], "state_dict"),
+    "PCL": ("best.pth", lambda: Pcl(), "", ["pose_fc.0.weight", "decoder.fc.weight"], "state_dict"),
+}
+
+
+@pytest.mark.parametrize("module", ["", "module."])
+@pytest.mark.parametrize("case", TABLE_G)
+@torch.no_grad()
+def test_checkpoints_of_table_g(case, module, tmp_path):
+    file, build, before, beside, holder = TABLE_G[case]
+    theirs = randomised(build())
+    state = {module + before + name: value for name, value in theirs.state_dict().items()}
+    state |= {module + name: torch.zeros(2, 2) for name in beside}
+    path = save({holder: state, "epoch": 15}, tmp_path / file)
+    network = load(path)
+    if case == "StableRep":
+        theirs.head = nn.Identity()
+    x = pictures(*network.card.input_hw)
+    torch.testing.assert_close(network.run(x), theirs(fed(x, network.card)), rtol=1e-4, atol=1e-5)
+    assert {module + name for name in beside} <= set(network.left_out)
+    gone = next(name for name in state if name.endswith(("conv1.weight", "proj.weight", "conv1.0.weight")))
+    del state[gone]
+    with pytest.raises(WeightsError, match=re.escape(f"missing: {gone}")):
+        load(save({holder: state}, path))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(WeightsError, match="damaged, cut short"):
+        load(path)
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("module", ["", "module."])
+@torch.no_grad()
+def test_a_pickled_dict_of_arrays(module, protocol, tmp_path):
+    """VGGFace2's resnet50_scratch_weight.pkl: nothing in it is called."""
+    theirs = randomised(VggFace2())
+    state = {module + name: value.numpy() for name, value in theirs.state_dict().items() if "num_batches" not in name}
+    path = tmp_path / "resnet50_scratch_weight.pkl"
+    path.write_bytes(pickle.dumps(state, protocol))
+    network = load(path)
+    assert network.card.layout == "vggface2-resnet" and network.card.colour == "bgr"
+    x = pictures(224, 224)
+    torch.testing.assert_close(network.run(x), theirs(fed(x, network.card)), rtol=1e-4, atol=1e-5)
+    path.write_bytes(pickle.dumps(state, protocol)[:5000])
+    with pytest.raises(WeightsError, match="cannot be read as weights alone"):
+        load(path)
+    path.write_bytes(pickle.dumps({**state, "more": Hostile()}, protocol))
+    with pytest.raises(WeightsError, match=r"as a dict of arrays, at byte \d+ of the pickle: it wants"):
+        load(path)
+    path.write_bytes(pickle.dumps({"conv1.weight": [1, 2]}, protocol))
+    with pytest.raises(WeightsError, match=r"a dict of arrays by name was expected, found list as 'conv1\.weight'"):
+        load(path)
 
 
 def test_adaface_is_told_by_its_head_and_takes_bgr(tmp_path):
