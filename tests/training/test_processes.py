@@ -17,7 +17,7 @@ from aifr_lib.evaluation.embeddings import embed
 from aifr_lib.losses import margins
 from aifr_lib.models import build
 from aifr_lib.settings.recognition import Recognition
-from aifr_lib.training import recognition
+from aifr_lib.training import engine, recognition
 from aifr_lib.training.engine import CHECKPOINT, Stopped
 
 CONFIG = Recognition(
@@ -84,6 +84,33 @@ def adversarial(out: Path) -> dict[str, float]:
     return {**scalars, **{name: value.clone() for name, value in module.state_dict().items()}}
 
 
+SHARED = {
+    "softmax": {"loss": "softmax"},
+    "cosface": {"loss": "cosface", "clip": 0.5},
+    "arcface, linear": {"loss": "arcface", "alpha": 0.4},
+    "adaface, margin": {"loss": "adaface", "alpha": 0.4, "classifier": "margin", "accumulate": 2},
+}
+
+
+def share(out: Path, case: str, sampled: float | None, stop_at: int | None = None) -> None:
+    """Train with the people shared out (``sampled`` None: not), without dropout, which each process draws itself."""
+    more = {"backbone": "mobilefacenet-fine", "layers": 1, "heads": 4, "feedforward": 32, **SHARED[case]}
+    config = Recognition.model_validate({**CONFIG.model_dump(), **more})
+    patch = pytest.MonkeyPatch()
+    patch.setattr(recognition, "backbone", without_norms(recognition.backbone))
+    branch = recognition.transformer
+    patch.setattr(recognition, "transformer", lambda config, network, kind, _: branch(config, network, kind, 0.0))
+    step = iter(range(1, 1000))
+    stopped = engine.asked_anywhere
+    patch.setattr(engine, "asked_anywhere", lambda asked, at: stopped((next(step) == stop_at, asked[1]), at))
+    try:
+        recognition.train(config, out, device="cpu", progress=False, images=faces(), sampled=sampled)
+    except Stopped:
+        assert stop_at is not None
+    finally:
+        patch.undo()
+
+
 def checkpoint(out: Path) -> dict:
     return torch.load(out / CHECKPOINT, weights_only=True)
 
@@ -99,6 +126,10 @@ SHARES = [(19, 4), (8, 4), (3, 4), (16, 8)]
 
 
 def in_each_process(out: Path) -> None:
+    for number, case in enumerate(SHARED):
+        share(out / f"shared-{number}", case, 1.0)
+    share(out / "moved", "adaface, margin", 1.0, stop_at=STOP)
+    share(out / "sampled", "cosface", 0.5)
     train(out / "two", stop_at=STOP)
     rank = distributed.get_rank()
     torch.save(adversarial(out / "duel"), out / f"duel-{rank}.pt")
@@ -147,6 +178,43 @@ def test_two_processes_stop_together_with_the_weights_of_one_and_one_goes_on(lau
     assert alone["step"] == whole["step"] == 6
     for name, value in whole["objective"].items():
         torch.testing.assert_close(alone["objective"][name], value, rtol=1e-4, atol=1e-6)
+
+
+def plain(state: dict) -> dict[str, torch.Tensor]:
+    """Weights and momenta of a training, named as those of one that shares nothing out."""
+    weights = {
+        name.replace("head.head", "head").replace("classifier.head", "classifier"): value
+        for name, value in state["objective"].items()
+    }
+    momenta = {number: held["momentum_buffer"] for number, held in state["optimiser"]["state"].items()}
+    return weights | {f"momentum {number}": value for number, value in momenta.items()}
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_people_shared_out_over_two_processes_are_learnt_as_by_one(launched, tmp_path, case):
+    share(tmp_path, case, None)
+    one, both = plain(checkpoint(tmp_path)), plain(checkpoint(launched / f"shared-{list(SHARED).index(case)}"))
+    assert one.keys() == both.keys() and one["head.weight"].shape == (4, 16)
+    for name, value in one.items():
+        torch.testing.assert_close(both[name], value, rtol=1e-3, atol=1e-5)
+
+
+def test_a_checkpoint_of_two_processes_with_people_shared_out_goes_on_with_one(launched, tmp_path):
+    case = "adaface, margin"
+    assert checkpoint(launched / "moved")["step"] == STOP
+    share(launched / "moved", case, 1.0)
+    share(tmp_path, case, None)
+    one, moved = plain(checkpoint(tmp_path)), plain(checkpoint(launched / "moved"))
+    for name, value in one.items():
+        torch.testing.assert_close(moved[name], value, rtol=1e-3, atol=1e-5)
+    with pytest.raises(ValueError, match=r"other settings \(sampled 1.0 → None\)"):
+        share(launched / "moved", case, None)
+
+
+def test_sampled_people_are_learnt(launched):
+    state = checkpoint(launched / "sampled")
+    assert state["step"] == 6 and state["objective"]["head.head.weight"].shape == (4, 16)
+    assert state["objective"]["head.head.weight"].isfinite().all()
 
 
 def test_parts_take_their_turns_in_two_processes_as_in_one(launched, tmp_path):
