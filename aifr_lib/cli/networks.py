@@ -72,8 +72,8 @@ def train(
       aifr train mtlface -p synthesis.condition=one_hot --out runs/ageing
       aifr train ipcgan --preset lesson --out runs/ipcgan
       torchrun --nproc-per-node 2 -m aifr_lib.cli train recognition --out runs/two
-      torchrun --nproc-per-node 8 -m aifr_lib.cli train recognition --out runs/8 \\
-        -p data=ms1mv2 --preset paper --sharded --sampled 0.1
+      torchrun --nproc-per-node 8 -m aifr_lib.cli train recognition \\
+        --preset paper -p data=ms1mv2 --sharded --sampled 0.1 --out runs/eight
       aifr train recognition --data photographs --init r50.pth --out runs/own
     """
     from aifr_lib.reporting.scripts import literal

@@ -264,9 +264,10 @@ def fit(
                 bar.update(plan.batch)
 
                 checking = step % check_every == 0
-                stopping, due = False, False
+                stopping = due = False
                 if checking or accelerator.num_processes == 1:
-                    stopping, due = asked_anywhere((stop.asked, writer.due()), accelerator)
+                    asked = stop.asked, accelerator.is_main_process and writer.due()
+                    stopping, due = asked_anywhere(asked, accelerator)
                 if evaluate is not None and (step % plan.evaluate_every == 0 or step == plan.steps):
                     keep_best(best, objective, evaluate, step, accelerator)
                 ending = step == plan.steps or out_of_patience(best, step, plan)

@@ -6,15 +6,17 @@ import ast
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from aifr_lib.experiments import plan
+from aifr_lib.experiments import plan, submit
 from aifr_lib.experiments.jobs import Job
 from aifr_lib.experiments.plan import Graph
 from aifr_lib.experiments.queue import Item
+from aifr_lib.names import ConfigError
 from aifr_lib.reporting.runs import DataId, Result, RunSpec
 
 
@@ -114,3 +116,14 @@ def test_a_task_that_is_told_of_its_end_stops_the_run_and_queues_up_again(tmp_pa
     )
     ended = ["saved", "requeue 7_1"] if signal else []
     assert done.stdout.splitlines() == [f"run {KEYS[2]} --preset classroom", *ended]
+
+
+def test_where_no_jobs_can_be_submitted_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(ImportError, match=r"needs submitit: .*pip install -e '\.\[cluster\]'"):
+        submit.submit(ITEMS, "smoke", {})
+    monkeypatch.undo()
+    pytest.importorskip("submitit", reason="needs the extra 'cluster'")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigError, match="there is no sbatch here: submit on a machine from which the cluster takes"):
+        submit.submit(ITEMS, "smoke", {})

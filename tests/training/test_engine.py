@@ -190,14 +190,15 @@ def test_what_is_written_is_the_state_of_its_step(tmp_path, always_due, monkeypa
 
     monkeypatch.setattr(checkpoints.torch, "save", slow)
     run(tmp_path / "whole", steps=5)
-    assert list(written) == [1, 2, 3, 4, 5]
+    whole = dict(written)
+    assert list(whole) == [1, 2, 3, 4, 5]
     for step in (2, 4):
         run(tmp_path / str(step), steps=step)
         stored = torch.load(tmp_path / str(step) / CHECKPOINT, weights_only=True)
         for name, value in stored["objective"].items():
-            assert torch.equal(written[step]["objective"][name], value)
-        for held, other in zip(written[step]["optimiser"]["state"], stored["optimiser"]["state"], strict=True):
-            assert held == other
+            assert torch.equal(whole[step]["objective"][name], value)
+        for number, held in stored["optimiser"]["state"].items():
+            assert torch.equal(whole[step]["optimiser"]["state"][number]["momentum_buffer"], held["momentum_buffer"])
 
 
 def test_a_full_disk_stops_a_training_whose_last_checkpoint_is_whole(tmp_path):

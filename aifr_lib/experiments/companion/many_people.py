@@ -69,7 +69,7 @@ def rows(preset: Preset, runs: Mapping[tuple[int, str], Run]) -> Iterator[Row]:
                 for metric, name in (("memory_each", "gigabytes"), ("step_seconds", "seconds")):
                     yield Row(keys=keys, metric=metric, measured=Measured(mean=run.summary[name]) if run else None)
             paper = sharded_step.on_paper(people, processes, asked.embedding)
-            yield Row(keys=keys, metric="memory_on_paper", measured=Measured(mean=paper))
+            yield Row(keys=keys, metric="memory_on_paper", measured=Measured(mean=paper) if runs else None)
     for people, printed in PRINTED.items():
         scales = {"memory_each": 1e-3, "pictures_per_s": 1.0}
         for (metric, scale), numbers in zip(scales.items(), printed, strict=True):
@@ -102,31 +102,22 @@ def figure(artefact: Artefact) -> Figure:
 
 def found(artefact: Artefact) -> str:
     """What sharing out and sampling save, at the largest number of people that was measured."""
-    counted = [row for row in artefact.rows if row.metric == "memory_each" and row.measured]
-    people = counted[-1].keys["people"] if counted else ""
+    here = [row for row in artefact.rows if row.keys["where"] == HERE and row.metric in ("memory_each", "step_seconds")]
+    people = [row.keys["people"] for row in here if row.measured][-1:]
 
     def one(way: str, metric: str) -> Measured | None:
-        return measured(artefact.rows, metric, {"people": people, "head": way})
+        return measured(here, metric, {"people": people[0], "head": way}) if people else None
 
-    named = {
-        "whole": one("whole", "memory_each"),
-        "shared": one("shared out", "memory_each"),
-        "all": one("shared out", "step_seconds"),
-        "few": one("shared out, a tenth sampled", "step_seconds"),
-    }
-    told = {name: digits(value.mean) for name, value in named.items() if value} | {"people": str(people)}
+    whole, shared = (one(way, "memory_each") for way in ("whole", "shared out"))
+    every, few = (one(way, "step_seconds") for way in ("shared out", "shared out, a tenth sampled"))
+    named = {"whole": whole, "shared": shared, "every": every, "few": few}
+    told = {name: digits(value.mean) for name, value in named.items() if value} | {"people": "".join(map(str, people))}
     return say(
         told,
-        (
-            named["whole"] and named["shared"],
-            "With {people} people the head takes {whole} GB of a process that holds all",
-        ),
-        (named["whole"] and named["shared"], "of it, and {shared} GB of each of two that share it out."),
-        (
-            named["all"] and named["few"],
-            "A step takes each of them {all} CPU seconds; with a tenth of the people sampled,",
-        ),
-        (named["all"] and named["few"], "{few}."),
+        (whole and shared, "With {people} people the head takes {whole} GB of a process that keeps all of it,"),
+        (whole and shared, "and {shared} GB of each of two that share it out."),
+        (every and few, "A step with all {people} people in the softmax takes {every} CPU seconds of each of two"),
+        (every and few, "processes, and {few} with a tenth of them sampled."),
     )
 
 
