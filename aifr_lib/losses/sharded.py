@@ -9,7 +9,9 @@ those that were not drawn get no gradient, but their momentum and decay go on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -151,13 +153,19 @@ class ShardedLinear(Sharded):
         super().__init__(classes, sampled)
         with torch.random.fork_rng(devices=[]):
             self.head = nn.Linear(width, len(self.rows))
-        edge = width**-0.5  # as nn.Linear starts
-        self._start(lambda block: nn.init.uniform_(block, -edge, edge))
+        self._start(partial(_as_linear, width))
 
     def logits(self, vectors: Tensor, index: Tensor, own: Tensor, chosen: Tensor | None) -> Tensor:
         if chosen is None:
             return self.head(vectors)
         return F.linear(vectors, self.head.weight[chosen], self.head.bias[chosen])
+
+
+def _as_linear(width: int, block: Tensor) -> Tensor:
+    """Rows of the weight or of the bias, as ``nn.Linear`` starts."""
+    if block.dim() == 2:
+        return nn.init.kaiming_uniform_(block, a=math.sqrt(5))
+    return nn.init.uniform_(block, -1 / math.sqrt(width), 1 / math.sqrt(width))
 
 
 def _drawn(classes: int, shape: tuple[int, ...], fill: Callable[[Tensor], Tensor]) -> Iterator[tuple[range, Tensor]]:

@@ -135,9 +135,9 @@ def check_weights(objective: nn.Module, step: int, accelerator: Accelerator) -> 
     state = {name: value for name, value in objective.state_dict().items() if value.is_floating_point()}
     finite = torch.stack([value.isfinite().all() for value in state.values()])
     if accelerator.num_processes > 1:
-        whole = finite.to(torch.uint8)
-        distributed.all_reduce(whole, distributed.ReduceOp.MIN)
-        finite = whole.bool()
+        everywhere = finite.to(torch.uint8)
+        distributed.all_reduce(everywhere, distributed.ReduceOp.MIN)
+        finite = everywhere.bool()
     for name, good in zip(state, finite.tolist(), strict=True):
         if not good:
             message = f"weight '{name}' is not finite after step {step}; the last good checkpoint is kept"

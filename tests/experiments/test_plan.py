@@ -101,7 +101,7 @@ def test_a_task_that_is_told_of_its_end_stops_the_run_and_queues_up_again(tmp_pa
     """The script of a task alone, with stand-ins for aifr and scontrol."""
     text = plan.as_slurm(GRAPH)
     task = text.split("<<'JOB'\n")[1].split("\nJOB\n")[0]
-    told = f"kill -{signal} $PPID; " if signal else "exit 0; "
+    told = f"sleep .5; kill -{signal} $PPID; " if signal else "exit 0; "
     programs = {
         "aifr": f"trap 'echo saved; exit 130' TERM\necho \"$@\"\n{told}while true; do sleep .05; done",
         "scontrol": 'echo "$@"',

@@ -94,12 +94,14 @@ SHARED = {
 
 def share(out: Path, case: str, sampled: float | None, stop_at: int | None = None) -> None:
     """Train with the people shared out (``sampled`` None: not), without dropout, which each process draws itself."""
-    more = {"backbone": "mobilefacenet-fine", "layers": 1, "heads": 4, "feedforward": 32, **SHARED[case]}
+    branch = {"backbone": "mobilefacenet-fine", "layers": 1, "heads": 4, "feedforward": 32}
+    # Two steps: after more of them a network without norms makes much of a last digit.
+    more = {"s": 8.0, "lr": 0.002, "epochs": 1, **branch, **SHARED[case]}
     config = Recognition.model_validate({**CONFIG.model_dump(), **more})
     patch = pytest.MonkeyPatch()
     patch.setattr(recognition, "backbone", without_norms(recognition.backbone))
-    branch = recognition.transformer
-    patch.setattr(recognition, "transformer", lambda config, network, kind, _: branch(config, network, kind, 0.0))
+    whole = recognition.transformer
+    patch.setattr(recognition, "transformer", lambda config, network, kind, _: whole(config, network, kind, 0.0))
     step = iter(range(1, 1000))
     stopped = engine.asked_anywhere
     patch.setattr(engine, "asked_anywhere", lambda asked, at: stopped((next(step) == stop_at, asked[1]), at))
@@ -128,7 +130,7 @@ SHARES = [(19, 4), (8, 4), (3, 4), (16, 8)]
 def in_each_process(out: Path) -> None:
     for number, case in enumerate(SHARED):
         share(out / f"shared-{number}", case, 1.0)
-    share(out / "moved", "adaface, margin", 1.0, stop_at=STOP)
+    share(out / "moved", "adaface, margin", 1.0, stop_at=1)
     share(out / "sampled", "cosface", 0.5)
     train(out / "two", stop_at=STOP)
     rank = distributed.get_rank()
@@ -158,7 +160,7 @@ def launched(tmp_path_factory):
         "OMP_NUM_THREADS": "1",
     }
     done = subprocess.run(
-        [*launch, str(script), str(out)], env=environment, capture_output=True, text=True, timeout=120, check=False
+        [*launch, str(script), str(out)], env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return out
@@ -201,7 +203,7 @@ def test_people_shared_out_over_two_processes_are_learnt_as_by_one(launched, tmp
 
 def test_a_checkpoint_of_two_processes_with_people_shared_out_goes_on_with_one(launched, tmp_path):
     case = "adaface, margin"
-    assert checkpoint(launched / "moved")["step"] == STOP
+    assert checkpoint(launched / "moved")["step"] == 1
     share(launched / "moved", case, 1.0)
     share(tmp_path, case, None)
     one, moved = plain(checkpoint(tmp_path)), plain(checkpoint(launched / "moved"))
@@ -213,7 +215,7 @@ def test_a_checkpoint_of_two_processes_with_people_shared_out_goes_on_with_one(l
 
 def test_sampled_people_are_learnt(launched):
     state = checkpoint(launched / "sampled")
-    assert state["step"] == 6 and state["objective"]["head.head.weight"].shape == (4, 16)
+    assert state["step"] == 2 and state["objective"]["head.head.weight"].shape == (4, 16)
     assert state["objective"]["head.head.weight"].isfinite().all()
 
 
