@@ -192,13 +192,19 @@ def plain(state: dict) -> dict[str, torch.Tensor]:
     return weights | {f"momentum {number}": value for number, value in momenta.items()}
 
 
+def assert_alike(name: str, a: torch.Tensor, b: torch.Tensor) -> None:
+    """To a thousandth of the largest entry: sums of other order, through a network without norms."""
+    away, largest = float((a - b).abs().max()), float(b.abs().max())
+    assert a.shape == b.shape and away <= 1e-3 * largest + 1e-6, (name, away, largest)
+
+
 @pytest.mark.parametrize("case", SHARED)
 def test_people_shared_out_over_two_processes_are_learnt_as_by_one(launched, tmp_path, case):
     share(tmp_path, case, None)
     one, both = plain(checkpoint(tmp_path)), plain(checkpoint(launched / f"shared-{list(SHARED).index(case)}"))
     assert one.keys() == both.keys() and one["head.weight"].shape == (4, 16)
     for name, value in one.items():
-        torch.testing.assert_close(both[name], value, rtol=1e-3, atol=1e-5)
+        assert_alike(name, both[name], value)
 
 
 def test_a_checkpoint_of_two_processes_with_people_shared_out_goes_on_with_one(launched, tmp_path):
@@ -208,7 +214,7 @@ def test_a_checkpoint_of_two_processes_with_people_shared_out_goes_on_with_one(l
     share(tmp_path, case, None)
     one, moved = plain(checkpoint(tmp_path)), plain(checkpoint(launched / "moved"))
     for name, value in one.items():
-        torch.testing.assert_close(moved[name], value, rtol=1e-3, atol=1e-5)
+        assert_alike(name, moved[name], value)
     with pytest.raises(ValueError, match=r"other settings \(sampled 1.0 → None\)"):
         share(launched / "moved", case, None)
 
