@@ -167,7 +167,7 @@ def _ledger_row(item: Any, settings: str) -> dict[str, Any]:
     minutes = "?" if item.minutes is None else f"{item.minutes:.1f}"
     return {
         "run": item.key,
-        "for": ", ".join(item.ids),
+        "for": item.ids[0] + (f" and {len(item.ids) - 1} more" if item.ids[1:] else ""),
         "settings": settings,
         "state": "stored" if item.stored else "missing",
         "minutes": "" if item.stored else minutes,

@@ -132,6 +132,4 @@ def _leaf(name: str) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return "/".join(map(_value, value)) or "none"
-    if isinstance(value, Mapping):
-        return " ".join(f"{_leaf(name)} {_value(one)}" for name, one in value.items())
     return "none" if value is None else in_words(value)

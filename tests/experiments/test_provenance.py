@@ -58,8 +58,6 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
 def test_settings_are_those_that_differ_within_a_recipe_and_the_seed() -> None:
     specs = [spec(0), spec(1, alpha=0.4), spec(0, recipe="other", alpha=0.9, lr=0.1)]
     assert list(provenance.in_settings(specs).values()) == ["α 0, seed 0", "α 0.4, seed 1", "seed 0"]
-    groups = [spec(0, sets=[{"name": "orl", "pairs": 9}]), spec(0, sets=[])]
-    assert list(provenance.in_settings(groups).values()) == ["sets name ORL pairs 9, seed 0", "sets none, seed 0"]
 
 
 def test_settings_in_groups_are_told_apart_by_their_own_name() -> None:
