@@ -112,6 +112,11 @@ page.table(known.TEACHERS)
 tried = page.result(tuning.TUNING)
 
 # %% tags=["hide-input"]
+if tried.runs:
+    tuning.tuning_figure(tried)
+    plots.show(contents.find("aad_tuning").picture)
+
+# %% tags=["hide-input"]
 page.table(tuning.TUNING)
 
 # %% [markdown]

@@ -110,7 +110,11 @@ from aifr_lib.data import change_tasks
 
 for unit in ("au12", "au9"):
     task = change_tasks.load(
-        unit, settings.tasks, settings.pretraining.side, still=True
+        unit,
+        settings.tasks,
+        settings.pretraining.side,
+        still=True,
+        drawn=False,
     )
     print(f"{unit}: {np.mean(task.tested.d != 0):.0%} of the pairs change")
 print(

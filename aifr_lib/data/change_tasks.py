@@ -54,12 +54,13 @@ class Task:
         return self.images.labels[self.label].to_numpy(np.float64)
 
 
-def load(name: str, settings: Tasks, side: int, *, still: bool = False) -> Task:
+def load(name: str, settings: Tasks, side: int, *, still: bool = False, drawn: bool = True) -> Task:
     """The task of that name with pictures of ``side`` pixels.
 
     Pairs of the test: FG-NET all within a subject (5,808), relief-disfa a drawn sample for each subject, relief-edema
     before and after one day's dialysis.
-    still: whether the label may be one that never changes in these pictures.
+    still: whether the label may be one that never changes in these pictures. drawn: False leaves relief pictures out
+    (black, 1×1), for who asks about labels and pairs alone.
     Errors: ConfigError with the nearest name; FileNotFoundError where FG-NET is not under ``AIFR_DATA``; ValueError for
     targets that do not vary.
     """
@@ -69,10 +70,10 @@ def load(name: str, settings: Tasks, side: int, *, still: bool = False) -> Task:
             images = fgnet.load(identities=settings.people, progress=False)
             images = images if images.pixels.shape[1] == side else shrunk(images, side)
         else:
-            images = relief.load_set(settings.ages, size=side, **counts(name, settings))
+            images = _relief(settings.ages, side, counts(name, settings), drawn)
         tested = learnt = _all_pairs(images, label, "years")
     else:
-        images = relief.load_set(SETS[name], size=side, **counts(name, settings))
+        images = _relief(SETS[name], side, counts(name, settings), drawn)
         if name in WARDS:
             tested, learnt = relief.pre_post(images), relief.changes(images, label)
         else:
@@ -81,6 +82,10 @@ def load(name: str, settings: Tasks, side: int, *, still: bool = False) -> Task:
     if not still:
         check(task)
     return task
+
+
+def _relief(name: str, side: int, asked: dict[str, Any], drawn: bool) -> Images:
+    return relief.load_set(name, size=side, **asked) if drawn else relief.undrawn(relief.set_plan(name, **asked))
 
 
 def check(task: Task) -> None:

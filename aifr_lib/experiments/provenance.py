@@ -65,7 +65,7 @@ def in_settings(specs: Sequence[RunSpec]) -> dict[str, str]:
     for spec in specs:
         kin = [flat[one.key] for one in specs if one.recipe == spec.recipe]
         names = [name for name in dict.fromkeys(name for one in kin for name in one) if _differ(kin, name)]
-        parts = [f"{_leaf(name)} {_value(flat[spec.key].get(name))}" for name in names]
+        parts = [f"{_leaf(name)} {_value(flat[spec.key][name])}" for name in names if name in flat[spec.key]]
         found[spec.key] = ", ".join([*parts, f"seed {spec.seed}"])
     return found
 
@@ -122,7 +122,13 @@ def _line(run: Run, settings: str, state: str, why: str = "") -> Line:
 
 
 def _differ(kin: Sequence[Mapping[str, Any]], name: str) -> bool:
-    return any(one.get(name) != kin[0].get(name) for one in kin)
+    # Where a whole group is None, that is said once, not of each of its settings.
+    there = [one.get(name, ...) for one in kin if not _without_group(one, name)]
+    return any(value != there[0] for value in there)
+
+
+def _without_group(one: Mapping[str, Any], name: str) -> bool:
+    return name not in one and any(value is None and name.startswith(f"{above}.") for above, value in one.items())
 
 
 def _leaf(name: str) -> str:
@@ -130,6 +136,8 @@ def _leaf(name: str) -> str:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, Mapping):  # within a list: a step of a curriculum
+        return " ".join(f"{in_words(name)} {_value(one)}" for name, one in value.items())
     if isinstance(value, list):
         return "/".join(map(_value, value)) or "none"
     return "none" if value is None else in_words(value)

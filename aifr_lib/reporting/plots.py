@@ -216,6 +216,14 @@ def _notes(rows: Sequence[Row], x: str) -> list[str]:
     return notes + list(printed)
 
 
+def bare(axis: Axes, title: str) -> Axes:
+    """An axis for a picture, with a title and nothing else."""
+    axis.set_title(title, fontsize=9)
+    axis.set(xticks=[], yticks=[])
+    axis.grid(False)
+    return axis
+
+
 def strip(pictures: np.ndarray, columns: int | None = None) -> np.ndarray:
     """Pictures [N, S, S, 3] side by side, ``columns`` to a row (None: all); white where the last row is short."""
     columns = columns or len(pictures)

@@ -21,15 +21,16 @@ from aifr_lib.reporting.artefacts import Artefact
 
 LIVING = "real_photographs"
 # In the order of the lines; the first five that have a result are told.
-TOLD = (
-    "tml_fig6",
-    "tml_table4",
+TOLD = (  # the papers first
+    "aad_table2",
+    "tml_beyond",
+    "comface_tableN",
+    "mtlface_decomposition",
     LIVING,
-    "protocols",
+    "photo_real",
+    "relief_span",
     "relief_convergence",
-    "relief_shortcuts",
-    "latent_directions",
-    "comface_figD",
+    "protocols",
 )
 MOST = 5
 SENTENCE = re.compile(r"(?<=\.) (?=[A-Z])")

@@ -394,8 +394,8 @@ def test_show_of_what_is_planned_or_misspelt_says_so() -> None:
     assert "tml_fig6" in aifr("show", "tml_fgi6").err
 
 
-def test_the_ledger_names_alpha_rate_and_seed() -> None:
-    ledger = aifr("run-queue", "--preset", "classroom", "--paper", "tml", "--dry-run")
+def test_the_ledger_names_what_sets_runs_apart() -> None:
+    ledger = aifr("run-queue", "--preset", "classroom", "--dry-run")
     assert ledger.code == 0, ledger.err
     assert re.search(r"α 0\.4, .*learning rate 0\.\d+, .*seed 1", ledger.out)
 

@@ -7,6 +7,7 @@ from aifr_lib.data import change_sources, change_tasks, relief
 from aifr_lib.data.relief.changes import edema
 from aifr_lib.names import ConfigError
 from aifr_lib.settings.comface import Source, Tasks
+from aifr_lib.settings.presets import load_preset
 from aifr_lib.training import comface
 
 
@@ -52,6 +53,17 @@ def test_a_source_leaves_zero_out_and_an_attribute_where_asked():
     assert change_sources.digest(source) != change_sources.digest(source.model_copy(update={"without": "yaw"}))
     with pytest.raises(ValueError, match="none of the attributes"):
         Source(attributes=("age",), without="smile")
+
+
+@pytest.mark.parametrize("name", ["au12", "edema-a"])
+def test_labels_and_pairs_can_be_had_without_a_picture(name, monkeypatch):
+    settings = load_preset("smoke").comface.tasks
+    drawn = change_tasks.load(name, settings, 32, still=True)
+    monkeypatch.setattr(change_tasks.relief, "load_set", None)
+    labels = change_tasks.load(name, settings, 32, still=True, drawn=False)
+    assert labels.images.labels.equals(drawn.images.labels) and labels.images.name == drawn.images.name
+    assert np.array_equal(labels.tested.d, drawn.tested.d) and np.array_equal(labels.tested.a, drawn.tested.a)
+    assert labels.images.pixels.shape[1:3] == (1, 1)
 
 
 def test_the_tasks_of_rendered_people():

@@ -68,6 +68,15 @@ def test_settings_in_groups_are_told_apart_by_their_own_name() -> None:
     ]
 
 
+def test_a_group_that_some_lack_is_said_once_and_its_settings_only_where_it_is() -> None:
+    taught = [spec(0, teacher={"backbone": "iresnet18", "width": width}) for width in (0.25, 0.5)]
+    assert list(provenance.in_settings([spec(0, teacher=None), *taught]).values()) == [
+        "teacher none, seed 0",
+        "width 0.25, seed 0",
+        "width 0.5, seed 0",
+    ]
+
+
 def test_what_all_share_is_said_once_for_each_recipe() -> None:
     shared = provenance.shared_settings(
         [spec(0), spec(1, alpha=0.4), spec(0, recipe="other", lists=["relief-lfw", "x"])]

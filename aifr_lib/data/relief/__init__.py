@@ -25,6 +25,7 @@ from aifr_lib.data.relief.splits import (
     set_plan,
     split_faces,
     split_plan,
+    undrawn,
 )
 from aifr_lib.data.relief.templates import templates
 from aifr_lib.data.relief.wide import Wide, middles, wide, wide_plan
@@ -51,6 +52,7 @@ __all__ = [
     "split_faces",
     "split_plan",
     "templates",
+    "undrawn",
     "wide",
     "wide_plan",
     "write_folder",

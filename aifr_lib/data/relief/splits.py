@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -168,7 +167,9 @@ def labels_only(
     split: str, identities: int, per_identity: int, *, span: str = "narrow", view: str = "everyday"
 ) -> Images:
     """A split without its pictures (black, 1×1): enough for distributions and lists of pairs."""
-    faces = split_faces(split, identities, per_identity, span=span, view=view)
-    labels = pd.DataFrame({"identity": faces.identity_seed.numpy(), **faces.table()})
-    labels.insert(0, "record", [str(row) for row in range(len(faces))])
-    return Images(f"relief-{split}", VERSION, np.zeros((len(faces), 1, 1, 3), dtype=np.uint8), labels)
+    return undrawn(split_plan(split, identities, per_identity, span, view))
+
+
+def undrawn(plan: Plan) -> Images:
+    """What ``rendered`` gives of a plan, with black pictures of 1×1: enough for labels and lists of pairs."""
+    return Images(plan.name, VERSION, np.zeros((len(plan), 1, 1, 3), dtype=np.uint8), plan.table())

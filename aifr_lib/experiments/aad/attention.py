@@ -132,7 +132,7 @@ def fig1_figure(artefact: Artefact, runs: Mapping[int, Run]) -> Figure:
     figure, axes = plt.subplots(*pixels.shape[:2], figsize=(1.7 * len(AGES), 1.75 * len(pixels) + 0.3), squeeze=False)
     for person, place in product(range(len(pixels)), range(len(AGES))):
         title = f"{AGES[place]} years" if person == 0 else ""
-        heated(bare(axes[person, place], title), pixels[person, place], cells[person, place])
+        heated(plots.bare(axes[person, place], title), pixels[person, place], cells[person, place])
     figure.tight_layout()
     return figure
 
@@ -143,11 +143,11 @@ def fig3_figure(artefact: Artefact, runs: Mapping[int, Run]) -> Figure:
     pixels, place = run.scores["pixels"], len(AGES) // 2
     figure, axes = plt.subplots(len(pixels), 1 + len(MASKS), figsize=(10, 1.5 * len(pixels) + 0.4), squeeze=False)
     for person in range(len(pixels)):
-        bare(axes[person, 0], "face" if person == 0 else "").imshow(pixels[person, place])
+        plots.bare(axes[person, 0], "face" if person == 0 else "").imshow(pixels[person, place])
         for column, name in enumerate(MASKS, 1):
             one = run.scores[name][person, place].astype(float)
             title = f"{name.replace('_', '')}: {one.shape[0]}×{one.shape[1]}" if person == 0 else ""
-            bare(axes[person, column], title).imshow(one, cmap="viridis")
+            plots.bare(axes[person, column], title).imshow(one, cmap="viridis")
     figure.tight_layout()
     return figure
 
@@ -158,7 +158,7 @@ def fig6_figure(artefact: Artefact, runs: Mapping[str, Run]) -> Figure:
     pixels, ages = scores["pixels"], scores["ages"].astype(float)
     figure, axes = plt.subplots(*pixels.shape[:2], figsize=(10, 1.65 * len(pixels)), squeeze=False)
     for subject, place in product(range(len(pixels)), range(IN_A_ROW)):
-        bare(axes[subject, place], f"{ages[subject, place]:.0f} years").imshow(pixels[subject, place])
+        plots.bare(axes[subject, place], f"{ages[subject, place]:.0f} years").imshow(pixels[subject, place])
     figure.tight_layout()
     return figure
 
@@ -178,23 +178,15 @@ def heated(axis: Axes, face: np.ndarray, cells: np.ndarray) -> None:
     axis.imshow(cells, cmap="inferno", alpha=0.55, interpolation="bilinear", extent=(0, side, side, 0))
 
 
-def bare(axis: Axes, title: str) -> Axes:
-    """An axis for a picture, with a title and nothing else."""
-    axis.set_title(title, fontsize=9)
-    axis.set(xticks=[], yticks=[])
-    axis.grid(False)
-    return axis
-
-
 def age_frames(run: Run, person: int = 0) -> tuple[list[str], list[str]]:
     """For a slider over the ages of one person: the face, the last mask, and what of the face it leaves."""
     frames, labels = [], []
     for place, age in enumerate(AGES):
         figure, axes = plt.subplots(1, 3, figsize=(7, 2.7))
         face = run.scores["pixels"][person, place]
-        bare(axes[0], "face").imshow(face)
+        plots.bare(axes[0], "face").imshow(face)
         for axis, name, title in ((axes[1], "A_4", "where age shows, A4"), (axes[2], "Â_4", "what it leaves, Â4")):
-            heated(bare(axis, title), face, run.scores[name][person, place].astype(float))
+            heated(plots.bare(axis, title), face, run.scores[name][person, place].astype(float))
         frames.append(plots.svg(figure))
         labels.append(f"{age} years")
     return frames, labels

@@ -18,7 +18,7 @@ from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import digits, say
-from aifr_lib.reporting.rows import METRICS, Row, measured
+from aifr_lib.reporting.rows import METRICS, Row, in_words, measured
 from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
@@ -57,7 +57,8 @@ def gaps_figure(artefact: Artefact) -> Figure:
                     and row.keys["set"] == name and row.keys["variant"] == variant
                     and (variant == TEACHER or row.keys["backbone"] == STUDENT)}  # fmt: skip
             means = [found.mean if (found := rows.get(gap)) else np.nan for gap in GAP_NAMES]
-            axis.plot(GAP_NAMES, means, color=plots.PALETTE[number], marker=plots.MARKERS[number], label=variant)
+            axis.plot(GAP_NAMES, means, color=plots.PALETTE[number], marker=plots.MARKERS[number],
+                      label=in_words(variant))  # fmt: skip
         axis.set(title=panels[name], xlabel="years between the two pictures", ylabel=METRICS["accuracy"])
     axes[0, -1].legend()
     figure.tight_layout()
@@ -139,7 +140,9 @@ def pareto_figure(artefact: Artefact) -> Figure:
     for (backbone, variant), (x, y) in points.items():
         number = backbones.index(backbone)
         axis.plot(x, y, plots.MARKERS[number], color=plots.PALETTE[number])
-        axis.annotate(f"{backbone}, {variant}", (x, y), xytext=(5, 2), textcoords="offset points", fontsize=7)
+        axis.annotate(
+            f"{in_words(backbone)}, {in_words(variant)}", (x, y), xytext=(5, 2), textcoords="offset points", fontsize=7
+        )
     best = [points[name] for name in front(points)]
     if best:
         axis.plot(*np.array(best).T, color="0.6", linewidth=1, zorder=0)

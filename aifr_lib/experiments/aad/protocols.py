@@ -14,11 +14,11 @@ from aifr_lib.data.photograph_pairs import GAP_NAMES, gap_bins
 from aifr_lib.data.relief import chosen
 from aifr_lib.evaluation import protocol_scores
 from aifr_lib.evaluation.embeddings import embed, normalise
-from aifr_lib.evaluation.statistics import auc_statistic
 from aifr_lib.evaluation.templates import LEAST_ACCEPTS
-from aifr_lib.evaluation.verification import roc, ten_fold
+from aifr_lib.evaluation.verification import roc
 from aifr_lib.experiments import recognise
 from aifr_lib.experiments.available import ALIGNING, SETS, missing_set
+from aifr_lib.experiments.measure.parts import by_part
 from aifr_lib.models.foreign.cards import Card, Carded
 from aifr_lib.packages import missing_package
 from aifr_lib.reporting.runs import DataId
@@ -77,19 +77,11 @@ def by_gap(config: Recognition, name: str, score: np.ndarray) -> dict[str, dict[
 def pair_numbers(score: np.ndarray, same: np.ndarray, fold: np.ndarray, gap: np.ndarray) -> dict[str, dict[str, float]]:
     """P1 of cosines [P] over all pairs ("all") and by years between the pictures: accuracy in %, AUC, number of pairs.
 
-    The decisions behind a gap's accuracy are those over all gaps: one threshold, as in use. A gap with fewer than
-    twenty pairs of either kind is left out.
+    A gap with fewer than twenty pairs of either kind is left out.
     """
-    score = score.astype(np.float64)
-    correct, bins = ten_fold(score, same, fold, convention="cosine").correct, gap_bins(gap)
-    found = {}
+    bins = gap_bins(gap)
     parts = {"all": np.ones(len(same), bool), **{name: bins == at for at, name in enumerate(GAP_NAMES)}}
-    for name, rows in parts.items():
-        if min((same & rows).sum(), (~same & rows).sum()) >= LEAST:
-            area = auc_statistic(score[rows], same[rows])(np.ones((1, int(rows.sum()))))[0]
-            accuracy = 100 * float(correct[rows].mean())
-            found[name] = {"accuracy": accuracy, "auc": float(area), "pairs": int(rows.sum())}
-    return found
+    return by_part(score, same, fold, parts, LEAST)
 
 
 def identified(network: nn.Module, config: Recognition, asked: Protocols, device: str) -> tuple[Scores, Summary]:

@@ -17,7 +17,7 @@ from aifr_lib.experiments.aad.students import Key, ledger, student_job, teacher_
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.rows import METRICS, Measured, Row
+from aifr_lib.reporting.rows import METRICS, Measured, Row, in_words
 from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import student_t
 from aifr_lib.reporting.tables import METRIC, Shape
@@ -221,7 +221,7 @@ def table_figure(artefact: Artefact, metric: str) -> Figure:
                 axis.hlines(place, *row.measured.ci95, color=colour, linewidth=2, alpha=0.6)
             axis.scatter(list(row.measured.per_seed.values()), [place] * len(row.measured.per_seed), s=10, color=colour,
                          alpha=0.5, linewidths=0)  # fmt: skip
-        axis.set(title=name, xlabel=METRICS.get(metric, metric))
+        axis.set(title=in_words(name), xlabel=METRICS.get(metric, metric))
     axes[0, 0].set_yticks(range(len(names)), names)
     axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
     figure.tight_layout()
@@ -231,8 +231,8 @@ def table_figure(artefact: Artefact, metric: str) -> Figure:
 def named(row: Row) -> str:
     """What a line of a figure is called: a method, or backbone and variant."""
     if "method" in row.keys:
-        return str(row.keys["method"])
-    return f"{row.keys['backbone']}, {row.keys['variant']}"
+        return in_words(row.keys["method"])
+    return f"{in_words(row.keys['backbone'])}, {in_words(row.keys['variant'])}"
 
 
 def found(artefact: Artefact) -> str:

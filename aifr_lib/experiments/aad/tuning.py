@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from aifr_lib.data.relief import chosen
 from aifr_lib.experiments import recognise
-from aifr_lib.experiments.aad import tables
 from aifr_lib.experiments.aad.students import tuning_job
+from aifr_lib.experiments.aad.tables import ACROSS
 from aifr_lib.experiments.jobs import Experiment, Job
-from aifr_lib.reporting.rows import Row
+from aifr_lib.reporting import plots
+from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.prose import digits, say
+from aifr_lib.reporting.rows import METRICS, WORDS, Key, Row, in_words
 from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.tables import Shape
+from aifr_lib.settings.aad import Aad
 from aifr_lib.settings.presets import Preset
+
+ALONE = "self"
+AXES = {
+    "last_weight": "weight of the last term, λₙ",
+    "attention_weight": "weight of the attention loss, λᴬ",
+}
+DRAWN = ("masks", "attention_weight", "reduction")  # what is asked of a student that is drawn to masks
 
 
 def tuning_jobs(
@@ -31,19 +46,105 @@ def tuning_jobs(
 
 
 def tuning_rows(preset: Preset, runs: Mapping[tuple[str, int], Run]) -> Iterator[Row]:
-    """Accuracy on validation people by variant and list of pairs; no test person is looked at."""
+    """Accuracy on validation people by what was asked and list of pairs; no test person is looked at."""
     aad = preset.aad
     for variant in aad.tried:
         found = {seed: run.summary["validation"] for (name, seed), run in runs.items() if name == variant}
         for name in chosen.lists_of(aad.train.relief, "validation").get("everyday", []):
-            keys = {"backbone": aad.ledger[0].backbone, "variant": variant, "set": f"{name}, validation"}
+            keys = {**settings_of(aad, variant), "set": f"{name}, validation"}
             yield Row(keys=keys, metric="accuracy", measured=recognise.over_seeds(found, name))
+
+
+def settings_of(aad: Aad, variant: str) -> dict[str, Key]:
+    """What is tried of a variant, by name; what it has no use for is left out."""
+    asked = aad.variants[variant]
+    named = [name for name, used in (
+        ("last_weight", asked.mode != ALONE), ("distance", asked.mode.startswith("ad")),
+        *((name, asked.masks != "none") for name in DRAWN),
+    ) if used]  # fmt: skip
+    return {"mode": asked.mode, **{name: getattr(asked, name) for name in named}, "lr": aad.train.lr * asked.lr}
+
+
+def tuning_figure(artefact: Artefact) -> Figure:
+    """Accuracy across ages on validation people against the weight of the last term, the weight of the attention loss
+    and the learning rate; bars are intervals over people, the dashed line is the student alone.
+    """
+    rows = [row for row in artefact.rows if str(row.keys["set"]).startswith(ACROSS) and row.measured]
+    alone = [row for row in rows if row.keys["mode"] == ALONE]
+    taught = [row for row in rows if row.keys["mode"] != ALONE]
+    usual = {row.keys["lr"] for row in alone} or {row.keys["lr"] for row in taught if row.keys.get("masks")}
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.8), sharey=True)
+    plain = [row for row in taught if "masks" not in row.keys]
+    _lines(axes[0], [row for row in plain if not usual or row.keys["lr"] in usual], "last_weight")
+    _lines(axes[1], [row for row in taught if "masks" in row.keys], "attention_weight")
+    _lines(axes[2], [row for row in plain if len(_line_of(row, plain, "lr")) > 1], "lr")
+    for axis in axes:
+        for row in alone:
+            assert row.measured is not None
+            axis.axhline(row.measured.mean, color="0.4", linestyle="--", linewidth=1, label=in_words(ALONE))
+        if axis.get_legend_handles_labels()[1]:
+            axis.legend(fontsize=8)
+    axes[0].set_ylabel(f"{METRICS['accuracy']}\n({in_words(ACROSS)}, validation people)")
+    figure.tight_layout()
+    return figure
+
+
+def _lines(axis: Axes, rows: Sequence[Row], x: str) -> None:
+    axis.set(xscale="log", xlabel=AXES.get(x, in_words(x)))
+    tried = sorted({float(row.keys[x]) for row in rows})
+    axis.set_xticks(tried, [f"{value:g}" for value in tried])
+    axis.minorticks_off()
+    left = list(rows)
+    number = 0
+    while left:
+        line = sorted(_line_of(left[0], left, x), key=lambda row: float(row.keys[x]))
+        left = [row for row in left if row not in line]
+        measured = [row.measured for row in line if row.measured]
+        means = [one.mean for one in measured]
+        ends = [one.ci95 or (one.mean, one.mean) for one in measured]
+        bars = [[mean - low for mean, (low, _) in zip(means, ends, strict=True)],
+                [high - mean for mean, (_, high) in zip(means, ends, strict=True)]]  # fmt: skip
+        names = [line[0].keys[name] for name in ("mode", "distance", "reduction") if name in line[0].keys and name != x]
+        axis.errorbar([float(row.keys[x]) for row in line], means, bars, color=plots.PALETTE[number],
+                      marker=plots.MARKERS[number], capsize=2, label=", ".join(map(in_words, names)))  # fmt: skip
+        number += 1
+
+
+def _line_of(row: Row, rows: Sequence[Row], x: str) -> list[Row]:
+    """Those that differ from ``row`` in ``x`` alone."""
+    kept = {name: value for name, value in row.keys.items() if name != x}
+    return [one for one in rows if {name: value for name, value in one.keys.items() if name != x} == kept]
+
+
+def tuning_found(artefact: Artefact) -> str:
+    """What the best of all that was tried gains over the student alone."""
+    rows = [row for row in artefact.rows if str(row.keys["set"]).startswith(ACROSS) and row.measured]
+    best = max(rows, key=lambda row: row.measured.mean if row.measured else 0.0)
+    alone = next((row.measured for row in rows if row.keys["mode"] == ALONE), None)
+    assert best.measured is not None
+    names = {"mode": in_words(best.keys["mode"]), "mean": digits(best.measured.mean)}
+    names |= {name: in_words(best.keys[name]) for name in ("last_weight", "distance") if name in best.keys}
+    if alone:
+        names["gain"] = digits(best.measured.mean - alone.mean)
+    return say(
+        names,
+        (True, "Of all that was tried, on validation people and with one seed, the best is {mode}"),
+        ("distance" in names, "with a {distance} distance"),
+        ("last_weight" in names, "at weight {last_weight}"),
+        (True, "({mean} % of pairs thirty years apart)."),
+        ("gain" in names and best.keys["mode"] != ALONE, "That is {gain} points above the student alone."),
+    )
 
 
 TUNING = Experiment(
     "aad_tuning",
     tuning_jobs,
     tuning_rows,
-    lambda artefact, _: tables.table_figure(artefact, "accuracy"),
-    shape=Shape(down=("variant",), across=("set",)),
+    lambda artefact, _: tuning_figure(artefact),
+    found=tuning_found,
+    shape=Shape(
+        down=("mode", "distance", "last_weight", *DRAWN, "lr"),
+        across=("set",),
+        names={f"{name}, validation": said for name, said in WORDS.items()},
+    ),
 )

@@ -42,7 +42,7 @@ def quality_figure(runs: Mapping[tuple[str, str], Run]) -> Figure:
     axes[2].set(xlabel="mean distance d̄ of the subnetworks", ylabel="outside score")
     for axis in axes:
         if axis.has_data():
-            axis.legend(fontsize=8)
+            axis.legend(fontsize=8, frameon=True, framealpha=1, edgecolor="none")
     return figure
 
 

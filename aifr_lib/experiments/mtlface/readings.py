@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import check_columns, to_input
@@ -155,10 +156,14 @@ def masks_of(reader: Recogniser, images: Images, where: torch.device | str) -> d
     """
     rows = across(images.labels["age"].to_numpy(np.float64), MASKED)
     pixels = np.stack([np.asarray(images.pixels[row]) for row in rows])
+    share = share_of_age(reader, to_input(torch.from_numpy(pixels).to(where)))
+    return {} if share is None else {"masked": pixels, "mask": share.cpu().numpy()}
+
+
+def share_of_age(reader: Recogniser, x: Tensor) -> Tensor | None:
+    """σ of faces [B, 3, H, W], the mean over the channels, [B, h, w]; None where nothing is split."""
     with torch.inference_mode():
-        seen = reader.look(to_input(torch.from_numpy(pixels).to(where)))
+        seen = reader.look(x)
         whole = seen.identity + seen.age
         mask = reader.decompose.mask(whole)
-    if mask is None:
-        return {}
-    return {"masked": pixels, "mask": mask.expand_as(whole).mean(1).float().cpu().numpy()}
+    return None if mask is None else mask.expand_as(whole).mean(1).float()

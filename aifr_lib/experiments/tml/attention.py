@@ -23,7 +23,6 @@ from aifr_lib.data import relief
 from aifr_lib.data.loader import crop_columns, to_input
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.tml import trained
-from aifr_lib.experiments.tml.feature_maps import bare
 from aifr_lib.faces.relief import sensitivity
 from aifr_lib.models import TransformerBranch
 from aifr_lib.reporting import plots
@@ -71,13 +70,12 @@ def compute(config: TransformerTraining, people: int, folder: Path) -> Result:
     torch.manual_seed(config.train.seed)
     module = transformer_metric.objective(config, len(state["head.weight"])).eval()
     start = module.branch
-    learned = transformer_metric.objective(config, len(state["head.weight"])).eval()
-    learned.load_state_dict(state)
+    after = learned(config, folder)
     assert isinstance(start, TransformerBranch)
     pixels, changing = seen(config, people)
     with torch.inference_mode():
-        maps = learned.backbone.features(to_input(torch.from_numpy(pixels)))
-        got = {TRAINED: received(branch_of(learned), maps), UNTRAINED: received(start, maps)}
+        maps = after.backbone.features(to_input(torch.from_numpy(pixels)))
+        got = {TRAINED: received(branch_of(after), maps), UNTRAINED: received(start, maps)}
     height, width = maps.shape[2:]
     changes = F.adaptive_avg_pool2d(changing[:, None], (height, width)).flatten(1).numpy()
     readers = {name: one.mean(1) for name, one in got.items()}
@@ -92,6 +90,14 @@ def compute(config: TransformerTraining, people: int, folder: Path) -> Result:
         "cpu",
         time.perf_counter() - started,
     )
+
+
+def learned(config: TransformerTraining, folder: Path) -> TransformerMetric:
+    """The network, its branch and its head of a finished training, in eval mode."""
+    state = torch.load(folder / CHECKPOINT, map_location="cpu", weights_only=True)["objective"]
+    module = transformer_metric.objective(config, len(state["head.weight"])).eval()
+    module.load_state_dict(state)
+    return module
 
 
 def branch_of(module: TransformerMetric) -> TransformerBranch:
@@ -158,7 +164,7 @@ def attention_figure(artefact: Artefact, runs: Mapping[int, Run]) -> Figure:
         maps = [run.scores[name].astype(float) for run in runs.values()]
         means = np.mean([one.reshape(-1, one.shape[-1]).mean(0) for one in maps], 0)
         cells = next(iter(runs.values())).summary["cells"]
-        bare(axis, title).imshow(means.reshape(cells), cmap="viridis")
+        plots.bare(axis, title).imshow(means.reshape(cells), cmap="viridis")
     rows = [row for row in artefact.rows if row.metric == "age_corr" and row.measured]
     for place, row in enumerate(rows):
         assert row.measured is not None

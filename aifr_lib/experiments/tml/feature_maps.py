@@ -14,7 +14,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch.nn import functional as F
 
@@ -161,7 +160,7 @@ def fig1_figure(artefact: Artefact, runs: Mapping[str, Run]) -> Figure:
     pixels, ages = (runs[MAPS].scores[name][:SHOWN] for name in ("pixels", "ages"))
     figure, axes = plt.subplots(2, len(pixels), figsize=(1.9 * len(pixels), 4.2), squeeze=False)
     for person, when in product(range(len(pixels)), range(2)):
-        bare(axes[when, person], f"{ages[person, when]:.0f} years").imshow(pixels[person, when])
+        plots.bare(axes[when, person], f"{ages[person, when]:.0f} years").imshow(pixels[person, when])
     figure.tight_layout()
     return figure
 
@@ -171,10 +170,10 @@ def fig3_figure(artefact: Artefact, runs: Mapping[str, Run]) -> Figure:
     scores = runs[MAPS].scores
     figure, axes = plt.subplots(2, 5, figsize=(9, 4.2))
     for when in range(2):
-        bare(axes[when, 0], f"{scores['ages'][0, when]:.0f} years").imshow(scores["pixels"][0, when])
+        plots.bare(axes[when, 0], f"{scores['ages'][0, when]:.0f} years").imshow(scores["pixels"][0, when])
         for stage in range(1, 5):
             one = scores[f"stage{stage}"][0, when].astype(float)
-            bare(axes[when, stage], f"stage {stage}: {one.shape[0]}×{one.shape[1]}").imshow(one, cmap="viridis")
+            plots.bare(axes[when, stage], f"stage {stage}: {one.shape[0]}×{one.shape[1]}").imshow(one, cmap="viridis")
     figure.tight_layout()
     return figure
 
@@ -184,24 +183,17 @@ def fig4_figure(artefact: Artefact, runs: Mapping[str, Run]) -> Figure:
     run = runs[MAPS]
     face, (height, width) = run.scores["pixels"][0, 1], run.summary["cells"]
     figure, axes = plt.subplots(1, 3, figsize=(10, 3.6))
-    bare(axes[0], f"{height}×{width} cells").imshow(face)
+    plots.bare(axes[0], f"{height}×{width} cells").imshow(face)
     for number in range(1, height):
         axes[0].axhline(number * face.shape[0] / height - 0.5, color="white", linewidth=0.8)
     for number in range(1, width):
         axes[0].axvline(number * face.shape[1] / width - 0.5, color="white", linewidth=0.8)
     for axis, name, title in ((axes[1], "cosines_untrained", UNTRAINED), (axes[2], "cosines", TRAINED)):
-        shown = bare(axis, f"{title}: cosines of cells").imshow(run.scores[name][0, 1].astype(float), vmin=-1, vmax=1)
+        cosines = run.scores[name][0, 1].astype(float)
+        shown = plots.bare(axis, f"{title}: cosines of cells").imshow(cosines, vmin=-1, vmax=1)
         figure.colorbar(shown, ax=axis, shrink=0.8)
     figure.tight_layout()
     return figure
-
-
-def bare(axis: Axes, title: str) -> Axes:
-    """An axis for a picture, with a title and nothing else."""
-    axis.set_title(title, fontsize=9)
-    axis.set(xticks=[], yticks=[])
-    axis.grid(False)
-    return axis
 
 
 def age_frames(run: Run) -> tuple[list[str], list[str]]:
@@ -211,9 +203,9 @@ def age_frames(run: Run) -> tuple[list[str], list[str]]:
     for person in range(len(pixels)):
         figure, axes = plt.subplots(1, 3, figsize=(7, 2.8))
         for when, name in enumerate((YOUNG, OLD)):
-            bare(axes[when], name).imshow(pixels[person, when])
+            plots.bare(axes[when], name).imshow(pixels[person, when])
         change = np.abs(last[person, 1].astype(float) - last[person, 0].astype(float))
-        bare(axes[2], "change of the last stage").imshow(change, cmap="viridis")
+        plots.bare(axes[2], "change of the last stage").imshow(change, cmap="viridis")
         frames.append(plots.svg(figure))
         labels.append(f"person {person + 1}, {ages[person, 0]:.0f} and {ages[person, 1]:.0f} years")
     return frames, labels

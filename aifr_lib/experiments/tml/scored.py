@@ -24,6 +24,7 @@ from aifr_lib.experiments.available import ALIGNING, SETS, missing_set
 from aifr_lib.experiments.generator import latent_sets
 from aifr_lib.experiments.generator.latent_directions import missing as missing_generator
 from aifr_lib.experiments.measure.embedders import embeddings_of
+from aifr_lib.experiments.measure.parts import by_part
 from aifr_lib.experiments.measure.protocol_rows import FARS as FARS_OF
 from aifr_lib.experiments.measure.protocol_rows import scored_pairs
 from aifr_lib.faces import align
@@ -47,29 +48,20 @@ def by_age(faces: Relief, name: PairList, cosines: np.ndarray) -> tuple[float, d
     by whether the younger one shows a child, each with ``accuracy`` in %, ``auc`` and number of ``pairs``; ``slope``,
     points of accuracy a decade. Decided at the thresholds of the whole list, as in use.
 
-    A part with pairs of one kind alone has no AUC. cosines: [P].
+    A part with pairs of one kind alone is left out. cosines: [P].
     """
     pairs = chosen.face_pairs(faces, name)
     images = chosen.faces(faces, view=relief.PAIR_LISTS[name].view)
     ages = images.labels["age"].to_numpy(dtype=np.float64)
     cosines, gap = cosines.astype(np.float64), np.abs(ages[pairs.a] - ages[pairs.b])
-    correct = ten_fold(cosines, pairs.same, pairs.fold, convention="cosine").correct
     young = np.minimum(ages[pairs.a], ages[pairs.b]) < GROWN_UP
-    parts = {
-        "gap": {GAP_NAMES[at]: gap_bins(gap) == at for at in range(len(GAP_NAMES))},
-        "people": {CHILD: young, ADULT: ~young},
+    gaps = {GAP_NAMES[at]: gap_bins(gap) == at for at in range(len(GAP_NAMES))}
+    listed = (cosines, pairs.same, pairs.fold)
+    return roc(cosines, pairs.same).auc, {
+        "gap": by_part(*listed, gaps),
+        "people": by_part(*listed, {CHILD: young, ADULT: ~young}),
+        "slope": slope(gap, ten_fold(*listed, convention="cosine").correct),
     }
-    found: dict[str, Any] = {
-        what: {part: _of(rows, correct, cosines, pairs.same) for part, rows in held.items() if rows.any()}
-        for what, held in parts.items()
-    }
-    found["slope"] = slope(gap, correct)
-    return roc(cosines, pairs.same).auc, found
-
-
-def _of(rows: np.ndarray, correct: np.ndarray, cosines: np.ndarray, same: np.ndarray) -> dict[str, float]:
-    measures = {"accuracy": 100 * float(correct[rows].mean()), "pairs": int(rows.sum())}
-    return measures | ({"auc": roc(cosines[rows], same[rows]).auc} if 0 < same[rows].mean() < 1 else {})
 
 
 def slope(gap: np.ndarray, correct: np.ndarray) -> float:

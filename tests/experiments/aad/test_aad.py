@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -28,6 +30,7 @@ from aifr_lib.experiments.aad import (
 from aifr_lib.experiments.jobs import gather, in_order, store_of
 from aifr_lib.experiments.measure.curves import curves
 from aifr_lib.names import ConfigError
+from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import Run, RunStore
 from aifr_lib.settings.presets import load_preset
 from aifr_lib.training import distillation
@@ -161,6 +164,39 @@ def test_what_was_tried_is_scored_on_validation_people_alone_at_half_length(pres
     assert all(row.measured for row in artefact.rows)
     run = store_of(preset, out).load(job.spec.key)
     assert not run.scores and not {"accuracy", "rank1", "tar"} & run.summary.keys(), "no test person is looked at"
+
+
+def test_what_was_tried_is_told_apart_by_the_settings_that_a_student_has_a_use_for():
+    aad = load_preset("classroom").aad
+    said = {name: tuning.settings_of(aad, name) for name in aad.tried}
+    assert said["self"] == {"mode": "self", "lr": 0.2}
+    assert said["try_kd_4"] == {"mode": "kd", "last_weight": 4, "lr": 0.2}
+    assert said["try_ad_last_faster"] == {"mode": "ad_last", "last_weight": 16, "distance": "squared", "lr": 0.4}
+    assert said["try_masks_sum"]["reduction"] == "sum" and said["try_masks_sum"]["attention_weight"] == 1
+    assert len({tuple(one.items()) for one in said.values()}) == len(said), "each was tried once"
+
+
+def test_a_picture_of_what_was_tried_joins_what_differs_in_one_setting():
+    names, rows = ("relief-agedb", "relief-lfw"), []
+    aad = load_preset("classroom").aad
+    for place, variant in enumerate(aad.tried):
+        for name in names:
+            keys = {**tuning.settings_of(aad, variant), "set": f"{name}, validation"}
+            rows.append(Row(keys=keys, metric="accuracy", measured=Measured(mean=80 + place)))
+    artefact = SimpleNamespace(rows=rows)
+    figure = tuning.tuning_figure(artefact)
+    weights, masks, rates = ({line.get_label(): list(line.lines[0].get_xdata()) for line in axis.containers}
+                             for axis in figure.axes)  # fmt: skip
+    plt.close(figure)
+    assert weights == {
+        "AD, last layer alone, squared": [1, 16, 64],
+        "AD, last layer alone, linear": [1, 16],
+        "ℓ2": [0.0001, 0.001, 0.01],
+        "KD, the teacher's classes": [1, 4],
+    }
+    assert masks == {"AD, last layer alone, squared, mean": [1, 10, 100], "AD, last layer alone, squared, sum": [1]}
+    assert rates == {"AD, last layer alone, squared": [0.1, 0.2, 0.4], "ℓ2": [0.1, 0.2, 0.4]}
+    assert "the best is ℓ2 at weight 0.001 (98" in tuning.tuning_found(artefact)
 
 
 def test_the_age_teacher_says_how_many_years_it_errs(preset, table2, out):

@@ -163,7 +163,9 @@ def test_what_depends_on_age_by_hand(preset):
     auc, found = scored.by_age(faces, "relief-lfw", cosines)
     for name, low, high in zip(GAP_NAMES, (0, 5, 10, 20, 30), (5, 10, 20, 30, 999), strict=True):
         right = [bool(one) for one, years in zip(correct, gap, strict=True) if low <= years < high]
-        if right:
+        there = pairs.same[(low <= gap) & (gap < high)]
+        assert (name in found["gap"]) == (0 < there.sum() < len(there)), "a part of one kind alone says nothing"
+        if name in found["gap"]:
             assert found["gap"][name]["pairs"] == len(right)
             assert found["gap"][name]["accuracy"] == pytest.approx(100 * sum(right) / len(right))
     children = [bool(one) for one, age in zip(correct, young, strict=True) if age < 16]
