@@ -79,10 +79,12 @@ def run_queue(
         return
     if submit:
         from aifr_lib.experiments.submit import submit as submitted
+        from aifr_lib.reporting.prose import counted
 
         options = {key: literal(value) for key, value in key_values(slurm)}
         for array in submitted(items, preset, options, device):
-            typer.echo(f"array {array.job}: {len(array.keys)} runs, at most {array.minutes} minutes each at a time")
+            runs = counted(len(array.keys), "run")
+            typer.echo(f"array {array.job}: {runs}, at most {array.minutes} minutes each at a time")
         return
     tally = queue.work(items, RunStore(figures_root(preset)), max_minutes=max_minutes, say=say)
     typer.echo(

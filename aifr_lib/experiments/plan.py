@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from aifr_lib.experiments.queue import Item
 from aifr_lib.reporting import contents
+from aifr_lib.reporting.prose import counted
 
 LEAST, UNKNOWN, SPARE = 10, 240, 2  # minutes; minutes of a run whose like was never computed; times the expected ones
 NOTICE = 120  # seconds before its end in which a job stops, saves and queues up again
@@ -102,7 +103,7 @@ def as_dot(graph: Graph) -> str:
 
 
 SNAKEFILE = """\
-# What preset {preset} lacks: {count} runs, then its tables, figures and pages. In the repository's folder:
+# What preset {preset} lacks: {runs}, then its tables, figures and pages. In the repository's folder:
 #   snakemake --snakefile THIS --cores 2
 # Every output is a flag below build/plan; the folder of a run is made by aifr alone, whole or not at all.
 NEEDS = {needs}
@@ -158,7 +159,7 @@ def as_snakemake(graph: Graph) -> str:
     missing = {item.key: item for item in graph.missing}
     return SNAKEFILE.format(
         preset=graph.preset,
-        count=len(missing),
+        runs=counted(len(missing), "run"),
         needs=_literal({key: [one for one in needs(item) if one in missing] for key, item in missing.items()}),
         minutes=_literal({key: limit(item) for key, item in missing.items()}),
         results=_literal({id: [key for key in keys if key in missing] for id, keys in graph.results.items()}),
@@ -178,14 +179,14 @@ run=$!
 wait "$run"
 JOB
 )
-echo "array ${name}: {count} runs, at most {minutes} minutes each"
+echo "array ${name}: {runs}, at most {minutes} minutes each"
 """
 
 
 def as_slurm(graph: Graph) -> str:
     """A shell script that submits what is missing: an array for each level of needs, with the time that it may take."""
     parts = [
-        f"#!/bin/bash\n# What preset {graph.preset} lacks: {len(graph.missing)} runs. In the repository's folder, with "
+        f"#!/bin/bash\n# What preset {graph.preset} lacks: {counted(len(graph.missing), 'run')}. In the repository's folder, with "
         "aifr on the PATH and AIFR_CACHE\n# on a file system that all nodes see: bash THIS [--partition=… --gres=…]\n"
         "set -euo pipefail"
     ]
@@ -196,7 +197,7 @@ def as_slurm(graph: Graph) -> str:
                 name=f"level{number}",
                 after=f' --dependency="afterany:$level{number - 1}"' if number else "",
                 last=len(level) - 1,
-                count=len(level),
+                runs=counted(len(level), "run"),
                 minutes=max(map(limit, level)),
                 notice=NOTICE,
                 preset=graph.preset,

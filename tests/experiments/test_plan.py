@@ -93,7 +93,7 @@ def test_the_script_submits_an_array_a_level_which_waits_for_the_one_before(tmp_
     assert {"--array=0-1", "--time=80", "--requeue", "--partition=gpu"} <= set(first.splitlines())
     assert "--dependency" not in first and "--dependency=afterany:1" in second.splitlines()
     assert f"runs=({KEYS[0]} {KEYS[2]})" in first and f"runs=({KEYS[1]})" in second
-    assert "array 2: 1 runs, at most 240 minutes each" in said
+    assert "array 2: 1 run, at most 240 minutes each" in said
 
 
 @pytest.mark.parametrize("signal", ["USR1", ""])
