@@ -58,6 +58,8 @@ def run_queue(
         raise ConfigError(f"--submit takes slurm, got '{submit}'")
     if slurm and not submit:
         raise ConfigError("--slurm goes with --submit slurm")
+    if submit and seeds is not None:
+        raise ConfigError("--seeds is for this machine: what a cluster is given are the preset's runs")
     if submit and max_minutes is not None:
         raise ConfigError("--max-minutes is for this machine; in a cluster each run has a time limit of its own")
 
@@ -99,7 +101,6 @@ def plan(
     ids: Annotated[list[str] | None, typer.Argument(help="Only for these tables or figures; none: for all.")] = None,
     preset: PresetName = "classroom",
     paper: Paper = None,
-    seeds: SeedCount = None,
     format: Annotated[str, typer.Option(help="json, dot, snakemake or slurm.")] = "json",
 ) -> None:
     """Write down what rests on what: data, runs, results, pages.
@@ -117,7 +118,7 @@ def plan(
     from aifr_lib.experiments.plan import FORMATS, Graph
 
     write = choose("format", format, FORMATS)
-    typer.echo(write(Graph(preset, tuple(_ledger(ids, preset, paper, seeds, None)))))
+    typer.echo(write(Graph(preset, tuple(_ledger(ids, preset, paper, None, None)))))
 
 
 def run(
