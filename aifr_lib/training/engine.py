@@ -31,14 +31,13 @@ from aifr_lib.data.loader import Batch, Batches, ShuffledBatches, mirrored, stre
 from aifr_lib.files import locked
 from aifr_lib.names import ConfigError, choose, nearest
 from aifr_lib.progress import tqdm
-from aifr_lib.training.checkpoints import (
+from aifr_lib.training.checkpoints.state import (
     CHECKPOINT,
     LOG,
     WHOLE,
     Best,
     NonFiniteLoss,
     Shards,
-    Writer,
     check_weights,
     last_logged,
     resume,
@@ -46,6 +45,7 @@ from aifr_lib.training.checkpoints import (
     state_of,
     weights_of,
 )
+from aifr_lib.training.checkpoints.writer import Writer
 
 TRAINING = "training.lock"
 SMALL = 64  # pixels: below, a GPU waits for the host to start kernels more than it computes

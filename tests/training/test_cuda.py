@@ -17,7 +17,8 @@ from training.test_engine import Toy, duel, new_duel, new_toy, run
 
 from aifr_lib.data.loader import Rows, ShuffledBatches, loader, mirrored, stream_of
 from aifr_lib.settings.recognition import Recognition
-from aifr_lib.training import checkpoints, engine, recognition
+from aifr_lib.training import engine, recognition
+from aifr_lib.training.checkpoints.writer import Writer
 from aifr_lib.training.engine import CHECKPOINT, Stopped
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
@@ -124,7 +125,7 @@ def test_maps_are_channels_last_in_half_precision_and_steps_are_fused(tmp_path):
 
 def test_a_checkpoint_that_is_written_meanwhile_is_that_of_its_step(tmp_path, monkeypatch):
     """What the GPU computes while the disk is busy does not get into it."""
-    monkeypatch.setattr(checkpoints.Writer, "due", lambda _: True)
+    monkeypatch.setattr(Writer, "due", lambda _: True)
     written, save = {}, torch.save
 
     def slow(state, path):
@@ -133,7 +134,7 @@ def test_a_checkpoint_that_is_written_meanwhile_is_that_of_its_step(tmp_path, mo
         assert {value.device.type for value in written[state["step"]].values()} == {"cpu"}
         save(state, path)
 
-    monkeypatch.setattr(checkpoints.torch, "save", slow)
+    monkeypatch.setattr(torch, "save", slow)
     run(tmp_path / "whole", steps=6, device=DEVICE)
     whole = dict(written)
     run(tmp_path / "half", steps=3, device=DEVICE)

@@ -18,7 +18,8 @@ from torch import nn
 
 from aifr_lib.data.loader import PairBatches, Rows
 from aifr_lib.names import ConfigError
-from aifr_lib.training import checkpoints, engine
+from aifr_lib.training import engine
+from aifr_lib.training.checkpoints.writer import Writer
 from aifr_lib.training.engine import CHECKPOINT, LOG, Frozen, NonFiniteLoss, Plan, Stopped, accelerator_for, fit
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -154,7 +155,7 @@ def test_kill_9_then_resume_is_bit_equal(tmp_path):
 @pytest.fixture
 def always_due(monkeypatch):
     """A checkpoint after each step."""
-    monkeypatch.setattr(checkpoints.Writer, "due", lambda _: True)
+    monkeypatch.setattr(Writer, "due", lambda _: True)
 
 
 def test_a_nan_names_the_batch_and_keeps_the_last_good_checkpoint(tmp_path, always_due):
@@ -188,7 +189,7 @@ def test_what_is_written_is_the_state_of_its_step(tmp_path, always_due, monkeypa
         written[state["step"]] = copy.deepcopy(state)
         save(state, path)
 
-    monkeypatch.setattr(checkpoints.torch, "save", slow)
+    monkeypatch.setattr(torch, "save", slow)
     run(tmp_path / "whole", steps=5)
     whole = dict(written)
     assert list(whole) == [1, 2, 3, 4, 5]
@@ -210,11 +211,11 @@ def test_a_full_disk_stops_a_training_whose_last_checkpoint_is_whole(tmp_path):
             import resource, sys
             from pathlib import Path
             import training.test_engine as t
-            from aifr_lib.training import checkpoints
+            from aifr_lib.training.checkpoints.writer import Writer
             out = Path(sys.argv[1])
             t.run(out, steps=4)
             resource.setrlimit(resource.RLIMIT_FSIZE, ((out / t.CHECKPOINT).stat().st_size // 2, -1))
-            checkpoints.Writer.due = lambda self: True
+            Writer.due = lambda self: True
             t.run(out, steps=12)
             """
         )
@@ -231,8 +232,8 @@ def test_a_full_disk_stops_a_training_whose_last_checkpoint_is_whole(tmp_path):
 
 def test_the_longer_a_training_stands_still_for_saving_the_rarer_it_saves(tmp_path, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(checkpoints.time, "perf_counter", lambda: now[0])
-    writer = checkpoints.Writer(tmp_path / CHECKPOINT, least=30)
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    writer = Writer(tmp_path / CHECKPOINT, least=30)
     now[0] = 31
     assert writer.due()
     for cost, least in ((0.1, 30), (2.0, 200)):
@@ -253,8 +254,8 @@ def test_one_checkpoint_at_a_time(tmp_path, monkeypatch):
         entered.set()
         gate.wait(60)
 
-    monkeypatch.setattr(checkpoints.torch, "save", held)
-    writer = checkpoints.Writer(tmp_path / CHECKPOINT, least=0)
+    monkeypatch.setattr(torch, "save", held)
+    writer = Writer(tmp_path / CHECKPOINT, least=0)
     writer.write({}, time.perf_counter())
     assert entered.wait(60) and not writer.due()
     gate.set()
