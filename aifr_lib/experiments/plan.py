@@ -185,9 +185,10 @@ echo "array ${name}: {runs}, at most {minutes} minutes each"
 
 def as_slurm(graph: Graph) -> str:
     """A shell script that submits what is missing: an array for each level of needs, with the time that it may take."""
+    runs = counted(len(graph.missing), "run")
     parts = [
-        f"#!/bin/bash\n# What preset {graph.preset} lacks: {counted(len(graph.missing), 'run')}. In the repository's folder, "
-        "with aifr on the PATH and\n# AIFR_CACHE on a file system that all nodes see: bash THIS [--partition=… --gres=…]\n"
+        f"#!/bin/bash\n# What preset {graph.preset} lacks: {runs}. In the repository's folder, with aifr on the PATH\n"
+        "# and AIFR_CACHE on a file system that all nodes see: bash THIS [--partition=… --gres=…]\n"
         "set -euo pipefail"
     ]
     for number, level in enumerate(levels(graph.items)):

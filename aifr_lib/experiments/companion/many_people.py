@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.measure import sharded_step
@@ -55,7 +56,7 @@ def _job(asked: ManyPeople, people: int, way: str) -> Job:
         found = sharded_step.measured(people, processes, sampled, asked.embedding, asked.batch)
         return Result({}, found, "cpu", time.perf_counter() - began)
 
-    return Job(spec, compute, leaves=())
+    return Job(spec, compute, sharded_step.lacking, leaves=())
 
 
 def rows(preset: Preset, runs: Mapping[tuple[int, str], Run]) -> Iterator[Row]:
@@ -95,7 +96,8 @@ def figure(artefact: Artefact) -> Figure:
             axis.plot(*zip(*points, strict=True), look, color=colour, label=label) if points else None
     for axis, metric in zip(axes, ("memory_each", "step_seconds"), strict=True):
         axis.set(xscale="log", yscale="log", xlabel="people", ylabel=METRICS[metric])
-    axes[0].legend(title="head")
+        axis.xaxis.set_minor_formatter(NullFormatter())
+    axes[0].legend(title="head", loc="lower right")
     drawn.tight_layout()
     return drawn
 
