@@ -5,9 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import BaseFileLock, FileLock, SoftFileLock
+
+NO_FLOCK = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}  # what file systems without flock answer
 
 
 @contextmanager
@@ -61,6 +66,35 @@ def _say_if_full(temporary: Path, path: Path, error: Exception) -> None:
             os.fsync(file.fileno())
     except OSError as full:
         raise OSError(full.errno or errno.EIO, full.strerror, str(path)) from error
+
+
+@contextmanager
+def locked(path: str | Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock ``path``, one process at a time; the operating system drops that of a process that dies.
+
+    Where the file system has no flock, a file of its own holds it instead, and a warning says what that costs.
+    Errors: filelock.Timeout, without ``wait``, where another process holds it.
+    """
+    timeout = -1 if wait else 0
+    lock: BaseFileLock = FileLock(path, timeout=timeout)
+    try:
+        lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_FLOCK:
+            raise
+        held = f"{path}.held"
+        warnings.warn(
+            f"no flock on this file system: {held} stands for the lock, and one that a killed process leaves must be "
+            "deleted by hand. Put AIFR_CACHE and results where flock works: a local disk, NFS from version 4, Lustre "
+            "mounted with -o flock",
+            stacklevel=3,
+        )
+        lock = SoftFileLock(held, timeout=timeout)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def cache_dir() -> Path:

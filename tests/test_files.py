@@ -1,10 +1,12 @@
 """Files written whole or not at all; folders that every process finds."""
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 
 import pytest
+from filelock import Timeout
 
 from aifr_lib import files
 
@@ -47,3 +49,24 @@ def test_folders_are_the_same_from_every_working_folder(tmp_path, monkeypatch):
     monkeypatch.delenv("AIFR_DATA")
     files.settle_folders()
     assert files.data_dir() is None
+
+
+def test_a_lock_is_held_by_one_and_given_back(tmp_path):
+    with files.locked(tmp_path / "lock"), pytest.raises(Timeout), files.locked(tmp_path / "lock", wait=False):
+        pass
+    with files.locked(tmp_path / "lock", wait=False):
+        pass
+
+
+@pytest.mark.parametrize("answer", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_without_flock_a_file_holds_the_lock_and_that_is_said(tmp_path, monkeypatch, answer):
+    def refuse(*_):
+        raise OSError(answer, os.strerror(answer))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    said = r"no flock on this file system: .*lock\.held stands for the lock"
+    with pytest.warns(UserWarning, match=said), files.locked(tmp_path / "lock", wait=False):
+        assert (tmp_path / "lock.held").exists()
+        with pytest.raises(Timeout), files.locked(tmp_path / "lock", wait=False):
+            pass
+    assert not (tmp_path / "lock.held").exists()

@@ -49,3 +49,30 @@ def test_no_foreign_host_or_machine_path_in_tracked_text():
         text = path.read_text(encoding="utf-8")
         assert not hosts.search(text), relative
         assert not paths.search(text), relative
+
+
+def test_the_indexed_job_of_the_book_is_one_that_kubernetes_takes():
+    """What the API server checks of a Job, as far as the text goes: kinds, indices, mounts with their volumes."""
+    page = (ROOT / "book" / "how-to" / "cluster.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    job = yaml.safe_load(block)
+    assert (job["apiVersion"], job["kind"]) == ("batch/v1", "Job") and re.fullmatch(
+        r"[a-z0-9-]+", job["metadata"]["name"]
+    )
+    spec, pod = job["spec"], job["spec"]["template"]["spec"]
+    assert spec["completionMode"] == "Indexed" and 1 <= spec["parallelism"] <= spec["completions"]
+    assert pod["restartPolicy"] == "Never", "what backoffLimitPerIndex asks for"
+    (container,) = pod["containers"]
+    assert container["command"][:2] == ["aifr", "run-queue"] and all(
+        isinstance(one, str) for one in container["command"]
+    )
+    assert all(isinstance(one["value"], str) for one in container["env"])
+    mounted, volumes = ({one["name"] for one in held} for held in (container["volumeMounts"], pod["volumes"]))
+    assert mounted == volumes
+    shared = next(one["mountPath"] for one in container["volumeMounts"] if one["name"] == "shared")
+    assert all(one["value"].startswith(shared) for one in container["env"])
+
+
+def test_ci_brings_the_programs_that_tests_ask_for():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert all(name in script for name in ("chromium", "slurmctld", "slurmd", "slurm-client", "munge"))

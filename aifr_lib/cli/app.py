@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from aifr_lib.cli import data, networks, own, pictures, results, teaching
+from aifr_lib.cli import data, networks, own, pictures, queue, results, teaching
 from aifr_lib.packages import HEAVY, INSTALL_HEAVY
 
 
@@ -78,8 +78,9 @@ for command, name in (
     (results.list_, "list"),
     (results.show, None),
     (results.claims, None),
-    (results.run_queue, "run-queue"),
-    (results.run, None),
+    (queue.run_queue, "run-queue"),
+    (queue.run, None),
+    (queue.plan, None),
     (results.keep, None),
     (networks.train, None),
     (networks.evaluate, None),

@@ -36,6 +36,12 @@ def train(
     val: Annotated[str | None, typer.Option(help="Pictures of people to set thresholds on. With --data.")] = None,
     device: Device = None,
     compile: Annotated[bool, typer.Option("--compile", help="Fuse the network by torch.compile.")] = False,
+    sharded: Annotated[
+        bool, typer.Option("--sharded", help="Share the people of the head out over the processes.")
+    ] = False,
+    sampled: Annotated[
+        float | None, typer.Option(help="With --sharded: the share of the people in each step's softmax.")
+    ] = None,
 ) -> None:
     """Train one network by a recipe: with the preset's settings, as you change them.
 
@@ -46,6 +52,10 @@ def train(
     below OUT/sheets. Stopped or killed, a training
     goes on where it was when the same command is given again; on a CPU the
     checksum is then that of an uninterrupted training.
+
+    --sharded is for more people than one process has memory for: of recognition,
+    each process keeps the rows of the head of some. A checkpoint goes on with
+    any number of processes.
 
     [bold]Your own pictures[/bold]: with --data, photographs are aligned, people are held
     out, the weights of --init get a new head and are trained further, and
@@ -62,6 +72,8 @@ def train(
       aifr train mtlface -p synthesis.condition=one_hot --out runs/ageing
       aifr train ipcgan --preset lesson --out runs/ipcgan
       torchrun --nproc-per-node 2 -m aifr_lib.cli train recognition --out runs/two
+      torchrun --nproc-per-node 8 -m aifr_lib.cli train recognition \\
+        --preset paper -p data=ms1mv2 --sharded --sampled 0.1 --out runs/eight
       aifr train recognition --data photographs --init r50.pth --out runs/own
     """
     from aifr_lib.reporting.scripts import literal
@@ -71,6 +83,11 @@ def train(
     refuse_srun()
     chosen = choose("recipe", recipe, RECIPES)
     given: dict[str, Any] = {key: literal(value) for key, value in key_values(parameter)}
+    more = {}
+    if sharded or sampled is not None:
+        if recipe != "recognition" or data is not None or not sharded:
+            raise ConfigError("--sharded goes with the recipe recognition on a named set, and --sampled with --sharded")
+        more = {"sampled": 1.0 if sampled is None else sampled}
     if data is not None:
         if recipe != "recognition":
             raise ConfigError(f"--data goes with the recipe recognition, not with {recipe}")
@@ -82,7 +99,7 @@ def train(
         raise ConfigError(f"--{'val' if init is None else 'init'} goes with --data: name the pictures to train on")
     settings = changed(chosen.settings, chosen.start(load_preset(preset), given).model_dump(), given)
     try:
-        trained = chosen.train(settings, out, device=device, compile=compile)
+        trained = chosen.train(settings, out, device=device, compile=compile, **more)
     except NonFiniteLoss as error:
         raise ValueError(str(error)) from error
     if first_process():

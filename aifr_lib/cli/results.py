@@ -9,7 +9,6 @@ import typer
 
 from aifr_lib.cli.common import (
     AsJson,
-    Device,
     Paper,
     PresetName,
     SeedCount,
@@ -307,87 +306,6 @@ def claims(
             typer.echo(f"    {link_said(verdict, one)}")
 
 
-def run_queue(
-    preset: PresetName = "classroom",
-    paper: Paper = None,
-    seeds: SeedCount = None,
-    device: Device = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the ledger, compute nothing.")] = False,
-    max_minutes: Annotated[
-        float | None, typer.Option(min=0, help="Start no run that is expected to end later than this.")
-    ] = None,
-) -> None:
-    """Train and evaluate all runs that tables and figures lack.
-
-    Prints the ledger (runs and minutes), then works through it. Start it again
-    after any interruption; start it twice, and the two share the work. Draw
-    the tables and figures afterwards, or half way, with aifr draw.
-
-    \b
-    [bold]Examples[/bold]
-      aifr run-queue --preset classroom --dry-run
-      aifr run-queue --preset classroom --paper tml --max-minutes 240
-      aifr run-queue --preset lesson --device cuda
-    """
-    settings, short = load_preset(preset), paper_of(paper)
-
-    from aifr_lib.experiments import EXPERIMENTS, provenance, queue
-    from aifr_lib.reporting import contents
-    from aifr_lib.reporting.artefacts import figures_root
-    from aifr_lib.reporting.runs import RunStore, refuse_torchrun
-
-    if not dry_run:
-        refuse_torchrun()
-    # With a paper comes what stands beside it, such as the rates that were tried.
-    ids = {content.id for content in contents.load() if short in (None, content.part)}
-    chosen = {id: experiment for id, experiment in EXPERIMENTS.items() if id in ids}
-    store = RunStore(figures_root(preset))
-    count = None if seeds is None else range(seeds)
-    items = queue.ledger(chosen, settings, store, seeds=count, device=device)
-    said = provenance.in_settings([item.job.spec for item in items])
-    typer.echo(aligned([_ledger_row(item, said[item.key]) for item in items]))
-    missing = [item for item in items if not item.stored]
-    known = [item.minutes for item in missing if item.minutes is not None]
-    more = "" if len(known) == len(missing) else f" and {len(missing) - len(known)} of unknown length"
-    typer.echo(f"\n{len(items)} runs, {len(missing)} missing: about {sum(known):.0f} min{more}")
-    if dry_run or not missing:
-        return
-    tally = queue.work(items, store, max_minutes=max_minutes, say=say)
-    typer.echo(
-        f"done {len(tally.done)}, failed {len(tally.failed)}, elsewhere {len(tally.elsewhere)}, left {len(tally.left)}"
-    )
-    if tally.failed:
-        say(aligned([{"failed": key, "why": why} for key, why in tally.failed.items()]))
-        raise typer.Exit(1)
-
-
-def run(
-    key: Annotated[str, typer.Argument(help="A run's key, as the ledger prints it, or its beginning.")],
-    preset: PresetName = "classroom",
-    device: Device = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Compute it again; what it needs stays.")] = False,
-) -> None:
-    """Compute one run, with all that it needs.
-
-    What lies in the store is not computed again. Stopped, it goes on where it
-    was when the same command is given again.
-
-    \b
-    [bold]Examples[/bold]
-      aifr run-queue --preset classroom --dry-run
-      aifr run recognition-s0-2d0c1bff --preset classroom
-    """
-    settings = load_preset(preset)
-
-    from aifr_lib.experiments import EXPERIMENTS
-    from aifr_lib.experiments.jobs import have, store_of
-    from aifr_lib.experiments.queue import find
-
-    store = store_of(settings)
-    found = have(store, find(key, EXPERIMENTS, settings, device), fresh=fresh)
-    typer.echo(here(store.folder(found.key)))
-
-
 def keep(
     keys: Annotated[
         list[str] | None, typer.Argument(help="Keys of runs; none: all that others need and whose weights are here.")
@@ -423,14 +341,3 @@ def keep(
         typer.echo(here(teachers.keep(store, key, head=key == taught[RECOGNISES])))
     if not keys and not here_too:
         typer.echo(f"none that others need was trained on this machine: {', '.join(known)}")
-
-
-def _ledger_row(item: Any, settings: str) -> dict[str, Any]:
-    minutes = "?" if item.minutes is None else f"{item.minutes:.1f}"
-    return {
-        "run": item.key,
-        "for": item.ids[0] + (f" and {len(item.ids) - 1} more" if item.ids[1:] else ""),
-        "settings": settings,
-        "state": "stored" if item.stored else "missing",
-        "minutes": "" if item.stored else minutes,
-    }

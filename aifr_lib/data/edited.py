@@ -23,7 +23,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 import torch
 import torch.nn.functional as F
-from filelock import FileLock
 
 from aifr_lib.data.formats.pictures import QUALITY, BadPicture, decode, encode_jpeg
 from aifr_lib.data.formats.stored import Files, StoredPixels
@@ -32,7 +31,7 @@ from aifr_lib.faces import align
 from aifr_lib.faces.generators import mobilestylegan
 from aifr_lib.faces.generators.directions import check_alpha, found_directions
 from aifr_lib.faces.generators.sources import Source
-from aifr_lib.files import atomic_write, cache_dir
+from aifr_lib.files import atomic_write, cache_dir, locked
 from aifr_lib.progress import tqdm
 
 VERSION = "edited-faces-v1"
@@ -173,7 +172,7 @@ def build(
     folder = Path(folder)
     about = plan.about(source, estimate_age)
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
+    with locked(folder.with_name(f".{folder.name}.lock")):
         _claim(folder, about)
         if not (folder / "labels.parquet").is_file():
             _draw(folder, plan, source, progress)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from pathlib import Path
+from queue import Full, Queue
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -16,6 +20,10 @@ from aifr_lib.data.images import ChangePairs, Images, check_columns, crop_column
 from aifr_lib.names import ConfigError, nearest
 
 MOST_WORKERS = 8
+CGROUPS = (
+    (Path("/sys/fs/cgroup/cpu.max"),),
+    (Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")),
+)
 Batch = dict[str, Tensor]  # named columns of a batch, the first dimension of each its pictures
 Batches = Callable[..., Sampler]  # as ShuffledBatches is called: the order in which a recipe's pictures come
 
@@ -185,12 +193,10 @@ def loader(rows: Any, batches: Sampler, *, pin: bool, workers: int | None = None
     """The batches in order; pinned where they travel to a GPU. Its own generator leaves the global one untouched.
 
     workers: processes that gather batches ahead, which changes nothing but the speed (None: this process's share of the
-    cores, at most MOST_WORKERS, for pictures that must be decoded, and where a GPU is to be fed; none for an array on a
-    CPU).
+    cores, at most MOST_WORKERS, for pictures that must be decoded; none for an array).
     """
     if workers is None:
-        in_memory = isinstance(getattr(rows, "pixels", None), np.ndarray)
-        workers = 0 if in_memory and not pin else min(MOST_WORKERS, _cores())
+        workers = 0 if isinstance(getattr(rows, "pixels", None), np.ndarray) else min(MOST_WORKERS, cores())
     return DataLoader(
         rows,
         batch_sampler=batches,
@@ -203,16 +209,94 @@ def loader(rows: Any, batches: Sampler, *, pin: bool, workers: int | None = None
     )
 
 
-def _cores() -> int:
-    """The cores that a training has for itself: those it may use, shared by the processes launched on this machine."""
+def stream_of(rows: Any, batches: Sampler, *, pin: bool) -> Generator[Batch, None, None]:
+    """The batches of ``loader``, one after the other. Of an array that lies on the disk, or is to travel to a GPU, a
+    thread gathers the next ones meanwhile; of one in the memory a CPU has them sooner than a thread would.
+    """
+    loaded = loader(rows, batches, pin=pin)
+    if loaded.num_workers == 0 and (pin or _mapped(getattr(rows, "pixels", None))):
+        return ahead(loaded)
+    return (batch for batch in loaded)
+
+
+def ahead(batches: Iterable[Batch], count: int = 2) -> Generator[Batch, None, None]:
+    """The batches, up to ``count`` of them made by a thread before they are asked for; closed, the thread ends.
+
+    Errors: what making them raises, where the batch would have come.
+    """
+    made: Queue[tuple[Batch | None, BaseException | None]] = Queue(count)
+    closed = Event()
+
+    def put(batch: Batch | None, error: BaseException | None = None) -> None:
+        while not closed.is_set():
+            try:
+                made.put((batch, error), timeout=0.1)
+            except Full:
+                continue
+            return
+
+    def work() -> None:
+        try:
+            for batch in batches:
+                put(batch)
+                if closed.is_set():
+                    return
+        except BaseException as error:
+            put(None, error)
+        else:
+            put(None)
+
+    thread = Thread(target=work, name="batches", daemon=True)
+    thread.start()
+    try:
+        while True:
+            batch, error = made.get()
+            if error is not None:
+                raise error
+            if batch is None:
+                return
+            yield batch
+    finally:
+        closed.set()
+        thread.join()
+
+
+def _mapped(pixels: Any) -> bool:
+    """Whether an array is a memory map, or a view of one."""
+    while isinstance(pixels, np.ndarray):
+        if isinstance(pixels, np.memmap):
+            return True
+        pixels = pixels.base
+    return False
+
+
+def cores() -> int:
+    """The cores that this process has for itself: those it may use, by its affinity and by the quota of its container,
+    shared by the processes launched on this machine.
+    """
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, usable // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return max(1, math.ceil(min(usable, _quota())) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def _quota() -> float:
+    """Cores that the control group grants, infinite without a limit (cgroup v2's cpu.max, v1's cpu.cfs_quota_us)."""
+    for numbers in CGROUPS:
+        try:
+            quota, period = " ".join(path.read_text() for path in numbers).split()
+        except (OSError, ValueError):
+            continue
+        if quota.isdigit():
+            return int(quota) / int(period)
+    return math.inf
 
 
 def _deaf_to_ctrl_c(_: int) -> None:
     # A terminal sends Ctrl-C to every process; the training decides when to stop, and needs its workers until then.
     # SIGTERM must end them: it is how Python gets rid of them when it exits.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # By these a cluster announces the end of the time, to all processes of a job.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -9,9 +9,10 @@ from itertools import pairwise
 import numpy as np
 import torch
 from torch import Tensor, distributed, nn
+from torch.utils.data import DataLoader, Dataset
 
 from aifr_lib.data.images import Images
-from aifr_lib.data.loader import check_columns, crop_columns, to_input
+from aifr_lib.data.loader import MOST_WORKERS, check_columns, cores, crop_columns, to_input
 from aifr_lib.evaluation.checks import directed, listed, matrix, normalise
 from aifr_lib.progress import BAR_AFTER, tqdm
 
@@ -26,6 +27,7 @@ def embed(
     flip: bool = True,
     input_hw: tuple[int, int] | None = None,
     device: torch.device | str | None = None,
+    workers: int | None = None,
     progress: bool = False,
 ) -> np.ndarray:
     """Embeddings of pictures, float32 [N, D], not normalised; with ``flip``, f(x) + f(mirrored x) (P1).
@@ -38,6 +40,8 @@ def embed(
     device: where to run (a module is moved there); by default where the module's parameters lie, else CPU.
         Under several processes (``torchrun``) each embeds its share of the batches, and all return all embeddings,
         in order: the array of one process.
+    workers: processes that read and decode batches ahead (None: this process's share of the cores for pictures that
+        must be decoded for a GPU; else none).
     progress: a bar, shown if it takes longer than two seconds.
     Errors: TypeError for pictures that are not uint8 [N, H, W, 3]; ValueError where they do not fit ``input_hw``, and,
         naming the records, where an output is not [B, D] or holds NaN or infinity.
@@ -50,17 +54,17 @@ def embed(
         raise ValueError(f"batch_size must be 1 or more, got {batch_size}")
     where = place(model, device)
     share, others = _shares(len(pixels), batch_size)
+    if workers is None:
+        workers = min(MOST_WORKERS, cores()) if where.type == "cuda" and not isinstance(pixels, np.ndarray) else 0
+    if where.type == "cuda" and isinstance(model, nn.Module):
+        model.to(memory_format=torch.channels_last)
+    slices = [slice(at, min(at + batch_size, share.stop)) for at in range(share.start, share.stop, batch_size)]
+    ahead = DataLoader(_Slices(pixels, slices, hw), batch_size=None, num_workers=workers, generator=torch.Generator())
     out: Tensor | None = None
     with torch.inference_mode(), evaluating(model):
-        for start in tqdm(
-            range(share.start, share.stop, batch_size),
-            desc="embeddings",
-            unit="batch",
-            delay=BAR_AFTER,
-            disable=not progress,
-        ):
-            rows = slice(start, min(start + batch_size, share.stop))
-            x = to_input(_upload(crop_columns(pixels[rows], hw), where))
+        batches = tqdm(ahead, desc="embeddings", unit="batch", delay=BAR_AFTER, disable=not progress)
+        for rows, batch in zip(slices, batches, strict=True):
+            x = to_input(_upload(batch, where))
             e = torch.as_tensor(model(x))
             if flip:
                 e = e + torch.as_tensor(model(x.flip(-1)))
@@ -125,8 +129,20 @@ def place(model: nn.Module | Callable, device: torch.device | str | None) -> tor
     return first.device if first is not None else torch.device(device or "cpu")
 
 
-def _upload(pixels: np.ndarray, device: torch.device) -> Tensor:
-    batch = torch.from_numpy(np.array(pixels))
+class _Slices(Dataset):
+    """Batches of pictures, decoded where they must be: uint8 [B, H, W, 3], the middle columns."""
+
+    def __init__(self, pixels: np.ndarray, slices: list[slice], hw: tuple[int, int]) -> None:
+        self.pixels, self.slices, self.hw = pixels, slices, hw
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+    def __getitem__(self, number: int) -> Tensor:
+        return torch.from_numpy(np.array(crop_columns(self.pixels[self.slices[number]], self.hw)))
+
+
+def _upload(batch: Tensor, device: torch.device) -> Tensor:
     if device.type == "cuda":
         return batch.pin_memory().to(device, non_blocking=True)
     return batch.to(device)

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
-from filelock import FileLock
 from matplotlib.figure import Figure
 
+from aifr_lib.files import locked
 from aifr_lib.names import ConfigError
 from aifr_lib.reporting import artefacts, contents, plots
 from aifr_lib.reporting.artefacts import Artefact, Kind
@@ -208,7 +208,7 @@ def _left_by(store: RunStore, job: Job, wait: bool) -> Iterator[Path]:
         return
     folder = store.work_folder(job.spec.key)
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / LOCK, timeout=-1 if wait else 0):
+    with locked(folder / LOCK, wait=wait):
         if not all((folder / name).is_file() for name in job.leaves):
             # Its run was stored on another machine, or the cache was emptied: the run stands, its files are made anew.
             _compute(store, job, folder, wait)

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from aifr_lib.names import ConfigError, choose, nearest
 
+STD = 0.01  # of the weights at the start
 EDGE = 1e-4  # cosines stay this far from -1 and 1, where the derivative of the angle is infinite
 
 
@@ -43,7 +44,7 @@ class MarginHead(nn.Module):
         self.s = s
         self.m = m
         self.weight = nn.Parameter(torch.empty(classes, embedding))
-        nn.init.normal_(self.weight, std=0.01)
+        nn.init.normal_(self.weight, std=STD)
 
     def like(self, embedding: int) -> MarginHead:
         """A fresh head of the same kind, classes, scale and margin over embeddings of another size."""
@@ -51,10 +52,14 @@ class MarginHead(nn.Module):
         options = {name: getattr(self, name) for name in valid if name != "embedding"}
         return type(self)(embedding, **options)
 
-    def cosine(self, embedding: Tensor) -> Tensor:
-        """cos(theta_j) ``[B, classes]``, clamped to [-1 + 1e-4, 1 - 1e-4], in float32 under autocast too."""
+    def cosine(self, embedding: Tensor, weight: Tensor | None = None) -> Tensor:
+        """cos(theta_j) ``[B, classes]``, clamped to [-1 + 1e-4, 1 - 1e-4], in float32 under autocast too.
+
+        weight: some rows of W (None: all).
+        """
+        weight = self.weight if weight is None else weight
         with torch.autocast(embedding.device.type, enabled=False):
-            cosine = F.linear(F.normalize(embedding.float()), F.normalize(self.weight.float()))
+            cosine = F.linear(F.normalize(embedding.float()), F.normalize(weight.float()))
         return cosine.clamp(EDGE - 1, 1 - EDGE)
 
     def target(self, cosine: Tensor, embedding: Tensor) -> Tensor:

@@ -25,10 +25,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from filelock import FileLock
 from pydantic import AfterValidator, Field
 
-from aifr_lib.files import cache_dir
+from aifr_lib.files import cache_dir, locked
 from aifr_lib.names import ConfigError, Strict, validate
 
 LOG_LINES = 50
@@ -196,7 +195,7 @@ class RunStore:
         refuse_torchrun()
         work = self.work_folder(spec.key)
         work.mkdir(parents=True, exist_ok=True)
-        with FileLock(work / LOCK, timeout=-1 if wait else 0):
+        with locked(work / LOCK, wait=wait):
             if not fresh and (run := self.load(spec.key)) is not None:
                 return run
             if fresh:

@@ -1,4 +1,4 @@
-"""The book's own pages: the tour, photographs, protocols."""
+"""The book's own pages: the tour, photographs, protocols, many people."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ class Real(Strict):
     datasets: tuple[Literal["orl", "fgnet"], ...]
     embedders: tuple[Literal["sface", "tour", "pixels"], ...]
     identities: int | None = Field(None, ge=2)
+
+
+class ManyPeople(Strict):
+    """What a margin head takes by the number of its people: of how many it is measured, of how many told on paper."""
+
+    people: tuple[int, ...]
+    on_paper: tuple[int, ...] = ()
+    embedding: int = Field(512, ge=2)
+    batch: int = Field(64, ge=2, description="pictures a step over all processes")
 
 
 class Protocols(Strict):

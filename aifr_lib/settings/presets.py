@@ -14,7 +14,7 @@ import yaml
 from aifr_lib.names import ConfigError, Strict, nearest, validate
 from aifr_lib.settings.aad import Aad
 from aifr_lib.settings.comface import Comface, ComfaceFaces, ComfaceQuality
-from aifr_lib.settings.companion import Protocols, Real, Tour
+from aifr_lib.settings.companion import ManyPeople, Protocols, Real, Tour
 from aifr_lib.settings.generator import LatentDirections, LatentSets, PhotoReal
 from aifr_lib.settings.mtlface import Mtlface
 from aifr_lib.settings.relief_card import ReliefCard
@@ -40,6 +40,7 @@ class Preset(Strict):
     real: Real
     relief_card: ReliefCard
     protocols: Protocols
+    many_people: ManyPeople
     latent_directions: LatentDirections
     latent_sets: LatentSets
     photo_real: PhotoReal

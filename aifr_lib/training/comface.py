@@ -196,7 +196,7 @@ def train(
         rows,
         plan,
         out,
-        records=learning.labels["record"].tolist(),
+        records=learning.labels["record"].array,
         batches=batches_of(config, learning),
         inputs=augmented(config.augmentation),
         evaluate=validation,

@@ -14,37 +14,48 @@ import signal
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
-from filelock import FileLock, Timeout
+from accelerate.utils import DDPCommunicationHookType
+from filelock import Timeout
 from torch import Tensor, distributed, nn
 from torch.optim import Optimizer
 
-from aifr_lib.data.loader import Batch, Batches, ShuffledBatches, loader, mirrored
-from aifr_lib.files import atomic_write
-from aifr_lib.models.weights import compare_states
+from aifr_lib.data.loader import Batch, Batches, ShuffledBatches, mirrored, stream_of
+from aifr_lib.files import locked
 from aifr_lib.names import ConfigError, choose, nearest
 from aifr_lib.progress import tqdm
+from aifr_lib.training.checkpoints.state import (
+    CHECKPOINT,
+    LOG,
+    WHOLE,
+    Best,
+    NonFiniteLoss,
+    Shards,
+    check_weights,
+    last_logged,
+    resume,
+    shards_in,
+    state_of,
+    weights_of,
+)
+from aifr_lib.training.checkpoints.writer import Writer
 
-CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
 TRAINING = "training.lock"
-WHOLE = "all"  # the one part of an objective that has no others
-HELD = {"step", "seconds", "settings", "objective", "optimiser", "scaler"}  # in every checkpoint
+SMALL = 64  # pixels: below, a GPU waits for the host to start kernels more than it computes
 Rate = Callable[[int], float]
 
 
-class NonFiniteLoss(RuntimeError):
-    """The loss or a weight is no longer finite at ``step``; the message names it, and the records of the batch."""
+class Names(Protocol):
+    """The records of pictures, asked for one at a time: of millions of pictures a list of them is a gigabyte."""
 
-    def __init__(self, step: int, message: str) -> None:
-        super().__init__(message)
-        self.step = step
+    def __getitem__(self, row: int, /) -> Any: ...
 
 
 class Stopped(KeyboardInterrupt):
@@ -57,10 +68,11 @@ class Plan:
 
     steps: optimiser steps. batch: images a step over all processes. accumulate: micro-batches a step.
     clip: largest gradient norm or None. precision: "no", "bf16" or "fp16".
-    log_every, checkpoint_every: in steps and in seconds. evaluate_every: steps between two looks of ``evaluate``.
+    log_every: in steps. checkpoint_every: least seconds between two checkpoints; they are more where saving would take
+    more than a hundredth of the time. evaluate_every: steps between two looks of ``evaluate``.
     patience: looks without a better value after which the training ends early; None: it never does.
-    compile: whether ``torch.compile`` fuses the objective. settings: what the run was asked to be; a checkpoint of
-    other settings is refused.
+    compile: whether ``torch.compile`` fuses the objective (on a GPU, for small pictures, by CUDA graphs).
+    settings: what the run was asked to be; a checkpoint of other settings is refused.
 
     >>> plan = Plan(steps=180_000, batch=512, seed=0, accumulate=2, precision="bf16")
     >>> plan.batch // plan.accumulate  # pictures that are in the memory at a time, over all processes
@@ -95,32 +107,36 @@ class Frozen:
         return self.network(*given)
 
 
-@dataclass
-class Best:
-    """The lowest value of ``evaluate`` so far (of equal ones the earliest), its step, the weights then."""
-
-    value: float = float("inf")
-    step: int = 0
-    weights: dict[str, Tensor] | None = None
-
-
 def accelerator_for(device: str | None, precision: str, accumulate: int = 1, parts: int = 1) -> Accelerator:
     """An Accelerator on ``device`` ("cpu", "cuda", None = the best there is), whatever an earlier run here used.
 
     Errors: ConfigError for a device that this machine does not have.
     """
     AcceleratorState._reset_state(reset_partial_state=True)
+    gpu = device != "cpu" and torch.cuda.is_available()
     accelerator = Accelerator(
         cpu=device == "cpu",
         mixed_precision=precision,
         gradient_accumulation_steps=accumulate,
-        # The step of one part leaves the weights of the others without gradient.
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=parts > 1)],
+        kwargs_handlers=[together(gpu and precision == "bf16", parts)],
     )
     if device is not None and accelerator.device.type != device:
         here = {"cpu", accelerator.device.type}
         raise ConfigError(f"no device '{device}' on this machine{nearest(device, here)}")
     return accelerator
+
+
+def together(half: bool, parts: int = 1) -> DistributedDataParallelKwargs:
+    """How processes share gradients; ``half``: in bfloat16, half the bytes, where the maps are in it already.
+
+    Buffers go their own way: running statistics play no part in a step, and those of one process are kept at the end.
+    """
+    return DistributedDataParallelKwargs(
+        # The step of one part leaves the weights of the others without gradient.
+        find_unused_parameters=parts > 1,
+        broadcast_buffers=False,
+        comm_hook=DDPCommunicationHookType.BF16 if half else DDPCommunicationHookType.NO,
+    )
 
 
 def fit(
@@ -131,7 +147,7 @@ def fit(
     plan: Plan,
     out: Path,
     *,
-    records: Sequence[str],
+    records: Names,
     batches: Batches = ShuffledBatches,
     inputs: Callable[[Tensor], Tensor] = mirrored,
     evaluate: Callable[[int], float] | None = None,
@@ -144,7 +160,7 @@ def fit(
     and with the gradients of the others cleared. rate(step): the factor on each group's initial learning rate, for all
     parts or by part. objective.columns, where it has them, are those that its forward asks of a batch;
     objective.after(step), where it has it, follows each step (momentum copies, averaged weights).
-    rows: the pictures (``data.loader.Rows`` and its like); records: their names. batches: the order in which they come.
+    rows: the pictures (``data.loader.Rows`` and its like); records: their names, by row. batches: the order of them.
     inputs: stored pixels, uint8 [B, …, H, W, 3], to what the network sees. evaluate(step): a value of which the lowest
     is best, asked every ``plan.evaluate_every`` steps and at the end; the objective is left with the best weights.
     Returns the last logged scalars, the seconds of all sittings, the images per second, and with ``evaluate`` "best"
@@ -158,25 +174,37 @@ def fit(
     rates = rate if isinstance(rate, Mapping) else dict.fromkeys(parts, rate)
     check_parts(objective, parts, rates)
     check_columns(objective, rows)
+    shards = shards_in(objective)
+    if shards and plan.precision == "fp16":
+        raise ConfigError("classes that are shared out go with bf16: in fp16 one process would skip a step alone")
     accelerator = accelerator_for(device, plan.precision, plan.accumulate, len(parts))
     on_gpu = accelerator.device.type == "cuda"
     # On a GPU reading a loss waits for the device, so losses are read at log steps only; on a CPU that costs nothing.
     check_every = plan.log_every if on_gpu else 1
     after = getattr(objective, "after", None)
 
-    with alone_in(out, accelerator):
+    with alone_in(out, accelerator), quick_kernels(on_gpu, plan.precision):
         objective.to(memory_format=torch.channels_last)
         if on_gpu:
             for_cuda(objective, parts.values(), accelerator.num_processes)
         for teacher in frozen_in(objective):
             teacher.network.to(accelerator.device).to(memory_format=torch.channels_last)
+        if shards:
+            distribute = nn.parallel.DistributedDataParallel._set_params_and_buffers_to_ignore_for_model
+            distribute(objective, list(shards))
         prepared, *made = accelerator.prepare(objective, *parts.values())
         steppers = dict(zip(parts, made, strict=True))
-        forward = torch.compile(prepared) if plan.compile else prepared
+        graphs = (
+            plan.compile
+            and on_gpu
+            and accelerator.num_processes == 1
+            and max(getattr(rows, "hw", (SMALL + 1,))) <= SMALL
+        )
+        forward = torch.compile(prepared, mode="reduce-overhead" if graphs else None) if plan.compile else prepared
         for stepper in made:
             for group in stepper.param_groups:
                 group.setdefault("initial_lr", group["lr"])
-        step, before, best = resume(out, objective, steppers, accelerator, plan)
+        step, before, best = resume(out, objective, steppers, accelerator, plan.settings)
 
         order = batches(
             len(rows),
@@ -187,14 +215,16 @@ def fit(
             rank=accelerator.process_index,
             world=accelerator.num_processes,
         )
-        stream = iter(loader(rows, order, pin=on_gpu))
         unchecked: list[tuple[int, Tensor, dict[str, Tensor]]] = []
         scalars = last_logged(out / LOG)
-        first, started, saved = step, time.perf_counter(), time.perf_counter()
+        first, started = step, time.perf_counter()
+        writer = Writer(out / CHECKPOINT, plan.checkpoint_every)
         objective.train()
 
         with (
             stop_signals() as stop,
+            writer,
+            closing(stream_of(rows, order, pin=on_gpu)) as stream,
             tqdm(
                 total=plan.steps * plan.batch,
                 initial=step * plan.batch,
@@ -214,14 +244,19 @@ def fit(
                         seed_step(plan.seed, step * plan.accumulate + number, accelerator.process_index)
                         batch = as_seen(micro, inputs)
                         with accelerator.accumulate(prepared):
+                            if graphs:
+                                torch.compiler.cudagraph_mark_step_begin()
                             losses = forward(batch, part)
                             accelerator.backward(losses["loss"])
                             if plan.clip is not None and accelerator.sync_gradients:
-                                accelerator.clip_grad_norm_(weights_of(stepper), plan.clip)
+                                clip(accelerator, stepper, plan.clip, shards)
                             stepper.step()
                             for one in steppers.values():
                                 one.zero_grad()
-                        found = {name: value.detach() for name, value in losses.items()}
+                        # The next replay of a CUDA graph writes over what the last one gave.
+                        found = {
+                            name: value.detach().clone() if graphs else value.detach() for name, value in losses.items()
+                        }
                         unchecked.append((step, micro["row"], found if len(parts) == 1 else by_part(part, found)))
                 step += 1
                 if after is not None:
@@ -229,11 +264,14 @@ def fit(
                 bar.update(plan.batch)
 
                 checking = step % check_every == 0
-                stopping = (checking or accelerator.num_processes == 1) and asked_anywhere(stop.asked, accelerator)
+                stopping = due = False
+                if checking or accelerator.num_processes == 1:
+                    asked = stop.asked, accelerator.is_main_process and writer.due()
+                    stopping, due = asked_anywhere(asked, accelerator)
                 if evaluate is not None and (step % plan.evaluate_every == 0 or step == plan.steps):
                     keep_best(best, objective, evaluate, step, accelerator)
                 ending = step == plan.steps or out_of_patience(best, step, plan)
-                saving = ending or time.perf_counter() - saved > plan.checkpoint_every or stopping
+                saving = ending or due or stopping
                 logging = step % plan.log_every == 0 or ending
                 if logging or saving or checking:
                     scalars = check_finite(unchecked, records)
@@ -246,8 +284,15 @@ def fit(
                     with (out / LOG).open("a", encoding="utf-8") as log:
                         log.write(json.dumps(line) + "\n")
                 if saving:
-                    saved = time.perf_counter()
-                    save(out, objective, steppers, accelerator, plan, step, before + saved - started, best)
+                    now = time.perf_counter()
+                    check_weights(objective, step, accelerator)
+                    if accelerator.is_main_process or shards:
+                        seconds = before + now - started
+                        state = state_of(objective, steppers, accelerator, plan.settings, step, seconds, best)
+                    if accelerator.is_main_process:
+                        writer.write(state, now)
+                    if ending or stopping:
+                        writer.finish()
                 if stopping:
                     raise Stopped(f"stopped at step {step} of {plan.steps}; run the same command again to go on")
         if best.weights is not None:
@@ -306,7 +351,7 @@ def alone_in(out: Path, accelerator: Accelerator) -> Iterator[None]:
         yield
         return
     try:
-        with FileLock(out / TRAINING, timeout=0):
+        with locked(out / TRAINING, wait=False):
             yield
     except Timeout:
         raise ConfigError(
@@ -327,15 +372,44 @@ def for_cuda(objective: nn.Module, optimisers: Iterable[Optimizer], processes: i
         nn.SyncBatchNorm.convert_sync_batchnorm(objective)
 
 
+@contextmanager
+def quick_kernels(on_gpu: bool, precision: str) -> Iterator[None]:
+    """On a GPU, as long as a training takes: cuDNN tries its kernels once, as all batches are of one size; and where
+    half precision was asked for, products in float32, those of the head, are taken in TF32.
+    """
+    cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.benchmark, products.fp32_precision
+    try:
+        if on_gpu:
+            cudnn.benchmark = True
+            if precision != "no":
+                products.fp32_precision = "tf32"
+        yield
+    finally:
+        cudnn.benchmark, products.fp32_precision = before
+
+
+def clip(accelerator: Accelerator, stepper: Any, most: float, shards: Shards) -> None:
+    """Scale the gradients to a norm of at most ``most``, over all processes where each has rows of its own."""
+    weights = weights_of(stepper)
+    if not shards:
+        accelerator.clip_grad_norm_(weights, most)
+        return
+    accelerator.unscale_gradients()
+    apart = {id(parameter) for _, parameter in shards.values()}
+    own, common = (
+        [w.grad for w in weights if w.grad is not None and (id(w) in apart) == there] for there in (True, False)
+    )
+    square = nn.utils.get_total_norm(own).square()
+    if accelerator.num_processes > 1:
+        distributed.all_reduce(square)
+    nn.utils.clip_grads_with_norm_(weights, most, (square + nn.utils.get_total_norm(common).square()).sqrt())
+
+
 def frozen_in(objective: nn.Module) -> Iterator[Frozen]:
     """The teachers that an objective, or a module of it, holds apart."""
     for module in objective.modules():
         yield from (value for value in vars(module).values() if isinstance(value, Frozen))
-
-
-def weights_of(optimiser: Any) -> list[Tensor]:
-    """The weights that an optimiser steps."""
-    return [weight for group in optimiser.param_groups for weight in group["params"]]
 
 
 def on_device(micro: Batch, device: torch.device) -> Batch:
@@ -385,9 +459,7 @@ def seed_step(seed: int, number: int, process: int) -> None:
     torch.manual_seed(zlib.crc32(f"{seed}/{number}/{process}".encode()))
 
 
-def check_finite(
-    unchecked: Sequence[tuple[int, Tensor, dict[str, Tensor]]], records: Sequence[str]
-) -> dict[str, float]:
+def check_finite(unchecked: Sequence[tuple[int, Tensor, dict[str, Tensor]]], records: Names) -> dict[str, float]:
     """The scalars of the last micro-batch of each part, after one look at all losses since the last check."""
     losses = torch.stack([values["loss"] for _, _, values in unchecked])
     if not bool(losses.isfinite().all()):
@@ -431,110 +503,8 @@ def stop_signals() -> Iterator[_Stop]:
             signal.signal(number, handler)
 
 
-def asked_anywhere(asked: bool, accelerator: Accelerator) -> bool:
-    """Whether any process was asked to stop: one that stopped alone would leave the others waiting for its gradient."""
+def asked_anywhere(asked: tuple[bool, ...], accelerator: Accelerator) -> list[bool]:
+    """What any process was asked, to stop or to save: one that did it alone would leave the others waiting for it."""
     if accelerator.num_processes == 1:
-        return asked
-    return bool(accelerator.gather(torch.tensor([asked], device=accelerator.device)).any())
-
-
-def save(
-    out: Path,
-    objective: nn.Module,
-    steppers: Mapping[str, Any],
-    accelerator: Accelerator,
-    plan: Plan,
-    step: int,
-    seconds: float,
-    best: Best,
-) -> None:
-    """Write ``out/checkpoint.pt`` whole or not at all; refuse to replace a good one by weights that are not finite."""
-    state = objective.state_dict()
-    for name, value in state.items():
-        if value.is_floating_point() and not bool(value.isfinite().all()):
-            message = f"weight '{name}' is not finite after step {step}; the last good checkpoint is kept"
-            raise NonFiniteLoss(step, message)
-    if not accelerator.is_main_process:
-        return
-    scaler = accelerator.scaler.state_dict() if accelerator.scaler is not None else {}
-    states = {part: stepper.state_dict() for part, stepper in steppers.items()}
-    kept = {} if best.weights is None else {"best": {"value": best.value, "step": best.step, "weights": best.weights}}
-    with atomic_write(out / CHECKPOINT) as path:
-        torch.save(
-            {
-                "step": step,
-                "seconds": seconds,
-                "settings": dict(plan.settings or {}),
-                "objective": state,
-                "optimiser": states[WHOLE] if set(states) == {WHOLE} else states,
-                "scaler": scaler,
-                **kept,
-            },
-            path,
-        )
-
-
-def resume(
-    out: Path, objective: nn.Module, steppers: Mapping[str, Any], accelerator: Accelerator, plan: Plan
-) -> tuple[int, float, Best]:
-    """Load ``out/checkpoint.pt`` where there is one; the step to go on from, the seconds spent so far, the best so far:
-    0, 0 and none without.
-    """
-    path = out / CHECKPOINT
-    if not path.exists():
-        if accelerator.is_main_process:
-            (out / LOG).unlink(missing_ok=True)
-        accelerator.wait_for_everyone()
-        return 0, 0.0, Best()
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(f"{path} cannot be read as a checkpoint ({error}); delete it to start afresh") from error
-    if lacking := HELD - (state.keys() if isinstance(state, dict) else set()):
-        missing = ", ".join(sorted(lacking))
-        raise ValueError(f"{path} is no checkpoint of this version, it lacks {missing}; delete it to start afresh")
-    wanted = dict(plan.settings or {})
-    # A checkpoint of an earlier version does not say which pictures it saw.
-    found = {name: wanted[name] for name in ("pictures",) if name in wanted} | state["settings"]
-    if differing := sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)):
-        changes = ", ".join(f"{key} {found.get(key)!r} → {wanted.get(key)!r}" for key in differing)
-        raise ValueError(f"{path} belongs to a run with other settings ({changes}); use another folder or delete it")
-    compare_states(objective.state_dict(), state["objective"], str(path))
-    objective.load_state_dict(state["objective"])
-    states = {WHOLE: state["optimiser"]} if set(steppers) == {WHOLE} else state["optimiser"]
-    if set(states) != set(steppers):
-        raise ValueError(f"{path} holds optimisers of {sorted(states)}, wanted {sorted(steppers)}; use another folder")
-    for part, stepper in steppers.items():
-        stepper.load_state_dict(as_here(states[part], stepper))
-    if state["scaler"] and accelerator.scaler is not None:
-        accelerator.scaler.load_state_dict(state["scaler"])
-    if accelerator.is_main_process:
-        truncate_log(out / LOG, state["step"])
-    accelerator.wait_for_everyone()  # what the others read next is the log as it is now
-    return int(state["step"]), float(state["seconds"]), Best(**state.get("best", {}))
-
-
-def as_here(state: dict[str, Any], stepper: Any) -> dict[str, Any]:
-    """The state of an optimiser, to be stepped in this machine's way: a checkpoint may come from one with another."""
-    ways = [{way: group[way] for way in ("fused", "foreach") if way in group} for group in stepper.param_groups]
-    return {**state, "param_groups": [saved | way for saved, way in zip(state["param_groups"], ways, strict=True)]}
-
-
-def last_logged(path: Path) -> dict[str, float]:
-    """The scalars of the objective in the last line of a log; none without one."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    last = json.loads(lines[-1]) if lines else {}
-    return {name: value for name, value in last.items() if name not in ("step", "lr", "images_per_s")}
-
-
-def truncate_log(path: Path, step: int) -> None:
-    """Drop what was logged after ``step``, and a last line cut short by a kill: those steps run again."""
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except json.JSONDecodeError:
-            break
-    with atomic_write(path) as temporary:
-        temporary.write_text("".join(kept), encoding="utf-8")
+        return list(asked)
+    return accelerator.gather(torch.tensor([asked], device=accelerator.device)).any(0).tolist()

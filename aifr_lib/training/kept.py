@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from numpy.lib.format import open_memmap
 from torch import Tensor, nn
 
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import Batch, Rows, gathered, to_input
-from aifr_lib.files import atomic_writes, cache_dir
+from aifr_lib.files import atomic_writes, cache_dir, locked
 from aifr_lib.losses.distillation import age_invariant_mask
 from aifr_lib.models.age_estimator import AgeEstimator
 from aifr_lib.progress import tqdm
@@ -105,7 +104,7 @@ def kept(
     name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
     path = cache_dir() / "teachers" / f"{name}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
+    with locked(path.with_suffix(".lock")):
         if not path.is_file():
             _compute(path, about, says, teacher.to(device), images, hw, device, progress)
     return _read(path, about, len(images))

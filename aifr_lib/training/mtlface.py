@@ -175,7 +175,7 @@ def train(
         rows,
         plan,
         out,
-        records=images.labels["record"].tolist(),
+        records=images.labels["record"].array,
         batches=ShuffledBatches if config.synthesis is None else partial(TargetBatches, group),
         evaluate=None
         if config.synthesis is None

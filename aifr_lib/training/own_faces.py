@@ -152,7 +152,7 @@ def train(
             rows,
             plan,
             out / name,
-            records=images.labels["record"].tolist(),
+            records=images.labels["record"].array,
             inputs=mirrored,
             evaluate=(lambda step: watch(begun.network, step)) if second else None,
             device=device,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,16 @@ from aifr_lib.data.images import Images
 from aifr_lib.data.loader import Rows
 from aifr_lib.faces.generators import sources
 from aifr_lib.losses import margins
+from aifr_lib.losses.sharded import ShardedHead, ShardedLinear
 from aifr_lib.models import BACKBONES, FourStages, build, judges, weights
 from aifr_lib.models.transformer_branch import MeanBranch, TransformerBranch
-from aifr_lib.names import choose, validate
+from aifr_lib.names import ConfigError, choose, validate
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
 from aifr_lib.settings.relief import Relief
 from aifr_lib.settings.tml import Branch
+from aifr_lib.training.engine import accelerator_for
+from aifr_lib.training.objectives.sharded_metric import ShardedMetric
 from aifr_lib.training.objectives.transformer_metric import TransformerMetric
 from aifr_lib.training.sgd import descend
 
@@ -53,6 +56,12 @@ def backbone(config: Recognition) -> FourStages:
     return build(config.backbone, **options)
 
 
+def options_of(config: Recognition) -> dict[str, float]:
+    """Scale and margin of the head."""
+    margin = choose("loss", config.loss, MARGINS) if config.m is None else config.m
+    return {"s": config.s} if config.loss == "softmax" else {"s": config.s, "m": margin}
+
+
 def objective(
     config: Recognition, classes: int, branch: Branch = "transformer", dropout: float = 0.1
 ) -> TransformerMetric:
@@ -60,11 +69,9 @@ def objective(
 
     branch, dropout: as of ``TransformerTraining``, whose controls stand in the branch's place.
     """
-    margin = choose("loss", config.loss, MARGINS) if config.m is None else config.m
-    options = {"s": config.s} if config.loss == "softmax" else {"s": config.s, "m": margin}
     network = backbone(config)
     # Before the branch, so that with one seed all α start from the same backbone and head.
-    head = margins.build(config.loss, config.embedding, classes, **options)
+    head = margins.build(config.loss, config.embedding, classes, **options_of(config))
     if config.alpha == 0 and config.combine == "weighted":  # a sum (eq. 12) has no α: its branch is always there
         return TransformerMetric(network, head)
     if branch == "none":
@@ -77,6 +84,23 @@ def objective(
         classifier=config.classifier,
         combine=config.combine,
     )
+
+
+def sharded(config: Recognition, classes: int, sampled: float) -> ShardedMetric:
+    """``objective`` with the people shared out over the processes that were launched together, from the same start.
+
+    sampled: share of the people in each step's softmax. Errors: ConfigError for a combination that has none.
+    """
+    if config.combine == "sum":
+        raise ConfigError("combine 'sum' adds two heads' logits: people are shared out where losses are weighted")
+    network = backbone(config)
+    head = ShardedHead(config.loss, config.embedding, classes, sampled=sampled, **options_of(config))
+    if config.alpha == 0:
+        return ShardedMetric(network, head)
+    branch, width = transformer(config, network, "transformer", 0.1), network.feature_channels
+    margin = config.classifier == "margin"
+    classifier = head.like(width) if margin else ShardedLinear(width, classes, sampled=sampled)
+    return ShardedMetric(network, head, branch, classifier, config.alpha)
 
 
 def transformer(config: Recognition, network: FourStages, branch: Branch, dropout: float) -> TransformerBranch:
@@ -148,8 +172,9 @@ def train(
     images: Images | None = None,
     look: Callable[[nn.Module, int], None] | None = None,
     looks: int = 1,
-    make: Callable[[int], TransformerMetric] | None = None,
+    make: Callable[[int], TransformerMetric | ShardedMetric] | None = None,
     asked: Mapping[str, Any] | None = None,
+    sampled: float | None = None,
 ) -> Trained:
     """Train one network into ``out``: ``checkpoint.pt`` while it runs, ``log.jsonl``, then ``weights.safetensors``.
 
@@ -159,16 +184,24 @@ def train(
     look(backbone, step): called ``looks`` times on the way (``sgd.descend``); the weights are those of a training that
     nobody looks at.
     make(classes): what is trained (None: ``objective``), and in ``asked`` what it was asked besides.
+    sampled: shares the people out over the processes launched together, this share of them in each step's softmax (1:
+    all); None keeps all in each process. Its checkpoints go on with any number of processes.
     The log has the slopes of the losses (``TransformerMetric.forward``).
     Errors: ValueError for a folder that holds a training of other settings, or on pictures of another name, version or
     list of records; what ``fit`` raises.
     """
     images = training_faces(config) if images is None else images
     rows = Rows(images, config.input_hw)
+    if sampled is not None:
+        if make is not None:
+            raise ConfigError("people are shared out where recognition itself is trained")
+        accelerator_for(device, config.precision)  # before the head asks which part of it is here
+        make, asked = partial(sharded, config, sampled=sampled), {**(asked or {}), "sampled": sampled}
     torch.manual_seed(config.seed)
     module = make(rows.class_count) if make else objective(config, rows.class_count)
     margins.check_labels(rows.classes, module.head.classes)
-    module.slopes_every = LOG_EVERY
+    if isinstance(module, TransformerMetric):
+        module.slopes_every = LOG_EVERY
     settings = {"recipe_version": RECIPE_VERSION, **config.model_dump(mode="json"), **(asked or {})}
     scalars = descend(
         module,

@@ -24,6 +24,7 @@ from aifr_lib.settings.recognition import Recognition
 from aifr_lib.training.engine import Plan, fit
 
 WEIGHTS = "weights.safetensors"
+PIECE = 1 << 16  # records at a time
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -109,7 +110,7 @@ def descend(
         rows,
         plan,
         out,
-        records=images.labels["record"].tolist(),
+        records=images.labels["record"].array,
         inputs=inputs,
         evaluate=None if look is None else later_is_better,
         device=device,
@@ -119,8 +120,12 @@ def descend(
 
 def seen(images: Images) -> str:
     """What tells these pictures from others: set, version, number, and a sum over their records."""
-    records = images.labels["record"].tolist()
-    return f"{images.name} {images.version}, {len(records)} pictures, crc {zlib.crc32(repr(records).encode()):08x}"
+    records = images.labels["record"].array
+    crc = zlib.crc32(b"[")  # of the list as Python writes it, but never all of it at a time
+    for first in range(0, len(records), PIECE):
+        piece = repr(records[first : first + PIECE].tolist())[1:-1]
+        crc = zlib.crc32((f", {piece}" if first else piece).encode(), crc)
+    return f"{images.name} {images.version}, {len(records)} pictures, crc {zlib.crc32(b']', crc):08x}"
 
 
 def finish(

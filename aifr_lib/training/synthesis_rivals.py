@@ -94,7 +94,7 @@ def train(
         rows,
         plan,
         out,
-        records=images.labels["record"].tolist(),
+        records=images.labels["record"].array,
         batches=batches,
         evaluate=sheets.writer(out, lambda: module.network, images, config.train.input_hw),
         device=device,

@@ -171,7 +171,7 @@ def fine_tune(
         rows,
         plan,
         out,
-        records=learning.labels["record"].tolist(),
+        records=learning.labels["record"].array,
         batches=partial(PairBatches, rows.classes),
         inputs=augmented(config.augmentation),
         evaluate=look,

@@ -1,13 +1,16 @@
 import os
 import signal
+from contextlib import closing
 from functools import partial
 from itertools import chain
+from threading import enumerate as enumerate_threads
 
 import numpy as np
 import pytest
 import torch
 from noise_images import make_images
 
+from aifr_lib.data import loader as loading
 from aifr_lib.data.images import ChangePairs, Images
 from aifr_lib.data.loader import (
     PairBatches,
@@ -18,6 +21,7 @@ from aifr_lib.data.loader import (
     loader,
     mirrored,
     random_flip,
+    stream_of,
     to_input,
 )
 from aifr_lib.names import ConfigError
@@ -127,12 +131,78 @@ def test_workers_leave_ctrl_c_to_the_training_and_end_by_sigterm():
 
 def test_processes_of_one_machine_share_its_cores(monkeypatch):
     rows, batches = Rows(make_images(), (16, 16)), ShuffledBatches(16, 4, seed=0, start=0, stop=1)
+    assert loader(rows, batches, pin=True).num_workers == 0, "of an array nothing must be decoded"
+    rows.pixels = None
+    monkeypatch.setattr(loading, "CGROUPS", ())
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(32)), raising=False)
     found = []
     for processes in ("1", "8", "64"):
         monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
         found.append(loader(rows, batches, pin=True).num_workers)
-    assert found == [8, 4, 1] and loader(rows, batches, pin=False).num_workers == 0
+    assert found == [8, 4, 1]
+
+
+@pytest.mark.parametrize(
+    ("files", "granted"),
+    [
+        ({"cpu.max": "150000 100000\n"}, 2),
+        ({"cpu.max": "max 100000\n"}, 8),
+        ({"quota": "300000\n", "period": "100000\n"}, 3),
+        ({"quota": "-1\n", "period": "100000\n"}, 8),
+        ({}, 8),
+    ],
+)
+def test_a_container_has_the_cores_that_its_quota_grants(monkeypatch, tmp_path, files, granted):
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    paths = ((tmp_path / "cpu.max",), (tmp_path / "quota", tmp_path / "period"))
+    monkeypatch.setattr(loading, "CGROUPS", paths)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    assert loading.cores() == granted
+
+
+def mapped(tmp_path, images):
+    np.save(tmp_path / "pixels.npy", images.pixels)
+    return Images(images.name, images.version, np.load(tmp_path / "pixels.npy", mmap_mode="r"), images.labels)
+
+
+def test_a_thread_gathers_the_batches_of_a_memory_map_and_of_nothing_that_is_in_the_memory(tmp_path, images):
+    found = []
+    for one in (images, mapped(tmp_path, images)):
+        batches = ShuffledBatches(len(one), 4, seed=0, start=0, stop=5)
+        with closing(stream_of(Rows(one, (16, 12)), batches, pin=False)) as stream:
+            first = next(stream)
+            threads = [thread.name for thread in enumerate_threads()]
+            found.append([first, *stream])
+        assert ("batches" in threads) == isinstance(one.pixels, np.memmap)
+        assert "batches" not in [thread.name for thread in enumerate_threads()]
+    for plain, ahead_of in zip(*found, strict=True):
+        assert all(torch.equal(plain[name], ahead_of[name]) for name in plain)
+
+
+def test_what_goes_wrong_in_the_thread_comes_where_the_batch_would():
+    def batches():
+        yield {"row": torch.tensor([0])}
+        raise OSError("no such disk")
+
+    stream = loading.ahead(batches())
+    assert next(stream)["row"].item() == 0
+    with pytest.raises(OSError, match="no such disk"):
+        next(stream)
+
+
+def test_a_stream_that_is_left_early_ends_its_thread():
+    asked = []
+
+    def batches():
+        for number in range(1000):
+            asked.append(number)
+            yield {"row": torch.tensor([number])}
+
+    with closing(loading.ahead(batches())) as stream:
+        next(stream)
+    assert len(asked) <= 5 and "batches" not in [thread.name for thread in enumerate_threads()]
 
 
 def test_crop_refuses_what_does_not_fit():

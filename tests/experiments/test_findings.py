@@ -10,7 +10,7 @@ import pytest
 from aifr_lib.experiments import EXPERIMENTS
 from aifr_lib.experiments.aad import cost, curves, geometry, tables
 from aifr_lib.experiments.comface import age, expression, pretraining, quality, weight
-from aifr_lib.experiments.companion import protocols, real_photographs, tour
+from aifr_lib.experiments.companion import many_people, protocols, real_photographs, tour
 from aifr_lib.experiments.generator import edit_rows, latent_sets, photo_real
 from aifr_lib.experiments.mtlface import beyond, dataset
 from aifr_lib.experiments.relief import convergence, judged_rows, readers, shortcuts, span
@@ -31,6 +31,7 @@ from aifr_lib.reporting.seeds import student_t
 from aifr_lib.settings.presets import load_preset
 
 WITH_WORDS = [id for id, experiment in EXPERIMENTS.items() if experiment.found]
+SAMPLED = "shared out, a tenth sampled"
 # Ids, names of keys and of metrics, numbers of twenty digits.
 MACHINE = re.compile(r"[a-z]_[a-z]|\brelief-[a-z]|@|=1e-|[{}\[\]]|\bNone\b|\bnan\b|\d\.\d{5}|\d[eE]-\d|  | \.| ,")
 
@@ -183,6 +184,16 @@ COSTS = [
         ("latency", "1", 4),
         ("latency", "2", 3),
     )
+]
+MANY = [
+    Row(
+        keys={"where": many_people.HERE, "people": people, "head": way},
+        metric=metric,
+        measured=Measured(mean=factor * mean),
+    )
+    for people, factor in (("100,000", 1.0), ("1,000,000", 10.0))
+    for way, memory, seconds in (("whole", 0.7, 1.2), ("shared out", 0.4, 0.6), (SAMPLED, 0.3, 0.2))
+    for metric, mean in (("memory_each", memory), ("step_seconds", seconds))
 ]
 CURVES = [
     Row(keys={"term": term, "step": step}, metric=curves.METRICS[name], measured=Measured(mean=mean))
@@ -378,6 +389,7 @@ WHOLE = {
     "aad_table6": taught("tar", set="relief-ijb, FAR 0.0001"),
     "aad_fig5": CURVES,
     "aad_cost": COSTS,
+    "many_people": MANY,
     "aad_fig4": GUIDED,
     "relief_judges": JUDGED,
     "mtlface_figA1": LABELLED,
@@ -554,6 +566,12 @@ def test_a_cost_is_said_of_the_student_alone_and_taught():
     said = cost.found(artefact("aad_cost", COSTS))
     assert "takes 20.0 million multiply-adds a picture, and 30.0 million with AAD" in said
     assert "4.00 and 6.00 ms" in said and "60.0 million a picture alone, 90.0 million with AAD" in said
+
+
+def test_what_many_people_take_is_said_of_the_most_that_were_measured():
+    said = many_people.found(artefact("many_people", MANY))
+    assert "With 1,000,000 people the head takes 7.00 GB" in said and "and 4.00 GB of each of two" in said
+    assert said.endswith("takes 6.00 CPU seconds of each of two processes, and 2.00 with a tenth of them sampled.")
 
 
 def test_curves_say_how_far_each_angle_falls_and_how_hard_it_pulls():

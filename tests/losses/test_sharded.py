@@ -11,10 +11,10 @@ from torch import distributed, multiprocessing
 from torch.nn import functional as F
 
 from aifr_lib.losses import margins
-from aifr_lib.losses.sharded import ShardedHead, rows_of
+from aifr_lib.losses.sharded import DRAWN, Sharded, ShardedHead, ShardedLinear, rows_of
 from aifr_lib.names import ConfigError
 
-BATCH, WIDTH, CLASSES = 8, 6, 11
+BATCH, WIDTH, CLASSES, MANY = 8, 6, 11, 60
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor]:
@@ -23,8 +23,13 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return 20 * torch.randn(BATCH, WIDTH, generator=generator), labels
 
 
-def weight() -> torch.Tensor:
-    return torch.randn(CLASSES, WIDTH, generator=torch.Generator().manual_seed(2))
+def weight(classes: int = CLASSES) -> torch.Tensor:
+    return torch.randn(classes, WIDTH, generator=torch.Generator().manual_seed(2))
+
+
+def taken(head: Sharded, classes: int = CLASSES) -> Sharded:
+    head.head.weight.data = head.own(weight(classes)).clone()
+    return head
 
 
 def in_each(rank: int, world: int, port: int, out: Path) -> None:
@@ -34,21 +39,31 @@ def in_each(rank: int, world: int, port: int, out: Path) -> None:
     mine = slice(rank * BATCH // world, (rank + 1) * BATCH // world)
     found: dict[str, object] = {}
     for name in margins.HEADS if world == 2 else ("arcface",):
-        head = ShardedHead(name, WIDTH, CLASSES)
-        head.take(weight())
+        head = taken(ShardedHead(name, WIDTH, CLASSES))
         rows = embedding[mine].clone().requires_grad_()
         loss = head(rows, labels[mine])
         loss.backward()
         statistics = {key: value for key, value in head.head.state_dict().items() if key != "weight"}
-        found[name] = (loss.detach(), rows.grad, head.weight.grad, statistics)
-        assert torch.equal(head.whole(), weight())
+        found[name] = (loss.detach(), rows.grad, head.head.weight.grad, statistics)
+        whole = head.whole(head.head.weight)
+        assert torch.equal(whole, weight()) if rank == 0 else whole is None
+    linear = taken(ShardedLinear(WIDTH, CLASSES))
+    linear.head.bias.data = linear.own(weight()[:, 0]).clone()
+    rows = embedding[mine].clone().requires_grad_()
+    loss = linear(rows, labels[mine])
+    loss.backward()
+    found["linear"] = (loss.detach(), rows.grad, linear.head.weight.grad, linear.head.bias.grad)
     torch.manual_seed(rank)
-    few = ShardedHead("cosface", WIDTH, CLASSES, sampled=0.5)
-    few.take(weight())
-    few(embedding[mine], labels[mine]).backward()
-    found["sampled"] = few.weight.grad
-    every = ShardedHead("cosface", WIDTH, CLASSES, sampled=0.5).eval()
-    every.take(weight())
+    for name, few in (
+        ("sampled", ShardedHead("cosface", WIDTH, MANY, sampled=0.5)),
+        ("sampled linear", ShardedLinear(WIDTH, MANY, sampled=0.5)),
+    ):
+        taken(few, MANY)(embedding[mine], labels[mine]).backward()
+        found[name] = few.head.weight.grad
+    torch.manual_seed(5)
+    started = ShardedHead("cosface", WIDTH, DRAWN + 500)
+    found["start"] = (started.head.weight.detach(), torch.rand(3))
+    every = taken(ShardedHead("cosface", WIDTH, CLASSES, sampled=0.5)).eval()
     found["eval"] = every(embedding[mine], labels[mine]).detach()
     torch.save(found, out / f"{world}-{rank}.pt")
     distributed.destroy_process_group()
@@ -99,15 +114,46 @@ def test_another_number_of_processes_takes_over_and_gives_the_same(launched) -> 
     torch.testing.assert_close(torch.cat([part[2] for part in parts]), of_weight)
 
 
-def test_sampled_negatives_leave_the_rest_of_the_people_alone(launched) -> None:
-    """Of 5 and 6 classes, 2 and 3 are sampled, more where the batch holds more; those of the batch are there."""
+def test_two_processes_give_the_gradients_of_one_linear_classifier(launched) -> None:
+    linear = torch.nn.Linear(WIDTH, CLASSES)
+    linear.weight.data, linear.bias.data = weight(), weight()[:, 0].clone()
+    embedding, labels = batch()
+    embedding.requires_grad_()
+    loss = F.cross_entropy(linear(embedding), labels)
+    loss.backward()
+    parts = [found["linear"] for found in launched[2]]
+    torch.testing.assert_close(parts[0][0], loss.detach())
+    torch.testing.assert_close(torch.cat([part[1] for part in parts]) / 2, embedding.grad)
+    for place, wanted in ((2, linear.weight.grad), (3, linear.bias.grad)):
+        torch.testing.assert_close(torch.cat([part[place] for part in parts]), wanted)
+
+
+@pytest.mark.parametrize("name", ["sampled", "sampled linear"])
+def test_sampled_negatives_leave_the_rest_of_the_people_alone(launched, name: str) -> None:
+    """Of 30 classes a process, 15 are sampled; those of the batch are among them."""
     _, labels = batch()
     for rank, found in enumerate(launched[2]):
-        rows = rows_of(CLASSES, rank, 2)
-        moved = set((found["sampled"].abs().sum(1) > 0).nonzero()[:, 0].tolist())
+        rows = rows_of(MANY, rank, 2)
+        moved = set((found[name].abs().sum(1) > 0).nonzero()[:, 0].tolist())
         people = {int(label) - rows.start for label in labels if int(label) in rows}
-        assert people <= moved and len(moved) == max(round(0.5 * len(rows)), len(people))
-        assert len(moved) < len(rows)
+        assert people <= moved and len(moved) == 15
+
+
+def test_where_the_batch_may_hold_more_people_than_are_sampled_there_is_room_for_them() -> None:
+    head = ShardedHead("cosface", WIDTH, MANY, sampled=0.02)
+    embedding, labels = batch()
+    head(embedding, labels).backward()
+    moved = (head.head.weight.grad.abs().sum(1) > 0).sum()
+    assert moved == BATCH > round(0.02 * MANY)
+
+
+def test_the_start_is_that_of_the_whole_head_over_any_number_of_processes(launched) -> None:
+    torch.manual_seed(5)
+    whole, after = margins.build("cosface", WIDTH, DRAWN + 500).weight.detach(), torch.rand(3)
+    for world, processes in launched.items():
+        parts = [found["start"] for found in processes]
+        assert torch.equal(torch.cat([part[0] for part in parts]), whole), world
+        assert all(torch.equal(part[1], after) for part in parts), "what is drawn next is the same, too"
 
 
 def test_in_evaluation_all_people_are_there(launched) -> None:
@@ -119,14 +165,13 @@ def test_in_evaluation_all_people_are_there(launched) -> None:
 
 
 def test_without_processes_it_is_the_head_itself() -> None:
-    head = ShardedHead("adaface", WIDTH, CLASSES)
-    head.take(weight())
+    head = taken(ShardedHead("adaface", WIDTH, CLASSES))
     embedding, labels = batch()
     embedding.requires_grad_()
     loss = head(embedding, labels)
     loss.backward()
     wanted = alone("adaface")
-    torch.testing.assert_close((loss.detach(), embedding.grad, head.weight.grad), wanted[:3])
+    torch.testing.assert_close((loss.detach(), embedding.grad, head.head.weight.grad), wanted[:3])
 
 
 @pytest.mark.parametrize(("classes", "world"), [(11, 2), (11, 4), (7, 7), (1_000_000, 3)])
@@ -139,5 +184,5 @@ def test_every_class_has_one_home(classes: int, world: int) -> None:
 def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(ConfigError, match="of which 0 is sampled"):
         ShardedHead("arcface", WIDTH, CLASSES, sampled=0)
-    with pytest.raises(ConfigError, match=r"W is \[10, 6\], wanted \[11, 6\]"):
-        ShardedHead("arcface", WIDTH, CLASSES).take(weight()[:10])
+    with pytest.raises(ConfigError, match="10 classes are stored, wanted 11"):
+        ShardedHead("arcface", WIDTH, CLASSES).own(weight()[:10])

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +16,10 @@ from noise_images import make_images
 from torch import nn
 from training.test_engine import Toy, duel, new_duel, new_toy, run
 
-from aifr_lib.data.loader import Rows, ShuffledBatches, loader, mirrored
+from aifr_lib.data.loader import Rows, ShuffledBatches, loader, mirrored, stream_of
 from aifr_lib.settings.recognition import Recognition
 from aifr_lib.training import engine, recognition
+from aifr_lib.training.checkpoints.writer import Writer
 from aifr_lib.training.engine import CHECKPOINT, Stopped
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
@@ -71,6 +74,17 @@ def test_between_log_steps_nothing_waits_for_the_gpu(tmp_path, checks, name, pre
     assert next(module.parameters()).device.type == DEVICE and scalars["loss"] == scalars["loss"]
 
 
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+@pytest.mark.parametrize("sampled", [1.0, 0.5])
+@pytest.mark.parametrize("loss", ["arcface", "adaface"])
+def test_nor_does_a_head_whose_people_are_shared_out(tmp_path, checks, loss, sampled, precision):
+    torch.manual_seed(0)
+    config = Recognition.model_validate({**SMALL.model_dump(), "loss": loss, "alpha": 0.4, **CELLS})
+    module = recognition.sharded(config, 4, sampled)
+    _, scalars = run(tmp_path, toy=module, steps=STEPS, device=DEVICE, **{**PLAN, "clip": 1.0, "precision": precision})
+    assert checks == [4] * LOGGED and scalars["loss"] == scalars["loss"]
+
+
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_nor_do_parts_that_take_turns(tmp_path, checks, accumulate):
     module = new_duel()
@@ -83,6 +97,8 @@ def test_batches_travel_pinned_and_as_bytes(tmp_path):
     rows = Rows(make_images(), (16, 16), ("age",))
     for batch in loader(rows, ShuffledBatches(len(rows), 8, seed=0, start=0, stop=2), pin=True):
         assert batch["images"].dtype == torch.uint8 and all(column.is_pinned() for column in batch.values())
+    with closing(stream_of(rows, ShuffledBatches(len(rows), 8, seed=0, start=0, stop=2), pin=True)) as stream:
+        assert all(column.is_pinned() for batch in stream for column in batch.values()), "from a thread, too"
     seen = []
 
     def inputs(pixels):
@@ -106,6 +122,41 @@ def test_maps_are_channels_last_in_half_precision_and_steps_are_fused(tmp_path):
     state = torch.load(tmp_path / CHECKPOINT, weights_only=True)["optimiser"]
     assert all(group["fused"] for group in state["param_groups"])
     assert all(one["momentum_buffer"].device.type == DEVICE for one in state["state"].values())
+
+
+def test_a_checkpoint_that_is_written_meanwhile_is_that_of_its_step(tmp_path, monkeypatch):
+    """What the GPU computes while the disk is busy does not get into it."""
+    monkeypatch.setattr(Writer, "due", lambda _: True)
+    written, save = {}, torch.save
+
+    def slow(state, path):
+        time.sleep(0.05)
+        written[state["step"]] = {name: value.clone() for name, value in state["objective"].items()}
+        assert {value.device.type for value in written[state["step"]].values()} == {"cpu"}
+        save(state, path)
+
+    monkeypatch.setattr(torch, "save", slow)
+    run(tmp_path / "whole", steps=6, device=DEVICE)
+    whole = dict(written)
+    run(tmp_path / "half", steps=3, device=DEVICE)
+    half = torch.load(tmp_path / "half" / CHECKPOINT, weights_only=True)["objective"]
+    assert set(whole) == set(range(1, 7))
+    for name, value in half.items():
+        torch.testing.assert_close(whole[3][name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_for_a_training_cudnn_measures_and_the_head_is_in_tf32(tmp_path):
+    seen = []
+
+    class Watched(Toy):
+        def forward(self, batch, part):
+            seen.append((torch.backends.cudnn.benchmark, torch.backends.cuda.matmul.fp32_precision))
+            return super().forward(batch, part)
+
+    for precision in ("bf16", "no"):
+        torch.manual_seed(0)
+        run(tmp_path / precision, toy=Watched(), steps=1, device=DEVICE, precision=precision)
+    assert seen[0] == (True, "tf32") and seen[1][0] and seen[1][1] != "tf32"
 
 
 def test_a_checkpoint_moves_between_cpu_and_gpu(tmp_path):

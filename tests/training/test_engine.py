@@ -8,6 +8,7 @@ import textwrap
 import time
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from torch import nn
 from aifr_lib.data.loader import PairBatches, Rows
 from aifr_lib.names import ConfigError
 from aifr_lib.training import engine
+from aifr_lib.training.checkpoints.writer import Writer
 from aifr_lib.training.engine import CHECKPOINT, LOG, Frozen, NonFiniteLoss, Plan, Stopped, accelerator_for, fit
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -151,9 +153,15 @@ def test_kill_9_then_resume_is_bit_equal(tmp_path):
     assert equal(resumed, run(tmp_path / "whole")[0])
 
 
-def test_a_nan_names_the_batch_and_keeps_the_last_good_checkpoint(tmp_path):
+@pytest.fixture
+def always_due(monkeypatch):
+    """A checkpoint after each step."""
+    monkeypatch.setattr(Writer, "due", lambda _: True)
+
+
+def test_a_nan_names_the_batch_and_keeps_the_last_good_checkpoint(tmp_path, always_due):
     with pytest.raises(NonFiniteLoss, match=r"the loss is nan at step 5.*picture-\d{3}(, picture-\d{3}){7}"):
-        run(tmp_path, toy=new_toy(nan=6), checkpoint_every=0)
+        run(tmp_path, toy=new_toy(nan=6))
     state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
     assert state["step"] == 5
     assert all(value.isfinite().all() for value in state["objective"].values() if value.is_floating_point())
@@ -171,6 +179,88 @@ def test_weights_that_are_not_finite_never_replace_a_checkpoint(tmp_path):
     with pytest.raises(NonFiniteLoss):
         run(tmp_path, toy=toy, steps=12)
     assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
+def test_what_is_written_is_the_state_of_its_step(tmp_path, always_due, monkeypatch):
+    """However long the disk takes: on a slow one each step has changed the weights before they are there."""
+    save, written = torch.save, {}
+
+    def slow(state, path):
+        time.sleep(0.05)
+        written[state["step"]] = copy.deepcopy(state)
+        save(state, path)
+
+    monkeypatch.setattr(torch, "save", slow)
+    run(tmp_path / "whole", steps=5)
+    whole = dict(written)
+    assert list(whole) == [1, 2, 3, 4, 5]
+    for step in (2, 4):
+        run(tmp_path / str(step), steps=step)
+        stored = torch.load(tmp_path / str(step) / CHECKPOINT, weights_only=True)
+        for name, value in stored["objective"].items():
+            assert torch.equal(whole[step]["objective"][name], value)
+        for number, held in stored["optimiser"]["state"].items():
+            assert torch.equal(whole[step]["optimiser"]["state"][number]["momentum_buffer"], held["momentum_buffer"])
+
+
+def test_a_full_disk_stops_a_training_whose_last_checkpoint_is_whole(tmp_path):
+    """The system takes no file longer than the first checkpoint any more: what a quota does, and a full disk."""
+    script = tmp_path / "train.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import resource, sys
+            from pathlib import Path
+            import training.test_engine as t
+            from aifr_lib.training.checkpoints.writer import Writer
+            out = Path(sys.argv[1])
+            t.run(out, steps=4)
+            resource.setrlimit(resource.RLIMIT_FSIZE, ((out / t.CHECKPOINT).stat().st_size // 2, -1))
+            Writer.due = lambda self: True
+            t.run(out, steps=12)
+            """
+        )
+    )
+    environment = {**os.environ, "PYTHONPATH": HERE}
+    command = [sys.executable, str(script), str(tmp_path / "out")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode and "OSError: [Errno" in done.stderr, done.stderr
+    assert "the one before it is whole: free some space and give the same command again" in done.stderr
+    assert [path.name for path in (tmp_path / "out").glob("*.pt*")] == [CHECKPOINT]
+    resumed, _ = run(tmp_path / "out")
+    assert resumed.calls == 8 and equal(resumed, run(tmp_path / "whole")[0])
+
+
+def test_the_longer_a_training_stands_still_for_saving_the_rarer_it_saves(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    writer = Writer(tmp_path / CHECKPOINT, least=30)
+    now[0] = 31
+    assert writer.due()
+    for cost, least in ((0.1, 30), (2.0, 200)):
+        started, now[0] = now[0], now[0] + cost
+        writer.write({}, started)
+        writer.finish()
+        saved = now[0]
+        now[0] = saved + least - 1
+        assert not writer.due()
+        now[0] = saved + least + 1
+        assert writer.due()
+
+
+def test_one_checkpoint_at_a_time(tmp_path, monkeypatch):
+    gate, entered = Event(), Event()
+
+    def held(state, path):
+        entered.set()
+        gate.wait(60)
+
+    monkeypatch.setattr(torch, "save", held)
+    writer = Writer(tmp_path / CHECKPOINT, least=0)
+    writer.write({}, time.perf_counter())
+    assert entered.wait(60) and not writer.due()
+    gate.set()
+    writer.finish()
 
 
 def test_a_checkpoint_of_other_settings_or_shape_is_refused(tmp_path):
@@ -450,6 +540,23 @@ def test_for_cuda_keeps_the_weights_that_the_optimisers_hold():
     made_so = torch.optim.Adam(module.critic.parameters(), fused=True)
     supports = "_step_supports_amp_scaling"
     assert getattr(optimisers[0], supports) == getattr(made_so, supports) and not hasattr(optimisers[1], supports)
+
+
+def test_gpus_are_used_as_trainings_use_them():
+    """What is set on a GPU is set back; half precision is what makes products and gradients coarser."""
+    cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.benchmark, products.fp32_precision
+    for on_gpu, precision, wanted in (
+        (False, "bf16", before),
+        (True, "no", (True, before[1])),
+        (True, "bf16", (True, "tf32")),
+    ):
+        with engine.quick_kernels(on_gpu, precision):
+            assert (cudnn.benchmark, products.fp32_precision) == wanted
+        assert (cudnn.benchmark, products.fp32_precision) == before
+    kinds = engine.DDPCommunicationHookType
+    assert [engine.together(half).comm_hook for half in (True, False)] == [kinds.BF16, kinds.NO]
+    assert not engine.together(False).broadcast_buffers and engine.together(False, 2).find_unused_parameters
 
 
 def test_pairs_of_a_persons_pictures_train_and_resume(tmp_path):

@@ -19,7 +19,7 @@ from aifr_lib.evaluation.embeddings import embed
 from aifr_lib.losses import comface, margins
 from aifr_lib.models import build
 from aifr_lib.settings.recognition import Recognition
-from aifr_lib.training import recognition
+from aifr_lib.training import engine, recognition
 from aifr_lib.training.engine import CHECKPOINT, Stopped
 
 CONFIG = Recognition(
@@ -86,6 +86,35 @@ def adversarial(out: Path) -> dict[str, float]:
     return {**scalars, **{name: value.clone() for name, value in module.state_dict().items()}}
 
 
+SHARED = {
+    "softmax": {"loss": "softmax"},
+    "cosface": {"loss": "cosface", "clip": 0.5},
+    "arcface, linear": {"loss": "arcface", "alpha": 0.4},
+    "adaface, margin": {"loss": "adaface", "alpha": 0.4, "classifier": "margin", "accumulate": 2},
+}
+
+
+def share(out: Path, case: str, sampled: float | None, stop_at: int | None = None) -> None:
+    """Train with the people shared out (``sampled`` None: not), without dropout, which each process draws itself."""
+    branch = {"backbone": "mobilefacenet-fine", "layers": 1, "heads": 4, "feedforward": 32}
+    # Two steps: after more of them a network without norms makes much of a last digit.
+    more = {"s": 8.0, "lr": 0.002, "epochs": 1, **branch, **SHARED[case]}
+    config = Recognition.model_validate({**CONFIG.model_dump(), **more})
+    patch = pytest.MonkeyPatch()
+    patch.setattr(recognition, "backbone", without_norms(recognition.backbone))
+    whole = recognition.transformer
+    patch.setattr(recognition, "transformer", lambda config, network, kind, _: whole(config, network, kind, 0.0))
+    step = iter(range(1, 1000))
+    stopped = engine.asked_anywhere
+    patch.setattr(engine, "asked_anywhere", lambda asked, at: stopped((next(step) == stop_at, asked[1]), at))
+    try:
+        recognition.train(config, out, device="cpu", progress=False, images=faces(), sampled=sampled)
+    except Stopped:
+        assert stop_at is not None
+    finally:
+        patch.undo()
+
+
 def checkpoint(out: Path) -> dict:
     return torch.load(out / CHECKPOINT, weights_only=True)
 
@@ -131,6 +160,10 @@ SHARES = [(19, 4), (8, 4), (3, 4), (16, 8)]
 
 
 def in_each_process(out: Path) -> None:
+    for number, case in enumerate(SHARED):
+        share(out / f"shared-{number}", case, 1.0)
+    share(out / "moved", "adaface, margin", 1.0, stop_at=1)
+    share(out / "sampled", "cosface", 0.5)
     train(out / "two", stop_at=STOP)
     rank = distributed.get_rank()
     torch.save(adversarial(out / "duel"), out / f"duel-{rank}.pt")
@@ -155,7 +188,7 @@ def launched(tmp_path_factory):
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     environment = importing(tests.parent, tests, ACCELERATE_USE_CPU="true", OMP_NUM_THREADS="1")
     done = subprocess.run(
-        [*launch, str(script), str(out)], env=environment, capture_output=True, text=True, timeout=120, check=False
+        [*launch, str(script), str(out)], env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return out
@@ -175,6 +208,49 @@ def test_two_processes_stop_together_with_the_weights_of_one_and_one_goes_on(lau
     assert alone["step"] == whole["step"] == 6
     for name, value in whole["objective"].items():
         torch.testing.assert_close(alone["objective"][name], value, rtol=1e-4, atol=1e-6)
+
+
+def plain(state: dict) -> dict[str, torch.Tensor]:
+    """Weights and momenta of a training, named as those of one that shares nothing out."""
+    weights = {
+        name.replace("head.head", "head").replace("classifier.head", "classifier"): value
+        for name, value in state["objective"].items()
+    }
+    momenta = {number: held["momentum_buffer"] for number, held in state["optimiser"]["state"].items()}
+    return weights | {f"momentum {number}": value for number, value in momenta.items()}
+
+
+def assert_alike(name: str, a: torch.Tensor, b: torch.Tensor) -> None:
+    """To a thousandth of the largest entry: sums of other order, through a network without norms."""
+    away, largest = float((a - b).abs().max()), float(b.abs().max())
+    assert a.shape == b.shape and away <= 1e-3 * largest + 1e-6, (name, away, largest)
+
+
+@pytest.mark.parametrize("case", SHARED)
+def test_people_shared_out_over_two_processes_are_learnt_as_by_one(launched, tmp_path, case):
+    share(tmp_path, case, None)
+    one, both = plain(checkpoint(tmp_path)), plain(checkpoint(launched / f"shared-{list(SHARED).index(case)}"))
+    assert one.keys() == both.keys() and one["head.weight"].shape == (4, 16)
+    for name, value in one.items():
+        assert_alike(name, both[name], value)
+
+
+def test_a_checkpoint_of_two_processes_with_people_shared_out_goes_on_with_one(launched, tmp_path):
+    case = "adaface, margin"
+    assert checkpoint(launched / "moved")["step"] == 1
+    share(launched / "moved", case, 1.0)
+    share(tmp_path, case, None)
+    one, moved = plain(checkpoint(tmp_path)), plain(checkpoint(launched / "moved"))
+    for name, value in one.items():
+        assert_alike(name, moved[name], value)
+    with pytest.raises(ValueError, match=r"other settings \(sampled 1.0 → None\)"):
+        share(launched / "moved", case, None)
+
+
+def test_sampled_people_are_learnt(launched):
+    state = checkpoint(launched / "sampled")
+    assert state["step"] == 2 and state["objective"]["head.head.weight"].shape == (4, 16)
+    assert state["objective"]["head.head.weight"].isfinite().all()
 
 
 def test_parts_take_their_turns_in_two_processes_as_in_one(launched, tmp_path):

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock
 from numpy.lib.format import open_memmap
 from torch import Tensor
 from torch.nn import functional
@@ -22,7 +21,7 @@ from torch.nn import functional
 from aifr_lib.data.images import Images
 from aifr_lib.data.relief.plan import VERSION, Plan
 from aifr_lib.faces.relief import render
-from aifr_lib.files import atomic_write, cache_dir
+from aifr_lib.files import atomic_write, cache_dir, locked
 from aifr_lib.progress import tqdm
 
 COMPILE_FROM = 10**9  # pixels from which minutes of compiling pay
@@ -46,7 +45,7 @@ def rendered(plan: Plan, size: int, *, compiled: bool | None = None, progress: b
     lock = cache_dir() / "locks" / f"{VERSION}-{digest}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     # Jobs of a batch and ranks of a training may want the same pictures at once: one draws them, the others wait.
-    with FileLock(lock):
+    with locked(lock):
         if (images := _cached(folder, about)) is not None:
             return images
         shutil.rmtree(folder, ignore_errors=True)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from filelock import FileLock
 from torch import Tensor, nn
 
 from aifr_lib.data.formats.pictures import read_picture
@@ -22,7 +21,7 @@ from aifr_lib.data.relief import chosen
 from aifr_lib.evaluation.embeddings import embed
 from aifr_lib.experiments import recognise
 from aifr_lib.faces.align import centre_crop
-from aifr_lib.files import cache_dir, repository_root
+from aifr_lib.files import cache_dir, locked, repository_root
 from aifr_lib.models import foreign, judges, weights
 from aifr_lib.models.foreign.cards import Card, Carded, fit, read_card, settle
 from aifr_lib.models.foreign.export import export_onnx
@@ -213,7 +212,7 @@ def tour_network(preset: Preset, device: str | None = None) -> tuple[nn.Module, 
         return committed_network(config.relief)
     folder = cache_dir() / "runs" / preset.name / recognise.spec(config).key
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / LOCK):
+    with locked(folder / LOCK):
         return recognition.train(config, folder, device=device).backbone, config
 
 

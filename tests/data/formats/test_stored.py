@@ -13,6 +13,7 @@ from aifr_lib.data.formats.pictures import BadPicture, decode
 from aifr_lib.data.formats.stored import Members, StoredPixels
 from aifr_lib.data.images import Images
 from aifr_lib.data.loader import Rows, ShuffledBatches, loader
+from aifr_lib.evaluation.embeddings import embed
 
 
 @pytest.fixture
@@ -83,6 +84,17 @@ def test_batches_for_training_are_those_of_an_array(places, pixels, workers, hw)
         assert set(a) == set(b) and all(torch.equal(a[name], b[name]) for name in a)
         assert a["images"].dtype == torch.uint8
         assert a["images"].shape == (3, *hw, 3)
+
+
+def test_embeddings_are_the_same_whoever_decodes(places, pixels):
+    images = sets.load(places["rec"], progress=False)
+
+    def network(x):
+        return x.mean(dim=(2, 3))
+
+    alone, by_two = (embed(network, images, batch_size=2, input_hw=(112, 96), workers=count) for count in (0, 2))
+    np.testing.assert_array_equal(alone, by_two)
+    np.testing.assert_array_equal(alone, embed(network, pixels, batch_size=2, input_hw=(112, 96)))
 
 
 def test_pixels_travel_to_another_process_by_their_path(places, pixels):

@@ -28,6 +28,24 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(6, 3, 32, 32), torch.tensor([0, 1, 2, 3, 4, 0])
 
 
+@pytest.mark.parametrize(
+    ("loss", "options"),
+    [
+        ("softmax", {"branch": False}),
+        ("cosface", {"branch": False}),
+        ("arcface", {"alpha": 0.4}),
+        ("adaface", {"alpha": 0.4, "classifier": "margin"}),
+    ],
+)
+def test_compiled_it_is_one_graph(loss, options):
+    module = objective(loss=loss, slopes_every=1, **options)
+    module.after(0)  # asked for slopes, which a compiled step leaves out
+    images, identity = batch()
+    torch._dynamo.reset()
+    said = torch._dynamo.explain(module)({"images": images, "identity": identity})
+    assert (said.graph_count, said.graph_break_count) == (1, 0), said.break_reasons
+
+
 def cross_entropy_by_hand(logits: list[list[float]], labels: list[int]) -> float:
     total = 0.0
     for row, y in zip(logits, labels, strict=True):

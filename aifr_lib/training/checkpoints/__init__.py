@@ -1,0 +1,1 @@
+"""What a training writes down on its way, whole or not at all."""
