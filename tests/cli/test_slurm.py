@@ -98,7 +98,7 @@ def slurm() -> Iterator[None]:
         pytest.skip(f"{CONFIG} is that of a cluster which is no test")
     try:
         with FileLock(CONFIG.with_name("aifrtest.lock"), timeout=1):
-            at = Path(f"/tmp/aifr-slurm-{os.getpid()}")
+            at = Path(f"/tmp/aifr-slurm-{os.getpid()}")  # noqa: S108: the path of a socket must be short
             try:
                 start(at)
                 yield
