@@ -200,8 +200,8 @@ for noise in (1, 3, 6):
     error = np.abs(gap + rng.normal(0, noise, 4000) - gap).mean()
     print(f"right on average, with a noise of {noise} years: {error:.1f}")
 print(
-    "Why: who says something must be right to less than two and a half years. A mean over "
-    "all pairs hides that."
+    "Why: who says something must be right to less than two and a half years. A mean "
+    "over all pairs hides that."
 )
 
 # %% [markdown]

@@ -116,6 +116,6 @@ order = np.random.default_rng(pretraining.LOT).permutation(300)
 half, quarter = (np.flatnonzero(order >= 300 - count) for count in (150, 75))
 print(f"{np.isin(quarter, half).mean():.0%} of the quarter is in the half")
 print(
-    "Why: one order of all people is drawn, and each subset is its head. So fewer people "
-    "never means other people, and the two rows differ in number alone."
+    "Why: one order of all people is drawn, and each subset is its head. So fewer "
+    "people never means other people, and the two rows differ in number alone."
 )

@@ -60,15 +60,17 @@ class Sharded(nn.Module):
     def forward(self, vectors: Tensor, labels: Tensor) -> Tensor:
         vectors, labels = _Gathered.apply(vectors), margins.over_processes(labels)
         own = (labels >= self.rows.start) & (labels < self.rows.stop)
-        # Of vectors whose person is elsewhere some column stands in; what comes of it is masked out. Masks by place,
-        # and counts that are known beforehand: nothing here waits for a GPU.
+        # Of vectors whose person is elsewhere some column stands in; what comes of it
+        # is masked out. Masks by place, and counts that are known beforehand: nothing
+        # here waits for a GPU.
         place = (labels - self.rows.start).clamp(0, len(self.rows) - 1)
         chosen, column = self._chosen(place, own)
         logits = self.logits(vectors, column[:, None], own[:, None], chosen).float()
         largest = logits.detach().amax(1)
         _reduced(largest, distributed.ReduceOp.MAX)
         total = _Summed.apply((logits - largest[:, None]).exp().sum(1))
-        target = _Summed.apply(torch.where(own, logits.gather(1, column[:, None])[:, 0] - largest, 0))
+        named = logits.gather(1, column[:, None])[:, 0] - largest
+        target = _Summed.apply(torch.where(own, named, 0))
         return (total.log() - target).mean()
 
     def _chosen(self, place: Tensor, own: Tensor) -> tuple[Tensor | None, Tensor]:

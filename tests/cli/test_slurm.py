@@ -98,7 +98,8 @@ def slurm() -> Iterator[None]:
         pytest.skip(f"{CONFIG} is that of a cluster which is no test")
     try:
         with FileLock(CONFIG.with_name("aifrtest.lock"), timeout=1):
-            at = Path(f"/tmp/aifr-slurm-{os.getpid()}")  # noqa: S108: the path of a socket must be short
+            # Not where temporary files usually are: the path of a socket must be short.
+            at = Path(f"/tmp/aifr-slurm-{os.getpid()}")  # noqa: S108
             try:
                 start(at)
                 yield

@@ -10,8 +10,8 @@ import pytest
 from aifr_lib.experiments import EXPERIMENTS
 from aifr_lib.experiments.aad import cost, curves, geometry, tables
 from aifr_lib.experiments.comface import age, expression, pretraining, quality, weight
-from aifr_lib.experiments.companion import many_people, protocols, real_photographs, tour
-from aifr_lib.experiments.generator import edit_rows, latent_sets, photo_real
+from aifr_lib.experiments.companion import many_people, protocols, real_photographs, switches, tour
+from aifr_lib.experiments.generator import children, edit_rows, latent_sets, photo_real
 from aifr_lib.experiments.mtlface import beyond, dataset
 from aifr_lib.experiments.relief import convergence, judged_rows, readers, shortcuts, span
 from aifr_lib.experiments.tml import (
@@ -353,7 +353,26 @@ ATTENDED = [
     Row(keys={"reader": reader}, metric="age_corr", measured=over_seeds(mean))
     for reader, mean in (("trained", -0.3), ("untrained", 0.0), ("centre", -0.2))
 ]
+SWITCHED = [
+    Row(keys={"data": "fgnet", "embedder": "sface", "switch": switch}, metric=metric, measured=over_seeds(mean))
+    for switch, metric, mean in (
+        (switches.USUAL, "accuracy", 86.0),
+        *((one, switches.COST, -2.0) for one in switches.WORDS if one != switches.USUAL),
+        ("brought", switches.LET_IN, 3.0),
+    )
+]
+GROWN = [
+    Row(keys={"embedder": "sface", "younger": young, "gap": gap}, metric=children.ACCEPTED,
+        measured=of_people(80.0, 3.0))
+    for young in ("0–4", "18–29") for gap in ("0–4", "20–29")
+] + [
+    Row(keys={"embedder": "sface", "younger": young, "gap": "strangers"}, metric=children.LET_IN,
+        measured=of_people(5.0, 1.0))
+    for young in children.AGE_NAMES
+]  # fmt: skip
 WHOLE = {
+    "switches": SWITCHED,
+    "children": GROWN,
     "comface_tableN": AGED,
     "comface_pilot": AGED,
     "comface_tableM": LOST,
@@ -404,7 +423,9 @@ WHOLE = {
 
 
 # Their rows as the experiment makes them, each with a number.
-for id in ("aad_teachers", "aad_truth", "aad_ages", "aad_files", "aad_gaps"):
+for id in ("aad_teachers", "aad_truth", "aad_ages", "aad_files", "aad_gaps", "aad_tuning", "attention_map",
+           "comface_scaling", "comface_where", "comface_attributes", "comface_strata", "comface_rivals",
+           "comface_fusion", "comface_shortcuts", "comface_days", "comface_tableH"):  # fmt: skip
     made = EXPERIMENTS[id].rows(load_preset("classroom"), {})
     WHOLE[id] = [row.model_copy(update={"measured": over_seeds(80.0 + at)}) for at, row in enumerate(made)]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from textwrap import fill
 
@@ -35,7 +36,7 @@ from aifr_lib.models.attention import Attended, attended
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import say
-from aifr_lib.reporting.rows import METRICS, Key, Row, measured
+from aifr_lib.reporting.rows import Key, Row, measured
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 from aifr_lib.reporting.tables import Shape
 from aifr_lib.settings.presets import Preset
@@ -48,7 +49,7 @@ AGES = (10, 20, 30, 40, 50, 60, 70, 80)
 TRUTH = "truth"
 CELL = 4  # pixels a side of the truth's cells, as it is shown
 # What a bright cell is said to be.
-SOURCES: dict[Key, str] = {
+SOURCES: dict[str, str] = {
     TRUTH: "what a year changes, as drawn",
     "age_estimator": "AAD: where its age estimator looks (A₄)",
     "left": "AAD: what it leaves to a student (Â₄)",
@@ -73,47 +74,54 @@ def jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None 
         ("split", preset.mtlface.train.recognition.train),
     )}  # fmt: skip
 
-    def made(source: str, size: int, needed: Job | None, maps: Maps | None) -> Job:
+    def made(source: str, size: int, needed: Job | None = None, maps: Maps | None = None) -> Job:
         values = {"source": source, "ages": list(AGES), "shown": aad.attention.shown, "size": size,
                   "network": needed and needed.spec.key}  # fmt: skip
         data = DataId(name="relief faces", version=relief.VERSION, hash="test people")
         spec = RunSpec(recipe=RECIPE, recipe_version=RECIPE_VERSION, seed=0, values=values, data=data)
 
         def compute(folder: Path, network: Path | None = None) -> Result:
-            return looked(aad.attention.shown, size, maps and (lambda pixels: maps(network, pixels)))
+            if maps is None or network is None:
+                return changed(aad.attention.shown, size)
+            return looked(aad.attention.shown, size, partial(maps, network))
 
         return Job(spec, compute, needs={} if needed is None else {"network": needed}, leaves=())
 
     large = sizes["age_estimator"]
     return {
-        TRUTH: made(TRUTH, large, None, None),
+        TRUTH: made(TRUTH, large),
         "age_estimator": made("age_estimator", large, estimator, lambda folder, x: estimated(folder, x)[0]),
         "left": made("left", large, estimator, lambda folder, x: estimated(folder, x)[1]),
         "student": made("student", sizes["student"], student, of_student),
-        "encoder": made("encoder", sizes["encoder"], encoder, lambda folder, x: of_encoder(branch, folder, x)),
+        "encoder": made("encoder", sizes["encoder"], encoder, partial(of_encoder, branch)),
         "split": made("split", sizes["split"], split, of_split),
     }
 
 
-def looked(people: int, size: int, maps: Callable[[np.ndarray], np.ndarray] | None) -> Result:
-    """A map of the first test people at all ages, in pictures that are else alike.
+def changed(people: int, size: int) -> Result:
+    """The first test people at all ages, in pictures that are else alike, and what a year changes there.
 
-    scores: ``map`` float [people, ages, h, w]; of the truth (no ``maps``) also ``pixels`` uint8
-    [people, ages, S, S, 3]; of others ``rank_corr`` [people, ages] with the truth over the cells inside the face.
+    scores: ``pixels`` uint8 [people, ages, S, S, 3]; ``map`` float [people, ages, S / 4, S / 4].
     """
     started = time.perf_counter()
-    faces = aged(people, AGES)
+    faces, shape = aged(people, AGES), (people, len(AGES))
     pixels = render(faces, size, frame="aligned").numpy()
+    drawn = to_grid(sensitivity(faces, "age", size, frame="aligned"), size // CELL).numpy()
+    scores = {"map": drawn.reshape(*shape, *drawn.shape[1:]), "pixels": pixels.reshape(*shape, *pixels.shape[1:])}
+    return Result(scores, {}, "cpu", time.perf_counter() - started)
+
+
+def looked(people: int, size: int, maps: Callable[[np.ndarray], np.ndarray]) -> Result:
+    """What a network looks at in the pictures of ``changed``.
+
+    scores: ``map`` float [people, ages, h, w]; ``rank_corr`` [people, ages], with the truth over cells inside the face.
+    """
+    started = time.perf_counter()
+    faces, shape = aged(people, AGES), (people, len(AGES))
+    found = maps(render(faces, size, frame="aligned").numpy())
     change = sensitivity(faces, "age", size, frame="aligned")
-    shape = (people, len(AGES))
-    if maps is None:
-        drawn = to_grid(change, size // CELL).numpy()
-        scores = {"map": drawn.reshape(*shape, *drawn.shape[1:]), "pixels": pixels.reshape(*shape, *pixels.shape[1:])}
-        return Result(scores, {}, "cpu", time.perf_counter() - started)
-    found = maps(pixels)
     truth = within(change, regions(faces, size, frame="aligned")["face"], found.shape[-1])
-    inside = ~np.isnan(truth)
-    pairs = zip(found, truth, inside, strict=True)
+    pairs = zip(found, truth, ~np.isnan(truth), strict=True)
     matched = np.array([spearman(ours[at], theirs[at]) for ours, theirs, at in pairs])
     scores = {"map": found.reshape(*shape, *found.shape[1:]), "rank_corr": matched.reshape(shape)}
     return Result(scores, {}, "cpu", time.perf_counter() - started)
@@ -131,21 +139,31 @@ def of_student(folder: Path, pixels: np.ndarray) -> np.ndarray:
     """A_3 of a student that multiplies its maps by its own masks."""
     network, config = distillation.load(folder / distillation.WEIGHTS)
     assert isinstance(network, Attended)
+    norm = config.attention_norm
     with torch.inference_mode():
-        return attended(network.network, _input(pixels), "own", config.attention_norm)[1][1][:, 0].numpy()
+        _, (_, third, _) = attended(network.network, _input(pixels), "own", norm)
+    return third[:, 0].numpy()
 
 
-def of_encoder(config: TransformerTraining, folder: Path, pixels: np.ndarray) -> np.ndarray:
-    """The attention that each cell of the last map receives, the mean over layers, heads and who gives it."""
+def of_encoder(
+    config: TransformerTraining,
+    folder: Path,
+    pixels: np.ndarray,
+) -> np.ndarray:
+    """The attention that each cell of the last map receives: the mean over layers,
+    heads and who gives it.
+    """
     module = learned(config, folder)
     with torch.inference_mode():
         maps = module.backbone.features(_input(pixels))
-        return received(branch_of(module), maps).mean(1).reshape(len(pixels), *maps.shape[2:])
+        cells = received(branch_of(module), maps).mean(1)
+    return cells.reshape(len(pixels), *maps.shape[2:])
 
 
 def of_split(folder: Path, pixels: np.ndarray) -> np.ndarray:
     """σ, the share of each cell that goes to X_age, the mean over channels."""
-    share = readings.share_of_age(mtlface.load(folder / mtlface.WEIGHTS)[0].recogniser, _input(pixels))
+    network, _ = mtlface.load(folder / mtlface.WEIGHTS)
+    share = readings.share_of_age(network.recogniser, _input(pixels))
     assert share is not None, "the main variant splits its map"
     return share.numpy()
 
@@ -173,7 +191,7 @@ def age_frames(runs: Mapping[str, Run]) -> tuple[list[str], list[str]]:
 
 def at_age(runs: Mapping[str, Run], place: int) -> Figure:
     """The faces at one age, and beside them a column for each map that is there, on one scale for all ages."""
-    drawn = {words: runs[str(source)].scores["map"] for source, words in SOURCES.items() if source in runs}
+    drawn = {words: runs[source].scores["map"] for source, words in SOURCES.items() if source in runs}
     if TRUTH in runs:
         drawn = {"the face": runs[TRUTH].scores["pixels"], **drawn}
     people = len(next(iter(drawn.values())))
@@ -199,7 +217,7 @@ def figure(artefact: Artefact, runs: Mapping[str, Run]) -> Figure:
 
 def found(artefact: Artefact) -> str:
     """How each map goes with the truth."""
-    numbers = {str(source): measured(artefact.rows, "rank_corr", {"source": source}) for source in SOURCES}
+    numbers = {source: measured(artefact.rows, "rank_corr", {"source": source}) for source in SOURCES}
     return say(
         {source: f"{one.mean:+.2f}" for source, one in numbers.items() if one},
         (
@@ -216,5 +234,5 @@ def found(artefact: Artefact) -> str:
 
 ATTENTION_MAP = Experiment(
     "attention_map", jobs, rows, figure, found=found,
-    shape=Shape(down=("source",), across=("metric",), names=SOURCES | METRICS),
+    shape=Shape(down=("source",), across=("metric",), names=dict[Key, str](SOURCES.items())),
 )  # fmt: skip

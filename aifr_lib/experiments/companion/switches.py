@@ -294,7 +294,7 @@ def switch_figure(artefact: Artefact) -> Figure:
 def found(artefact: Artefact) -> str:
     """What the outside network loses on the harder photographs by each kind of switch, in sentences."""
     there = [row for row in artefact.rows if row.measured]
-    costed = {(row.keys["data"], row.keys["embedder"]) for row in there if row.metric == COST}
+    costed = {(row.keys["data"], row.keys["embedder"]) for row in there if row.metric in (COST, "accuracy")}
     places = [(data, embedder) for data in ("fgnet", "orl") for embedder in ("sface", "tour", "pixels")]
     data, embedder = next((place for place in places if place in costed), ("", ""))
     of = lambda switch, metric=COST: measured(  # noqa: E731
@@ -311,9 +311,10 @@ def found(artefact: Artefact) -> str:
     ]
     colour, mirror, tested, brought, mixed = map(of, ("bgr", "single", "tested", "brought", "mixed"))
     ordered = of("sorted")
-    strangers, let_in = of("any"), of("brought", LET_IN)
+    strangers, let_in, usual = of("any"), of("brought", LET_IN), of(USUAL, "accuracy")
     return say(
         {
+            "usual": usual and digits(usual.mean),
             "who": in_words(embedder),
             "data": in_words(data),
             "cut": listed(cut),
@@ -326,7 +327,8 @@ def found(artefact: Artefact) -> str:
             "any": strangers and strangers.mean,
             "let_in": let_in and digits(let_in.mean),
         },
-        (cut, "Points of accuracy against the usual way, {who} on {data}: {cut};"),
+        (usual, "The usual way {who} is right about {usual} % of pairs of {data}."),
+        (cut, "Points of accuracy against that: {cut};"),
         (colour, "{colour:+.1f} with blue and red exchanged;"),
         (mirror, "{mirror:+.1f} without the mirror image."),
         (

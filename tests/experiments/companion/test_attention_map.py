@@ -21,7 +21,7 @@ PEOPLE, SIZE, SIDE = 2, 48, 6
 @pytest.fixture(scope="module")
 def runs():
     noise = np.random.default_rng(0).random((PEOPLE * len(AGES), SIDE, SIDE))
-    truth = attention_map.looked(PEOPLE, SIZE, None)
+    truth = attention_map.changed(PEOPLE, SIZE)
     other = attention_map.looked(PEOPLE, SIZE, lambda pixels: noise)
     return {TRUTH: truth, "split": other}, noise
 

@@ -275,8 +275,9 @@ def fusion_found(artefact: Artefact) -> str:
     return say(
         numbers,
         (both, "With the difference of features ComFace errs by {one} years, with both features by {two}."),
-        (both, "With both, the way back misses minus the way there by {turned} of a change, and two steps miss one by"),
-        (both, "{summed}; of a difference both are nothing by construction."),
+        (numbers["turned"], "With both, the way back misses minus the way there by {turned} of a change;"),
+        (numbers["summed"], "two steps miss one by {summed};"),
+        (numbers["turned"] or numbers["summed"], "of a difference that is nothing by construction."),
     )
 
 

@@ -200,7 +200,10 @@ def strata_found(artefact: Artefact) -> str:
         (both, f"ComFace {words} errs by {{near}} years on pairs less than five years apart and by {{far}} on those"),
         (both, "twenty to thirty years apart."),
         (numbers["zero"], "Saying no change errs by {zero} on the first."),
-        (numbers["width"], "Calibrated on some people, ± {width} years hold {inside} % of the truths of others."),
+        (
+            numbers["width"] and numbers["inside"],
+            "Calibrated on some people, ± {width} years hold {inside} % of the truths of others.",
+        ),
     )
 
 
