@@ -178,7 +178,7 @@ def found(artefact: Artefact) -> str:
         one = measured(artefact.rows, ACCEPTED, {"embedder": best, "younger": young, "gap": gap})
         if one is None or one.ci95 is None:
             return None
-        return f"{digits(one.mean)} % [{digits(one.ci95[0])}, {digits(one.ci95[1])}]"
+        return f"{digits(one.mean)} % ({digits(one.ci95[0])} to {digits(one.ci95[1])})"
 
     near, grown = accepted("0–4", "0–4"), accepted("18–29", "0–4")
     grows, ages = accepted("0–4", "20–29"), accepted("18–29", "20–29")
