@@ -172,7 +172,8 @@ def children_figure(artefact: Artefact) -> Figure:
 
 def found(artefact: Artefact) -> str:
     """A small child against a grown person, at few years and at many, and which strangers pass, by the best network."""
-    best = next((one for one in NETWORKS if measured(artefact.rows, ACCEPTED, {"embedder": one})), "")
+    there = {row.keys["embedder"] for row in artefact.rows if row.measured}
+    best = next((one for one in NETWORKS if one in there), "")
 
     def accepted(young: str, gap: str) -> str | None:
         one = measured(artefact.rows, ACCEPTED, {"embedder": best, "younger": young, "gap": gap})
