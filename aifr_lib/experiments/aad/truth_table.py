@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import digits, say
-from aifr_lib.reporting.rows import METRICS, Measured, Row, measured
+from aifr_lib.reporting.rows import METRICS, Key, Measured, Row, measured
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 from aifr_lib.reporting.seeds import apart
 from aifr_lib.reporting.tables import METRIC, Shape
@@ -38,6 +39,21 @@ MAPS = (
 )  # fmt: skip
 REGIONS = {"A_1": ("face", "around it"), "Â_3": ("eyes", "rest of the face"), "Â_4": ("eyes", "rest of the face")}
 POSES = ("as they come", "turned")
+SUBSCRIPTS = str.maketrans("1234", "₁₂₃₄")
+
+
+def said(name: str) -> str:
+    """A map as a page calls it.
+
+    >>> said("T^A untrained, A_3")
+    'Tᴬ untrained, A₃'
+    """
+    return (
+        re.sub(r"_(\d)", lambda found: found[1].translate(SUBSCRIPTS), name).replace("T^A", "Tᴬ").replace("T^R", "Tᴿ")
+    )
+
+
+NAMES: dict[Key, str] = {name: said(name) for name in (*MAPS, *REGIONS)}
 
 
 def truth_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[int, Job]:
@@ -130,7 +146,7 @@ def _ranked(figure: SubFigure, artefact: Artefact) -> None:
                 axis.hlines(place, *one.ci95, color=colour, linewidth=2, alpha=0.6)
         axis.axvline(100 * truth.TOP if metric == "pointing" else 0, color="0.4", linewidth=1, linestyle="--")
         axis.set_xlabel("\n".join(textwrap.wrap(METRICS[metric], 30)), fontsize=8.5)
-    axes[0].set_yticks(range(len(MAPS)), MAPS, fontsize=8)
+    axes[0].set_yticks(range(len(MAPS)), map(said, MAPS), fontsize=8)
     axes[0].set_ylim(len(MAPS) - 0.5, -0.5)
 
 
@@ -166,6 +182,6 @@ TRUTH = Experiment(
     truth_rows,
     truth_figure,
     found=found,
-    shape=Shape(down=("map",), across=(METRIC,), only={"truth": truth.CHANGE}),
+    shape=Shape(down=("map",), across=(METRIC,), only={"truth": truth.CHANGE}, names=NAMES),
 )
-SENTENCES = Shape(down=("map", "heads"), across=("region",), only={METRIC: "mask"})
+SENTENCES = Shape(down=("map", "heads"), across=("region",), only={METRIC: "mask"}, names=NAMES)
