@@ -169,7 +169,7 @@ TAUGHT = [
         metric="accuracy",
         measured=over_seeds(mean),
     )
-    for variant, mean in (("self", 90.0), ("ad", 92.0), ("aad", 92.0))
+    for variant, mean in (("self", 90.0), ("ad_last", 91.0), ("ad", 92.0), ("aad", 92.0))
 ]
 COSTS = [
     Row(

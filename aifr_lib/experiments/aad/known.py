@@ -71,13 +71,17 @@ def step_by_step(rows: Sequence[Row], metric: str, student: str, keys: Mapping[s
     def one(variant: str) -> Measured | None:
         return measured(rows, metric, {"backbone": student, "variant": variant, **keys})
 
-    alone, ad, aad = (one(variant) for variant in ("self", "ad", "aad"))
+    alone, last, ad, aad = (one(variant) for variant in ("self", "ad_last", "ad", "aad"))
     teacher = measured(rows, metric, {"variant": "teacher", **keys})
-    helps, more = apart(ad, alone), apart(aad, ad)
-    named = (("alone", alone), ("ad", ad), ("aad", aad), ("teacher", teacher))
+    first, helps, more = apart(last, alone), apart(ad, alone), apart(aad, ad)
+    named = (("alone", alone), ("last", last), ("ad", ad), ("aad", aad), ("teacher", teacher))
     return say(
         {name: digits(value.mean) for name, value in named if value},
         (alone, alone_said),
+        (alone and last, "Guided by the direction of its teacher's embedding alone (eq. 8) it reaches {last} %:"),
+        (alone and last and first > 0, "a gain."),
+        (alone and last and first < 0, "a loss."),
+        (alone and last and not first, "no difference that can be told from chance."),
         (alone and ad, "With its teacher's directions (AD) that becomes {ad} %:"),
         (alone and ad and helps > 0, "a gain."),
         (alone and ad and helps < 0, "a loss."),
