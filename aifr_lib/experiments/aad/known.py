@@ -73,25 +73,26 @@ def step_by_step(rows: Sequence[Row], metric: str, student: str, keys: Mapping[s
 
     alone, last, ad, aad = (one(variant) for variant in ("self", "ad_last", "ad", "aad"))
     teacher = measured(rows, metric, {"variant": "teacher", **keys})
-    first, helps, more = apart(last, alone), apart(ad, alone), apart(aad, ad)
     named = (("alone", alone), ("last", last), ("ad", ad), ("aad", aad), ("teacher", teacher))
     return say(
         {name: digits(value.mean) for name, value in named if value},
         (alone, alone_said),
         (alone and last, "Guided by the direction of its teacher's embedding alone (eq. 8) it reaches {last} %:"),
-        (alone and last and first > 0, "a gain."),
-        (alone and last and first < 0, "a loss."),
-        (alone and last and not first, "no difference that can be told from chance."),
+        (alone and last, against(last, alone, "a gain", "a loss", "no difference")),
         (alone and ad, "With its teacher's directions (AD) that becomes {ad} %:"),
-        (alone and ad and helps > 0, "a gain."),
-        (alone and ad and helps < 0, "a loss."),
-        (alone and ad and not helps, "no difference that these seeds can tell from chance."),
+        (alone and ad, against(ad, alone, "a gain", "a loss", "no difference")),
         (ad and aad, "With attention besides (AAD) it is {aad} %:"),
-        (ad and aad and more > 0, "a gain over AD."),
-        (ad and aad and more < 0, "a loss against AD."),
-        (ad and aad and not more, "no difference to AD that these seeds can tell from chance."),
+        (ad and aad, against(aad, ad, "a gain over AD", "a loss against AD", "no difference to AD")),
         (alone and teacher, "Its teacher reaches {teacher} %."),
     )
+
+
+def against(one: Measured | None, other: Measured | None, above: str, below: str, alike: str) -> str:
+    """Which of three words hold, as far as seeds or people can tell; of a single seed without an interval, that."""
+    if one and other and min(len(one.per_seed), len(other.per_seed)) < 2 and not (one.ci95 and other.ci95):
+        return "one seed each, which is no proof."
+    better = apart(one, other)
+    return f"{above}." if better > 0 else f"{below}." if better < 0 else f"{alike} that can be told from chance."
 
 
 TEACHERS = Experiment(
