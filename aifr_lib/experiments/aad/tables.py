@@ -203,16 +203,16 @@ def printed_in(table: str, row: Row, column: str, source: str) -> dict[str, Any]
 
 
 def table_figure(artefact: Artefact, metric: str) -> Figure:
-    """The variants of each backbone side by side, by set: means, intervals, a dot a seed."""
-    rows = [row for row in artefact.rows if row.metric == metric]
+    """The variants of each backbone that were run side by side, by set: means, intervals, a dot a seed."""
+    rows = [row for row in artefact.rows if row.metric == metric and row.measured]
     by = {name: list(dict.fromkeys(str(row.keys.get(name, "")) for row in rows)) for name in ("set", "backbone")}
     names = list(dict.fromkeys(named(row) for row in rows))
-    count = len(by["set"])
+    count = max(1, len(by["set"]))
     figure, axes = plt.subplots(
         1, count, figsize=(3.1 * count + 1.5, 0.32 * len(names) + 1.6), sharey=True, squeeze=False
     )
-    for axis, name in zip(axes[0], by["set"], strict=True):
-        for row in (row for row in rows if str(row.keys.get("set", "")) == name and row.measured):
+    for axis, name in zip(axes[0], by["set"], strict=False):
+        for row in (row for row in rows if str(row.keys.get("set", "")) == name):
             assert row.measured is not None
             place = names.index(named(row))
             colour = plots.PALETTE[by["backbone"].index(str(row.keys.get("backbone", ""))) % len(plots.PALETTE)]

@@ -96,7 +96,7 @@ def tuning_figure(artefact: Artefact) -> Figure:
 def _lines(axis: Axes, rows: Sequence[Row], x: str) -> None:
     axis.set(xscale="log", xlabel=AXES.get(x, in_words(x)))
     tried = sorted({float(row.keys[x]) for row in rows})
-    axis.set_xticks(tried, [f"{value:g}" for value in tried])
+    axis.set_xticks(tried, [f"{value:g}" for value in tried], fontsize=9)
     axis.minorticks_off()
     left = list(rows)
     number = 0
