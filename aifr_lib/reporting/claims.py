@@ -149,10 +149,10 @@ def outcome(id: str, preset: str, rows: Sequence[Row], root: str | Path | None =
 
 def _measure(claim: Claim, results: Results | None) -> Verdict:
     """All but the decision: with ``p``, uncorrected, where the claim can be tested; else settled."""
+    if results is not None and results.preset in UNJUDGED:
+        return Verdict(claim, "not_run", f"a {results.preset} run never gives a verdict")
     if results is None or not any(row.measured for row in results.rows):
         return Verdict(claim, "untested", "its experiment has not been run here")
-    if results.preset in UNJUDGED:
-        return Verdict(claim, "not_run", f"a {results.preset} run never gives a verdict")
     try:
         comparisons = tuple(compare(claim, results.rows))
     except Missing as error:

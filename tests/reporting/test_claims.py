@@ -449,3 +449,9 @@ def test_most_is_seldom_supported_where_too_few_hold():
 def test_most_of_all_columns_is_every_column():
     with pytest.raises(ConfigError, match="must be fewer than the 5 columns"):
         claims.validate(Claim, claim().model_dump() | {"each": MANY, "most": 5}, "here")
+
+
+@pytest.mark.parametrize(("preset", "word"), [("smoke", "not_run"), ("classroom", "untested")])
+def test_rows_without_a_number_are_untested_where_a_verdict_is_given(preset, word, tmp_path):
+    rows = (Row(keys={"alpha": 0.4, "set": "relief-agedb"}, metric="accuracy"),)
+    assert claims.outcome("tml_fig6", preset, rows, tmp_path) == word
