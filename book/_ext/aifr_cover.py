@@ -104,7 +104,7 @@ class GeneratorDirective(SphinxDirective):
 
 
 def found(env: BuildEnvironment) -> Iterator[tuple[str, str]]:
-    """The first sentence of each of the first experiments that have one."""
+    """The first two sentences of each of the first experiments that have any."""
     # Imported here so that the other directives need no torch.
     from aifr_lib.experiments import EXPERIMENTS
 
@@ -114,7 +114,7 @@ def found(env: BuildEnvironment) -> Iterator[tuple[str, str]]:
         said = EXPERIMENTS[id].finding(artefact) if artefact and artefact.runs else ""
         if said and told < MOST:
             told += 1
-            yield id, SENTENCE.split(said)[0]
+            yield id, " ".join(SENTENCE.split(said)[:2])
 
 
 def stored(env: BuildEnvironment, id: str) -> Artefact | None:

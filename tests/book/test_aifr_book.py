@@ -193,17 +193,17 @@ def test_a_cover_shows_a_living_picture_and_what_was_found(book, tmp_path):
     assert "for research and teaching only" in page
 
 
-def test_the_lines_of_a_cover_are_at_most_five_first_sentences(book, tmp_path, monkeypatch):
+def test_the_lines_of_a_cover_are_at_most_five_each_of_two_sentences(book, tmp_path, monkeypatch):
     from aifr_lib.experiments import EXPERIMENTS
     from aifr_lib.experiments.jobs import Experiment
 
-    monkeypatch.setattr(Experiment, "finding", lambda self, _: f"{self.id} is at 89.5 % of it. And more.")
+    monkeypatch.setattr(Experiment, "finding", lambda self, _: f"{self.id} is at 89.5 % of it. And more. And yet more.")
     for id in aifr_cover.TOLD:
         assert EXPERIMENTS[id].found
         artefacts.save(artefact(81.25).model_copy(update={"id": id, "rows": ()}), tmp_path / "figures" / "classroom")
     page, _ = book("# C\n\n```{cover-found}\n```\n")
     lines = re.findall(r"<li><p>(.*?)</p></li>", page)
-    assert [line.strip() for line in lines] == [f"{id} is at 89.5 % of it." for id in aifr_cover.TOLD[:5]]
+    assert [line.strip() for line in lines] == [f"{id} is at 89.5 % of it. And more." for id in aifr_cover.TOLD[:5]]
 
 
 def test_a_misspelt_id_or_paper_is_an_error_with_the_nearest_name(book):
