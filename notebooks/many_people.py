@@ -106,6 +106,10 @@ each = 3 * 4 * 512  # three numbers of four bytes, 512 entries
 print(
     f"alone {80e9 / each:,.0f} people, eight that share them out {8 * 80e9 / each:,.0f}"
 )
+print(
+    "Why: each weight brings its gradient and its momentum, so a person costs three "
+    "times 512 numbers of four bytes, six thousand bytes in all."
+)
 
 # %% [markdown]
 # **2.** Eight processes take a step of 512 pictures, with ten million people. What is larger: the embeddings that a

@@ -221,7 +221,7 @@ def test_a_full_disk_stops_a_training_whose_last_checkpoint_is_whole(tmp_path):
             """
         )
     )
-    environment = {**os.environ, "PYTHONPATH": HERE}
+    environment = importing(*HERE)
     command = [sys.executable, str(script), str(tmp_path / "out")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode and "OSError: [Errno" in done.stderr, done.stderr

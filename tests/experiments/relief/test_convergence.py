@@ -188,7 +188,7 @@ def test_the_budget_is_told_of_the_trainings_that_have_it(runs, monkeypatch) -> 
     plain = preset.relief_card.calibration.train
     branch = plain.model_copy(update={"alpha": 0.4, "layers": 1, "lr": 0.4, "seed": 3})
     note = convergence.budget_note(preset, branch)
-    assert "by +0.5 points on relief-agedb (validation people, 3 seeds). It has converged." in note
+    assert "by +0.5 points on relief pairs 30 years apart (validation people, 3 seeds). It has converged." in note
     for (training, seed), run in list(runs.items()):
         if training == LONGER:
             runs[training, seed] = run_of(run, 88.0 + seed)
