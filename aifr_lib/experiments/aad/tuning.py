@@ -77,7 +77,7 @@ def tuning_figure(artefact: Artefact) -> Figure:
     panels = {
         "last_weight": [row for row in plain if not usual or row.keys["lr"] in usual],
         "attention_weight": [row for row in taught if "masks" in row.keys],
-        "lr": [row for row in plain if len(_line_of(row, plain, "lr")) > 1],
+        "lr": [row for line in _joined(plain, "lr") if len(line) > 1 for row in line],
     }
     there = [name for name, rows in panels.items() if rows] or ["last_weight"]
     figure, axes = plt.subplots(1, len(there), figsize=(1.5 + 3.5 * len(there), 3.8), sharey=True, squeeze=False)
@@ -98,26 +98,23 @@ def _lines(axis: Axes, rows: Sequence[Row], x: str) -> None:
     tried = sorted({float(row.keys[x]) for row in rows})
     axis.set_xticks(tried, [f"{value:g}" for value in tried], fontsize=9)
     axis.minorticks_off()
-    left = list(rows)
-    number = 0
-    while left:
-        line = sorted(_line_of(left[0], left, x), key=lambda row: float(row.keys[x]))
-        left = [row for row in left if row not in line]
+    for number, line in enumerate(_joined(rows, x)):
         measured = [row.measured for row in line if row.measured]
         means = [one.mean for one in measured]
         ends = [one.ci95 or (one.mean, one.mean) for one in measured]
         bars = [[mean - low for mean, (low, _) in zip(means, ends, strict=True)],
                 [high - mean for mean, (_, high) in zip(means, ends, strict=True)]]  # fmt: skip
-        names = [line[0].keys[name] for name in ("mode", "distance", "reduction") if name in line[0].keys and name != x]
+        names = [line[0].keys[name] for name in ("mode", "distance", "reduction") if name in line[0].keys]
         axis.errorbar([float(row.keys[x]) for row in line], means, bars, color=plots.PALETTE[number],
                       marker=plots.MARKERS[number], capsize=2, label=", ".join(map(in_words, names)))  # fmt: skip
-        number += 1
 
 
-def _line_of(row: Row, rows: Sequence[Row], x: str) -> list[Row]:
-    """Those that differ from ``row`` in ``x`` alone."""
-    kept = {name: value for name, value in row.keys.items() if name != x}
-    return [one for one in rows if {name: value for name, value in one.keys.items() if name != x} == kept]
+def _joined(rows: Sequence[Row], x: str) -> list[list[Row]]:
+    """The rows that differ in ``x`` alone, together, in its order."""
+    lines: dict[tuple[tuple[str, Key], ...], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: float(row.keys[x])):
+        lines.setdefault(tuple(item for item in row.keys.items() if item[0] != x), []).append(row)
+    return list(lines.values())
 
 
 def tuning_found(artefact: Artefact) -> str:

@@ -69,10 +69,6 @@ def jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None 
     branch = TransformerTraining(train=sweep.training(preset.verification.alpha, sweep.main_seeds[0]))
     encoder = replace(trained.job(preset, branch, device), leaves=(CHECKPOINT,))
     split = next(job for (name, _), job in readings.jobs(preset, None, device).items() if name == readings.MAIN)
-    sizes = {name: config.input_hw[0] for name, config in (
-        ("age_estimator", aad.looked_at.train), ("student", aad.train), ("encoder", branch.train),
-        ("split", preset.mtlface.train.recognition.train),
-    )}  # fmt: skip
 
     def made(source: str, size: int, needed: Job | None = None, maps: Maps | None = None) -> Job:
         values = {"source": source, "ages": list(AGES), "shown": aad.attention.shown, "size": size,
@@ -87,14 +83,14 @@ def jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None 
 
         return Job(spec, compute, needs={} if needed is None else {"network": needed}, leaves=())
 
-    large = sizes["age_estimator"]
+    large, mtl = aad.looked_at.train.input_hw[0], preset.mtlface.train.recognition.train
     return {
         TRUTH: made(TRUTH, large),
         "age_estimator": made("age_estimator", large, estimator, lambda folder, x: estimated(folder, x)[0]),
         "left": made("left", large, estimator, lambda folder, x: estimated(folder, x)[1]),
-        "student": made("student", sizes["student"], student, of_student),
-        "encoder": made("encoder", sizes["encoder"], encoder, partial(of_encoder, branch)),
-        "split": made("split", sizes["split"], split, of_split),
+        "student": made("student", aad.train.input_hw[0], student, of_student),
+        "encoder": made("encoder", branch.train.input_hw[0], encoder, partial(of_encoder, branch)),
+        "split": made("split", mtl.input_hw[0], split, of_split),
     }
 
 

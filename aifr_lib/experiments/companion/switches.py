@@ -297,9 +297,10 @@ def found(artefact: Artefact) -> str:
     costed = {(row.keys["data"], row.keys["embedder"]) for row in there if row.metric in (COST, "accuracy")}
     places = [(data, embedder) for data in ("fgnet", "orl") for embedder in ("sface", "tour", "pixels")]
     data, embedder = next((place for place in places if place in costed), ("", ""))
-    of = lambda switch, metric=COST: measured(  # noqa: E731
-        there, metric, {"data": data, "embedder": embedder, "switch": switch}
-    )
+
+    def of(switch: str, metric: str = COST) -> Measured | None:
+        return measured(there, metric, {"data": data, "embedder": embedder, "switch": switch})
+
     cut = [
         f"{one.mean:+.1f} with {words}"
         for way, words in (
