@@ -18,12 +18,12 @@ from matplotlib.figure import Figure
 from aifr_lib.data.formats.folder import read_each
 from aifr_lib.data.images import Images
 from aifr_lib.evaluation.intervals import mean_interval
-from aifr_lib.evaluation.protocol_scores import IMPOSTORS, photograph_pair_scores
+from aifr_lib.evaluation.protocol_scores import photograph_pair_scores
 from aifr_lib.evaluation.verification import roc, ten_fold
-from aifr_lib.experiments.available import SETS, data_id
+from aifr_lib.experiments.available import SETS
 from aifr_lib.experiments.companion import real_photographs
 from aifr_lib.experiments.jobs import Experiment, Job
-from aifr_lib.experiments.measure.embedders import device_of, embed_with, embedder_version, load
+from aifr_lib.experiments.measure.embedders import device_of, embed_with, load
 from aifr_lib.experiments.measure.protocol_rows import mean_over_people, over_people
 from aifr_lib.faces import align
 from aifr_lib.reporting import plots
@@ -76,17 +76,9 @@ def switch_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str 
 
 def spec(preset: Preset, data: str, embedder: str, seeds: Sequence[int] | None = None) -> RunSpec:
     """What names a run: data set, embedder with its version, alignment, people, the switches, seed of the strangers."""
-    values = {
-        "data": data,
-        "embedder": embedder,
-        "embedder_version": embedder_version(embedder, preset),
-        "alignment": align.VERSION,
-        "identities": preset.real.identities,
-        "impostors": IMPOSTORS,
-        "pictures": list(PICTURES),
-    }
-    seed = seeds[0] if seeds else 0
-    return RunSpec(recipe=RECIPE, recipe_version=RECIPE_VERSION, seed=seed, values=values, data=data_id(data))
+    usual = real_photographs.spec(preset, data, embedder, seeds)
+    values = {**usual.values, "pictures": list(PICTURES)}
+    return usual.model_copy(update={"recipe": RECIPE, "recipe_version": RECIPE_VERSION, "values": values})
 
 
 def compute_run(
