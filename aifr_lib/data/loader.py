@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from aifr_lib.data.images import ChangePairs, Images, check_columns, crop_columns
+from aifr_lib.data.images import Images, check_columns, crop_columns
 from aifr_lib.names import ConfigError, nearest
 
 MOST_WORKERS = 8
@@ -77,39 +77,6 @@ class Rows(Dataset):
         return {"images": images, "identity": self.classes[index], "row": index, **more}
 
 
-class PairRows(Dataset):
-    """Pairs of pictures and what changes between them, as named columns: images uint8 [B, 2, H, W, 3], target float32
-    [B], identity int64 [B] (the class of the first picture), row int64 [B] (the pair's number).
-
-    Errors: ValueError for a picture that is not there.
-    """
-
-    columns = ("images", "target", "identity", "row")
-
-    def __init__(self, images: Images, pairs: ChangePairs, hw: tuple[int, int]):
-        check_columns(images.pixels.shape, hw)
-        self.pixels, self.hw = images.pixels, hw
-        sides = np.stack([pairs.a, pairs.b], axis=1).astype(np.int64)
-        if (outside := sides[(sides < 0) | (sides >= len(images))]).size:
-            raise ValueError(f"pairs of {pairs.name} name picture {outside[0]} of {len(images)}")
-        self.sides = torch.from_numpy(sides)
-        classes = np.unique(images.labels["identity"].to_numpy(), return_inverse=True)[1].astype(np.int64)
-        self.classes, self.target = torch.from_numpy(classes), torch.from_numpy(np.asarray(pairs.d, np.float32))
-
-    def __len__(self) -> int:
-        return len(self.sides)
-
-    def __getitems__(self, rows: list[int]) -> Batch:
-        index = torch.tensor(rows)
-        sides = self.sides[index]
-        return {
-            "images": gathered(self.pixels, sides, self.hw),
-            "target": self.target[index],
-            "identity": self.classes[sides[:, 0]],
-            "row": index,
-        }
-
-
 def gathered(pixels: Any, index: Tensor, hw: tuple[int, int]) -> Tensor:
     """The pictures of rows [B, …], cropped to ``hw``: uint8 [B, …, H, W, 3]."""
     # Fancy indexing with sorted rows would read a memory map in order, but batches are small next to a page cache.
@@ -166,8 +133,7 @@ class PairBatches(ShuffledBatches):
     """The same walk, each picture beside another of the same person: micro-batches of rows [B, 2].
 
     identity: int [N], whose picture each row is. The other picture is drawn from (seed, number of the micro-batch).
-    ``fit`` takes it as ``batches=partial(PairBatches, rows.classes)``; pairs that are given, with what changes between
-    them, are ``PairRows`` in ShuffledBatches.
+    ``fit`` takes it as ``batches=partial(PairBatches, rows.classes)``.
     Errors: ValueError for a person of one picture, and those of ShuffledBatches.
 
     >>> list(PairBatches([7, 8, 7, 8], 4, 4, seed=0, start=0, stop=1))

@@ -11,10 +11,9 @@ import torch
 from noise_images import make_images
 
 from aifr_lib.data import loader as loading
-from aifr_lib.data.images import ChangePairs, Images
+from aifr_lib.data.images import Images
 from aifr_lib.data.loader import (
     PairBatches,
-    PairRows,
     Rows,
     ShuffledBatches,
     crop_columns,
@@ -231,17 +230,3 @@ def test_labels_that_a_recipe_asks_for_come_as_columns():
     images.labels.loc[3, "age"] = np.nan
     with pytest.raises(ValueError, match="the age of 1 pictures is not known, such as picture-003"):
         Rows(images, (16, 16), ("age",))
-
-
-def test_pairs_give_both_pictures_and_what_changes_between_them():
-    images = make_images(identities=3, per_identity=2)
-    pairs = ChangePairs("years", np.array([0, 2, 5]), np.array([1, 3, 4]), np.array([3.0, -2.0, 7.5]), "years")
-    rows = PairRows(images, pairs, (16, 12))
-    (batch,) = loader(rows, ShuffledBatches(3, 3, seed=4, start=0, stop=1), pin=False)
-    for place, pair in enumerate(batch["row"].tolist()):
-        both = images.pixels[[pairs.a[pair], pairs.b[pair]]][:, :, 2:14]
-        assert (batch["images"][place].numpy() == both).all()
-        assert batch["target"][place] == pairs.d[pair]
-        assert batch["identity"][place] == images.labels["identity"].iloc[pairs.a[pair]]
-    with pytest.raises(ValueError, match="name picture 9 of 6"):
-        PairRows(images, ChangePairs("years", np.array([9]), np.array([1]), np.array([1.0]), "years"), (16, 16))
