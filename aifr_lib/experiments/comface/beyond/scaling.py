@@ -158,9 +158,9 @@ def _in_order(place: tuple[str, Any, str, str]) -> tuple[int, float]:
 
 def scaling_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
     """The error over people, pictures and labelled subjects; sources as points; scratch and untrained as lines."""
-    figure, axes = plt.subplots(1, 4, figsize=(13, 3.6), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(2, 2, figsize=(8, 6.4), sharey=True, layout="constrained")
     rows = [row for row in artefact.rows if row.metric == "mae" and row.measured]
-    for axis, name in zip(axes, (PEOPLE, PICTURES, SUBJECTS, SOURCE), strict=True):
+    for axis, name in zip(axes.flat, (PEOPLE, PICTURES, SUBJECTS, SOURCE), strict=True):
         some = [row for row in rows if row.keys["axis"] == name]
         lines = dict.fromkeys((row.keys["method"], row.keys["how"]) for row in some)
         for number, (method, how) in enumerate(lines):
@@ -184,9 +184,10 @@ def scaling_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
             axis.set_xticks([float(place) for place in places], [f"{float(place):g}" for place in places])
             axis.tick_params(axis="x", which="minor", length=0)
         axis.set_xlabel("share of the training subjects with a label" if name == SUBJECTS else name)
-        if axis.lines and name in (PEOPLE, SUBJECTS):
+        if axis.get_legend_handles_labels()[1] and name in (PEOPLE, SUBJECTS):
             axis.legend(fontsize=7)
-    axes[0].set_ylabel("mean error on change of age, years")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("mean error on change of age, years")
     figure.supxlabel("dashed: from scratch, fine-tuned; dotted: untrained, features kept", fontsize=8)
     return figure
 
