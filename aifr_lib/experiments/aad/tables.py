@@ -208,9 +208,8 @@ def table_figure(artefact: Artefact, metric: str) -> Figure:
     by = {name: list(dict.fromkeys(str(row.keys.get(name, "")) for row in rows)) for name in ("set", "backbone")}
     names = list(dict.fromkeys(named(row) for row in rows))
     count = max(1, len(by["set"]))
-    figure, axes = plt.subplots(
-        1, count, figsize=(3.1 * count + 1.5, 0.32 * len(names) + 1.6), sharey=True, squeeze=False
-    )
+    width = 3.1 * count + 0.1 * max(map(len, names), default=0)  # the names stand left of the first set
+    figure, axes = plt.subplots(1, count, figsize=(width, 0.32 * len(names) + 1.6), sharey=True, squeeze=False)
     for axis, name in zip(axes[0], by["set"], strict=False):
         for row in (row for row in rows if str(row.keys.get("set", "")) == name):
             assert row.measured is not None
