@@ -171,7 +171,7 @@ def test_what_was_tried_is_told_apart_by_the_settings_that_a_student_has_a_use_f
     said = {name: tuning.settings_of(aad, name) for name in aad.tried}
     assert said["self"] == {"mode": "self", "lr": 0.2}
     assert said["try_kd_4"] == {"mode": "kd", "last_weight": 4, "lr": 0.2}
-    assert said["try_ad_last_faster"] == {"mode": "ad_last", "last_weight": 16, "distance": "squared", "lr": 0.4}
+    assert said["try_ad_last_faster"] == {"mode": "ad_last", "last_weight": 64, "distance": "squared", "lr": 0.4}
     assert said["try_masks_sum"]["reduction"] == "sum" and said["try_masks_sum"]["attention_weight"] == 1
     assert len({tuple(one.items()) for one in said.values()}) == len(said), "each was tried once"
 
@@ -191,7 +191,7 @@ def test_a_picture_of_what_was_tried_joins_what_differs_in_one_setting():
     assert weights == {
         "AD, last layer alone, squared": [1, 16, 64, 256],
         "AD, last layer alone, linear": [1, 16],
-        "ℓ2": [0.0001, 0.001, 0.01, 0.1],
+        "ℓ2": [0.0001, 0.001, 0.01, 0.1, 1],
         "KD, the teacher's classes": [1, 4],
     }
     assert masks == {"AD, last layer alone, squared, mean": [1, 10, 100], "AD, last layer alone, squared, sum": [1]}
