@@ -196,7 +196,7 @@ def test_a_picture_of_what_was_tried_joins_what_differs_in_one_setting():
     }
     assert masks == {"AD, last layer alone, squared, mean": [1, 10, 100], "AD, last layer alone, squared, sum": [1]}
     assert rates == {"AD, last layer alone, squared": [0.1, 0.2, 0.4], "ℓ2": [0.1, 0.2, 0.4]}
-    assert "the best is ℓ2 at weight 0.001 (" in tuning.tuning_found(artefact)
+    assert "the best is ℓ2 at weight 0.1 (" in tuning.tuning_found(artefact)
 
 
 def test_the_age_teacher_says_how_many_years_it_errs(preset, table2, out):
