@@ -259,7 +259,11 @@ def test_committed_weights_of_teachers_teach_as_those_of_their_training_do(prese
     both = {"teacher": kd, "age_teacher": teachers.age_teacher_job(aad.age_teacher)}
     config = aad.student(aad.ledger[0], "aad", 0)
     kept = {name: teachers.keep(store, job.spec.key, head=name == "teacher") for name, job in both.items()}
-    assert sum(path.stat().st_size for path in tmp_path.rglob("*.safetensors")) < 1e6
+    files = {path: path.stat() for path in tmp_path.rglob("*.safetensors")}
+    assert sum(one.st_size for one in files.values()) < 1e6
+    for name, job in both.items():
+        assert teachers.keep(store, job.spec.key, head=name == "teacher") == kept[name]
+    assert {path: path.stat().st_mtime_ns for path in files} == {path: one.st_mtime_ns for path, one in files.items()}
     digests = {}
     for name, job in both.items():
         work = store.work_folder(job.spec.key)
