@@ -199,6 +199,22 @@ def test_a_picture_of_what_was_tried_joins_what_differs_in_one_setting():
     assert "the best is ℓ2 at weight 0.1 (" in tuning.tuning_found(artefact)
 
 
+def test_a_student_that_learned_nothing_is_below_the_picture_with_its_number():
+    def row(mean, **keys):
+        return Row(keys={**keys, "lr": 0.2, "set": "relief-agedb, validation"}, metric="accuracy",
+                   measured=Measured(mean=mean))  # fmt: skip
+
+    rows = [row(85.0, mode="self"), row(93.0, mode="ad_last", distance="squared", last_weight=64),
+            row(92.0, mode="l2", last_weight=0.1), row(49.0, mode="l2", last_weight=1)]  # fmt: skip
+    artefact = SimpleNamespace(rows=rows)
+    figure = tuning.tuning_figure(artefact)
+    (axis,) = figure.axes
+    plt.close(figure)
+    assert axis.get_ylim()[0] == 83 and [text.get_text() for text in axis.texts] == ["49.0 ↓"]
+    said = tuning.tuning_found(artefact)
+    assert said.endswith("At its own best weight, 0.1, ℓ2 comes to 92.0 %. At weight 1 ℓ2 learns nothing.")
+
+
 def test_the_age_teacher_says_how_many_years_it_errs(preset, table2, out):
     run = gather(store_of(preset, out), {0: teachers.age_teacher_job(preset.aad.age_teacher)}, compute=False,
                  fresh=False)[0]  # fmt: skip
