@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -207,10 +208,15 @@ def table_figure(artefact: Artefact, metric: str) -> Figure:
     rows = [row for row in artefact.rows if row.metric == metric and row.measured]
     by = {name: list(dict.fromkeys(str(row.keys.get(name, "")) for row in rows)) for name in ("set", "backbone")}
     names = list(dict.fromkeys(named(row) for row in rows))
+    said = [textwrap.fill(name, 34) for name in names]
     count = max(1, len(by["set"]))
-    width = 3.1 * count + 0.1 * max(map(len, names), default=0)  # the names stand left of the first set
-    figure, axes = plt.subplots(1, count, figsize=(width, 0.32 * len(names) + 1.6), sharey=True, squeeze=False)
-    for axis, name in zip(axes[0], by["set"], strict=False):
+    lines = math.ceil(count / 3)  # more than three side by side are too small to read on a page
+    columns = math.ceil(count / lines)
+    size = (2.8 * max(2, columns) + 2.4, lines * (0.42 * len(names) + 1.4))  # the names stand left of the first set
+    figure, axes = plt.subplots(lines, columns, figsize=size, sharey=True, squeeze=False)
+    for axis in axes.flat[len(by["set"]) :]:
+        axis.set_visible(False)
+    for axis, name in zip(axes.flat, by["set"], strict=False):
         for row in (row for row in rows if str(row.keys.get("set", "")) == name):
             assert row.measured is not None
             place = names.index(named(row))
@@ -220,8 +226,9 @@ def table_figure(artefact: Artefact, metric: str) -> Figure:
                 axis.hlines(place, *row.measured.ci95, color=colour, linewidth=2, alpha=0.6)
             axis.scatter(list(row.measured.per_seed.values()), [place] * len(row.measured.per_seed), s=10, color=colour,
                          alpha=0.5, linewidths=0)  # fmt: skip
-        axis.set(title=in_words(name), xlabel=METRICS.get(metric, metric))
-    axes[0, 0].set_yticks(range(len(names)), names)
+        axis.set(title=textwrap.fill(in_words(name), 24), xlabel=METRICS.get(metric, metric))
+        axis.set_xlim(right=min(axis.get_xlim()[1], 100.5))
+    axes[0, 0].set_yticks(range(len(names)), said)
     axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
     figure.tight_layout()
     return figure
