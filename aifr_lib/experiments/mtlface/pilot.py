@@ -75,21 +75,26 @@ def found(artefact: Artefact) -> str:
     both = {name: (one(name, "age_accuracy"), one(name, "identity_of_truth")) for name in tried}
     done = {name: (aged, kept) for name, (aged, kept) in both.items() if aged and kept}
     above = [name for name, (aged, _) in done.items() if true and aged.mean > true.mean]
+    left = one("copy", "identity_of_truth")
+    nearer = left and done and left.mean > max(kept.mean for _, kept in done.values())
     return say(
         {
             "judge": judge and digits(judge.mean),
             "true": true and digits(true.mean),
             "copy": copy and digits(copy.mean),
             "lines": "; ".join(
-                f"{name.replace('_', ' ')} {digits(aged.mean)} % at a likeness to the true face of {digits(kept.mean)}"
+                f"{digits(aged.mean)} % ({name.replace('_', ' ')}, likeness to the true face {digits(kept.mean)})"
                 for name, (aged, kept) in done.items()
             ),
+            "left": left and digits(left.mean),
             "above": ", ".join(name.replace("_", " ") for name in above),
         },
         (judge, "The judge errs by {judge} years on people it has not seen."),
         (true and copy, "It tells {true} % of the true faces, and {copy} % of copies of the source, in the group asked "
                         "for."),
-        (done, "Of faces drawn by each weighting it tells: {lines}."),
+        (done, "Of faces drawn under each weighting it tells {lines}."),
+        (nearer, "A copy, which does not age at all, is nearer to the true face ({left}): what is drawn persuades the "
+                 "judge, but it is not how this person ages."),
         (above, "What is told in its group more often than the true faces ({above}) is drawn for the judge, not for "
                 "the eye."),
     )  # fmt: skip

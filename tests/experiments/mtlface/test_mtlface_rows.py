@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from aifr_lib.data import relief
 from aifr_lib.experiments.jobs import in_order
 from aifr_lib.experiments.mtlface import ageing, building, comparison, decomposition, drawing, pilot, synthesis_rows
 from aifr_lib.models import weights
-from aifr_lib.reporting.rows import measured
+from aifr_lib.reporting.rows import Measured, Row, measured
 from aifr_lib.reporting.runs import DataId, Git, Run, RunSpec
 from aifr_lib.settings.presets import load_preset
 from aifr_lib.settings.recognition import Recognition
@@ -49,7 +51,7 @@ def test_the_comparison_shares_judge_first_stage_and_pilot():
     first = {jobs[name, 0].needs["first_stage"].spec.key for name in ("mtlface", "mtlface-without-icm")}
     read = decomposition.DECOMPOSITION.jobs(CLASSROOM, None, None)["both", 0].spec.key
     assert first == {read}
-    assert jobs["mtlface", 0].spec.key == pilot.PILOT.jobs(CLASSROOM, None, None)["between"].spec.key
+    assert jobs["mtlface", 0].spec.key == pilot.PILOT.jobs(CLASSROOM, None, None)["balanced"].spec.key
     assert jobs["mtlface", 0].spec.key != jobs["mtlface", 1].spec.key
     every = in_order(jobs.values())
     assert sum(job.spec.recipe == "age_judge" for job in every) == 1
@@ -204,3 +206,15 @@ def test_what_cannot_be_aged_is_said(tmp_path, drawer):
     weights.save_weights(torch.nn.Linear(2, 2), tmp_path / "other.safetensors", {"recognition": "{}"})
     with pytest.raises(ValueError, match="draws no faces"):
         ageing.aged(face, 30, tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize(("kept", "nearer"), [(0.7, True), (0.9, False)])
+def test_the_pilot_says_when_a_copy_is_nearer_to_the_true_face_than_what_is_drawn(kept, nearer):
+    def row(method, metric, mean):
+        return Row(keys={"method": method, "set": "relief-wide"}, metric=metric, measured=Measured(mean=mean))
+
+    rows = [row("copy", "age_accuracy", 14.3), row("truth", "age_accuracy", 73.0), row("balanced", "age_accuracy", 70.0),
+            row("copy", "identity_of_truth", 0.8), row("balanced", "identity_of_truth", kept)]  # fmt: skip
+    said = pilot.found(SimpleNamespace(rows=rows))
+    assert f"it tells 70.0 % (balanced, likeness to the true face {kept:.3f})." in said
+    assert ("A copy, which does not age at all, is nearer to the true face (0.800)" in said) is nearer
