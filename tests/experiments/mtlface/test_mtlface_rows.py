@@ -213,8 +213,13 @@ def test_the_pilot_says_when_a_copy_is_nearer_to_the_true_face_than_what_is_draw
     def row(method, metric, mean):
         return Row(keys={"method": method, "set": "relief-wide"}, metric=metric, measured=Measured(mean=mean))
 
-    rows = [row("copy", "age_accuracy", 14.3), row("truth", "age_accuracy", 73.0), row("balanced", "age_accuracy", 70.0),
-            row("copy", "identity_of_truth", 0.8), row("balanced", "identity_of_truth", kept)]  # fmt: skip
+    rows = [
+        row("copy", "age_accuracy", 14.3),
+        row("truth", "age_accuracy", 73.0),
+        row("balanced", "age_accuracy", 70.0),
+        row("copy", "identity_of_truth", 0.8),
+        row("balanced", "identity_of_truth", kept),
+    ]
     said = pilot.found(SimpleNamespace(rows=rows))
     assert f"it tells 70.0 % (balanced, likeness to the true face {kept:.3f})." in said
     assert ("A copy, which does not age at all, is nearer to the true face (0.800)" in said) is nearer
