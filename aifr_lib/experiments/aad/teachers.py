@@ -61,6 +61,8 @@ def keep(store: RunStore, key: str, head: bool = False) -> Path:
     if weights.digest(network.state_dict()) != run.summary["checksum"]:
         raise ConfigError(f"{work} holds the weights of another training than {key}: delete it and run it again")
     folder = repository_root() / SHELF / key
+    if shelved(run) and (not head or (folder / HEAD).is_file()):
+        return folder  # written anew, the same weights would have other bytes: a header has no order
     if head:
         weights.save_weights(distillation.head_of(work).half(), folder / HEAD)
     distillation.rounded(network, work)

@@ -23,11 +23,13 @@ from aifr_lib.settings.aad import Aad
 from aifr_lib.settings.presets import Preset
 
 ALONE = "self"
+RIVAL = "l2"
 AXES = {
     "last_weight": "weight of the last term, λₙ",
     "attention_weight": "weight of the attention loss, λᴬ",
 }
 DRAWN = ("masks", "attention_weight", "reduction")  # what is asked of a student that is drawn to masks
+CHANCE = 60.0  # %: a student below has learned nothing, as one whose training diverged
 
 
 def tuning_jobs(
@@ -67,7 +69,8 @@ def settings_of(aad: Aad, variant: str) -> dict[str, Key]:
 
 def tuning_figure(artefact: Artefact) -> Figure:
     """Accuracy across ages on validation people against the weight of the last term, the weight of the attention loss
-    and the learning rate; bars are intervals over people, the dashed line is the student alone.
+    and the learning rate; bars are intervals over people, the dashed line is the student alone. What ended at chance
+    lies below the picture, with its number.
     """
     rows = [row for row in artefact.rows if str(row.keys["set"]).startswith(ACROSS) and row.measured]
     alone = [row for row in rows if row.keys["mode"] == ALONE]
@@ -87,7 +90,10 @@ def tuning_figure(artefact: Artefact) -> Figure:
             assert row.measured is not None
             axis.axhline(row.measured.mean, color="0.4", linestyle="--", linewidth=1, label=in_words(ALONE))
         if axis.get_legend_handles_labels()[1]:
-            axis.legend(fontsize=8)
+            axis.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncol=2)
+    learned = [min(row.measured.ci95 or [row.measured.mean]) for row in rows if row.measured and not at_chance(row)]
+    if learned and len(learned) < len(rows):
+        axes[0, 0].set_ylim(bottom=min(learned) - 2)
     axes[0, 0].set_ylabel(f"{METRICS['accuracy']}\nvalidation people, 30 years apart")
     figure.tight_layout()
     return figure
@@ -107,6 +113,15 @@ def _lines(axis: Axes, rows: Sequence[Row], x: str) -> None:
         names = [line[0].keys[name] for name in ("mode", "distance", "reduction") if name in line[0].keys]
         axis.errorbar([float(row.keys[x]) for row in line], means, bars, color=plots.PALETTE[number],
                       marker=plots.MARKERS[number], capsize=2, label=", ".join(map(in_words, names)))  # fmt: skip
+        for row in filter(at_chance, line):
+            assert row.measured is not None
+            axis.annotate(f"{digits(row.measured.mean)} ↓", (float(row.keys[x]), 0.02), fontsize=8, ha="center",
+                          xycoords=("data", "axes fraction"), color=plots.PALETTE[number])  # fmt: skip
+
+
+def at_chance(row: Row) -> bool:
+    """Whether a student learned nothing."""
+    return row.measured is not None and row.measured.mean < CHANCE
 
 
 def _joined(rows: Sequence[Row], x: str) -> list[list[Row]]:
@@ -118,15 +133,23 @@ def _joined(rows: Sequence[Row], x: str) -> list[list[Row]]:
 
 
 def tuning_found(artefact: Artefact) -> str:
-    """What the best of all that was tried gains over the student alone."""
+    """What the best of all that was tried gains over the student alone, and how near ℓ2 comes at its own best."""
     rows = [row for row in artefact.rows if str(row.keys["set"]).startswith(ACROSS) and row.measured]
-    best = max(rows, key=lambda row: row.measured.mean if row.measured else 0.0)
+    best = _best(rows)
     alone = next((row.measured for row in rows if row.keys["mode"] == ALONE), None)
+    rivals = [row for row in rows if row.keys["mode"] == RIVAL]
+    rival = _best(rivals) if rivals and best.keys["mode"] != RIVAL else None
+    lost = next(filter(at_chance, rivals), None)
     assert best.measured is not None
     names = {"mode": in_words(best.keys["mode"]), "mean": digits(best.measured.mean)}
     names |= {name: in_words(best.keys[name]) for name in ("last_weight", "distance") if name in best.keys}
     if alone:
         names["gain"] = digits(best.measured.mean - alone.mean)
+    if rival and rival.measured:
+        names |= {"rival": in_words(RIVAL), "rival_weight": in_words(rival.keys["last_weight"])}
+        names |= {"rival_mean": digits(rival.measured.mean)}
+    if lost:
+        names |= {"lost": in_words(lost.keys["last_weight"]), "loser": in_words(RIVAL)}
     return say(
         names,
         (True, "Of all that was tried, on validation people and with one seed, the best is {mode}"),
@@ -134,7 +157,13 @@ def tuning_found(artefact: Artefact) -> str:
         ("last_weight" in names, "at weight {last_weight}"),
         (True, "({mean} % of pairs thirty years apart)."),
         ("gain" in names and best.keys["mode"] != ALONE, "That is {gain} points above the student alone."),
+        ("rival" in names, "At its own best weight, {rival_weight}, {rival} comes to {rival_mean} %."),
+        ("lost" in names, "At weight {lost} {loser} learns nothing."),
     )
+
+
+def _best(rows: Sequence[Row]) -> Row:
+    return max(rows, key=lambda row: row.measured.mean if row.measured else 0.0)
 
 
 TUNING = Experiment(

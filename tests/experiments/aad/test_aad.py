@@ -171,7 +171,7 @@ def test_what_was_tried_is_told_apart_by_the_settings_that_a_student_has_a_use_f
     said = {name: tuning.settings_of(aad, name) for name in aad.tried}
     assert said["self"] == {"mode": "self", "lr": 0.2}
     assert said["try_kd_4"] == {"mode": "kd", "last_weight": 4, "lr": 0.2}
-    assert said["try_ad_last_faster"] == {"mode": "ad_last", "last_weight": 16, "distance": "squared", "lr": 0.4}
+    assert said["try_ad_last_faster"] == {"mode": "ad_last", "last_weight": 64, "distance": "squared", "lr": 0.4}
     assert said["try_masks_sum"]["reduction"] == "sum" and said["try_masks_sum"]["attention_weight"] == 1
     assert len({tuple(one.items()) for one in said.values()}) == len(said), "each was tried once"
 
@@ -191,12 +191,28 @@ def test_a_picture_of_what_was_tried_joins_what_differs_in_one_setting():
     assert weights == {
         "AD, last layer alone, squared": [1, 16, 64, 256],
         "AD, last layer alone, linear": [1, 16],
-        "ℓ2": [0.0001, 0.001, 0.01, 0.1],
+        "ℓ2": [0.0001, 0.001, 0.01, 0.1, 1],
         "KD, the teacher's classes": [1, 4],
     }
     assert masks == {"AD, last layer alone, squared, mean": [1, 10, 100], "AD, last layer alone, squared, sum": [1]}
     assert rates == {"AD, last layer alone, squared": [0.1, 0.2, 0.4], "ℓ2": [0.1, 0.2, 0.4]}
-    assert "the best is ℓ2 at weight 0.001 (" in tuning.tuning_found(artefact)
+    assert "the best is ℓ2 at weight 0.1 (" in tuning.tuning_found(artefact)
+
+
+def test_a_student_that_learned_nothing_is_below_the_picture_with_its_number():
+    def row(mean, **keys):
+        return Row(keys={**keys, "lr": 0.2, "set": "relief-agedb, validation"}, metric="accuracy",
+                   measured=Measured(mean=mean))  # fmt: skip
+
+    rows = [row(85.0, mode="self"), row(93.0, mode="ad_last", distance="squared", last_weight=64),
+            row(92.0, mode="l2", last_weight=0.1), row(49.0, mode="l2", last_weight=1)]  # fmt: skip
+    artefact = SimpleNamespace(rows=rows)
+    figure = tuning.tuning_figure(artefact)
+    (axis,) = figure.axes
+    plt.close(figure)
+    assert axis.get_ylim()[0] == 83 and [text.get_text() for text in axis.texts] == ["49.0 ↓"]
+    said = tuning.tuning_found(artefact)
+    assert said.endswith("At its own best weight, 0.1, ℓ2 comes to 92.0 %. At weight 1 ℓ2 learns nothing.")
 
 
 def test_the_age_teacher_says_how_many_years_it_errs(preset, table2, out):
@@ -259,7 +275,11 @@ def test_committed_weights_of_teachers_teach_as_those_of_their_training_do(prese
     both = {"teacher": kd, "age_teacher": teachers.age_teacher_job(aad.age_teacher)}
     config = aad.student(aad.ledger[0], "aad", 0)
     kept = {name: teachers.keep(store, job.spec.key, head=name == "teacher") for name, job in both.items()}
-    assert sum(path.stat().st_size for path in tmp_path.rglob("*.safetensors")) < 1e6
+    files = {path: path.stat() for path in tmp_path.rglob("*.safetensors")}
+    assert sum(one.st_size for one in files.values()) < 1e6
+    for name, job in both.items():
+        assert teachers.keep(store, job.spec.key, head=name == "teacher") == kept[name]
+    assert {path: path.stat().st_mtime_ns for path in files} == {path: one.st_mtime_ns for path, one in files.items()}
     digests = {}
     for name, job in both.items():
         work = store.work_folder(job.spec.key)
