@@ -75,9 +75,7 @@ def compute(config: TransformerTraining, people: int, folder: Path) -> Result:
         x = to_input(torch.from_numpy(np.ascontiguousarray(pixels)))
         maps = module.backbone.features(x)
         got = received(branch_of(module), maps)
-        stages = {
-            f"stage{n}": one.mean(1).numpy() for n, one in enumerate(module.backbone.stage_maps(x[: len(AGES)]), 1)
-        }
+        stages = module.backbone.stage_maps(x[: len(AGES)])
     height, width = maps.shape[2:]
     changes = F.adaptive_avg_pool2d(torch.from_numpy(changing)[:, None], (height, width)).flatten(1)
     return Result(
