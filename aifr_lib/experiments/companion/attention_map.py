@@ -224,9 +224,9 @@ def found(artefact: Artefact) -> str:
     there = {SAID[source]: one for source, one in numbers.items() if one}
     open_ = [words for words, one in there.items() if one.ci95 and one.ci95[0] <= 0 <= one.ci95[1]]
     return say(
-        {"told": listed([f"{one.mean:+.2f} of {words}" for words, one in there.items()]), "open": listed(open_)},
+        {"told": listed([f"{one.mean:+.2f} for {words}" for words, one in there.items()]), "open": listed(open_)},
         (there, "Rank correlation over the cells of a face with what a year changes there, 1 at best: {told}."),
-        (open_, "Whether it is above 0 or below, these few people cannot tell of {open}."),
+        (open_, "Whether it is above 0 or below, these few people cannot tell for {open}."),
         (there, "One network each: nothing here is more than a look."),
     )
 
