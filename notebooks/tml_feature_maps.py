@@ -34,7 +34,7 @@ import inspect
 from IPython.display import HTML, Markdown, display
 
 from aifr_lib.experiments.page import open_page
-from aifr_lib.experiments.tml import attention, feature_maps
+from aifr_lib.experiments.tml import attention, feature_maps, layers
 from aifr_lib.reporting import contents, plots, slider
 
 page = open_page(
@@ -141,10 +141,44 @@ drawn(attention.ATTENTION)
 page.table(attention.ATTENTION)
 
 # %% [markdown]
+# ## Each layer, while the face ages
+#
+# Above was the mean over the layers. Here is each of them: one person young and old, what a year changes in the cells,
+# and how much attention each layer gives them. The faces have the size that the network was trained at: a branch reads
+# as many cells as it was built for.
+
+# %% tags=["hide-input"]
+drawn(layers.LAYERS)
+
+# %% [markdown]
+# Move through the ages. The upper row is the face and what each stage leaves of it, the lower row what a year changes
+# and the attention of each layer. A map has one scale for all ages. *Which maps follow the age, and which stay?*
+
+# %% tags=["hide-input"]
+by_layer, lives = page.result(layers.LAYERS), page.runs(layers.LAYERS)
+if lives:
+    frames, labels = layers.age_frames(lives[layers.LIFE])
+    alt = "a face, its stages, what a year changes, and the attention of each layer"
+    display(slider.show(frames, labels, title="Age", alt=alt, start=3))
+else:
+    display(Markdown(f"*No ages to move through at {preset} size yet.*"))
+
+# %% [markdown]
+# Two maps of attention are compared by what share of it lies on other cells: half the sum of their differences. A layer
+# that looks at what stays should move less from one age to another than from one person to another.
+
+# %% tags=["hide-input"]
+page.table(layers.LAYERS)
+
+# %% [markdown]
 # ## What to conclude
 
 # %% tags=["hide-input"]
-said = [feature_maps.FIG4.finding(related), attention.ATTENTION.finding(attended)]
+said = [
+    feature_maps.FIG4.finding(related),
+    attention.ATTENTION.finding(attended),
+    layers.LAYERS.finding(by_layer),
+]
 Markdown("\n\n".join(filter(None, said)))
 
 # %% [markdown]

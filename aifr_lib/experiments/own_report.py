@@ -60,7 +60,7 @@ def write(own: Own) -> Path:
 def said(own: Own) -> str:
     """Whether the training helped people it never saw, in a sentence."""
     change, (low, high) = own.gain
-    numbers = f"by {abs(change):.2f} points (95 % interval of the change {low:+.2f} to {high:+.2f})".replace("-", "−")
+    numbers = f"by {abs(change):.2f} points (95 % interval of the change {low:+z.2f} to {high:+z.2f})".replace("-", "−")
     if low > 0:
         return f"The training helped: the area under the ROC curve of held-out people grew {numbers}."
     if high < 0:

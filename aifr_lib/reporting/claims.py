@@ -260,5 +260,5 @@ def _error(estimate: Estimate) -> str:
     if estimate.spreads_p is not None:
         parts.append(f"equal spreads p {_p(estimate.spreads_p)} (Levene, level {SPREADS_LEVEL:g})")
     if estimate.r is not None:
-        parts.append(f"correlation by seed {estimate.r:+.2f}")
+        parts.append(f"correlation by seed {estimate.r:+z.2f}")
     return ", ".join(parts)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+
+_SIGNED_ZERO = re.compile(r"(?<![\w.])[-+−](0(?:\.0+)?)(?!\.?\d)")
 
 
 def say(numbers: Mapping[str, object], *sentences: tuple[object, str]) -> str:
@@ -11,9 +14,18 @@ def say(numbers: Mapping[str, object], *sentences: tuple[object, str]) -> str:
     >>> say({"gain": 1.25}, (True, "It gains {gain:.1f} points."), (None, "Nobody ran it."))
     'It gains 1.2 points.'
 
-    Errors: KeyError for a number that a sentence names and nobody gives.
+    What is rounded to zero has no sign. Errors: KeyError for a number that a sentence names and nobody gives.
     """
-    return " ".join(text.format(**numbers) for holds, text in sentences if holds)
+    return unsigned_zeros(" ".join(text.format(**numbers) for holds, text in sentences if holds))
+
+
+def unsigned_zeros(text: str) -> str:
+    """``text`` in which no zero has a sign: a number of either sign may have been rounded to it.
+
+    >>> unsigned_zeros("It makes -0.0, at most +0.00, at best -0.04.")
+    'It makes 0.0, at most 0.00, at best -0.04.'
+    """
+    return _SIGNED_ZERO.sub(r"\1", text)
 
 
 def counted(count: int, what: str) -> str:
@@ -24,7 +36,7 @@ def counted(count: int, what: str) -> str:
 def digits(value: float) -> str:
     """Three digits, no power of ten: "89.9", "0.448", "5.00", "1,234"; below .001 four decimals: "0.0005"."""
     if abs(value) < 0.001:
-        return f"{value:.4f}" if value else "0"
+        return f"{value:z.4f}" if value else "0"
     if abs(value) >= 99.95:
         return f"{value:,.0f}"
     return f"{value:#.3g}"

@@ -51,6 +51,7 @@ METRICS = {
     "accepted_by_gap": "accepted at 1 % false accepts, %, by years between the photographs",
     "age_corr": "rank correlation of attention with what changes with age",
     "age_corr_by_layer": "rank correlation of a layer's attention with what changes with age",
+    "attention_moved": "attention that lies on other cells, %",
     "late_gain": "gain over the second half of the training, points",
     "latency": "milliseconds a picture, median",
     "latency_p10": "milliseconds a picture, 10th percentile",

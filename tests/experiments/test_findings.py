@@ -20,6 +20,7 @@ from aifr_lib.experiments.tml import (
     attention,
     configurations,
     feature_maps,
+    layers,
     variance,
     verification,
 )
@@ -275,6 +276,10 @@ KEPT = [
     Row(keys={"stage": stage, "pair": pair}, metric="corr", measured=Measured(mean=mean))
     for stage, pair, mean in ((1, "one person", 0.6), (4, "one person", 0.4), (4, "two people", 0.1))
 ]
+ATTENDED_BY_LAYER = [
+    Row(keys={"layer": layer, "pair": pair}, metric=layers.MOVED, measured=of_people(mean))
+    for layer, pair, mean in ((1, layers.ONE, 9.0), (1, layers.TWO, 2.0), (2, layers.ONE, 1.5), (2, layers.TWO, 3.0))
+]
 RELATED = [
     Row(keys={"network": network, "apart": away}, metric="cell_cosine", measured=Measured(mean=mean))
     for network, away, mean in (("trained", 1, 0.5), ("trained", 2, 0.2), ("untrained", 1, 0.8), ("untrained", 2, 0.7))
@@ -385,6 +390,7 @@ WHOLE = {
     "tml_branch_variants": ARMS,
     "tml_second_source": PHOTOGRAPHED,
     "tml_attention": ATTENDED,
+    "tml_layers": ATTENDED_BY_LAYER,
     "tml_fig2": PULLS,
     "tml_fig5": WALKED,
     "tml_fig7": CONFIGURED,
@@ -670,6 +676,14 @@ def test_tables_say_in_how_many_cells_the_branch_is_better():
 def test_maps_say_what_training_did_to_neighbours():
     assert feature_maps.related(artefact("tml_fig4", RELATED)).endswith("less alike than they started.")
     assert "correlate by 0.60 after the first" in feature_maps.kept(artefact("tml_fig3", KEPT))
+
+
+def test_the_last_layer_depends_on_the_age_or_on_the_person_or_nobody_can_tell():
+    said = layers.found(artefact("tml_layers", ATTENDED_BY_LAYER))
+    assert "1.50 % of the last layer's" in said and "3.00 % of it" in said and "on the person more than" in said
+    assert "on the age more than" in layers.found(artefact("tml_layers", ATTENDED_BY_LAYER[:2]))
+    close = ATTENDED_BY_LAYER[2].model_copy(update={"measured": of_people(2.8)})
+    assert "depends" not in layers.found(artefact("tml_layers", [close, ATTENDED_BY_LAYER[3]]))
 
 
 @pytest.mark.parametrize(

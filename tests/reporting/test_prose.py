@@ -2,7 +2,7 @@
 
 import pytest
 
-from aifr_lib.reporting.prose import counted, digits, in_full, listed, say
+from aifr_lib.reporting.prose import counted, digits, in_full, listed, say, unsigned_zeros
 
 
 def test_sentences_are_said_where_they_hold_and_in_order():
@@ -13,12 +13,20 @@ def test_sentences_are_said_where_they_hold_and_in_order():
         say({}, (True, "{gain} points"))
 
 
+def test_a_zero_has_no_sign_however_it_was_rounded():
+    assert say({"a": -0.04, "b": "−0.0 with c"}, (True, "It makes {a:+.1f}; {b}.")) == "It makes 0.0; 0.0 with c."
+    assert say({"a": 0.04, "b": -0.0}, (True, "{a:+.1f} and {b:+.0f}.")) == "0.0 and 0."
+    kept = "-0.04, +0.10, 5-0, a-0.0, -0.0.1, -10.0 and −0.5"
+    assert unsigned_zeros(kept) == kept
+    assert unsigned_zeros("[-0.00, +0.30]") == "[0.00, +0.30]"
+
+
 def test_things_are_counted():
     assert [counted(1, "seed"), counted(3, "seed"), counted(3000, "pair")] == ["1 seed", "3 seeds", "3,000 pairs"]
 
 
 def test_numbers_have_three_digits_and_no_power_of_ten():
-    values = (0, 0.0000123, 0.0005, 0.001, 0.44812, 5.0, 9.996, 89.93, 99.94, 99.96, 1234.5, -0.36)
+    values = (0, 0.0000123, 0.0005, 0.001, 0.44812, 5.0, 9.996, 89.93, 99.94, 99.96, 1234.5, -0.36, -0.00001)
     said = [digits(one) for one in values]
     assert said == [
         "0",
@@ -33,6 +41,7 @@ def test_numbers_have_three_digits_and_no_power_of_ten():
         "100",
         "1,234",
         "-0.360",
+        "0.0000",
     ]
 
 

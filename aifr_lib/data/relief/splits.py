@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -77,6 +77,12 @@ def split_faces(
 ) -> Faces:  # fmt: skip
     """The parameters behind ``load``: Faces of identities × per_identity pictures, grouped by identity."""
     return split_plan(split, identities, per_identity, span, view).faces()
+
+
+def aged(count: int, ages: Sequence[float]) -> Faces:
+    """The first people of the test split at each age, in pictures that are else alike, person by person."""
+    numbers = people("test", count).repeat_interleave(len(ages))
+    return Faces.sample(numbers, torch.tensor(ages, dtype=torch.float64).repeat(count), numbers * MAX_PER_IDENTITY)
 
 
 def split_plan(

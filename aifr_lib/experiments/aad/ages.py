@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from aifr_lib.data import relief
 from aifr_lib.evaluation.embeddings import embed, normalise
 from aifr_lib.evaluation.intervals import mean_interval
-from aifr_lib.experiments.aad.attention import aged
 from aifr_lib.experiments.aad.students import teacher_job
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.faces.relief import render
@@ -59,7 +58,7 @@ def path(config: Recognition, count: int, teacher: Path, device: str | None = No
     two directions in which they differ most. summary: ``shown``, how much of the differences these two hold, in %.
     """
     started = time.perf_counter()
-    pixels = render(aged(count, AGES), config.relief.size, frame="aligned").numpy()
+    pixels = render(relief.aged(count, AGES), config.relief.size, frame="aligned").numpy()
     network, _ = recognition.load(teacher / WEIGHTS)
     embedded = embed(network, pixels, input_hw=config.input_hw, device=device)
     unit = normalise(embedded.astype(np.float64)).reshape(count, len(AGES), -1)

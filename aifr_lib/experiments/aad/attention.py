@@ -16,11 +16,10 @@ from matplotlib.figure import Figure
 
 from aifr_lib.data import relief
 from aifr_lib.data.loader import to_input
-from aifr_lib.data.relief.plan import MAX_PER_IDENTITY, people
 from aifr_lib.experiments.aad.protocols import LONGITUDINAL, followed
 from aifr_lib.experiments.aad.teachers import age_teacher_job
 from aifr_lib.experiments.jobs import Experiment, Job
-from aifr_lib.faces.relief import Faces, render
+from aifr_lib.faces.relief import render
 from aifr_lib.losses.distillation import age_invariant_mask
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
@@ -57,16 +56,10 @@ def maps_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | 
     return {needed.spec.seed: Job(spec, compute, needs={"age_teacher": needed}, leaves=())}
 
 
-def aged(count: int, ages: Sequence[float]) -> Faces:
-    """The first people of the test split at each age, in pictures that are else alike, person by person."""
-    numbers = people("test", count).repeat_interleave(len(ages))
-    return Faces.sample(numbers, torch.tensor(ages, dtype=torch.float64).repeat(count), numbers * MAX_PER_IDENTITY)
-
-
 def masks(config: AgeEstimation, asked: Attention, age_teacher: Path) -> Result:
     """scores: ``pixels`` uint8 [people, ages, S, S, 3]; ``A_1`` … ``A_4``, ``Â_3`` and ``Â_4`` [people, ages, h, w]."""
     started = time.perf_counter()
-    pixels = render(aged(asked.shown, AGES), config.train.input_hw[0], frame="aligned").numpy()
+    pixels = render(relief.aged(asked.shown, AGES), config.train.input_hw[0], frame="aligned").numpy()
     estimator, _ = age_estimation.load(age_teacher / WEIGHTS)
     with torch.inference_mode():
         looked = estimator.masks(to_input(torch.from_numpy(pixels)))

@@ -53,15 +53,15 @@ class Told:
         """As a person reads it."""
         low, high = self.change - self.half, self.change + self.half
         interval = (
-            f"{100 * LEVEL:g} % interval {low:+.1f} … {high:+.1f}, from {self.people} people who taught it nothing"
+            f"{100 * LEVEL:g} % interval {low:+z.1f} … {high:+z.1f}, from {self.people} people who taught it nothing"
             if math.isfinite(self.half)
             else f"no {100 * LEVEL:g} % interval: {self.people} people calibrate it, nine are needed"
         )
         wide = max(map(len, self.regions))
         return [
-            f"{self.change:+.1f} {self.unit} from the first to the second",
+            f"{self.change:+z.1f} {self.unit} from the first to the second",
             interval,
-            *(f"  {name:<{wide}}  {value:+.1f}" for name, value in self.regions.items()),
+            *(f"  {name:<{wide}}  {value:+z.1f}" for name, value in self.regions.items()),
             f"learnt on {self.learnt} ({self.run})",
         ]
 

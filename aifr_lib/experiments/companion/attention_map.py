@@ -21,7 +21,6 @@ from torch import Tensor
 
 from aifr_lib.data import relief
 from aifr_lib.data.loader import to_input
-from aifr_lib.experiments.aad.attention import aged
 from aifr_lib.experiments.aad.students import student_job
 from aifr_lib.experiments.aad.teachers import age_teacher_job
 from aifr_lib.experiments.aad.truth import spearman, to_grid, within
@@ -35,7 +34,7 @@ from aifr_lib.losses.distillation import age_invariant_mask
 from aifr_lib.models.attention import Attended, attended
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.prose import say
+from aifr_lib.reporting.prose import listed, say
 from aifr_lib.reporting.rows import Key, Row, measured
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 from aifr_lib.reporting.tables import Shape
@@ -56,6 +55,14 @@ SOURCES: dict[str, str] = {
     "student": "AAD: where the student looks (A₃)",
     "encoder": "TML: attention that a cell receives",
     "split": "MTLFace: share that goes to the age",
+}
+# The same maps in a sentence.
+SAID: dict[str, str] = {
+    "age_estimator": "where AAD's age estimator looks",
+    "left": "what AAD leaves to a student",
+    "student": "where the student looks",
+    "encoder": "the attention in TML's encoder",
+    "split": "what MTLFace gives to the age",
 }
 Maps = Callable[[Path, np.ndarray], np.ndarray]  # of a network's folder and pictures [N, S, S, 3]: [N, h, w]
 
@@ -100,7 +107,7 @@ def changed(people: int, size: int) -> Result:
     scores: ``pixels`` uint8 [people, ages, S, S, 3]; ``map`` float [people, ages, S / 4, S / 4].
     """
     started = time.perf_counter()
-    faces, shape = aged(people, AGES), (people, len(AGES))
+    faces, shape = relief.aged(people, AGES), (people, len(AGES))
     pixels = render(faces, size, frame="aligned").numpy()
     drawn = to_grid(sensitivity(faces, "age", size, frame="aligned"), size // CELL).numpy()
     scores = {"map": drawn.reshape(*shape, *drawn.shape[1:]), "pixels": pixels.reshape(*shape, *pixels.shape[1:])}
@@ -113,7 +120,7 @@ def looked(people: int, size: int, maps: Callable[[np.ndarray], np.ndarray]) -> 
     scores: ``map`` float [people, ages, h, w]; ``rank_corr`` [people, ages], with the truth over cells inside the face.
     """
     started = time.perf_counter()
-    faces, shape = aged(people, AGES), (people, len(AGES))
+    faces, shape = relief.aged(people, AGES), (people, len(AGES))
     found = maps(render(faces, size, frame="aligned").numpy())
     change = sensitivity(faces, "age", size, frame="aligned")
     truth = within(change, regions(faces, size, frame="aligned")["face"], found.shape[-1])
@@ -212,19 +219,15 @@ def figure(artefact: Artefact, runs: Mapping[str, Run]) -> Figure:
 
 
 def found(artefact: Artefact) -> str:
-    """How each map goes with the truth."""
-    numbers = {source: measured(artefact.rows, "rank_corr", {"source": source}) for source in SOURCES}
+    """How each map goes with the truth, and of which the people shown cannot say whether it does."""
+    numbers = {source: measured(artefact.rows, "rank_corr", {"source": source}) for source in SAID}
+    there = {SAID[source]: one for source, one in numbers.items() if one}
+    open_ = [words for words, one in there.items() if one.ci95 and one.ci95[0] <= 0 <= one.ci95[1]]
     return say(
-        {source: f"{one.mean:+.2f}" for source, one in numbers.items() if one},
-        (
-            numbers["age_estimator"],
-            "Inside the face, the age estimator's map ranks cells as age does by {age_estimator}",
-        ),
-        (numbers["age_estimator"], "(rank correlation, 1 at best)."),
-        (numbers["student"], "Of the student, who is to look elsewhere, it is {student};"),
-        (numbers["encoder"], "of the attention in TML's encoder {encoder};"),
-        (numbers["split"], "of what MTLFace gives to the age {split}."),
-        (any(numbers.values()), "One network each: nothing here is more than a look."),
+        {"told": listed([f"{one.mean:+.2f} for {words}" for words, one in there.items()]), "open": listed(open_)},
+        (there, "Rank correlation over the cells of a face with what a year changes there, 1 at best: {told}."),
+        (open_, "Whether it is above 0 or below, these few people cannot tell for {open}."),
+        (there, "One network each: nothing here is more than a look."),
     )
 
 

@@ -125,8 +125,9 @@ def gap_figure(artefact: Artefact, names: Mapping[str, str] = NAMES) -> Figure:
     for axis, (metric, title) in zip(axes, PANELS.items(), strict=True):
         for number, embedder in enumerate(embedders):
             found = _by_tick(artefact, metric, embedder)
-            shift = 0.12 * (number - (len(embedders) - 1) / 2)
-            style = {"color": plots.PALETTE[number], "marker": plots.MARKERS[number], "capsize": 3}
+            shift = min(0.12, 0.7 / len(embedders)) * (number - (len(embedders) - 1) / 2)
+            marker = plots.MARKERS[number % len(plots.MARKERS)]
+            style = {"color": plots.PALETTE[number % len(plots.PALETTE)], "marker": marker, "capsize": 3}
             label: str | None = names[embedder]
             for part in ((ORL_TICK,), GAP_NAMES):
                 there = [(TICKS.index(tick) + shift, *found[tick]) for tick in part if tick in found]
@@ -137,7 +138,7 @@ def gap_figure(artefact: Artefact, names: Mapping[str, str] = NAMES) -> Figure:
         axis.set(title=title, xticks=range(len(TICKS)), xticklabels=TICKS, ylim=(-3, 103))
         axis.set_xlabel("years between the photographs (FG-NET)")
     axes[0].set_ylabel("%")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(embedders))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(3, len(embedders)))
     return figure
 
 

@@ -17,14 +17,14 @@ from matplotlib.figure import Figure
 
 from aifr_lib.data.formats.folder import read_each
 from aifr_lib.data.images import Images
-from aifr_lib.evaluation.intervals import mean_interval
+from aifr_lib.evaluation.intervals import mean_interval, weighted_mean
 from aifr_lib.evaluation.protocol_scores import photograph_pair_scores
 from aifr_lib.evaluation.verification import roc, ten_fold
 from aifr_lib.experiments.available import SETS
 from aifr_lib.experiments.companion import real_photographs
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.measure.embedders import device_of, embed_with, load
-from aifr_lib.experiments.measure.protocol_rows import mean_over_people, over_people
+from aifr_lib.experiments.measure.protocol_rows import mean_over_people, over_people, statistic_over_people
 from aifr_lib.faces import align
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
@@ -58,6 +58,7 @@ COUNTED = {
 WORDS = {**PICTURES, **COUNTED}
 COST, ACCEPTED, ACCEPTED_COST, LET_IN = "accuracy_cost", "TAR@FAR=1e-2", "accepted_cost", "let_in"
 Scores = Mapping[str, np.ndarray]
+Judged = tuple[np.ndarray, np.ndarray, np.ndarray]  # of P pairs [P] each: decided rightly, and their two people
 RunKey = tuple[str, str]  # data, embedder
 
 
@@ -186,9 +187,9 @@ def _rows(scores: Scores, other: Scores | None, keys: Mapping[str, str]) -> Iter
         )
     if (scores["pair_gap"] >= 0).any():
         named = {**keys, "switch": "any"}
-        right = _with_any_strangers(scores)
-        yield Row(keys=named, metric="accuracy", measured=over_people(100 * right.mean()))
-        yield Row(keys=named, metric=COST, measured=over_people(100 * (right.mean() - usual.mean())))
+        judged = _with_any_strangers(scores)
+        yield Row(keys=named, metric="accuracy", measured=mean_over_people(*judged, scale=100))
+        yield Row(keys=named, metric=COST, measured=_cost_of_other_pairs(judged, (usual, a, b)))
 
 
 def _right(scores: Scores, way: str) -> np.ndarray:
@@ -234,7 +235,7 @@ def _best_threshold(scores: Scores) -> float:
     return float(curve.threshold[right.argmax()])
 
 
-def _with_any_strangers(scores: Scores) -> np.ndarray:
+def _with_any_strangers(scores: Scores) -> Judged:
     """Which pairs are decided rightly if strangers are drawn at any ages; a pair of two is in the first one's fold."""
     same = scores["pair_same"]
     fold_of = dict(zip(scores["pair_a"].tolist(), scores["pair_fold"].tolist(), strict=True))
@@ -243,7 +244,9 @@ def _with_any_strangers(scores: Scores) -> np.ndarray:
     fold = [fold_of[person] for person in scores["impostor_a"][drawn].tolist()]
     values = np.append(scores[f"{USUAL}_score"][same], scores[f"{USUAL}_impostor"][drawn]).astype(np.float64)
     kinds = np.arange(len(values)) < same.sum()
-    return ten_fold(values, kinds, np.append(scores["pair_fold"][same], fold), convention="cosine").correct
+    right = ten_fold(values, kinds, np.append(scores["pair_fold"][same], fold), convention="cosine").correct
+    a, b = (np.append(scores[f"pair_{one}"][same], scores[f"impostor_{one}"][drawn]) for one in "ab")
+    return right, a, b
 
 
 def _cost(changed: np.ndarray, usual: np.ndarray, a: np.ndarray, b: np.ndarray | None = None) -> Measured:
@@ -251,6 +254,18 @@ def _cost(changed: np.ndarray, usual: np.ndarray, a: np.ndarray, b: np.ndarray |
     change = changed.astype(np.int8) - usual
     low, high = mean_interval(change, a, b) if change.any() else (0.0, 0.0)
     return over_people(100 * float(change.mean()), (100 * low, 100 * high))
+
+
+def _cost_of_other_pairs(changed: Judged, usual: Judged) -> Measured:
+    """Points that a switch adds which takes other pairs; each resampling of people is that of both lists."""
+    right, a, b = (np.concatenate(both) for both in zip(changed, usual, strict=True))
+    split = len(changed[0])
+    means = weighted_mean(right[:split]), weighted_mean(right[split:])
+
+    def change(weights: np.ndarray) -> np.ndarray:
+        return 100 * (means[0](weights[:, :split]) - means[1](weights[:, split:]))
+
+    return statistic_over_people(change, a, b)
 
 
 def switch_figure(artefact: Artefact) -> Figure:

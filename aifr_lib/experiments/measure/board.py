@@ -209,7 +209,9 @@ def _missing(data: str) -> str | None:
 def _command(
     backbone: str | Path, known: bool, name: str | None, licence: str | None, data: Sequence[str] | None
 ) -> str:
-    """The command without folders of the machine that it was given on."""
-    network = f"--backbone {backbone}" if known else f"--weights {Path(backbone).name}"
+    """The command without folders of the machine that it was given on; a file of this checkout keeps its own."""
+    file, here = Path(backbone).resolve(), repository_root().resolve()
+    shown = file.relative_to(here).as_posix() if file.is_relative_to(here) else file.name
+    network = f"--backbone {backbone}" if known else f"--weights {shown}"
     said = [f'--{option} "{value}"' for option, value in (("name", name), ("licence", licence)) if value]
     return " ".join(["aifr evaluate --board", network, *said, *(f"--data {one}" for one in data or ())])

@@ -32,7 +32,7 @@ from aifr_lib.reporting.runs import LOCK
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
 from aifr_lib.settings.relief import Relief
-from aifr_lib.training import distillation, recognition
+from aifr_lib.training import age_estimation, distillation, recognition
 from aifr_lib.training.engine import accelerator_for
 
 LOG = logging.getLogger(__name__)
@@ -70,7 +70,8 @@ def load(
     """``sface``, ``pixels``, ``tour``, or any file that ``models.foreign`` reads.
 
     given: keys of a card that stand over the file's own. device: for the training of a tour's network that is not
-    committed. Errors: ConfigError for another name, or a card for a judge, which has none; those of ``foreign.load``.
+    committed. Errors: ConfigError for another name, a card for a judge, which has none, or an age estimator; those of
+    ``foreign.load``.
     """
     check_backbone(backbone)
     if backbone in judges.JUDGES:
@@ -83,6 +84,8 @@ def load(
         return Embedder(Carded(network, card, "the tour's network"), card, "the tour's network")
     path = Path(backbone)
     held = weights.read_metadata(path) if path.suffix == ".safetensors" else {}
+    if age_estimation.RECIPE in held:
+        raise ConfigError(f"{path} tells ages, and embeds nobody: give a network that recognises")
     if "distillation" in held:
         student, asked = distillation.load(path)
         card = settle({"input_hw": asked.train.input_hw}, read_card(path), given or {}, str(path))

@@ -6,6 +6,7 @@ from aifr_lib.experiments.tml.attention import ATTENTION
 from aifr_lib.experiments.tml.beyond import BEYOND, VARIANTS
 from aifr_lib.experiments.tml.configurations import FIG7, TABLE1
 from aifr_lib.experiments.tml.feature_maps import FIG1, FIG3, FIG4
+from aifr_lib.experiments.tml.layers import LAYERS
 from aifr_lib.experiments.tml.second_source import SOURCE
 from aifr_lib.experiments.tml.tuning import TUNING
 from aifr_lib.experiments.tml.variance import TABLE4
@@ -15,7 +16,7 @@ from aifr_lib.experiments.tml.verification import TABLE2, TABLE3
 EXPERIMENTS = (
     *(FIG2, FIG5, FIG8, INTEXT),
     *(TUNING, BEYOND),
-    *(FIG1, FIG3, FIG4, ATTENTION),
+    *(FIG1, FIG3, FIG4, LAYERS, ATTENTION),
     *(FIG6, TABLE4, FIG7, TABLE1, TABLE2, TABLE3),
     *(SOURCE, VARIANTS),
 )

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from aifr_lib.experiments.aad.attention import aged
+from aifr_lib.data import relief
 from aifr_lib.experiments.companion import attention_map
 from aifr_lib.experiments.companion.attention_map import AGES, SOURCES, TRUTH
 from aifr_lib.faces.relief import regions, sensitivity
 from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import Git
 from aifr_lib.settings.presets import load_preset
 
@@ -28,7 +29,7 @@ def runs():
 
 def test_ranks_are_those_of_cells_inside_the_face(runs):
     (_, (_, other)), noise = runs[0].items(), runs[1]
-    faces = aged(PEOPLE, AGES)
+    faces = relief.aged(PEOPLE, AGES)
     change = sensitivity(faces, "age", SIZE, frame="aligned").numpy()
     face = regions(faces, SIZE, frame="aligned")["face"].numpy()
     cell = SIZE // SIDE
@@ -63,6 +64,30 @@ def test_what_is_missing_has_no_column_of_pictures_and_says_so(runs):
     artefact = SimpleNamespace(rows=found)
     assert "what MTLFace gives to the age" in attention_map.found(artefact)
     assert "age estimator" not in attention_map.found(artefact)
+
+
+def test_every_map_is_said_and_what_is_open_too():
+    numbers = {"age_estimator": (0.1, -0.1, 0.3), "left": (0.1, 0.01, 0.3), "student": (-0.34, -0.5, -0.1),
+               "encoder": (-0.004, -0.2, 0.2), "split": (0.2, 0.1, 0.3)}  # fmt: skip
+    rows = [
+        Row(keys={"source": source}, metric="rank_corr",
+            measured=Measured(mean=mean, ci95=(low, high), interval="identities"))
+        for source, (mean, low, high) in numbers.items()
+    ]  # fmt: skip
+    assert set(numbers) == set(attention_map.SAID) == set(SOURCES) - {TRUTH}
+    said = attention_map.found(SimpleNamespace(rows=rows))
+    assert all(words in said for words in attention_map.SAID.values())
+    assert "-0.34 for where the student looks, 0.00 for the attention" in said
+    assert "cannot tell for where AAD's age estimator looks and the attention in TML's encoder." in said
+    assert "cannot tell" not in attention_map.found(SimpleNamespace(rows=rows[1:3]))
+
+
+def test_a_run_of_every_map_gives_a_column_in_every_frame(runs):
+    every = {source: runs[0][TRUTH if source == TRUTH else "split"] for source in SOURCES}
+    figure = attention_map.at_age(every, len(AGES) - 1)
+    titles = [axis.get_title().replace("\n", " ") for axis in figure.axes if axis.get_title()]
+    plt.close(figure)
+    assert titles == ["the face", *SOURCES.values()]
 
 
 def test_every_map_rests_on_a_network_that_its_paper_trains():

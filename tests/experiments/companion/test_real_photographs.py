@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -247,6 +248,22 @@ def test_the_figure_has_a_point_for_each_gap(preset, reader, tmp_path):
     for axis in figure.axes:
         (curve,) = axis.containers
         assert len(curve.lines[0].get_xdata()) == len(GAP_NAMES)
+
+
+def test_more_networks_than_kinds_of_markers_share_them_and_the_figure_holds_their_names():
+    names = {f"n{number}": f"network number {number}" for number in range(12)}
+    rows = [
+        Row(keys={"data": "fgnet", "embedder": name, "gap": gap}, metric="TAR@FAR=1e-2",
+            measured=Measured(mean=50.0, ci95=(45.0, 55.0), interval="identities"))
+        for name in names for gap in GAP_NAMES
+    ]  # fmt: skip
+    figure = real_photographs.gap_figure(SimpleNamespace(rows=rows), names)
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert [text.get_text() for text in legend.get_texts()] == list(names.values())
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+    plt.close(figure)
 
 
 def write_folder(root, images):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
 
 from aifr_lib import models
+from aifr_lib.experiments.aad.teachers import SHELF
 from aifr_lib.experiments.measure import board
 from aifr_lib.models.weights import save_weights
 from aifr_lib.names import ConfigError
 from aifr_lib.reporting import artefacts
+from aifr_lib.reporting.runs import RunStore
 from aifr_lib.settings.presets import load_preset
 
 SMOKE = load_preset("smoke")
@@ -101,7 +105,7 @@ def test_the_committed_rows_are_those_of_the_published_photographs():
         for one in artefact.rows
         if one.measured
     }
-    entries = {one.command.rsplit(maxsplit=1)[1]: one for one in board.read()}
+    entries = {one.command.rsplit(maxsplit=1)[1]: one for one in board.read() if "--backbone" in one.command}
     assert set(entries) == {"sface", "tour", "pixels"}
     for name, found in entries.items():
         ours = {(name, one.keys["data"], one.keys["gap"], one.metric): one.measured.mean for one in found.rows}
@@ -109,3 +113,26 @@ def test_the_committed_rows_are_those_of_the_published_photographs():
         assert len(shared) > 20
         # Another build of a runtime may turn a rank or a threshold in a few pairs.
         assert all(abs(ours[key] - published[key]) <= 1 for key in shared)
+
+
+def test_our_teacher_and_student_stand_there_as_their_stored_runs_have_them():
+    root = board.repository_root()
+    files = {word: one for one in board.read() for word in one.command.split() if word.endswith(".safetensors")}
+    assert files and all(file.startswith(SHELF.as_posix()) for file in files)
+    for file, found in files.items():
+        digest = hashlib.sha256((root / file).read_bytes()).hexdigest()
+        assert found.network == f"sha256:{digest}", "the file is another than the one that was measured"
+        run = RunStore(root / "figures" / "classroom").load((root / file).parent.name)
+        ours = {(one.keys["data"], one.keys["gap"]): one.measured.mean for one in found.rows if one.metric == "rank-1"}
+        for data in ("orl", "fgnet"):
+            stored = run.summary["photographs"][data]
+            # The run embedded in single precision what is committed in half.
+            assert ours[data, "all"] == pytest.approx(stored["rank1"], abs=1)
+            for gap, rank1 in stored["rank1_gaps"].items():
+                assert ours[data, gap] == pytest.approx(rank1, abs=1)
+
+
+def test_a_network_that_tells_ages_and_no_people_gets_no_row():
+    file = next((board.repository_root() / SHELF).glob("age_estimation-*/weights.safetensors"))
+    with pytest.raises(ConfigError, match="tells ages, and embeds nobody"):
+        row(file, name="Ages", licence="MIT")
