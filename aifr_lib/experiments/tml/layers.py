@@ -29,7 +29,7 @@ from aifr_lib.faces.relief import render, sensitivity
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import digits, say
-from aifr_lib.reporting.rows import Row, measured
+from aifr_lib.reporting.rows import Measured, Row, measured
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 from aifr_lib.reporting.tables import Shape
 from aifr_lib.settings.presets import Preset
@@ -42,6 +42,8 @@ AGES = (10, 20, 30, 40, 50, 60, 70, 80)
 YOUNG, OLD = 0, len(AGES) - 1
 ONE, TWO = "one person, young and old", "two people of one age"
 MOVED = "attention_moved"
+LAYER = "layer"
+STILL = 0.1  # %: scores are kept in half precision, which moves a hundredth
 
 
 def layer_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[str, Job]:
@@ -125,7 +127,7 @@ def layer_figure(artefact: Artefact, runs: Mapping[str, Run]) -> Figure:
     for row, at in zip(axes, (YOUNG, OLD), strict=True):
         plots.bare(row[0], f"{AGES[at]} years").imshow(run.scores["pixels"][at])
         for axis, (title, maps) in zip(row[1:], shown.items(), strict=True):
-            mapped(plots.bare(axis, title if at == YOUNG else ""), maps, at)
+            mapped(plots.bare(axis, title if at == YOUNG else ""), title, maps, at)
     figure.tight_layout()
     return figure
 
@@ -145,7 +147,7 @@ def age_frames(run: Run) -> tuple[list[str], list[str]]:
         plots.bare(axes[0, 0], "the face").imshow(run.scores["pixels"][at])
         for row, found in ((axes[0, 1:], stages), (axes[1], layers)):
             for axis, (title, maps) in zip(row, found.items(), strict=False):
-                mapped(plots.bare(axis, title), maps, at)
+                mapped(plots.bare(axis, title), title, maps, at)
         frames.append(plots.svg(figure))
     return frames, [f"{age} years" for age in AGES]
 
@@ -154,28 +156,41 @@ def layer_maps(run: Run) -> dict[str, np.ndarray]:
     """Of the first person what a year changes, and the attention of each layer, [ages, h, w] by what they show."""
     cells, attention = run.summary["cells"], run.scores["received"][0].astype(float)
     maps = {"changes with age": run.scores["changes"].astype(float)}
-    maps |= {f"layer {number + 1}": attention[:, number] for number in range(attention.shape[1])}
+    maps |= {f"{LAYER} {number + 1}": attention[:, number] for number in range(attention.shape[1])}
     return {title: one.reshape(len(AGES), *cells) for title, one in maps.items()}
 
 
-def mapped(axis: Axes, maps: np.ndarray, at: int) -> None:
-    """One of the maps [ages, h, w], on the scale of all."""
-    axis.imshow(maps[at], cmap="cividis", vmin=maps.min(), vmax=maps.max())
+def mapped(axis: Axes, title: str, maps: np.ndarray, at: int) -> None:
+    """One of the maps [ages, h, w], on the scale of all. That of attention begins at none and holds twice what a cell
+    gets where all get the same, so that an even map is drawn even.
+    """
+    low, high = maps.min(), maps.max()
+    if title.startswith(LAYER):
+        low, high = 0.0, max(high, 2 / maps[0].size)
+    axis.imshow(maps[at], cmap="cividis", vmin=low, vmax=high)
 
 
 def found(artefact: Artefact) -> str:
-    """How much attention moves with a person's age, and how much from person to person."""
-    last = max((int(row.keys["layer"]) for row in artefact.rows if row.measured), default=0)
-    one, two = (measured(artefact.rows, MOVED, {"layer": last, "pair": pair}) for pair in (ONE, TWO))
-    ageing, person = (one.ci95, two.ci95) if one and two else (None, None)
+    """By layer how much attention moves with a person's age, and how much from person to person."""
+    sentences = []
+    for layer in dict.fromkeys(int(row.keys["layer"]) for row in artefact.rows if row.measured):
+        one, two = (measured(artefact.rows, MOVED, {"layer": layer, "pair": pair}) for pair in (ONE, TWO))
+        if one and two:
+            sentences.append(_said(layer, one, two))
+    return " ".join([*sentences, "This is one network; another may attend elsewhere."])
+
+
+def _said(layer: int, one: Measured, two: Measured) -> str:
+    still = max(one.mean, two.mean) < STILL
+    ageing, person = one.ci95, two.ci95
     return say(
-        {"one": one and digits(one.mean), "two": two and digits(two.mean), "from": AGES[YOUNG], "to": AGES[OLD]},
-        (one, "From {from} to {to} years, {one} % of the last layer's attention moves to other cells of a face."),
-        (one and two, "Between two people of one age {two} % of it lies elsewhere."),
-        (ageing and person and ageing[0] > person[1], "It depends on the age more than on the person."),
-        (ageing and person and ageing[1] < person[0], "It depends on the person more than on the age."),
-        (one, "This is one network; another may attend elsewhere."),
-    )
+        {"layer": layer, "one": digits(one.mean), "two": digits(two.mean), "from": AGES[YOUNG], "to": AGES[OLD]},
+        (still, "Layer {layer} gives each cell the same attention whoever is seen, at any age."),
+        (not still, "From {from} to {to} years, {one} % of the attention of layer {layer} moves to other cells of a "
+                    "face; between two people of one age {two} % of it lies elsewhere."),
+        (not still and ageing and person and ageing[0] > person[1], "It depends on the age more than on the person."),
+        (not still and ageing and person and ageing[1] < person[0], "It depends on the person more than on the age."),
+    )  # fmt: skip
 
 
 LAYERS = Experiment(

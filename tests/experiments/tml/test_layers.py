@@ -1,5 +1,7 @@
 """Attention by layer as a face ages: shares by hand, rows of maps made up, a tiny network looked through."""
 
+from types import SimpleNamespace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from aifr_lib.data import relief
 from aifr_lib.data.loader import to_input
 from aifr_lib.experiments.tml import alpha_sweep, layers
 from aifr_lib.faces.relief import render
+from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import Run
 from aifr_lib.settings.presets import load_preset
 from aifr_lib.settings.tml import TransformerTraining
@@ -60,6 +63,23 @@ def test_young_and_old_have_a_picture_and_every_age_a_frame():
     assert len(set(frames)) == len(frames) == len(layers.AGES) and labels[0] == "10 years"
     words = ("the face", "stage 1", "stage 4", "changes with age", "layer 1", "layer 2")
     assert all(f">{one}<" in frames[0] for one in words)
+
+
+def test_a_layer_that_looks_at_all_cells_alike_is_said_and_drawn_even():
+    def row(layer, pair, mean):
+        value = Measured(mean=mean, ci95=(mean - 0.01, mean + 0.01), interval="identities")
+        return Row(keys={"layer": layer, "pair": pair}, metric=layers.MOVED, measured=value)
+
+    rows = [row(1, layers.ONE, 5.0), row(1, layers.TWO, 4.0), row(2, layers.ONE, 0.01), row(2, layers.TWO, 0.01)]
+    said = layers.found(SimpleNamespace(rows=rows))
+    assert "of the attention of layer 1 moves" in said and "It depends on the age more than on the person." in said
+    assert "Layer 2 gives each cell the same attention whoever is seen" in said
+    axis = plt.figure().add_subplot()
+    even = np.full((2, 3, 3), 1 / 9) + np.array([0, 1e-5])[:, None, None]
+    layers.mapped(axis, "layer 2", even, 0)
+    (image,) = axis.images
+    assert image.norm(even[0]).data == pytest.approx(0.5, abs=1e-3)
+    plt.close()
 
 
 def test_maps_are_those_of_the_same_face_through_the_trained_network(tiny, tmp_path):
