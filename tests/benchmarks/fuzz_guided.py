@@ -10,6 +10,7 @@ is kept in tests/data/fuzzed, made small by ``fuzz_guided.py NAME NEW FOLDER -me
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 import warnings
@@ -43,10 +44,8 @@ def main() -> None:
 
     def one(data: bytes) -> None:
         path.write_bytes(data)
-        try:
+        with contextlib.suppress(BadFile):
             read(path)
-        except BadFile:
-            pass
 
     atheris.Setup(
         [sys.argv[0], folder, f"-artifact_prefix={folder}/", "-rss_limit_mb=3000", "-timeout=10", *options], one

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from stored_examples import jpegs, write_mat, write_rec
 
 from aifr_lib.data.formats.insightface_bin import write_bin
