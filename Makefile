@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 RELEASE := _build/release
 CALLED = echo "aifr is in $(BIN): \`make shell\` opens a shell that finds it, \`source $(BIN)/activate\` tells this one"
 
-.PHONY: book pdf test smoke lab shell lint bench notebooks release clean help
+.PHONY: book pdf test pythons smoke lab shell lint bench notebooks release clean help
 
 help:            ## what each target does
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
@@ -21,6 +21,9 @@ pdf: book        ## the whole book as one file, _build/book.pdf (needs Chromium)
 
 test: $(STAMP)   ## the whole suite, the built book in a browser included
 	$(BIN)/python -m pytest tests -n 2 --dist loadfile
+
+pythons: $(STAMP) ## the wheel in its light form under each other Python that is here: commands, tests without torch
+	$(BIN)/python tests/pythons.py
 
 smoke: $(STAMP)  ## every notebook from scratch at smoke size
 	$(BIN)/aifr reproduce --preset smoke --fresh

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import scipy.io
-from stored_examples import jpegs, write_rec
+from stored_examples import jpegs, write_mat, write_rec
 
 from aifr_lib.data.formats.insightface_bin import write_bin
 from aifr_lib.data.named.table import table
@@ -89,28 +87,9 @@ def cacd_vs(root: Path) -> None:
 
 def imdb_wiki(root: Path) -> None:
     for part in ("imdb", "wiki"):
-        rows = [
-            # born (MATLAB's day), taken, gender, score, second score: the last three cannot be used
-            (719529.0, 2000, 1.0, 3.0, np.nan),
-            (719529.0 + 3652, 2010, 0.0, 2.5, np.nan),
-            (719529.0, 1960, np.nan, 3.0, np.nan),
-            (719529.0, 2000, 1.0, -np.inf, np.nan),
-            (719529.0, 2000, 1.0, 3.0, 2.0),
-        ]
-        paths = [f"0{k}/nm{k}.jpg" for k in range(len(rows))]
         for number in range(2):
-            picture(root / f"{part}_crop" / paths[number], number)
-        born, taken, gender, score, second = map(np.array, zip(*rows, strict=True))
-        columns = {
-            "dob": born.astype(np.int32),
-            "photo_taken": taken.astype(np.uint16),
-            "full_path": np.array(paths, dtype=object),
-            "gender": gender,
-            "name": np.array(["Zoë Å", "Bob", "Bob", "Bob", "Bob"], dtype=object),
-            "face_score": score,
-            "second_face_score": second,
-        }
-        scipy.io.savemat(root / f"{part}_crop" / f"{part}.mat", {part: columns})
+            picture(root / f"{part}_crop" / f"0{number}/nm{number}.jpg", number)
+        write_mat(root / f"{part}_crop" / f"{part}.mat", part)
 
 
 def megaface_pack(kind: str) -> Callable[[Path], None]:

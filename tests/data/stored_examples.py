@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.io
 from PIL import Image
 
-from aifr_lib.data.formats import image_records, megaface
+from aifr_lib.data.formats import image_records, megaface, recordio
+from aifr_lib.data.formats.faults import BadFile
 from aifr_lib.data.formats.image_records import Labelled
 from aifr_lib.data.formats.pictures import encode_jpeg
 from aifr_lib.faces.relief import Faces, render
@@ -44,6 +46,46 @@ def write_rec(path: Path, *, idx: bool = True, label_record: bool = True) -> Pat
     image_records.write(path, iter(items), len(items), size=(112, 112), label_record=label_record, progress=False)
     if not idx:
         path.with_suffix(".idx").unlink()
+    return path
+
+
+def write_rows(path: Path) -> Path:
+    """A ``.rec`` of a few bytes: records whole and in parts, with one label and with three, a label record first."""
+    with path.open("wb") as file:
+        recordio.write_record(file, recordio.pack([4.0, 6.0], 0, b""))
+        recordio.write_record(file, recordio.pack(0.0, 1, b"x"))
+        recordio.write_record(file, recordio.pack([1.0, 30.0, 1.0], 2, b"yz", image_records.AGED))
+        recordio.write_record(file, recordio.pack(1.0, 3, recordio.MAGIC_BYTES))
+    return path
+
+
+def write_mat(path: Path, part: str) -> Path:
+    """``imdb.mat`` or ``wiki.mat`` of five pictures, of which the first two can be used."""
+    rows = [
+        # born (MATLAB's day), taken, gender, score, second score: the last three cannot be used
+        (719529.0, 2000, 1.0, 3.0, np.nan),
+        (719529.0 + 3652, 2010, 0.0, 2.5, np.nan),
+        (719529.0, 1960, np.nan, 3.0, np.nan),
+        (719529.0, 2000, 1.0, -np.inf, np.nan),
+        (719529.0, 2000, 1.0, 3.0, 2.0),
+    ]
+    born, taken, gender, score, second = map(np.array, zip(*rows, strict=True))
+    columns = {
+        "dob": born.astype(np.int32),
+        "photo_taken": taken.astype(np.uint16),
+        "full_path": np.array([f"0{k}/nm{k}.jpg" for k in range(len(rows))], dtype=object),
+        "gender": gender,
+        "name": np.array(["Zoë Å", "Bob", "Bob", "Bob", "Bob"], dtype=object),
+        "face_score": score,
+        "second_face_score": second,
+    }
+    scipy.io.savemat(path, {part: columns})
+    return path
+
+
+def write_weights(path: Path) -> Path:
+    """Weights by name, pickled as Caffe's converters do."""
+    path.write_bytes(pickle.dumps({"conv": np.ones((2, 3), np.float32), b"bias": np.arange(3)}, 2))
     return path
 
 
@@ -113,8 +155,9 @@ Reader = Callable[[Path], Any]
 def readers() -> dict[str, tuple[Callable[[Path], Path], Reader]]:
     """By format: how to write a valid file into a folder, and how to read all of a file."""
     from aifr_lib.data import sets
-    from aifr_lib.data.formats import ijb, image_list, insightface_bin, pair_lists, pictures, recordio
+    from aifr_lib.data.formats import ijb, image_list, insightface_bin, pair_lists, pictures, safe_pickle
     from aifr_lib.data.formats.stored import pixels_of
+    from aifr_lib.data.named.annotated import read_mat
     from aifr_lib.data.sets import check
 
     def from_examples(name: str) -> Callable[[Path], Path]:
@@ -132,6 +175,15 @@ def readers() -> dict[str, tuple[Callable[[Path], Path], Reader]]:
     def whole_bin(path: Path) -> Any:
         stored, same = insightface_bin.read_bin(path)
         return [pixels_of(picture) for picture in stored[:2]], same
+
+    def rows(path: Path) -> Any:
+        return image_records.read_table(path, progress=False)
+
+    def weights(path: Path) -> Any:
+        try:
+            return safe_pickle.arrays(path.read_bytes())
+        except safe_pickle.Forbidden as error:
+            raise BadFile(str(error), path) from None
 
     def by_idx(path: Path) -> Any:
         return whole_rec(path.with_suffix(".rec"))
@@ -160,6 +212,9 @@ def readers() -> dict[str, tuple[Callable[[Path], Path], Reader]]:
     table["train.rec"] = (lambda folder: write_rec(folder / "train.rec"), whole_rec)
     table["bare.rec"] = (lambda folder: write_rec(folder / "bare.rec", idx=False, label_record=False), whole_rec)
     table["train.idx"] = (lambda folder: write_rec(folder / "train.rec").with_suffix(".idx"), by_idx)
+    table["rows.rec"] = (lambda folder: write_rows(folder / "rows.rec"), rows)
+    table["wiki.mat"] = (lambda folder: write_mat(folder / "wiki.mat", "wiki"), lambda path: read_mat(path, "wiki"))
+    table["weights.pkl"] = (lambda folder: write_weights(folder / "weights.pkl"), weights)
     for name in ("train.rec", "bare.rec", "train.idx", "list.txt", "pairs.txt", "bytes4.bin", "points.txt"):
         table[f"check {name}"] = (table[name][0], checked)
     table["kind of list.txt"] = (table["list.txt"][0], sets.kind_of)

@@ -126,9 +126,10 @@ def _examine(file: RecordFile, offsets: np.ndarray) -> tuple[dict[str, np.ndarra
     for row in np.flatnonzero(~picture & (count == 1)).tolist():
         problems.setdefault(row, "it holds no picture, and is no label record (which has two labels)")
     identity, age, gender = values
-    wrong = picture & ~((identity >= 0) & (identity == np.floor(identity)) & np.isfinite(identity))
+    held = np.where(np.isfinite(identity), identity, UNKNOWN)  # rounding some NaNs warns
+    wrong = picture & ~((held >= 0) & (held <= EXACT) & (held == np.floor(held)))
     for row in np.flatnonzero(wrong).tolist():
-        problems[row] = f"the label must be a whole number from 0, found {identity[row]}"
+        problems[row] = f"the label must be a whole number from 0 to {EXACT}, found {identity[row]}"
     known = picture & ours & (count == 3)
     aged = known & (age >= 0) & (age <= OLDEST)
     columns["identity"] = np.where(picture & ~wrong, identity, UNKNOWN).astype(np.int64)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import scipy.io
 
+from aifr_lib.data.formats import mat
 from aifr_lib.data.formats.faults import BadFile, Doubt
 from aifr_lib.data.formats.folder import below, key, numbered
 from aifr_lib.data.formats.image_list import inside
@@ -87,37 +86,38 @@ def read_mat(path: Path, part: str) -> pd.DataFrame:
 
     Errors: BadFile for a file that is no such table.
     """
-    try:
-        table = scipy.io.loadmat(path, squeeze_me=True, variable_names=[part])[part]
-        columns = {name: np.atleast_1d(table[name].item()) for name in MAT_COLUMNS}
-    except MAT_ERRORS as error:
-        raise BadFile(f"not a table '{part}' with {', '.join(MAT_COLUMNS)} in MATLAB 5 format: {error}", path) from None
-    if len({len(column) for column in columns.values()}) != 1:
+    columns = mat.read_struct(path, part)
+    if missing := [name for name in MAT_COLUMNS if name not in columns]:
+        raise BadFile(f"the table '{part}' lacks {', '.join(missing)}", path)
+    for name in MAT_COLUMNS:
+        if not isinstance(columns[name], list if name in MAT_TEXTS else np.ndarray):
+            raise BadFile(f"the column {name} must hold {'text' if name in MAT_TEXTS else 'numbers'}", path)
+    if len({len(columns[name]) for name in MAT_COLUMNS}) != 1:
         raise BadFile("its columns differ in length", path)
     try:
-        files = [f"{part}_crop/{inside(str(name))}" for name in columns["full_path"]]
+        files = [f"{part}_crop/{inside(name if isinstance(name, str) else '')}" for name in columns["full_path"]]
     except BadFile as error:
         raise BadFile(error.problem, path) from None
-    born = np.array(columns["dob"], dtype=np.float64)
-    taken = np.array(columns["photo_taken"], dtype=np.int64)
-    summer = (np.char.add(taken.astype("U4"), "-07-01")).astype("datetime64[D]").astype(np.int64) + EPOCH
+    with np.errstate(invalid="ignore"):  # damaged numbers become unknown ages
+        taken = np.where(np.isin(columns["photo_taken"], YEARS), columns["photo_taken"], np.nan)
+        july = np.nan_to_num(taken - 1970).astype(np.int64).astype("datetime64[Y]").astype("datetime64[M]") + 6
+        summer = np.where(np.isnan(taken), np.nan, july.astype("datetime64[D]").astype(np.int64) + EPOCH)
+        ages = np.floor((summer - columns["dob"]) / 365.25)
     return pd.DataFrame(
         {
             "file": files,
             "name": [str(name) if isinstance(name, str) else "" for name in columns["name"]],
-            "age": np.floor((summer - born) / 365.25),
-            "gender": columns["gender"].astype(np.float64),
-            "face_score": columns["face_score"].astype(np.float64),
-            "second_face_score": columns["second_face_score"].astype(np.float64),
+            "age": ages,
+            "gender": columns["gender"],
+            "face_score": columns["face_score"],
+            "second_face_score": columns["second_face_score"],
         }
     )
 
 
-MAT_ERRORS = (
-    *(ValueError, TypeError, KeyError, IndexError, OSError, NotImplementedError, EOFError),
-    *(zlib.error, scipy.io.matlab.MatReadError),
-)
 MAT_COLUMNS = ("dob", "photo_taken", "full_path", "gender", "name", "face_score", "second_face_score")
+MAT_TEXTS = ("full_path", "name")
+YEARS = np.arange(1, 10_000)
 
 
 def disfa(entry: NamedSet, root: Path, fault: OnFault) -> Listing:

@@ -71,14 +71,27 @@ def test_records_in_parts_are_found(tmp_path):
         (0.5, "found 0.5"),
         (math.nan, "found nan"),
         (math.inf, "inf"),
+        (1e30, "whole number from 0 to 16777216"),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_a_label_that_is_none(tmp_path, label, message):
     path = tmp_path / "a.rec"
     with path.open("wb") as file:
         recordio.write_record(file, recordio.pack(0.0, 0, b"x"))
         recordio.write_record(file, recordio.pack(label, 1, b"x"))
     with pytest.raises(BadFile, match=message):
+        image_records.read_table(path, progress=False)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_label_of_bits_that_signal(tmp_path):
+    """Rounding a signalling NaN warns."""
+    path = tmp_path / "a.rec"
+    with path.open("wb") as file:
+        recordio.write_record(file, recordio.pack(7.0, 0, b"x"))
+    path.write_bytes(path.read_bytes().replace(struct.pack("<f", 7), b"\x01\0\x80\x7f"))
+    with pytest.raises(BadFile, match="found nan"):
         image_records.read_table(path, progress=False)
 
 

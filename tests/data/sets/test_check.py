@@ -44,7 +44,7 @@ def test_all_faults_of_a_rec_are_found_in_one_pass(tmp_path, rec):
     for wanted in (
         f"record 2: byte {second}: a record begins with 0xced7230a",
         "record 3: cannot read the picture",
-        "record 6: the label must be a whole number from 0, found nan",
+        "record 6: the label must be a whole number from 0 to 16777216, found nan",
         "record 0: the label record says 6 pictures, the file holds 5",
         "property: it says 8 identities, the pictures have 3",
         "property: it says pictures of 112×96, they are 112×112",
