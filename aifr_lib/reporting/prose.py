@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+
+# A hyphen before a number and behind nothing that it could join.
+_NEGATIVE = re.compile(r"(?<![\w.)\]])-(?=\.?\d)")
 
 
 def say(numbers: Mapping[str, object], *sentences: tuple[object, str]) -> str:
@@ -13,7 +17,16 @@ def say(numbers: Mapping[str, object], *sentences: tuple[object, str]) -> str:
 
     Errors: KeyError for a number that a sentence names and nobody gives.
     """
-    return " ".join(text.format(**numbers) for holds, text in sentences if holds)
+    return minus(" ".join(text.format(**numbers) for holds, text in sentences if holds))
+
+
+def minus(text: str) -> str:
+    """A text whose negative numbers have the sign of a minus, where they had a hyphen; ranges and names keep theirs.
+
+    >>> minus("-0.4 points [-1.2, +0.4] of AgeDB-30")
+    '−0.4 points [−1.2, +0.4] of AgeDB-30'
+    """
+    return _NEGATIVE.sub("−", text)
 
 
 def counted(count: int, what: str) -> str:
@@ -24,10 +37,10 @@ def counted(count: int, what: str) -> str:
 def digits(value: float) -> str:
     """Three digits, no power of ten: "89.9", "0.448", "5.00", "1,234"; below .001 four decimals: "0.0005"."""
     if abs(value) < 0.001:
-        return f"{value:.4f}" if value else "0"
+        return minus(f"{value:.4f}") if value else "0"
     if abs(value) >= 99.95:
-        return f"{value:,.0f}"
-    return f"{value:#.3g}"
+        return minus(f"{value:,.0f}")
+    return minus(f"{value:#.3g}")
 
 
 def in_full(value: float) -> str:
@@ -35,6 +48,6 @@ def in_full(value: float) -> str:
     return f"{value:,.0f}" if value.is_integer() else f"{value:.10g}"
 
 
-def listed(things: Sequence[str]) -> str:
-    """Things in a row: "one", "one and two", "one, two and three"."""
-    return " and ".join(filter(None, (", ".join(things[:-1]), *things[-1:])))
+def listed(things: Sequence[str], last: str = " and ") -> str:
+    """Things in a row: "one", "one and two", "one, two and three"; ``last`` stands before the last one."""
+    return last.join(filter(None, (", ".join(things[:-1]), *things[-1:])))

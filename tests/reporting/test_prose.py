@@ -2,7 +2,7 @@
 
 import pytest
 
-from aifr_lib.reporting.prose import counted, digits, in_full, listed, say
+from aifr_lib.reporting.prose import counted, digits, in_full, listed, minus, say
 
 
 def test_sentences_are_said_where_they_hold_and_in_order():
@@ -11,6 +11,13 @@ def test_sentences_are_said_where_they_hold_and_in_order():
     assert say({}) == ""
     with pytest.raises(KeyError, match="gain"):
         say({}, (True, "{gain} points"))
+
+
+def test_a_negative_number_has_a_minus_and_a_name_keeps_its_hyphen():
+    assert say({"by": -0.42}, (True, "{by:+.1f} points.")) == "−0.4 points."
+    assert minus("[-1.2, -.5] (-3)") == "[−1.2, −.5] (−3)"
+    kept = "AgeDB-30, 10-30 years, 1e-4, rank-1, a well-known network"
+    assert minus(kept) == kept
 
 
 def test_things_are_counted():
@@ -32,7 +39,7 @@ def test_numbers_have_three_digits_and_no_power_of_ten():
         "99.9",
         "100",
         "1,234",
-        "-0.360",
+        "−0.360",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -34,6 +35,7 @@ COLUMNS = {"relief-lfw": "LFW", "relief-agedb": "AgeDB", "relief-logiface": "Log
 RATES: dict[bool | int | float | str, str] = {
     f"relief-ijb, FAR {far:g}": f"{100 * far:g} % of strangers accepted" for far in (0.1, 0.01, 0.001, 0.0001)
 }
+ACROSS_AT_MOST = 3  # pictures beside each other: more would be too small to read on a page
 RANKED = ("relief-loo", "relief-logiface", "relief-mf1", "relief-crowd")
 
 
@@ -208,9 +210,14 @@ def table_figure(artefact: Artefact, metric: str) -> Figure:
     by = {name: list(dict.fromkeys(str(row.keys.get(name, "")) for row in rows)) for name in ("set", "backbone")}
     names = list(dict.fromkeys(named(row) for row in rows))
     count = max(1, len(by["set"]))
-    width = 3.1 * count + 0.1 * max(map(len, names), default=0)  # the names stand left of the first set
-    figure, axes = plt.subplots(1, count, figsize=(width, 0.32 * len(names) + 1.6), sharey=True, squeeze=False)
-    for axis, name in zip(axes[0], by["set"], strict=False):
+    across = min(count, ACROSS_AT_MOST)
+    down = -(-count // across)
+    width = 3.1 * across + 0.1 * max(map(len, names), default=0)  # the names stand left of the first set
+    size = (width, down * (0.32 * len(names) + 1.6))
+    figure, axes = plt.subplots(down, across, figsize=size, sharey=True, squeeze=False)
+    for axis in axes.flat[count:]:
+        axis.set_axis_off()
+    for axis, name in zip(axes.flat, by["set"], strict=False):
         for row in (row for row in rows if str(row.keys.get("set", "")) == name):
             assert row.measured is not None
             place = names.index(named(row))
@@ -220,7 +227,7 @@ def table_figure(artefact: Artefact, metric: str) -> Figure:
                 axis.hlines(place, *row.measured.ci95, color=colour, linewidth=2, alpha=0.6)
             axis.scatter(list(row.measured.per_seed.values()), [place] * len(row.measured.per_seed), s=10, color=colour,
                          alpha=0.5, linewidths=0)  # fmt: skip
-        axis.set(title=in_words(name), xlabel=METRICS.get(metric, metric))
+        axis.set(title=textwrap.fill(in_words(name), 28), xlabel=METRICS.get(metric, metric))
     axes[0, 0].set_yticks(range(len(names)), names)
     axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
     figure.tight_layout()
@@ -236,13 +243,13 @@ def named(row: Row) -> str:
 
 def found(artefact: Artefact) -> str:
     """What each way of teaching adds across ages."""
-    alone = "Alone MobileFaceNet is right about {alone} % of relief pairs thirty years apart."
+    alone = "MobileFaceNet alone is right on {alone} % of relief pairs thirty years apart."
     return step_by_step(artefact.rows, "accuracy", STUDENT, {"set": ACROSS}, alone)
 
 
 def table5_found(artefact: Artefact) -> str:
     """What each way of teaching adds among distractors."""
-    alone = "Alone MobileFaceNet finds {alone} % of its test people first among strangers."
+    alone = "MobileFaceNet alone finds {alone} % of its test people first among strangers."
     return step_by_step(artefact.rows, "rank1", STUDENT, {}, alone)
 
 
