@@ -78,7 +78,8 @@ pd.DataFrame(
         "method": WORDS[entry.method],
         "learns from": in_words((entry.source or plain.source).kind),
         "seeds": len(entry.seeds),
-        "fine-tuned on": ", ".join(map(in_words, entry.tasks)) or "–, kept features alone",
+        "fine-tuned on": ", ".join(map(in_words, entry.tasks))
+        or "–, kept features alone",
         "thousand pictures": f"{plain.pictures / 1000:g}",
     }
     for entry in settings.ledger

@@ -135,6 +135,7 @@ pd.DataFrame(
 #
 # It is the paper's experiment at another size. What differs:
 
+
 # %% tags=["hide-input"]
 def plain(value):
     """A setting without the brackets and noughts of a program."""

@@ -173,7 +173,10 @@ def test_lists_average_seed_by_seed():
     difference = claims.judge(listed, results(*rows)).weakest.difference
     assert difference.mean == pytest.approx(3.0) and difference.seeds == 5
     unlisted = claims.judge(claim(rows=[{"alpha": [0.4, 0.6]}, {"alpha": 0.0}]), results(*rows))
-    assert (unlisted.outcome, unlisted.reason) == ("untested", "nothing was measured of α = 0.6, verification accuracy, %")
+    assert (unlisted.outcome, unlisted.reason) == (
+        "untested",
+        "nothing was measured of α = 0.6, verification accuracy, %",
+    )
 
 
 def test_what_is_missing_leaves_a_claim_untested():
