@@ -95,13 +95,13 @@ display(words.rename(index=in_words, columns=in_words))
 pd.DataFrame(
     {
         "student": in_words(entry.backbone),
-        "width": entry.width or settings.train.width,
+        "width": f"{entry.width or settings.train.width:g}",
         "trained as": "; ".join(map(in_words, entry.variants)),
         "seeds": ", ".join(map(str, entry.seeds)),
-        "length": entry.length,
+        "length": f"{entry.length:g}",
     }
     for entry in settings.ledger
-).style.hide().format(precision=3)
+).style.hide()
 
 # %% [markdown]
 # **What the teachers know.** They are trained first, on the same people.
@@ -113,7 +113,7 @@ result = page.result(known.TEACHERS)
 page.table(known.TEACHERS)
 
 # %% [markdown]
-# **Weights chosen beforehand, on validation people.** λ_n = 1 is printed as "experimentally set"; public code uses
+# **Weights chosen beforehand, on validation people.** λₙ = 1 is printed as "experimentally set"; public code uses
 # weights from 1 to 128. What is tried here is scored on people of the validation split alone.
 
 # %%

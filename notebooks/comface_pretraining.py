@@ -73,10 +73,12 @@ page.table(networks.FIG_C)
 # ## The equations
 #
 # $$
-# L_{\text{inter}} = -\frac1{2N} \sum_i \log
-#   \frac{e^{s(z_{x_i}, z_{y_i})/\tau}}{\sum_k e^{s(z_{x_i}, z_{y_k})/\tau}} + (x \leftrightarrow y), \qquad
-# L_{\text{intra}} = \frac1N \sum_i \big| \hat d_i - (\alpha_{y_i} - \alpha_{x_i}) \big|, \qquad
-# L = L_{\text{inter}} + \lambda L_{\text{intra}}
+# \begin{aligned}
+# L_{\text{inter}} &= -\frac1{2N} \sum_i \log
+#   \frac{e^{s(z_{x_i}, z_{y_i})/\tau}}{\sum_k e^{s(z_{x_i}, z_{y_k})/\tau}} + (x \leftrightarrow y) \\
+# L_{\text{intra}} &= \frac1N \sum_i \big| \hat d_i - (\alpha_{y_i} - \alpha_{x_i}) \big| \\
+# L &= L_{\text{inter}} + \lambda L_{\text{intra}}
+# \end{aligned}
 # $$
 #
 # The supplement names the two and prints no formula: these are our reading. One person comes with several attributes,

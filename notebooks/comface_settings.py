@@ -78,11 +78,12 @@ pd.DataFrame(
         "method": WORDS[entry.method],
         "learns from": in_words((entry.source or plain.source).kind),
         "seeds": len(entry.seeds),
-        "fine-tuned on": ", ".join(entry.tasks) or "–, kept features alone",
-        "thousand pictures": plain.pictures / 1000,
+        "fine-tuned on": ", ".join(map(in_words, entry.tasks))
+        or "–, kept features alone",
+        "thousand pictures": f"{plain.pictures / 1000:g}",
     }
     for entry in settings.ledger
-).style.hide().format(precision=1)
+).style.hide()
 
 # %% [markdown]
 # ## Is the layer worth keeping? (Table L)

@@ -28,11 +28,12 @@ fresh = False  # True forgets stored runs
 # %% tags=["hide-input"]
 import inspect
 
-from IPython.display import HTML
+from IPython.display import Markdown, display
 
 from aifr_lib.experiments.mtlface import beyond, comparison, pilot, synthesis_rows
 from aifr_lib.experiments.page import open_page
-from aifr_lib.reporting import claims, contents, pages, plots
+from aifr_lib.reporting import contents, plots
+from aifr_lib.reporting.prose import counted
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -74,13 +75,14 @@ compared = comparison.TABLE2(
 if compared.runs:
     synthesis_rows.tradeoff_figure(compared, [*comparison.METHODS, *pilot.BOUNDS])
     plots.show(contents.find("mtlface_table2").picture)
-print(f"{len(compared.runs)} of its runs are here.")
+stored = counted(len(compared.runs), "run")
+print(f"{stored} of Table 2 at this size.")
 
 # %% [markdown]
 # ## What to conclude
 
 # %% tags=["hide-input"]
-HTML("".join(pages.claim_boxes(claims.judge_artefact(artefact, out))))
+display(Markdown(beyond.BEYOND.finding(artefact)))
 
 # %% [markdown]
 # ## Predict, then reveal

@@ -31,7 +31,7 @@ fresh = False  # True forgets stored runs
 import inspect
 
 import pandas as pd
-from IPython.display import HTML
+from IPython.display import HTML, Markdown, display
 
 from aifr_lib.evaluation import pictures as measures
 from aifr_lib.experiments.mtlface import comparison, drawing, pictures, synthesis_rows
@@ -79,7 +79,10 @@ sizes = {
     "parameters": [first[name].summary["parameters"] for name in there],
     "faces a second": [round(first[name].summary["images_per_s"]) for name in there],
 }
-pd.DataFrame(sizes).style.hide()
+if there:
+    display(pd.DataFrame(sizes).style.hide())
+else:
+    display(Markdown("*None of them has been trained at this size yet.*"))
 
 # %% [markdown]
 # ## The result

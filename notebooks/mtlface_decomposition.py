@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # One face, two parts: what X_id and X_age hold
+# # One face, two parts: what each of them holds
 #
 # **The claim.** Attention splits the last map of a face, $X$, into a part that tells the age and a part that tells the
 # person, and an adversary drives the age out of the latter, so that recognition works across ages

@@ -41,6 +41,7 @@ from aifr_lib.experiments.page import open_page
 from aifr_lib.losses.mtlface import synthesis_loss
 from aifr_lib.models.mtlface_synthesis import IdentityConditional
 from aifr_lib.reporting import contents, plots, slider
+from aifr_lib.reporting.rows import in_words
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -71,11 +72,20 @@ artefact = page.result(pilot.PILOT)
 
 # %% tags=["hide-input"]
 runs = page.runs(pilot.PILOT)
-columns = ["adversarial_weight", "identity_weight", "age_weight", "reduction", "lr"]
+columns = {
+    "adversarial_weight": "weight of the critic",
+    "identity_weight": "of the identity",
+    "age_weight": "of the age",
+    "reduction": "pixels",
+    "lr": "learning rate",
+}
 pd.DataFrame(
-    {"weighting": titles[name], **{key: getattr(one, key) for key in columns}}
+    {
+        "weighting": titles[name],
+        **{head: in_words(getattr(one, key)) for key, head in columns.items()},
+    }
     for name, one in settings.pilot.items()
-).style.hide().format(precision=4)
+).style.hide()
 
 # %% [markdown]
 # ## What is drawn

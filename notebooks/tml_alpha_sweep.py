@@ -36,6 +36,7 @@ from aifr_lib.experiments.page import open_page
 from aifr_lib.experiments.relief import convergence
 from aifr_lib.experiments.tml import alpha_sweep, trained, tuning
 from aifr_lib.reporting import contents, papers, plots, slider
+from aifr_lib.reporting.prose import listed
 from aifr_lib.settings.presets import load_preset
 
 page = open_page(
@@ -134,13 +135,23 @@ pd.DataFrame(
 #
 # It is the paper's experiment at another size. What differs:
 
+
 # %% tags=["hide-input"]
+def plain(value):
+    """A setting without the brackets and noughts of a program."""
+    if isinstance(value, list):
+        return ", ".join(map(plain, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 ours, theirs = train.model_dump(mode="json"), paper.model_dump(mode="json")
 differing = [
     (
         key,
-        ours[key],
-        f"{value} (not said: our guess)" if key in alpha_sweep.GUESSED else value,
+        plain(ours[key]),
+        f"{plain(value)} (not said: our guess)"
+        if key in alpha_sweep.GUESSED
+        else plain(value),
     )
     for key, value in theirs.items()
     if key not in ("relief", "lr") and ours[key] != value
@@ -166,9 +177,9 @@ pd.DataFrame(
 sweep = settings.alpha_sweep
 story = []
 if sweep.lrs:
-    mains = ", ".join(f"{alpha:g}" for alpha in sweep.main)
+    mains = listed([f"α = {alpha:g}" for alpha in sweep.main])
     story.append(
-        f"α = {mains} try the same {len(sweep.lrs)} rates with one seed, scored on "
+        f"{mains} try the same {len(sweep.lrs)} rates with one seed, scored on "
         "*validation* people: no score of a test person has a part in it. The other α "
         "are not tuned: each takes the rate of its nearest neighbour, so where the "
         "rate changes, a step of the curve may be the rate's."
@@ -256,10 +267,12 @@ else:
 # ## What to conclude
 
 # %% tags=["hide-input"]
-Markdown(alpha_sweep.why(artefact))
+if said := alpha_sweep.why(artefact):
+    display(Markdown(said))
 
 # %% tags=["hide-input"]
-Markdown(convergence.budget_note(settings, train, out))
+if said := convergence.budget_note(settings, train, out):
+    display(Markdown(said))
 
 # %% [markdown]
 # A smoke run shows that everything works and a lesson run shows an effect, if there is one that large; neither gives a

@@ -38,6 +38,7 @@ from aifr_lib.experiments.page import open_page
 from aifr_lib.experiments.tml import verification
 from aifr_lib.losses import margins
 from aifr_lib.reporting import contents, papers, plots
+from aifr_lib.reporting.rows import in_words
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -113,10 +114,10 @@ asked = settings.verification
 pd.DataFrame(
     [
         {
-            "base": name,
-            "margin": train.m if train.m is not None else "the paper's",
-            "rate without": plain.lr,
-            "rate with": train.lr,
+            "base": in_words(name),
+            "margin": f"{train.m:g}" if train.m is not None else "the paper's",
+            "rate without": f"{plain.lr:g}",
+            "rate with": f"{train.lr:g}",
             "seeds": len(base.seeds),
         }
         for name, base in asked.bases.items()

@@ -30,7 +30,7 @@ from aifr_lib.reporting.tables import Shape
 from aifr_lib.settings.presets import Preset
 
 LOG = logging.getLogger(__name__)
-NOT_RUN = "{title}: not run yet at this size."
+NOT_RUN = "not run yet at this size."
 _MAY_COMPUTE = ContextVar("may_compute", default=True)
 Key = TypeVar("Key")
 
@@ -74,7 +74,7 @@ class Experiment:
     def finding(self, artefact: Artefact) -> str:
         """What was found, in a sentence or two; where nothing was measured yet, that."""
         if self.found is None or not any(row.measured for row in artefact.rows):
-            return "" if artefact.runs else NOT_RUN.format(title=contents.find(self.id).title)
+            return "" if artefact.runs else _not_run(contents.find(self.id).title)
         return self.found(artefact)
 
     def __call__(
@@ -258,3 +258,10 @@ def in_order(jobs: Iterable[Job]) -> list[Job]:
     for job in jobs:
         visit(job, ())
     return list(ordered.values())
+
+
+def _not_run(title: str) -> str:
+    """That nothing was run yet; a title that is a question keeps its own mark."""
+    if title.endswith("?"):
+        return f"{title} {NOT_RUN.capitalize()}"
+    return f"{title}: {NOT_RUN}"

@@ -12,7 +12,7 @@ from aifr_lib.names import choose, validate
 from aifr_lib.reporting import artefacts, papers
 from aifr_lib.reporting.artefacts import UNJUDGED, Artefact, Outcome
 from aifr_lib.reporting.comparisons import Claim, Comparison, Missing, compare
-from aifr_lib.reporting.prose import counted
+from aifr_lib.reporting.prose import counted, minus
 from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.seeds import LEVEL, SPREADS_LEVEL, Estimate, holm_steps
 
@@ -217,7 +217,7 @@ def one_line(verdict: Verdict) -> str:
         parts.append(_seen(size, unit))
     if verdict.exploratory:
         parts.append(verdict.reason)
-    return "; ".join(parts)
+    return minus("; ".join(parts))
 
 
 def link_said(verdict: Verdict, one: Comparison) -> str:
@@ -231,7 +231,7 @@ def link_said(verdict: Verdict, one: Comparison) -> str:
         parts.append(f"p {_p(p)}, {corrected} after Holm over {counted(verdict.family, whose)}")
     if (size := estimate.detectable(verdict.alpha)) is not None:
         parts.append(_seen(size, unit))
-    return "; ".join([*parts, _error(estimate)])
+    return minus("; ".join([*parts, _error(estimate)]))
 
 
 def _seen(size: float, unit: str) -> str:

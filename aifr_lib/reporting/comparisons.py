@@ -178,7 +178,7 @@ def _select(claim: Claim, rows: Sequence[Row], selector: Selector, metric: str) 
         exact = {**selector, **dict(zip(lists, values, strict=True))}
         found = [row for row in rows if row.metric == metric and _fits(row, exact)]
         if not found:
-            raise Missing(f"no row with {said({**exact, 'metric': METRICS.get(metric, metric)})}")
+            raise Missing(f"nothing was measured of {said({**exact, 'metric': METRICS.get(metric, metric)})}")
         if len(found) > 1:
             raise ConfigError(f"claim {claim.id}: {len(found)} rows of {claim.artefact} with {_keys(exact)}")
         chosen += found

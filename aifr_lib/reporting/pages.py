@@ -12,7 +12,8 @@ from aifr_lib.files import repository_root
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.claims import Verdict, link_said, one_line, word
 from aifr_lib.reporting.prose import counted
-from aifr_lib.reporting.runs import Git
+from aifr_lib.reporting.rows import in_words
+from aifr_lib.reporting.runs import NO_PICTURES, DataId, Git
 
 NOT_PEOPLE = "Relief faces are not people: this speaks of the method on drawn faces, not of the paper's numbers."
 # Colours come from the page, so that boxes look right in light and dark, in the book and in a notebook.
@@ -53,7 +54,7 @@ def stamp(artefact: Artefact) -> str:
     data, count = artefact.data, len(artefact.seeds)
     line = [
         f"preset {artefact.preset}",
-        "no data" if data is None else f"{data.name} {data.version}",
+        "no data" if data is None else _data(data),
         counted(count, "seed") if count else "",
         artefact.device or "",
         f"{counted(len(artefact.runs), 'run')}, {duration(artefact.wall_s)} in all",
@@ -111,6 +112,17 @@ def claim_box(verdict: Verdict) -> str:
 def claim_boxes(verdicts: Iterable[Verdict]) -> str:
     """The boxes of several claims, one under the other."""
     return "".join(map(claim_box, verdicts))
+
+
+def _data(data: DataId) -> str:
+    """What a result rests on, each set with its version: "ORL (40 people × 10), FG-NET (…)"."""
+    names, versions = data.name.split(", "), data.version.split(", ")
+    if len(names) != len(versions):
+        return f"{data.name} ({data.version})"
+    return ", ".join(
+        name if name == NO_PICTURES else f"{in_words(name)} ({version})"
+        for name, version in zip(names, versions, strict=True)
+    )
 
 
 def _sentence(text: str) -> str:

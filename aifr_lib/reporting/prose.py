@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 _SIGNED_ZERO = re.compile(r"(?<![\w.])[-+−](0(?:\.0+)?)(?!\.?\d)")
+# A hyphen before a number and behind nothing that it could join.
+_NEGATIVE = re.compile(r"(?<![\w.)\]])-(?=\.?\d)")
 
 
 def say(numbers: Mapping[str, object], *sentences: tuple[object, str]) -> str:
@@ -16,7 +18,7 @@ def say(numbers: Mapping[str, object], *sentences: tuple[object, str]) -> str:
 
     What is rounded to zero has no sign. Errors: KeyError for a number that a sentence names and nobody gives.
     """
-    return unsigned_zeros(" ".join(text.format(**numbers) for holds, text in sentences if holds))
+    return minus(unsigned_zeros(" ".join(text.format(**numbers) for holds, text in sentences if holds)))
 
 
 def unsigned_zeros(text: str) -> str:
@@ -28,6 +30,15 @@ def unsigned_zeros(text: str) -> str:
     return _SIGNED_ZERO.sub(r"\1", text)
 
 
+def minus(text: str) -> str:
+    """A text whose negative numbers have the sign of a minus, where they had a hyphen; ranges and names keep theirs.
+
+    >>> minus("-0.4 points [-1.2, +0.4] of AgeDB-30")
+    '−0.4 points [−1.2, +0.4] of AgeDB-30'
+    """
+    return _NEGATIVE.sub("−", text)
+
+
 def counted(count: int, what: str) -> str:
     """A number of things: "1 seed", "3 seeds"."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
@@ -36,10 +47,10 @@ def counted(count: int, what: str) -> str:
 def digits(value: float) -> str:
     """Three digits, no power of ten: "89.9", "0.448", "5.00", "1,234"; below .001 four decimals: "0.0005"."""
     if abs(value) < 0.001:
-        return f"{value:z.4f}" if value else "0"
+        return minus(f"{value:z.4f}") if value else "0"
     if abs(value) >= 99.95:
-        return f"{value:,.0f}"
-    return f"{value:#.3g}"
+        return minus(f"{value:,.0f}")
+    return minus(f"{value:#.3g}")
 
 
 def in_full(value: float) -> str:
@@ -47,6 +58,6 @@ def in_full(value: float) -> str:
     return f"{value:,.0f}" if value.is_integer() else f"{value:.10g}"
 
 
-def listed(things: Sequence[str]) -> str:
-    """Things in a row: "one", "one and two", "one, two and three"."""
-    return " and ".join(filter(None, (", ".join(things[:-1]), *things[-1:])))
+def listed(things: Sequence[str], last: str = " and ") -> str:
+    """Things in a row: "one", "one and two", "one, two and three"; ``last`` stands before the last one."""
+    return last.join(filter(None, (", ".join(things[:-1]), *things[-1:])))

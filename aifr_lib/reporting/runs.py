@@ -46,6 +46,9 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 Plain = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
+NO_PICTURES = "no pictures"  # the name of what a run saw that saw none
+
+
 class DataId(Strict):
     """Which data a run saw: the name, the version and a hash over the parameters that made or chose it."""
 

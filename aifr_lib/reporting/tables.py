@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -89,7 +90,15 @@ def _said(cell: papers.Cell) -> papers.Cell:
         return "–"
     if isinstance(cell, bool):
         return in_words(cell)
-    return cell.replace(r"$\alpha$", "α") if isinstance(cell, str) else cell
+    if isinstance(cell, str):
+        return re.sub(r"ℓ_\{?(\w+)\}?", _lowered, cell.replace(r"$\alpha$", "α"))
+    return cell
+
+
+def _lowered(found: re.Match[str]) -> str:
+    """The index of a printed norm or loss, set low where a character for it exists: "ℓ₂", "ℓ GAN"."""
+    index = found[1]
+    return f"ℓ{index.translate(str.maketrans('012', '₀₁₂'))}" if index.isdigit() else f"ℓ {index}"
 
 
 def artefact_table(artefact: Artefact, shape: Shape | None = None) -> str:
@@ -140,11 +149,17 @@ def shaped_table(rows: Sequence[Row], shape: Shape, *, exact: bool = False) -> s
 def _column(shape: Shape, values: Sequence[Key]) -> str:
     """The head of a column: what its values are, and of a number also whose."""
     named = [
-        shape.said(value) if isinstance(value, str) else f"{shape.said(key)} = {in_words(value)}"
+        shape.said(value) if isinstance(value, str) else _quantity(shape.said(key), value)
         for key, value in zip(shape.across, values, strict=True)
         if value != ""
     ]
     return ", ".join(named)
+
+
+def _quantity(name: str, value: Key) -> str:
+    """A number and whose it is: "α = 0.4"; "age 8 years" where the name says its unit."""
+    name, _, unit = name.partition(", ")
+    return f"{name} {in_words(value)} {unit}" if unit else f"{name} = {in_words(value)}"
 
 
 def every_row(rows: Sequence[Row], *, exact: bool = False) -> str:

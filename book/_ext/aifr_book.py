@@ -211,7 +211,8 @@ def without_result(content: contents.Content) -> list[nodes.Node]:
     reason = "its notebook is still to be written" if content.planned else "its experiment has not been run yet"
     if content.paper is None:
         return [_none(f"{content.title} (ours): {reason}.")]
-    sentence = f"There is no result of ours for {content.source} here: {reason}."
+    source = content.source.partition(" (")[0]  # what it says of the place, the next sentence says too
+    sentence = f"There is no result of ours for {source} here: {reason}."
     if not content.printed:
         return [_none(f"{sentence} The paper shows it as a picture, without numbers that could be set beside ours.")]
     if not content.at_hand:

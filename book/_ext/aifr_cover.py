@@ -52,7 +52,7 @@ class LivingDirective(SphinxDirective):
         player = slider.range_player(
             frames,
             labels,
-            title="How long is a face known? One stranger in a hundred may pass",
+            title="How long does a network know a face? One stranger in a hundred may pass",
             alt="share of pairs of photographs of one person that two networks accept, by the years between them",
         )
         return [html(player)]

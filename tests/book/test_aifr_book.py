@@ -136,7 +136,7 @@ def test_a_result_is_said_then_drawn_then_judged_then_listed(book, tmp_path):
     assert warnings == ""
     marks = (
         "What was found",
-        "is right about 81.2 %",
+        "is right on 81.2 %",
         "tml_fig6.svg",
         "aifr-claim",
         "<table",

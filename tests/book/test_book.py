@@ -114,6 +114,14 @@ FAINT = """() => {
 }"""
 
 
+# Formulas that begin left of where their box can be scrolled to.
+UNREACHABLE = """boxes => boxes.filter(box => {
+  box.scrollLeft = 0;
+  const formula = box.querySelector('mjx-math');
+  return formula && formula.getBoundingClientRect().left < box.getBoundingClientRect().left - 1;
+}).length"""
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_whole_fits_a_phone_and_is_readable_in_both_modes(visit, address, name):
     page = visit(name)
@@ -133,6 +141,9 @@ def test_a_page_is_whole_fits_a_phone_and_is_readable_in_both_modes(visit, addre
     clipping = "boxes => boxes.filter(box => getComputedStyle(box).overflowX !== 'visible').length"
     assert page.eval_on_selector_all("article div.math mjx-container", clipping) == 0
 
+    # What an empty output leaves where it has no form for a page.
+    assert "<IPython." not in page.locator("article").inner_text()
+
     assert page.evaluate(FAINT) == []
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size(PHONE)
@@ -140,6 +151,7 @@ def test_a_page_is_whole_fits_a_phone_and_is_readable_in_both_modes(visit, addre
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     assert page.evaluate(FAINT) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert page.eval_on_selector_all("article div.math", UNREACHABLE) == 0
 
 
 def test_the_theme_button_changes_the_mode(visit):

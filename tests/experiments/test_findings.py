@@ -581,7 +581,7 @@ def test_teaching_is_said_step_by_step(ad, aad, said):
 @pytest.mark.parametrize(
     ("id", "said"),
     [
-        ("aad_table5", "Alone MobileFaceNet finds 90.0 % of its test people first among strangers."),
+        ("aad_table5", "MobileFaceNet alone finds 90.0 % of its test people first among strangers."),
         ("aad_table6", "knows 90.0 % of people by several pictures, with 0.01 % of strangers accepted."),
     ],
 )

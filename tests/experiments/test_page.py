@@ -44,7 +44,7 @@ def experiment(id="tml_fig6", value=90.0):
         lambda preset, seeds, device: {0: Job(spec(0), lambda _: result(value))},
         rows,
         lambda artefact, runs: Figure(),
-        found=lambda artefact: f"It is right about {artefact.rows[0].measured.mean:.0f} %.",
+        found=lambda artefact: f"It is right on {artefact.rows[0].measured.mean:.0f} %.",
         shape=Shape(down=("set",), across=(METRIC,)),
     )
 
@@ -59,7 +59,7 @@ def test_a_page_opens_with_the_sentence_the_picture_and_the_verdicts(tmp_path, s
     experiment()(page.open_page("classroom").settings, out=tmp_path)
     page.open_page("classroom", compute=False, out=tmp_path).opening(experiment())
     (opening,) = shown
-    places = [opening.index(mark) for mark in ("It is right about 90 %.", "<img ", "aifr-claim", "aifr-verdict")]
+    places = [opening.index(mark) for mark in ("It is right on 90 %.", "<img ", "aifr-claim", "aifr-verdict")]
     assert places == sorted(places)
     assert re.search('alt="Verification accuracy against α', opening)
 
@@ -79,11 +79,11 @@ def test_what_a_live_page_computes_is_shown_where_it_was_computed_and_once(tmp_p
     opened.opening(experiment())
     assert "not run yet" in shown[-1]
     opened.result(experiment())
-    assert "It is right about 90 %." in shown[-1] and len(shown) == 2
+    assert "It is right on 90 %." in shown[-1] and len(shown) == 2
     opened.result(experiment())
     assert len(shown) == 2, "nothing new, nothing shown again"
     page.open_page("classroom", out=tmp_path).opening(experiment())
-    assert "It is right about 90 %." in shown[-1]
+    assert "It is right on 90 %." in shown[-1]
 
 
 def test_several_experiments_open_a_page_with_their_sentences_alone(tmp_path, shown):
@@ -92,7 +92,7 @@ def test_several_experiments_open_a_page_with_their_sentences_alone(tmp_path, sh
     both[0](settings, out=tmp_path)
     page.open_page("classroom", compute=False, out=tmp_path).opening(*both)
     (opening,) = shown
-    assert opening.count("It is right about 90 %.") == 2, "both rest on the one run that is there"
+    assert opening.count("It is right on 90 %.") == 2, "both rest on the one run that is there"
     assert "<img" not in opening and "aifr-claim" not in opening
 
 

@@ -86,7 +86,7 @@ def test_where_lower_is_better_the_sign_turns():
     rows = (row(shifted(-1), "mae", method="a"), row(BASE, "mae", method="b"))
     verdict = claims.judge(lower, results(*rows))
     assert verdict.outcome == "supported"
-    assert verdict.weakest.difference.mean == pytest.approx(-1.0) and ": -1 [" in verdict.reason
+    assert verdict.weakest.difference.mean == pytest.approx(-1.0) and ": −1 [" in verdict.reason
 
 
 def test_pairs_by_seed_wherever_the_seed_stands():
@@ -164,7 +164,7 @@ def test_each_repeats_the_comparison():
     ]
     assert claims.judge(everywhere, results(*rows, row(shifted(1), method="a", set="y"))).outcome == "supported"
     missing = claims.judge(everywhere, results(*rows))
-    assert (missing.outcome, missing.reason) == ("untested", "no row with y, a, verification accuracy, %")
+    assert (missing.outcome, missing.reason) == ("untested", "nothing was measured of y, a, verification accuracy, %")
 
 
 def test_lists_average_seed_by_seed():
@@ -173,7 +173,10 @@ def test_lists_average_seed_by_seed():
     difference = claims.judge(listed, results(*rows)).weakest.difference
     assert difference.mean == pytest.approx(3.0) and difference.seeds == 5
     unlisted = claims.judge(claim(rows=[{"alpha": [0.4, 0.6]}, {"alpha": 0.0}]), results(*rows))
-    assert (unlisted.outcome, unlisted.reason) == ("untested", "no row with α = 0.6, verification accuracy, %")
+    assert (unlisted.outcome, unlisted.reason) == (
+        "untested",
+        "nothing was measured of α = 0.6, verification accuracy, %",
+    )
 
 
 def test_what_is_missing_leaves_a_claim_untested():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aifr_lib.reporting.prose import counted, digits, in_full, listed, say, unsigned_zeros
+from aifr_lib.reporting.prose import counted, digits, in_full, listed, minus, say, unsigned_zeros
 
 
 def test_sentences_are_said_where_they_hold_and_in_order():
@@ -19,6 +19,13 @@ def test_a_zero_has_no_sign_however_it_was_rounded():
     kept = "-0.04, +0.10, 5-0, a-0.0, -0.0.1, -10.0 and −0.5"
     assert unsigned_zeros(kept) == kept
     assert unsigned_zeros("[-0.00, +0.30]") == "[0.00, +0.30]"
+
+
+def test_a_negative_number_has_a_minus_and_a_name_keeps_its_hyphen():
+    assert say({"by": -0.42}, (True, "{by:+.1f} points.")) == "−0.4 points."
+    assert minus("[-1.2, -.5] (-3)") == "[−1.2, −.5] (−3)"
+    kept = "AgeDB-30, 10-30 years, 1e-4, rank-1, a well-known network"
+    assert minus(kept) == kept
 
 
 def test_things_are_counted():
@@ -40,7 +47,7 @@ def test_numbers_have_three_digits_and_no_power_of_ten():
         "99.9",
         "100",
         "1,234",
-        "-0.360",
+        "−0.360",
         "0.0000",
     ]
 

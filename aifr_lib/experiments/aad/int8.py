@@ -158,7 +158,7 @@ def found(artefact: Artefact) -> str:
         numbers,
         (True, "As a file of float32 the student with attention takes {large} MB and {is} ms a picture on one thread;"),
         (True, "with PReLU written as two ReLUs it takes {pairs} ms, with eight bits {small} MB and {int8} ms."),
-        (True, "Of pairs thirty years apart it is right about {before} % and, with eight bits, {after} %."),
+        (True, "Of pairs thirty years apart it is right on {before} % and, with eight bits, {after} %."),
     )
 
 

@@ -19,7 +19,7 @@ from aifr_lib.reporting.seeds import apart
 from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
 
-RECOGNISES, AGES, LOOKED_AT = "T^R, recognises people", "T^A, estimates ages", "T^A at {} px, looked at"
+RECOGNISES, AGES, LOOKED_AT = "Tᴿ, recognises people", "Tᴬ, estimates ages", "Tᴬ at {} px, looked at"
 STUDENTS = Shape(down=("backbone", "variant"), across=(METRIC,))
 
 
@@ -56,7 +56,7 @@ def found(artefact: Artefact) -> str:
     return say(
         {name: digits(value.mean) for name, value in (("across", across), ("error", error), ("constant", constant))
          if value},
-        (across, "The large recogniser is right about {across} % of relief pairs thirty years apart."),
+        (across, "The large recogniser is right on {across} % of relief pairs thirty years apart."),
         (error and constant, "The age estimator errs by {error} years on people it has not seen;"),
         (error and constant, "one age for everybody would err by {constant}."),
     )  # fmt: skip

@@ -32,7 +32,7 @@ PRINTED = {"iresnet90": "R90", "mobilenetv1": "MV1", "mobilenetv2": "MV2", "mobi
            "mobilefacenet-r": "MFNR"}  # fmt: skip
 AGE = "age estimator"
 SIZE = (112, 112)
-NAMES = {"kd": "logits (kd)", "l2": "ℓ2", "ad": "angle"}
+NAMES = {"kd": "logits (KD)", "l2": "ℓ2", "ad": "angle"}
 
 
 def networks_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[str, Job]:
@@ -143,10 +143,10 @@ def bottleneck_count(inputs: int, hidden: int, outputs: int) -> int:
 def framework_figure(artefact: Artefact) -> Figure:
     """Fig. 2 redrawn: what each teacher tells the student, and at which of its stages."""
     figure, axis = plt.subplots(figsize=(9.5, 4.6))
-    lines = {"age teacher T^A": 2.6, "student": 1.3, "recognising teacher T^R": 0.0}
+    lines = {"age teacher Tᴬ": 2.6, "student": 1.3, "recognising teacher Tᴿ": 0.0}
     colours = dict(zip(lines, (plots.PALETTE[2], plots.PALETTE[0], plots.PALETTE[1]), strict=True))
     for (name, y), number in itertools.product(lines.items(), range(5)):
-        last = {"age teacher T^A": "age", "student": "embedding", "recognising teacher T^R": "embedding"}[name]
+        last = {"age teacher Tᴬ": "age", "student": "embedding", "recognising teacher Tᴿ": "embedding"}[name]
         label = f"stage {number + 1}" if number < 4 else last
         axis.add_patch(
             FancyBboxPatch((2.1 * number, y), 1.5, 0.6, boxstyle="round,pad=.05", fc=colours[name], alpha=0.3)

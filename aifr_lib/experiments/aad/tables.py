@@ -35,6 +35,7 @@ COLUMNS = {"relief-lfw": "LFW", "relief-agedb": "AgeDB", "relief-logiface": "Log
 RATES: dict[bool | int | float | str, str] = {
     f"relief-ijb, FAR {far:g}": f"{100 * far:g} % of strangers accepted" for far in (0.1, 0.01, 0.001, 0.0001)
 }
+ACROSS_AT_MOST = 3  # pictures beside each other: more would be too small to read on a page
 RANKED = ("relief-loo", "relief-logiface", "relief-mf1", "relief-crowd")
 
 
@@ -210,7 +211,7 @@ def table_figure(artefact: Artefact, metric: str) -> Figure:
     names = list(dict.fromkeys(named(row) for row in rows))
     said = [textwrap.fill(name, 34) for name in names]
     count = max(1, len(by["set"]))
-    lines = math.ceil(count / 3)  # more than three side by side are too small to read on a page
+    lines = math.ceil(count / ACROSS_AT_MOST)
     columns = math.ceil(count / lines)
     size = (2.8 * max(2, columns) + 2.4, lines * (0.42 * len(names) + 1.4))  # the names stand left of the first set
     figure, axes = plt.subplots(lines, columns, figsize=size, sharey=True, squeeze=False)
@@ -243,13 +244,13 @@ def named(row: Row) -> str:
 
 def found(artefact: Artefact) -> str:
     """What each way of teaching adds across ages."""
-    alone = "Alone MobileFaceNet is right about {alone} % of relief pairs thirty years apart."
+    alone = "MobileFaceNet alone is right on {alone} % of relief pairs thirty years apart."
     return step_by_step(artefact.rows, "accuracy", STUDENT, {"set": ACROSS}, alone)
 
 
 def table5_found(artefact: Artefact) -> str:
     """What each way of teaching adds among distractors."""
-    alone = "Alone MobileFaceNet finds {alone} % of its test people first among strangers."
+    alone = "MobileFaceNet alone finds {alone} % of its test people first among strangers."
     return step_by_step(artefact.rows, "rank1", STUDENT, {}, alone)
 
 

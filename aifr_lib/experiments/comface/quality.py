@@ -51,6 +51,7 @@ RECIPE, RECIPE_VERSION = "quality", 1
 NETWORK, SER_FIQ, OUTSIDE = "network", "SER-FIQ", "outside judge"
 FIRST = 3_000_000  # the generator's people here: no direction was found or certified on them
 BLUR = 2.0  # pixels, standard deviation at 112
+THE = {drawing.NAMES["latent"]: "the generator"}  # in a sentence
 THRESHOLDS = (0.1, 0.2, 0.4, 0.6)  # of Table H; the last is "good quality" in section C.1
 THUMB = 64
 LOG = logging.getLogger(__name__)
@@ -248,7 +249,7 @@ def found(artefact: Artefact) -> str:
         low, high = (blur and blur.ci95) or (0.0, 100.0)
         share = digits(good.mean) if good else ""
         said += [
-            (good, f"Pictures of {name}: {share} % have a score of {THRESHOLDS[-1]:g} and more."),
+            (good, f"Pictures of {THE.get(name, name)}: {share} % have a score of {THRESHOLDS[-1]:g} and more."),
             (blur and low > 50, "Blurred, most of them score lower, as they should."),
             (blur and high < 50, "Blurred, most of them score higher: the score is no measure of sharpness here."),
             (blur and low <= 50 <= high, "Blurred, they score lower about as often as higher."),

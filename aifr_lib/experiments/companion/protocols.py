@@ -236,7 +236,7 @@ def found(artefact: Artefact) -> str:
         {name: digits(one.mean) for name, one in given.items() if one}
         | {"data": in_words(data)}
         | ({"least": crowd[0].keys["distractors"], "most": crowd[-1].keys["distractors"]} if crowd else {}),
-        (pairs, "One network on one set of photographs ({data}) is right about {accuracy} % of pairs, and accepts"),
+        (pairs, "One network on one set of photographs ({data}) is right on {accuracy} % of pairs, and accepts"),
         (pairs, "{accepted} % of those of one person where one stranger in a hundred may pass."),
         (given["rank"], "Sought among all other photographs ({data}), a person is found at once in {rank} % of cases."),
         (len(crowd) > 1, "Among {least:,} strangers it finds {few} %, among {most:,} it finds {many} %."),

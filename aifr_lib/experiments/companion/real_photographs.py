@@ -192,7 +192,7 @@ def found(artefact: Artefact) -> str:
     }
     easy = {name: measured(artefact.rows, "rank-1", {"data": "orl", "embedder": name, "gap": "all"}) for name in NAMES}
     fades = [
-        f"{NAMES[name]} accepts {digits(near.mean)} % and {digits(far.mean)} %"
+        f"{NAMES[name]} accepts {digits(near.mean)} % and then {digits(far.mean)} %"
         for name in NAMES
         if (near := accepted[name, GAP_NAMES[0]]) and (far := accepted[name, GAP_NAMES[-1]])
     ]
@@ -201,8 +201,8 @@ def found(artefact: Artefact) -> str:
     both = ours and pixels
     return say(
         {"fades": listed(fades), "easy": listed(told)},
-        (fades, "Of two photographs of one person (FG-NET), less than five years apart and thirty and more,"),
-        (fades, "where one stranger in a hundred may pass, {fades}."),
+        (fades, "Where one stranger in a hundred may pass, of pairs of photographs of one person (FG-NET)"),
+        (fades, "first less than five and then at least thirty years apart, {fades}."),
         (fades and apart(ours, pixels) > 0, "What drawn faces teach carries over a little."),
         (fades and both and apart(ours, pixels) <= 0, "What drawn faces teach does not show on photographs."),
         (told, "On ORL, photographs of one room and few years, the nearest photograph is of the same person: {easy}."),

@@ -335,8 +335,8 @@ def found(artefact: Artefact) -> str:
             "any": strangers and strangers.mean,
             "let_in": let_in and digits(let_in.mean),
         },
-        (usual, "The usual way {who} is right about {usual} % of pairs of {data}."),
-        (cut, "Points of accuracy against that: {cut};"),
+        (usual, "Handled in the usual way, {who} is right on {usual} % of pairs of {data}."),
+        (cut, "In points of accuracy, other ways change that by {cut};"),
         (colour, "{colour:+.1f} with blue and red exchanged;"),
         (mirror, "{mirror:+.1f} without the mirror image."),
         (
@@ -344,10 +344,10 @@ def found(artefact: Artefact) -> str:
             "Choosing the threshold on the tested pairs adds {tested:+.2f}, and folds that share people",
         ),
         (tested and mixed, "{mixed:+.2f}."),
-        (ordered, "Ten folds of a list with one person's pairs first make {sorted:+.1f}."),
-        (brought, "A threshold that was best on the other photographs costs {brought:+.1f}."),
+        (ordered, "Cutting a list with all pairs of one person first into ten folds changes it by {sorted:+.1f}."),
+        (brought, "A threshold that was best on the other photographs changes it by {brought:+.1f}."),
         (let_in, "Set where it lets in 1 % of strangers there, it lets in {let_in} % here."),
-        (strangers, "Strangers of any age, in place of strangers as many years apart, make {any:+.1f}."),
+        (strangers, "Strangers of any age, in place of strangers as many years apart, change it by {any:+.1f}."),
     )
 
 

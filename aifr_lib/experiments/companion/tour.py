@@ -64,8 +64,8 @@ def found(artefact: Artefact) -> str:
             "one": one and digits(one.mean),
             "far": far and digits(far.mean),
         },
-        (one, "The network of this page is right about {one} % of pairs of drawn faces {which}"),
-        (near and far, "and about {far} % of pairs thirty years apart,"),
+        (one, "The network of this page is right on {one} % of pairs of drawn faces {which}"),
+        (near and far, "and on {far} % of pairs thirty years apart,"),
         (one, "of people it has never seen."),
     )
 

@@ -143,8 +143,8 @@ def found(artefact: Artefact) -> str:
     ]
     better = [apart(ranks[data, "generator"], ranks[data, "relief"]) for data in PHOTOGRAPHS]
     return say(
-        {"told": listed(told)},
-        (told, "After equally many steps the nearest photograph is of the same person: on {told}."),
+        {"told": listed(told, "; on ")},
+        (told, "After equally many steps of training, the nearest photograph is of the same person: on {told}."),
         (told and all(one > 0 for one in better), "Photo-real faces teach more of real ones."),
         (told and all(one < 0 for one in better), "Drawn faces teach more of real ones."),
         (told and not any(better), "These seeds cannot tell the two sources apart."),

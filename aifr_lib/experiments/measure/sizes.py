@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from aifr_lib.reporting.runs import DataId
+from aifr_lib.reporting.runs import NO_PICTURES, DataId
 
-NOTHING = DataId(name="no pictures", version="1", hash="none")
+NOTHING = DataId(name=NO_PICTURES, version="1", hash="none")
 
 
 def count(network: nn.Module) -> int:

@@ -301,12 +301,12 @@ def found(artefact: Artefact) -> str:
             "doubled": doubled and doubled.mean,
             "best": best,
         },
-        (baseline, "A plain small network is right about {baseline} % of relief pairs thirty years apart,"),
+        (baseline, "A plain small network is right on {baseline} % of relief pairs thirty years apart,"),
         (baseline and inside, "inside the range of {low:.0f} to {high:.0f} % that is wanted: hard, but not hopeless."),
         (baseline and not inside, "outside the range of {low:.0f} to {high:.0f} % that is wanted."),
         (doubled and converged, "It has converged: twice the epochs move it by {doubled:+.1f} points."),
         (doubled and not converged, "It has not converged: twice the epochs move it by {doubled:+.1f} points."),
-        (best is not None, "The best of the larger networks is {best:+.1f} points from it."),
+        (best is not None, "The best of the larger networks differs from it by {best:+.1f} points."),
     )
 
 

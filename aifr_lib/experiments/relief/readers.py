@@ -188,15 +188,15 @@ def found(artefact: Artefact) -> str:
         },
         (
             around,
-            "Trained on colour and surroundings alone, a linear reader is right about {around} % of pairs at best",
+            "Trained on colour and surroundings alone, a linear reader is right on {around} % of pairs at best",
         ),
         (around, "(chance is {chance:.0f} %),"),
         (around and around <= LIMIT, "inside the limit of {limit:.0f} %."),
         (around and around > LIMIT, "above the limit of {limit:.0f} %."),
-        (coarse and not form, "Of coarse pixels over the whole crop it makes {coarse} %."),
+        (coarse and not form, "From coarse pixels of the whole crop it reaches {coarse} %."),
         (
             coarse and form,
-            "Of coarse pixels over the whole crop it makes {coarse} %, and {form} % where all people have",
+            "From coarse pixels of the whole crop it reaches {coarse} %, and {form} % where all people have",
         ),
         (coarse and form and mostly_form, "one colouring: most of what it reads there is form."),
         (coarse and form and not mostly_form, "one colouring: most of what it reads there is colour."),

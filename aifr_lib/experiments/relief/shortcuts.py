@@ -211,7 +211,7 @@ def found(artefact: Artefact) -> str:
             "limit": LIMIT,
             "chance": CHANCE,
         },
-        (True, "With no network at all, the best shortcut ({shortcut}; {pairs}) is right about {best} % of pairs,"),
+        (True, "With no network at all, the best shortcut ({shortcut}; {pairs}) is right on {best} % of pairs,"),
         (best.measured.mean <= LIMIT, "so none passes the limit of {limit:.0f} %."),
         (best.measured.mean > LIMIT, "which passes the limit of {limit:.0f} %."),
         (True, "Chance is {chance:.0f} %."),

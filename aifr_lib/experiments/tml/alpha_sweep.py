@@ -92,7 +92,7 @@ def found(artefact: Artefact) -> str:
     return say(
         numbers,
         (both, "Of pairs of relief faces thirty years apart, the network with the transformer's loss (α = {branch:g})"),
-        (both, "is right about {with} %, the network without it about {without} %:"),
+        (both, "is right on {with} %, the network without it on {without} %:"),
         (both and differ > 0, "a gain of {points} points."),
         (both and differ < 0, "a loss of {points} points."),
         (both and not differ, "no difference that these seeds can tell from chance."),

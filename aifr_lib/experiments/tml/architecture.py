@@ -340,7 +340,7 @@ FIG5 = Experiment(
     "tml_fig5", modules_jobs, fig5_rows, blocks, kind="diagram", found=found,
     shape=Shape(
         down=("part",), across=("network", METRIC),
-        names={"multiply_adds": "million adds", "network of this size": "this size"},
+        names={"multiply_adds": "million multiply-adds", "network of this size": "this size"},
     ),
 )  # fmt: skip
 FIG8 = Experiment(

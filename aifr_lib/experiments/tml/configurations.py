@@ -161,7 +161,7 @@ def found(artefact: Artefact) -> str:
         (both and differ > 0, "a gain."),
         (both and differ < 0, "a loss."),
         (both and not differ, "no difference that these seeds can tell from chance."),
-        (linear and margin, "The block with a margin head is right about {margin} %,"),
+        (linear and margin, "The block with a margin head is right on {margin} %,"),
         (linear and margin and not blocks, "which cannot be told from that with a linear layer."),
         (linear and margin and blocks > 0, "above that with a linear layer."),
         (linear and margin and blocks < 0, "below that with a linear layer."),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from aifr_lib.evaluation.intervals import mean_interval, wilson
 from aifr_lib.reporting import claims, plots, slider
+from aifr_lib.reporting.prose import minus
 from aifr_lib.reporting.seeds import LEVEL, Estimate, holm_steps, student_t
 from drawn.faces import verified
 from drawn.still import still
@@ -66,7 +68,8 @@ def holm() -> str:
     axis.plot(places, [LEVEL] * len(shown), color=plots.PAPER, linestyle="--", label="5 % for each")
     for place, p, bar in zip(places, shown, bars, strict=True):
         axis.plot(place, p, "o", color=plots.SAME if p < bar else plots.DIFFERENT)
-    axis.set(yscale="log", xlabel="claim, smallest p first", ylabel="p", xticks=list(places))
+    axis.set(yscale="log", xlabel="claim, smallest p first", ylabel="p")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(fontsize=9)
     return f"<p>{said}</p>" + still(figure, "p values, each against the bar that Holm's correction sets")
 
@@ -78,17 +81,18 @@ def verdicts() -> str:
         words = []
         for place, (se, count) in enumerate(((0.12, "many seeds"), (0.4, "some seeds"), (1.2, "few seeds"))):
             estimate = Estimate(mean, se, 8, "pooled", 5)
-            words.append(_verdict(estimate, delta))
+            verdict = _verdict(estimate, delta)
+            words.append(f"{count}, {verdict}")
             axis.hlines(place, *estimate.interval(), color=plots.PALETTE[place], linewidth=6)
             axis.plot(mean, place, "o", color="0.2")
-            axis.text(4.6, place, words[-1], va="center", fontsize=10)
+            axis.text(4.6, place, verdict, va="center", fontsize=10)
             axis.text(-4.9, place + 0.28, count, fontsize=9)
         axis.axvline(0, color="0.3", linewidth=1)
         axis.axvline(delta, color="0.3", linewidth=1, linestyle="--")
         axis.text(delta + 0.08, 2.6, "δ")
         axis.set(xlim=(-5, 8.5), ylim=(-0.5, 2.9), xticks=range(-4, 5, 2), yticks=[], xlabel="difference seen, points")
         frames.append(plots.svg(figure))
-        labels.append(f"difference {mean:+.1f}: {', '.join(words)}")
+        labels.append(minus(f"difference {mean:+.1f}: {'; '.join(words[::-1])}"))
     return slider.range_player(
         frames, labels, "One difference, three designs", "three intervals against zero and δ", start=4
     )

@@ -97,8 +97,8 @@ def shortcut_found(artefact: Artefact) -> str:
     return say(
         numbers,
         (all(pairs["pixels"]), "Colour pixels err by {pixels_whole} years on whole pictures and by {pixels_inner} on"),
-        (all(pairs["pixels"]), "grey inner faces;"),
-        (all(pairs["comface"]), "ComFace's kept features by {comface_whole} and {comface_inner}."),
+        (all(pairs["pixels"]), "grey inner faces."),
+        (all(pairs["comface"]), "ComFace's kept features err by {comface_whole} and {comface_inner}."),
     )
 
 

@@ -183,6 +183,9 @@ def scaling_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
             axis.set_xscale("log", base=2)
             axis.set_xticks([float(place) for place in places], [f"{float(place):g}" for place in places])
             axis.tick_params(axis="x", which="minor", length=0)
+        if not places:
+            axis.set_xticks([])
+            axis.text(0.5, 0.5, "not run yet", transform=axis.transAxes, ha="center", color="0.4")
         axis.set_xlabel("share of the training subjects with a label" if name == SUBJECTS else name)
         if axis.get_legend_handles_labels()[1] and name in (PEOPLE, SUBJECTS):
             axis.legend(fontsize=7)
