@@ -26,6 +26,7 @@ from aifr_lib.experiments.tml import (
 )
 from aifr_lib.experiments.tml import beyond as what_settles
 from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.prose import minus
 from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import Git
 from aifr_lib.reporting.seeds import student_t
@@ -446,7 +447,7 @@ def test_where_nothing_was_run_that_is_said(id):
     rows = list(experiment.rows(load_preset("classroom"), {}))
     bare = [row.model_copy(update={"measured": None}) for row in rows]
     said = experiment.finding(artefact(id, bare, runs=()))
-    assert said.endswith(": not run yet at this size.") and "_" not in said
+    assert said.lower().endswith((": not run yet at this size.", "? not run yet at this size.")) and "_" not in said
 
 
 @pytest.mark.parametrize("id", WITH_WORDS)
@@ -508,7 +509,7 @@ def test_photographs_say_whether_drawn_faces_carry_over():
         places = {**PHOTOGRAPHS, ("tour", "30+"): 1.0, ("pixels", "30+"): 1.0, ("tour", "0–4"): ours}
         return real_photographs.found(artefact("real_photographs", accepted(places)))
 
-    assert "SFace accepts 92.0 % and 24.0 %" in said(16.0)
+    assert "SFace accepts 92.0 % and then 24.0 %" in said(16.0)
     assert "carries over a little" in said(16.0) and "does not show" in said(7.0)
 
 
@@ -519,7 +520,7 @@ def test_protocols_order_the_crowd_by_its_size():
 
 
 def test_the_tour_speaks_of_what_it_has():
-    assert "and about 90.0 % of pairs thirty years apart" in tour.found(artefact("tour", WHOLE["tour"]))
+    assert "and on 90.0 % of pairs thirty years apart" in tour.found(artefact("tour", WHOLE["tour"]))
     assert tour.found(artefact("tour", WHOLE["tour"][:1])).endswith("of people it has never seen.")
 
 
@@ -530,7 +531,7 @@ def test_shortcuts_are_held_against_the_limit(best, said):
 
 
 FORM = (
-    "Of coarse pixels over the whole crop it makes 70.0 %, and {} % where all people have one colouring: "
+    "From coarse pixels of the whole crop it reaches 70.0 %, and {} % where all people have one colouring: "
     "most of what it"
 )
 
@@ -640,7 +641,7 @@ def test_judges_count_what_falls_short():
 def test_the_years_of_training_people_are_told_with_their_interval(gain, clear):
     row = SPANS[2].model_copy(update={"measured": over_seeds(gain)})
     said = span.found(artefact("relief_span", [*SPANS[:2], row, SPANS[3]]))
-    assert f"{gain:+.1f} points (95 % interval {gain - 0.248:.1f} to {gain + 0.248:.1f})" in said
+    assert minus(f"{gain:+.1f} points (95 % interval {gain - 0.248:.1f} to {gain + 0.248:.1f})") in said
     assert ("not clear of chance" in said) != clear
 
 
@@ -667,7 +668,7 @@ def test_configurations_compare_both_blocks(margin, word):
 
 def test_tables_say_in_how_many_cells_the_branch_is_better():
     said = verification.table2_found(artefact("tml_table2", bases(ACROSS)))
-    assert "between -0.50 and +0.60 points to its losses: better beyond chance in 1 of 2, worse in 1." in said
+    assert "between −0.50 and +0.60 points to its losses: better beyond chance in 1 of 2, worse in 1." in said
     assert said.endswith(
         "Near in age the branch adds +0.01 points to its loss: better beyond chance in 0 of 1, worse in 0."
     )
@@ -678,9 +679,9 @@ def test_maps_say_what_training_did_to_neighbours():
     assert "correlate by 0.60 after the first" in feature_maps.kept(artefact("tml_fig3", KEPT))
 
 
-def test_the_last_layer_depends_on_the_age_or_on_the_person_or_nobody_can_tell():
+def test_a_layer_depends_on_the_age_or_on_the_person_or_nobody_can_tell():
     said = layers.found(artefact("tml_layers", ATTENDED_BY_LAYER))
-    assert "1.50 % of the last layer's" in said and "3.00 % of it" in said and "on the person more than" in said
+    assert "1.50 % of the attention of layer 2" in said and "3.00 % of it" in said and "on the person more than" in said
     assert "on the age more than" in layers.found(artefact("tml_layers", ATTENDED_BY_LAYER[:2]))
     close = ATTENDED_BY_LAYER[2].model_copy(update={"measured": of_people(2.8)})
     assert "depends" not in layers.found(artefact("tml_layers", [close, ATTENDED_BY_LAYER[3]]))
