@@ -44,6 +44,9 @@ def pinned() -> str:
 
 def test(python: Path, wheel: Path, folder: Path) -> None:
     """Errors: CalledProcessError of the step that failed."""
+    # With our folder on the path pip would take its package for the wheel's, and install none.
+    environment = {**os.environ, "AIFR_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONPATH", None)
     constraints = folder / "constraints.txt"
     constraints.write_text(pinned(), encoding="utf-8")
     subprocess.run([python, "-m", "venv", folder / "venv"], check=True)
@@ -51,10 +54,10 @@ def test(python: Path, wheel: Path, folder: Path) -> None:
     quiet = ("--quiet", "--disable-pip-version-check")
     tools = ("pytest", "hypothesis")
     subprocess.run(
-        [bin / "python", "-m", "pip", "install", *quiet, "-c", constraints, f"{wheel}[light]", *tools], check=True
+        [bin / "python", "-m", "pip", "install", *quiet, "-c", constraints, f"{wheel}[light]", *tools],
+        env=environment,
+        check=True,
     )
-    environment = {**os.environ, "AIFR_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
-    environment.pop("PYTHONPATH", None)
     for command in (["list"], ["claims", "--preset", "classroom"], ["data", "list"], ["evaluate", "--help"]):
         subprocess.run([bin / "aifr", *command], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
     subprocess.run([bin / "pytest", "--noconftest", *TESTS], cwd=ROOT / "tests", env=environment, check=True)
