@@ -125,7 +125,7 @@ page.table(ages.PATH)
 # ## What to conclude
 
 # %% tags=["hide-input"]
-Markdown(ages.PATH.finding(moved))
+page.conclude(ages.PATH.finding(moved))
 
 # %% [markdown]
 # Pictures like these convince the eye whatever the network has learned: a mean over channels looks like a face because

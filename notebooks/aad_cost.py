@@ -30,7 +30,7 @@ fresh = False  # True forgets stored runs
 # %% tags=["hide-input"]
 import inspect
 
-from IPython.display import HTML, Markdown, display
+from IPython.display import HTML, display
 
 from aifr_lib.experiments.aad import cost, gaps, int8
 from aifr_lib.experiments.page import open_page
@@ -106,12 +106,7 @@ drawn(gaps.PARETO, front)
 # ## What to conclude
 
 # %% tags=["hide-input"]
-Markdown(
-    " ".join(
-        one.finding(artefact)
-        for one, artefact in ((cost.COST, counted), (int8.FILES_OF, files))
-    )
-)
+page.conclude(cost.COST.finding(counted), int8.FILES_OF.finding(files))
 
 # %% [markdown]
 # ## Predict, then reveal

@@ -251,7 +251,7 @@ else:
 
 # %% tags=["hide-input"]
 frames, labels = alpha_sweep.score_frames(settings, page.runs(alpha_sweep.FIG6))
-if frames:
+if len(frames) > 1:
     display(
         slider.show(
             frames,
@@ -267,12 +267,7 @@ else:
 # ## What to conclude
 
 # %% tags=["hide-input"]
-if said := alpha_sweep.why(artefact):
-    display(Markdown(said))
-
-# %% tags=["hide-input"]
-if said := convergence.budget_note(settings, train, out):
-    display(Markdown(said))
+page.conclude(alpha_sweep.why(artefact), convergence.budget_note(settings, train, out))
 
 # %% [markdown]
 # A smoke run shows that everything works and a lesson run shows an effect, if there is one that large; neither gives a

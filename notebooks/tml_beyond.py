@@ -184,12 +184,11 @@ page.table(second_source.SOURCE)
 # ## What to conclude
 
 # %% tags=["hide-input"]
-said = [
+page.conclude(
     beyond.BEYOND.finding(artefact),
     beyond.VARIANTS.finding(others),
     second_source.SOURCE.finding(photographs),
-]
-Markdown("\n\n".join(filter(None, said)))
+)
 
 # %% [markdown]
 # A smoke run shows that everything works and a lesson run shows an effect, if there is one that large; neither gives a

@@ -153,8 +153,9 @@ page.table(configurations.TABLE1)
 # ## What to conclude
 
 # %% tags=["hide-input"]
-said = [configurations.FIG7.finding(artefact), configurations.TABLE1.finding(losses)]
-Markdown("\n\n".join(filter(None, said)))
+page.conclude(
+    configurations.FIG7.finding(artefact), configurations.TABLE1.finding(losses)
+)
 
 # %% [markdown]
 # A smoke run shows that everything works and a lesson run shows an effect, if there is one that large; neither gives a

@@ -174,12 +174,11 @@ page.table(layers.LAYERS)
 # ## What to conclude
 
 # %% tags=["hide-input"]
-said = [
+page.conclude(
     feature_maps.FIG4.finding(related),
     attention.ATTENTION.finding(attended),
     layers.LAYERS.finding(by_layer),
-]
-Markdown("\n\n".join(filter(None, said)))
+)
 
 # %% [markdown]
 # That neighbouring cells are alike is no sign of a learned context by itself: they see overlapping parts of one

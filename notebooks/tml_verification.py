@@ -173,8 +173,7 @@ page.table(verification.TABLE3)
 # ## What to conclude
 
 # %% tags=["hide-input"]
-said = [verification.TABLE2.finding(artefact), verification.TABLE3.finding(pose)]
-Markdown("\n\n".join(filter(None, said)))
+page.conclude(verification.TABLE2.finding(artefact), verification.TABLE3.finding(pose))
 
 # %% [markdown]
 # A smoke run shows that everything works and a lesson run shows an effect, if there is one that large; neither gives a

@@ -70,6 +70,11 @@ class Page:
         else:
             display(Markdown(f"*{experiment.finding(artefact)}*"))
 
+    def conclude(self, *said: str) -> None:
+        """A paragraph for each that says something; a Markdown of nothing would be shown as an object."""
+        if text := "\n\n".join(filter(None, said)):
+            display(Markdown(text))
+
     def runs(self, experiment: Experiment) -> dict[Any, Run]:
         """The stored runs behind it, by the experiment's keys."""
         return experiment.stored(self.settings, self.seeds, self.out)

@@ -115,3 +115,11 @@ def test_a_shown_result_keeps_the_commit_that_it_was_written_with(tmp_path):
     stale = other.model_copy(update={"rows": ()})
     path.write_text(stale.model_dump_json(), encoding="utf-8")
     assert shown.result(experiment()).rows == written.rows
+
+
+def test_what_is_concluded_is_a_paragraph_each_and_nothing_where_nothing_is_said(shown):
+    opened = page.open_page("classroom")
+    opened.conclude("", "")
+    assert shown == []
+    opened.conclude("One.", "", "Two.")
+    assert shown == ["One.\n\nTwo."]
