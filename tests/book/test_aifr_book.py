@@ -189,7 +189,7 @@ def test_a_cover_shows_a_living_picture_and_what_was_found(book, tmp_path):
     assert 'data-label="0–4 years apart: SFace 92 % and our network (relief faces) 16 %"' in page
     assert 'data-label="30+ years apart: SFace 24 %"' in page
     assert len(re.findall("<li><p>", page.partition("aifr-lines")[2])) == 1
-    assert "SFace accepts 92.0 % and 24.0 %" in page
+    assert "SFace accepts 92.0 % and then 24.0 %" in page
     assert "for research and teaching only" in page
 
 

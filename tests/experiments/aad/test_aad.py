@@ -347,7 +347,7 @@ def test_only_the_angle_does_not_see_length(preset, out):
     rows = networks.TABLE1(preset, out=out).rows
     found = {(row.keys["distance"], row.keys["feature"]): row.measured.mean for row in rows}
     assert found["angle", "longer"] == 0 < found["angle", "turned"]
-    assert found["ℓ2", "longer"] > 0.3 and found["logits (kd)", "longer"] > 0.01
+    assert found["ℓ2", "longer"] > 0.3 and found["logits (KD)", "longer"] > 0.01
 
 
 def test_many_layouts_have_the_size_of_mobilefacenet_r():
