@@ -77,7 +77,7 @@ def test_every_map_is_said_and_what_is_open_too():
     assert set(numbers) == set(attention_map.SAID) == set(SOURCES) - {TRUTH}
     said = attention_map.found(SimpleNamespace(rows=rows))
     assert all(words in said for words in attention_map.SAID.values())
-    assert "-0.34 for where the student looks, 0.00 for the attention" in said
+    assert "−0.34 for where the student looks, 0.00 for the attention" in said
     assert "cannot tell for where AAD's age estimator looks and the attention in TML's encoder." in said
     assert "cannot tell" not in attention_map.found(SimpleNamespace(rows=rows[1:3]))
 
