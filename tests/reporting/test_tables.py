@@ -107,6 +107,8 @@ def test_a_number_at_the_head_of_a_column_says_what_it_is():
     rows = [Row(keys={"lr": 0.1, "alpha": alpha, "set": "relief-lfw"}, metric="accuracy") for alpha in (0.0, 0.4)]
     html = tables.shaped_table(rows, Shape(down=("lr",), across=("alpha", "set")))
     assert cells(html, "th") == ["learning rate", "α = 0, random relief pairs", "α = 0.4, random relief pairs"]
+    aged = [Row(keys={"lr": 0.1, "age": 8}, metric="accuracy")]
+    assert cells(tables.shaped_table(aged, Shape(down=("lr",), across=("age",))), "th")[1] == "age 8 years"
 
 
 def test_an_interval_of_people_who_all_succeed_is_marked_as_another_rule():

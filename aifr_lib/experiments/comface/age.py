@@ -125,15 +125,8 @@ def age_found(artefact: Artefact) -> str:
     }  # fmt: skip
     return say(
         numbers,
-        (
-            pixels and sface,
-            "Sixteen by sixteen colour pixels tell a change of age to within {pixels} years, features of",
-        ),
-        (pixels and sface, "a recogniser of photographs, kept as they are, to within {sface}."),
-        (
-            pixels and not sface,
-            "Sixteen by sixteen colour pixels tell a change of age with a mean error of {pixels} years.",
-        ),
+        (pixels, "From sixteen by sixteen colour pixels a change of age is told with an error of {pixels} years."),
+        (sface, "From kept features of a recogniser of photographs it is told with one of {sface}."),
         (kept and plain, "Features that ComFace learnt from people who do not exist err by {kept} years when kept as"),
         (kept and plain, "they are, those of an untrained network by {plain}."),
         (ours and base, "Fine-tuned, ComFace errs by {ours} years and a network from scratch by {base}:"),
