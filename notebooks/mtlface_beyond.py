@@ -28,8 +28,6 @@ fresh = False  # True forgets stored runs
 # %% tags=["hide-input"]
 import inspect
 
-from IPython.display import Markdown, display
-
 from aifr_lib.experiments.mtlface import beyond, comparison, pilot, synthesis_rows
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import contents, plots
@@ -82,7 +80,7 @@ print(f"{stored} of Table 2 at this size.")
 # ## What to conclude
 
 # %% tags=["hide-input"]
-display(Markdown(beyond.BEYOND.finding(artefact)))
+page.conclude(beyond.BEYOND.finding(artefact))
 
 # %% [markdown]
 # ## Predict, then reveal

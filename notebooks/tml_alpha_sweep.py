@@ -33,10 +33,12 @@ import numpy as np
 from IPython.display import Markdown, display
 
 from aifr_lib.experiments.page import open_page
+from aifr_lib.experiments.provenance import setting_in_words
 from aifr_lib.experiments.relief import convergence
 from aifr_lib.experiments.tml import alpha_sweep, trained, tuning
 from aifr_lib.reporting import contents, papers, plots, slider
 from aifr_lib.reporting.prose import listed
+from aifr_lib.reporting.rows import in_words
 from aifr_lib.settings.presets import load_preset
 
 page = open_page(
@@ -135,23 +137,14 @@ pd.DataFrame(
 #
 # It is the paper's experiment at another size. What differs:
 
-
 # %% tags=["hide-input"]
-def plain(value):
-    """A setting without the brackets and noughts of a program."""
-    if isinstance(value, list):
-        return ", ".join(map(plain, value)) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 ours, theirs = train.model_dump(mode="json"), paper.model_dump(mode="json")
 differing = [
     (
-        key,
-        plain(ours[key]),
-        f"{plain(value)} (not said: our guess)"
-        if key in alpha_sweep.GUESSED
-        else plain(value),
+        in_words(key),
+        setting_in_words(ours[key]),
+        setting_in_words(value)
+        + " (not said: our guess)" * (key in alpha_sweep.GUESSED),
     )
     for key, value in theirs.items()
     if key not in ("relief", "lr") and ours[key] != value

@@ -15,7 +15,7 @@ from aifr_lib.evaluation.verification import roc
 from aifr_lib.experiments.own_faces import PICTURES, REPORT, Own
 from aifr_lib.files import atomic_write
 from aifr_lib.reporting import plots
-from aifr_lib.reporting.prose import counted
+from aifr_lib.reporting.prose import counted, signs
 from aifr_lib.settings.own_faces import FARS
 from aifr_lib.training.engine import LOG
 
@@ -60,7 +60,7 @@ def write(own: Own) -> Path:
 def said(own: Own) -> str:
     """Whether the training helped people it never saw, in a sentence."""
     change, (low, high) = own.gain
-    numbers = f"by {abs(change):.2f} points (95 % interval of the change {low:+z.2f} to {high:+z.2f})".replace("-", "−")
+    numbers = signs(f"by {abs(change):.2f} points (95 % interval of the change {low:+.2f} to {high:+.2f})")
     if low > 0:
         return f"The training helped: the area under the ROC curve of held-out people grew {numbers}."
     if high < 0:

@@ -65,7 +65,7 @@ def in_settings(specs: Sequence[RunSpec]) -> dict[str, str]:
     for spec in specs:
         kin = [flat[one.key] for one in specs if one.recipe == spec.recipe]
         names = [name for name in dict.fromkeys(name for one in kin for name in one) if _differ(kin, name)]
-        parts = [f"{_leaf(name)} {_value(flat[spec.key][name])}" for name in names if name in flat[spec.key]]
+        parts = [f"{_leaf(name)} {setting_in_words(flat[spec.key][name])}" for name in names if name in flat[spec.key]]
         found[spec.key] = ", ".join([*parts, f"seed {spec.seed}"])
     return found
 
@@ -76,14 +76,16 @@ def shared_settings(specs: Sequence[RunSpec]) -> dict[str, str]:
     for recipe in dict.fromkeys(spec.recipe for spec in specs):
         kin = [flattened(spec.values) for spec in specs if spec.recipe == recipe]
         same = [name for name in kin[0] if not _differ(kin, name)]
-        found[recipe] = ", ".join(f"{_leaf(name)} {_value(kin[0][name])}" for name in same)
+        found[recipe] = ", ".join(f"{_leaf(name)} {setting_in_words(kin[0][name])}" for name in same)
     return found
 
 
 def changes(before: RunSpec, after: RunSpec) -> str:
     """In what two runs differ, in words: "α 0.4 → 0.5 and seed 0 → 1"."""
     changed = _changed(before, after)
-    return listed([f"{_leaf(name)} {_value(old)} → {_value(new)}" for name, (old, new) in changed.items()])
+    return listed(
+        [f"{_leaf(name)} {setting_in_words(old)} → {setting_in_words(new)}" for name, (old, new) in changed.items()]
+    )
 
 
 def closest(spec: RunSpec, others: Iterable[RunSpec], most: int | None = None) -> RunSpec | None:
@@ -135,9 +137,10 @@ def _leaf(name: str) -> str:
     return in_words(name.rsplit(".", 1)[-1])
 
 
-def _value(value: Any) -> str:
+def setting_in_words(value: Any) -> str:
+    """The value of a setting as a reader sees it: "48/48", "none", "0.2"."""
     if isinstance(value, Mapping):  # within a list: a step of a curriculum
-        return " ".join(f"{in_words(name)} {_value(one)}" for name, one in value.items() if one is not None)
+        return " ".join(f"{in_words(name)} {setting_in_words(one)}" for name, one in value.items() if one is not None)
     if isinstance(value, list):
-        return "/".join(map(_value, value)) or "none"
+        return "/".join(map(setting_in_words, value)) or "none"
     return "none" if value is None else in_words(value)

@@ -12,7 +12,7 @@ from aifr_lib.names import choose, validate
 from aifr_lib.reporting import artefacts, papers
 from aifr_lib.reporting.artefacts import UNJUDGED, Artefact, Outcome
 from aifr_lib.reporting.comparisons import Claim, Comparison, Missing, compare
-from aifr_lib.reporting.prose import counted, minus
+from aifr_lib.reporting.prose import counted, signs
 from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.seeds import LEVEL, SPREADS_LEVEL, Estimate, holm_steps
 
@@ -217,7 +217,7 @@ def one_line(verdict: Verdict) -> str:
         parts.append(_seen(size, unit))
     if verdict.exploratory:
         parts.append(verdict.reason)
-    return minus("; ".join(parts))
+    return signs("; ".join(parts))
 
 
 def link_said(verdict: Verdict, one: Comparison) -> str:
@@ -231,7 +231,7 @@ def link_said(verdict: Verdict, one: Comparison) -> str:
         parts.append(f"p {_p(p)}, {corrected} after Holm over {counted(verdict.family, whose)}")
     if (size := estimate.detectable(verdict.alpha)) is not None:
         parts.append(_seen(size, unit))
-    return minus("; ".join([*parts, _error(estimate)]))
+    return signs("; ".join([*parts, _error(estimate)]))
 
 
 def _seen(size: float, unit: str) -> str:
@@ -260,5 +260,5 @@ def _error(estimate: Estimate) -> str:
     if estimate.spreads_p is not None:
         parts.append(f"equal spreads p {_p(estimate.spreads_p)} (Levene, level {SPREADS_LEVEL:g})")
     if estimate.r is not None:
-        parts.append(f"correlation by seed {estimate.r:+z.2f}")
+        parts.append(f"correlation by seed {estimate.r:+.2f}")
     return ", ".join(parts)

@@ -16,27 +16,19 @@ def say(numbers: Mapping[str, object], *sentences: tuple[object, str]) -> str:
     >>> say({"gain": 1.25}, (True, "It gains {gain:.1f} points."), (None, "Nobody ran it."))
     'It gains 1.2 points.'
 
-    What is rounded to zero has no sign. Errors: KeyError for a number that a sentence names and nobody gives.
+    Numbers have the signs of ``signs``. Errors: KeyError for a number that a sentence names and nobody gives.
     """
-    return minus(unsigned_zeros(" ".join(text.format(**numbers) for holds, text in sentences if holds)))
+    return signs(" ".join(text.format(**numbers) for holds, text in sentences if holds))
 
 
-def unsigned_zeros(text: str) -> str:
-    """``text`` in which no zero has a sign: a number of either sign may have been rounded to it.
+def signs(text: str) -> str:
+    """A text whose negative numbers have a minus, where they had a hyphen, and whose zeros have no sign: a number of
+    either sign may have been rounded to one. Ranges and names keep their hyphens.
 
-    >>> unsigned_zeros("It makes -0.0, at most +0.00, at best -0.04.")
-    'It makes 0.0, at most 0.00, at best -0.04.'
+    >>> signs("-0.4 points [-0.00, +0.4] of AgeDB-30")
+    '−0.4 points [0.00, +0.4] of AgeDB-30'
     """
-    return _SIGNED_ZERO.sub(r"\1", text)
-
-
-def minus(text: str) -> str:
-    """A text whose negative numbers have the sign of a minus, where they had a hyphen; ranges and names keep theirs.
-
-    >>> minus("-0.4 points [-1.2, +0.4] of AgeDB-30")
-    '−0.4 points [−1.2, +0.4] of AgeDB-30'
-    """
-    return _NEGATIVE.sub("−", text)
+    return _NEGATIVE.sub("−", _SIGNED_ZERO.sub(r"\1", text))
 
 
 def counted(count: int, what: str) -> str:
@@ -47,10 +39,10 @@ def counted(count: int, what: str) -> str:
 def digits(value: float) -> str:
     """Three digits, no power of ten: "89.9", "0.448", "5.00", "1,234"; below .001 four decimals: "0.0005"."""
     if abs(value) < 0.001:
-        return minus(f"{value:z.4f}") if value else "0"
+        return signs(f"{value:.4f}") if value else "0"
     if abs(value) >= 99.95:
-        return minus(f"{value:,.0f}")
-    return minus(f"{value:#.3g}")
+        return signs(f"{value:,.0f}")
+    return signs(f"{value:#.3g}")
 
 
 def in_full(value: float) -> str:

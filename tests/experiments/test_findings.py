@@ -26,7 +26,7 @@ from aifr_lib.experiments.tml import (
 )
 from aifr_lib.experiments.tml import beyond as what_settles
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.prose import minus
+from aifr_lib.reporting.prose import signs
 from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import Git
 from aifr_lib.reporting.seeds import student_t
@@ -641,7 +641,7 @@ def test_judges_count_what_falls_short():
 def test_the_years_of_training_people_are_told_with_their_interval(gain, clear):
     row = SPANS[2].model_copy(update={"measured": over_seeds(gain)})
     said = span.found(artefact("relief_span", [*SPANS[:2], row, SPANS[3]]))
-    assert minus(f"{gain:+.1f} points (95 % interval {gain - 0.248:.1f} to {gain + 0.248:.1f})") in said
+    assert signs(f"{gain:+.1f} points (95 % interval {gain - 0.248:.1f} to {gain + 0.248:.1f})") in said
     assert ("not clear of chance" in said) != clear
 
 

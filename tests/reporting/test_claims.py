@@ -6,7 +6,7 @@ from aifr_lib.names import ConfigError
 from aifr_lib.reporting import artefacts, claims, contents, seeds
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.claims import Claim
-from aifr_lib.reporting.prose import minus
+from aifr_lib.reporting.prose import signs
 from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import Git
 
@@ -225,7 +225,7 @@ def test_holm_counts_the_claims_of_one_paper_tested_yet_or_not():
         assert (verdict.p, verdict.corrected) == (one.p, pytest.approx(4 * one.p))
         assert verdict.outcome == "inconclusive"
         lo, hi = verdict.weakest.difference.interval(verdict.alpha)
-        assert lo < 0 < hi and minus(f"[{lo:+.3g}, {hi:+.3g}] at 98.8 %") in verdict.reason
+        assert lo < 0 < hi and signs(f"[{lo:+.3g}, {hi:+.3g}] at 98.8 %") in verdict.reason
 
 
 def test_false_alarms_stay_below_five_percent():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aifr_lib.reporting.prose import counted, digits, in_full, listed, minus, say, unsigned_zeros
+from aifr_lib.reporting.prose import counted, digits, in_full, listed, say, signs
 
 
 def test_sentences_are_said_where_they_hold_and_in_order():
@@ -16,16 +16,16 @@ def test_sentences_are_said_where_they_hold_and_in_order():
 def test_a_zero_has_no_sign_however_it_was_rounded():
     assert say({"a": -0.04, "b": "−0.0 with c"}, (True, "It makes {a:+.1f}; {b}.")) == "It makes 0.0; 0.0 with c."
     assert say({"a": 0.04, "b": -0.0}, (True, "{a:+.1f} and {b:+.0f}.")) == "0.0 and 0."
-    kept = "-0.04, +0.10, 5-0, a-0.0, -0.0.1, -10.0 and −0.5"
-    assert unsigned_zeros(kept) == kept
-    assert unsigned_zeros("[-0.00, +0.30]") == "[0.00, +0.30]"
+    kept = "−0.04, +0.10, 5-0, a-0.0, −0.0.1, −10.0 and −0.5"
+    assert signs(kept) == kept
+    assert signs("[-0.00, +0.30]") == "[0.00, +0.30]"
 
 
 def test_a_negative_number_has_a_minus_and_a_name_keeps_its_hyphen():
     assert say({"by": -0.42}, (True, "{by:+.1f} points.")) == "−0.4 points."
-    assert minus("[-1.2, -.5] (-3)") == "[−1.2, −.5] (−3)"
+    assert signs("[-1.2, -.5] (-3)") == "[−1.2, −.5] (−3)"
     kept = "AgeDB-30, 10-30 years, 1e-4, rank-1, a well-known network"
-    assert minus(kept) == kept
+    assert signs(kept) == kept
 
 
 def test_things_are_counted():

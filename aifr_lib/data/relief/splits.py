@@ -80,7 +80,9 @@ def split_faces(
 
 
 def aged(count: int, ages: Sequence[float]) -> Faces:
-    """The first people of the test split at each age, in pictures that are else alike, person by person."""
+    """The first people of the test split at each age in years, in pictures that are else alike: [count × ages] faces,
+    person by person.
+    """
     numbers = people("test", count).repeat_interleave(len(ages))
     return Faces.sample(numbers, torch.tensor(ages, dtype=torch.float64).repeat(count), numbers * MAX_PER_IDENTITY)
 

@@ -73,9 +73,11 @@ def step_by_step(rows: Sequence[Row], metric: str, student: str, keys: Mapping[s
 
     alone, last, ad, aad = (one(variant) for variant in ("self", "ad_last", "ad", "aad"))
     teacher = measured(rows, metric, {"variant": "teacher", **keys})
+    there = [len(value.per_seed) for value in (alone, last, ad, aad) if value]
+    fewest = min(there) if len(there) > 1 else 0
     named = (("alone", alone), ("last", last), ("ad", ad), ("aad", aad), ("teacher", teacher))
     return say(
-        {name: digits(value.mean) for name, value in named if value},
+        {"fewest": fewest, **{name: digits(value.mean) for name, value in named if value}},
         (alone, alone_said),
         (alone and last, "Guided by the direction of its teacher's embedding alone (eq. 8) it reaches {last} %:"),
         (alone and last, against(last, alone, "a gain", "a loss", "no difference")),
@@ -83,13 +85,16 @@ def step_by_step(rows: Sequence[Row], metric: str, student: str, keys: Mapping[s
         (alone and ad, against(ad, alone, "a gain", "a loss", "no difference")),
         (ad and aad, "With attention besides (AAD) it is {aad} %:"),
         (ad and aad, against(aad, ad, "a gain over AD", "a loss against AD", "no difference to AD")),
+        (fewest > 1, "So says Student's t over {fewest} seeds of each, uncorrected; the verdict decides."),
         (alone and teacher, "Its teacher reaches {teacher} %."),
     )
 
 
 def against(one: Measured | None, other: Measured | None, above: str, below: str, alike: str) -> str:
-    """Which of three words hold, as far as seeds or people can tell; of a single seed without an interval, that."""
-    if one and other and min(len(one.per_seed), len(other.per_seed)) < 2 and not (one.ci95 and other.ci95):
+    """Which of three words hold, as far as seeds can tell; of a single seed, that: people may tell two
+    networks apart that another seed would order the other way.
+    """
+    if one and other and min(len(one.per_seed), len(other.per_seed)) < 2:
         return "one seed each, which is no proof."
     better = apart(one, other)
     return f"{above}." if better > 0 else f"{below}." if better < 0 else f"{alike} that can be told from chance."

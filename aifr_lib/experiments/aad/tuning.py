@@ -145,11 +145,11 @@ def tuning_found(artefact: Artefact) -> str:
     names |= {name: in_words(best.keys[name]) for name in ("last_weight", "distance") if name in best.keys}
     if alone:
         names["gain"] = digits(best.measured.mean - alone.mean)
+    names["rival"] = in_words(RIVAL)
     if rival and rival.measured:
-        names |= {"rival": in_words(RIVAL), "rival_weight": in_words(rival.keys["last_weight"])}
-        names |= {"rival_mean": digits(rival.measured.mean)}
+        names |= {"its": in_words(rival.keys["last_weight"]), "comes_to": digits(rival.measured.mean)}
     if lost:
-        names |= {"lost": in_words(lost.keys["last_weight"]), "loser": in_words(RIVAL)}
+        names["lost"] = in_words(lost.keys["last_weight"])
     return say(
         names,
         (True, "Of all that was tried, on validation people and with one seed, the best is {mode}"),
@@ -157,8 +157,8 @@ def tuning_found(artefact: Artefact) -> str:
         ("last_weight" in names, "at weight {last_weight}"),
         (True, "({mean} % of pairs thirty years apart)."),
         ("gain" in names and best.keys["mode"] != ALONE, "That is {gain} points above the student alone."),
-        ("rival" in names, "At its own best weight, {rival_weight}, {rival} comes to {rival_mean} %."),
-        ("lost" in names, "At weight {lost} {loser} learns nothing."),
+        ("its" in names, "At its own best weight, {its}, {rival} comes to {comes_to} %."),
+        ("lost" in names, "At weight {lost} {rival} learns nothing."),
     )
 
 

@@ -93,8 +93,7 @@ def found(artefact: Artefact) -> str:
         (true and copy, "It tells {true} % of the true faces, and {copy} % of copies of the source, in the group asked "
                         "for."),
         (done, "Of faces drawn under each weighting it tells {lines}."),
-        (nearer, "A copy, which does not age at all, is nearer to the true face ({left}): what is drawn persuades the "
-                 "judge, but it is not how this person ages."),
+        (nearer, "No weighting comes nearer to the true face than a copy, which does not age at all ({left})."),
         (above, "What is told in its group more often than the true faces ({above}) is drawn for the judge, not for "
                 "the eye."),
     )  # fmt: skip

@@ -24,7 +24,7 @@ from aifr_lib.experiments.tml.trained import LISTS
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.comparisons import NO_GAIN
-from aifr_lib.reporting.prose import digits, listed, say, unsigned_zeros
+from aifr_lib.reporting.prose import digits, listed, say, signs
 from aifr_lib.reporting.rows import Key, Measured, Row, in_words, measured
 from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import Estimate, contrast, student_t
@@ -259,7 +259,7 @@ def why(artefact: Artefact) -> str:
             ends = one.interval()
             sure = "" if ends is None else f" [{ends[0]:+.2f}, {ends[1]:+.2f}]"
             said.append(f"- **{NAMES.get(arm, arm)}**: {one.mean:+.2f} points{sure} above the loss alone")
-    return unsigned_zeros("\n".join(said))
+    return signs("\n".join(said))
 
 
 def variant_found(artefact: Artefact) -> str:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from aifr_lib.reporting import plots, slider
-from aifr_lib.reporting.prose import minus
+from aifr_lib.reporting.prose import signs
 from drawn.faces import embedded
 from drawn.still import still
 
@@ -47,7 +47,7 @@ def angle() -> str:
         axis.plot([np.cos(theta)] * 2, [np.sin(theta), 0], color="0.6", linestyle=":")
         axis.plot([0, cosine], [0, 0], color="0.2", linewidth=5, solid_capstyle="butt")
         frames.append(plots.svg(figure))
-        labels.append(minus(f"angle {degree}°: cosine {cosine:+.2f}, squared distance {2 - 2 * cosine:.2f}"))
+        labels.append(signs(f"angle {degree}°: cosine {cosine:+.2f}, squared distance {2 - 2 * cosine:.2f}"))
     return slider.range_player(
         frames, labels, "Two embeddings of length 1", "two arrows from the centre of a circle", start=3
     )

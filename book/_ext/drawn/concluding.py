@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from aifr_lib.evaluation.intervals import mean_interval, wilson
 from aifr_lib.reporting import claims, plots, slider
-from aifr_lib.reporting.prose import minus
+from aifr_lib.reporting.prose import signs
 from aifr_lib.reporting.seeds import LEVEL, Estimate, holm_steps, student_t
 from drawn.faces import verified
 from drawn.still import still
@@ -92,7 +92,7 @@ def verdicts() -> str:
         axis.text(delta + 0.08, 2.6, "δ")
         axis.set(xlim=(-5, 8.5), ylim=(-0.5, 2.9), xticks=range(-4, 5, 2), yticks=[], xlabel="difference seen, points")
         frames.append(plots.svg(figure))
-        labels.append(minus(f"difference {mean:+.1f}: {'; '.join(words[::-1])}"))
+        labels.append(signs(f"difference {mean:+.1f}: {'; '.join(words[::-1])}"))
     return slider.range_player(
         frames, labels, "One difference, three designs", "three intervals against zero and δ", start=4
     )

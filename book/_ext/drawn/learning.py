@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from aifr_lib.losses import margins
 from aifr_lib.losses.distillation import angular_loss, l2_loss
 from aifr_lib.reporting import plots, slider
-from aifr_lib.reporting.prose import minus
+from aifr_lib.reporting.prose import signs
 from aifr_lib.reporting.rows import in_words
 from drawn.comparing import circle
 from drawn.faces import embedded
@@ -194,7 +194,7 @@ def discriminator() -> str:
         axis.set(ylim=(0, 1.02), xlabel="picture (here: one number)")
         axis.legend(loc="upper left", fontsize=9)
         frames.append(plots.svg(figure))
-        labels.append(minus(f"generator’s mean {mean:+.1f} (real: +2.0)"))
+        labels.append(signs(f"generator’s mean {mean:+.1f} (real: +2.0)"))
     return slider.range_player(frames, labels, "The generator approaches", "two densities and the best discriminator")
 
 

@@ -311,6 +311,15 @@ def test_a_teacher_that_was_not_trained_here_cannot_be_kept(preset, tmp_path, ou
         teachers.keep(store_of(preset, out), age_estimate.spec(preset.aad.age_teacher).key)
 
 
+@pytest.mark.parametrize(("seeds", "said"), [((0,), "one seed each, which is no proof."), ((0, 1, 2), "a gain.")])
+def test_a_gain_of_one_seed_is_no_proof_however_sure_people_are(seeds, said):
+    above, below = (
+        Measured(mean=mean, ci95=(mean - 0.5, mean + 0.5), interval="identities", per_seed=dict.fromkeys(seeds, mean))
+        for mean in (94.0, 91.0)
+    )
+    assert known.against(above, below, "a gain", "a loss", "no difference") == said
+
+
 def test_a_spike_is_over_the_median_of_all_terms():
     assert tables.spike({"step": [1, 2, 3], "slope_a": [3.0, 3.0, 30.0], "slope_b": [4.0, 4.0, 40.0]}) == 10
     assert tables.spike({"slope_a": [1.0, None, 1.0, 2.0]}) == 2

@@ -222,4 +222,6 @@ def test_the_pilot_says_when_a_copy_is_nearer_to_the_true_face_than_what_is_draw
     ]
     said = pilot.found(SimpleNamespace(rows=rows))
     assert f"it tells 70.0 % (balanced, likeness to the true face {kept:.3f})." in said
-    assert ("A copy, which does not age at all, is nearer to the true face (0.800)" in said) is nearer
+    assert (
+        "No weighting comes nearer to the true face than a copy, which does not age at all (0.800)." in said
+    ) is nearer
