@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from aifr_lib.files import atomic_write
-from aifr_lib.reporting.rows import INTERVALS, METRICS, Row
+from aifr_lib.reporting.rows import INTERVALS, METRICS, Row, in_words
 
 PALETTE = sns.color_palette("colorblind")
 SAME, DIFFERENT, PAPER = PALETTE[0], PALETTE[1], PALETTE[7]
@@ -190,7 +190,7 @@ def parameter_figure(
     """
     figure, axis = plt.subplots(figsize=(7, 4.2))
     for number, name in enumerate(dict.fromkeys(row.keys[by] for row in rows)):
-        parameter_curve(axis, [row for row in rows if row.keys[by] == name], x, str(name), number)
+        parameter_curve(axis, [row for row in rows if row.keys[by] == name], x, in_words(name), number)
     if band is not None:
         axis.axvspan(band[0], band[1], color=PAPER, alpha=0.2, linewidth=0, label=band[2])
     metric = rows[0].metric

@@ -76,8 +76,8 @@ def test_parameter_figure_draws_means_in_order_with_a_dot_a_seed_and_notes():
     dots = [c.get_offsets() for c in axis.collections if len(c.get_offsets()) == 3]
     assert len(dots) == 3
     assert [text.get_text() for text in axis.get_legend().get_texts()] == [
-        "relief-lfw",
-        "relief-agedb",
+        "random relief pairs",
+        "relief pairs 30 years apart",
         "good",
     ]
     (note,) = [text.get_text() for text in figure.texts]
