@@ -221,6 +221,7 @@ def bare(axis: Axes, title: str) -> Axes:
     axis.set_title(title, fontsize=9)
     axis.set(xticks=[], yticks=[])
     axis.grid(False)
+    axis.spines[:].set_visible(False)
     return axis
 
 
