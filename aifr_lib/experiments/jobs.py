@@ -191,9 +191,11 @@ def have(store: RunStore, job: Job, *, fresh: bool = False, wait: bool = True) -
 
 
 def _compute(store: RunStore, job: Job, folder: Path, wait: bool) -> Result:
+    place = {needed.spec.key: number for number, needed in enumerate(in_order(job.needs.values()))}
+    # What rests on another of them comes first: while it is made, that other must not be locked yet.
+    needs = sorted(job.needs.items(), key=lambda item: place[item[1].spec.key], reverse=True)
     with ExitStack() as held:
-        folders = {name: held.enter_context(_left_by(store, needed, wait)) for name, needed in job.needs.items()}
-        return job.compute(folder, **folders)
+        return job.compute(folder, **{name: held.enter_context(_left_by(store, each, wait)) for name, each in needs})
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -100,6 +101,19 @@ def test_needs_in_a_circle_are_an_error_that_names_it() -> None:
     needs["b"] = b
     with pytest.raises(ConfigError, match=f"in a circle: {spec(0).key} → {spec(1).key} → {spec(0).key}"):
         in_order([a])
+
+
+def test_a_run_may_need_another_and_what_that_one_needs(store: RunStore) -> None:
+    bench = Bench()
+    bench.student = dataclasses.replace(bench.student, leaves=())
+    both = Job(
+        spec(2),
+        lambda folder, teacher, student: Result({"s": np.zeros(1)}, {"of": teacher.name + student.name}, "cpu", 1.0),
+        needs={"teacher": bench.teacher, "student": bench.student},
+    )
+    run = have(store, both, wait=False)
+    assert run.summary == {"of": spec(0).key + spec(1).key}
+    assert bench.done == ["teacher", "student"]
 
 
 def test_needs_come_first_and_once() -> None:
