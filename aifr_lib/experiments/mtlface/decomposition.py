@@ -7,8 +7,10 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from aifr_lib.data import relief
 from aifr_lib.experiments import recognise
 from aifr_lib.experiments.jobs import Experiment
 from aifr_lib.experiments.mtlface.readings import MAIN, PARTS, Place, attention_jobs, jobs
@@ -21,7 +23,7 @@ from aifr_lib.reporting.seeds import apart, student_t
 from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
 
-PLAIN, ACROSS = "none_without_adversary", "relief-agedb"
+PLAIN, ACROSS, GUESS = "none_without_adversary", "relief-agedb", "guess"
 NAMES: dict[Key, str] = {
     "both": "both masks, adversary",
     "both_without_adversary": "both masks",
@@ -29,6 +31,7 @@ NAMES: dict[Key, str] = {
     "none_without_adversary": "no split",
     "channel": "channel mask, adversary",
     "spatial": "spatial mask, adversary",
+    GUESS: "a guess: one age for all, anyone",
     "identity": "X_id",
     "age": "X_age",
 }
@@ -88,46 +91,87 @@ def over(found: Mapping[int, Mapping[str, Any]], *path: str) -> Measured | None:
     return student_t(picked) if picked else None
 
 
+def guess_rows(preset: Preset) -> Iterator[Row]:
+    """What a probe finds in a part that holds nothing: it says the median age of those it was fitted to, and anyone."""
+    asked = preset.mtlface.train.recognition.train.relief
+    fitted, tested = (
+        relief.split_plan(split, asked.test_identities, asked.test_per_identity).age for split in ("validation", "test")
+    )
+    chance = {"mae": float((tested - fitted.median()).abs().mean()), "rank1": 100 / asked.test_identities}
+    for part in PARTS:
+        for metric, value in chance.items():
+            yield Row(keys={"variant": GUESS, "part": part}, metric=metric, measured=Measured(mean=value))
+
+
 def decomposition_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
-    """The variants with and without split and adversary."""
+    """The variants with and without split and adversary, and what nothing would come to."""
     yield from rows_of(list(preset.mtlface.readings), preset, runs)
+    if runs:
+        yield from guess_rows(preset)
 
 
 def attention_rows(preset: Preset, runs: Mapping[Place, Run]) -> Iterator[Row]:
-    """Both masks, and each alone."""
+    """Both masks, and each alone, and what nothing would come to."""
     yield from rows_of([MAIN, *preset.mtlface.attentions], preset, runs)
+    if runs:
+        yield from guess_rows(preset)
 
 
 def figure(artefact: Artefact) -> Figure:
-    """Left: accuracy by list. Right: what probes find in each part, the age's years against the person's rank-1."""
-    variants = list(dict.fromkeys(str(row.keys["variant"]) for row in artefact.rows))
-    lists = list(dict.fromkeys(str(row.keys["set"]) for row in artefact.rows if "set" in row.keys))
+    """Left: accuracy by list. Right: what probes find in each part, from nothing (a guess) to all."""
+    variants = list(dict.fromkeys(str(row.keys["variant"]) for row in artefact.rows if row.keys["variant"] != GUESS))
     drawn, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-    for number, variant in enumerate(variants):
-        colour, marker = plots.PALETTE[number], plots.MARKERS[number]
-        for place, name in enumerate(lists):
-            one = measured(artefact.rows, "accuracy", {"variant": variant, "set": name})
-            if one:
-                x = place + 0.12 * (number - (len(variants) - 1) / 2)
-                label = NAMES.get(variant, variant) if place == 0 else None
-                left.plot(x, one.mean, marker, color=colour, label=label)
-                if one.ci95:
-                    left.vlines(x, *one.ci95, color=colour, alpha=0.6)
-        for part, filled in (("identity", True), ("age", False)):
-            mae, rank = (measured(artefact.rows, m, {"variant": variant, "part": part}) for m in ("mae", "rank1"))
-            if mae and rank:
-                right.plot(mae.mean, rank.mean, marker, color=colour, fillstyle="full" if filled else "none", ms=9)
-    words = {"relief-agedb": "30 years apart", "relief-lfw": "random", "relief-near": "near in age"}
-    left.set_xticks(range(len(lists)), [words.get(name, name) for name in lists])
-    left.set(xlabel="relief pairs", ylabel=METRICS["accuracy"])
-    left.legend(fontsize=8, loc="best")
-    right.set(xlabel="probe of the age: mean error, years", ylabel="probe of the person: rank-1, %")
-    right.set_title("filled: X_id, hollow: X_age", fontsize=10)
+    _accuracies(left, artefact.rows, variants)
+    _contents(right, artefact.rows, variants)
     return drawn
 
 
+def _accuracies(axis: Axes, rows: Sequence[Row], variants: Sequence[str]) -> None:
+    lists = list(dict.fromkeys(str(row.keys["set"]) for row in rows if "set" in row.keys))
+    for number, variant in enumerate(variants):
+        for place, name in enumerate(lists):
+            one = measured(rows, "accuracy", {"variant": variant, "set": name})
+            if one:
+                x = place + 0.12 * (number - (len(variants) - 1) / 2)
+                axis.plot(x, one.mean, plots.MARKERS[number], color=plots.PALETTE[number])
+                if one.ci95:
+                    axis.vlines(x, *one.ci95, color=plots.PALETTE[number], alpha=0.6)
+    words = {"relief-agedb": "30 years apart", "relief-lfw": "random", "relief-near": "near in age"}
+    axis.set_xticks(range(len(lists)), [words.get(name, name) for name in lists])
+    axis.set(xlabel="relief pairs", ylabel=METRICS["accuracy"])
+
+
+def _contents(axis: Axes, rows: Sequence[Row], variants: Sequence[str]) -> None:
+    def place(variant: str, part: str) -> tuple[float, float] | None:
+        mae, rank = (measured(rows, metric, {"variant": variant, "part": part}) for metric in ("mae", "rank1"))
+        return (mae.mean, rank.mean) if mae and rank else None
+
+    for number, variant in enumerate(variants):
+        for part, filled in (("identity", "full"), ("age", "none")):
+            if where := place(variant, part):
+                label = str(NAMES.get(variant, variant)) if part == "identity" else None
+                axis.plot(
+                    *where, plots.MARKERS[number], color=plots.PALETTE[number], fillstyle=filled, ms=9, label=label
+                )
+    guess = place(GUESS, "identity")
+    assert guess is not None, "what a guess comes to is computed, not run"
+    axis.axvline(guess[0], color="grey", ls=":", lw=1.2)
+    axis.axhline(guess[1], color="grey", ls=":", lw=1.2)
+    axis.text(guess[0], 3, "one age for all ", ha="right", va="bottom", fontsize=8, color="grey")
+    for words, x, y in (
+        ("a clean $X_{id}$\nwould lie here", guess[0], 95),
+        ("a clean $X_{age}$\nwould lie here", 0, 3),
+    ):
+        side = "right" if x else "left"
+        axis.text(x + (-0.3 if x else 0.3), y, words, ha=side, va="top" if x else "bottom", fontsize=9, style="italic")
+    axis.set(xlim=(0, guess[0] * 1.05), ylim=(-2, 100))
+    axis.set(xlabel="probe of the age: mean error, years", ylabel="probe of the person: rank-1, %")
+    axis.set_title("filled: $X_{id}$, hollow: $X_{age}$", fontsize=10)
+    axis.legend(fontsize=8, loc="upper left")
+
+
 def found(artefact: Artefact) -> str:
-    """What the adversary takes out of X_id, and what recognition across ages makes of it."""
+    """What either part holds; what the adversary takes out of X_id; what recognition across ages makes of it."""
 
     def one(variant: str, metric: str, **keys: str) -> Measured | None:
         return measured(artefact.rows, metric, {"variant": variant, **keys})
@@ -135,12 +179,20 @@ def found(artefact: Artefact) -> str:
     with_, without = (one(name, "mae", part="identity") for name in (MAIN, "both_without_adversary"))
     both, plain = (one(name, "accuracy", set=ACROSS) for name in (MAIN, PLAIN))
     unlearned, gained = apart(with_, without), apart(both, plain)
-    numbers = {name: digits(value.mean) for name, value in (("with_", with_), ("without", without), ("both", both),
-                                                            ("plain", plain)) if value}  # fmt: skip
+    guess, leaked, anyone = (
+        one(GUESS, "mae", part="identity"),
+        one(MAIN, "rank1", part="age"),
+        one(GUESS, "rank1", part="age"),
+    )
+    full = with_ and leaked and guess and anyone and with_.mean < guess.mean / 2 and leaked.mean > 10 * anyone.mean
+    said = {"with_": with_, "without": without, "both": both, "plain": plain, "guess": guess, "leaked": leaked,
+            "aged": one(MAIN, "mae", part="age"), "named": one(MAIN, "rank1", part="identity")}  # fmt: skip
     return say(
-        numbers,
-        (with_ and without, "A linear probe reads the age out of X_id to {without} years without the adversary and to"
-                            " {with_} years with it:"),
+        {name: digits(value.mean) for name, value in said.items() if value},
+        (with_ and full, "Neither part is emptied by the split."),
+        (with_, "A linear probe reads the age from X_id to {with_} years and from X_age to {aged} (a guess is {guess}"
+                " off), and names the person from X_id in {named} % of pictures and from X_age in {leaked} %."),
+        (with_ and without, "Without the adversary X_id gives the age away to {without} years:"),
         (with_ and without and unlearned > 0, "the adversary hides some of it."),
         (with_ and without and unlearned < 0, "with the adversary the age is easier to read."),
         (with_ and without and not unlearned, "no difference that these seeds can tell from chance."),

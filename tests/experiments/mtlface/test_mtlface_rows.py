@@ -12,7 +12,16 @@ from PIL import Image
 
 from aifr_lib.data import relief
 from aifr_lib.experiments.jobs import in_order
-from aifr_lib.experiments.mtlface import ageing, building, comparison, decomposition, drawing, pilot, synthesis_rows
+from aifr_lib.experiments.mtlface import (
+    ageing,
+    building,
+    comparison,
+    decomposition,
+    drawing,
+    pilot,
+    readings,
+    synthesis_rows,
+)
 from aifr_lib.models import weights
 from aifr_lib.reporting.rows import Measured, Row, measured
 from aifr_lib.reporting.runs import DataId, Git, Run, RunSpec
@@ -94,6 +103,29 @@ def test_rows_of_runs_that_are_missing_are_not_run_and_nothing_is_said_of_them()
     rows = list(decomposition.decomposition_rows(CLASSROOM, {}))
     assert {row.metric for row in rows} == {"accuracy", "mae", "corr", "rank1"}
     assert all(row.measured is None for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("mae", "rank1", "emptied"),
+    [({"identity": 5.0, "age": 5.0}, {"identity": 50.0, "age": 45.0}, False),
+     ({"identity": 18.0, "age": 5.0}, {"identity": 50.0, "age": 0.1}, True)],
+)  # fmt: skip
+def test_what_a_part_holds_is_held_against_a_guess(mae, rank1, emptied):
+    relief_of = CLASSROOM.mtlface.train.recognition.train.relief
+    ages = {
+        split: relief.labels_only(split, relief_of.test_identities, relief_of.test_per_identity).labels["age"]
+        for split in ("validation", "test")
+    }
+    rows = list(decomposition.guess_rows(CLASSROOM))
+    off = (ages["test"] - ages["validation"].median()).abs().mean()
+    assert [row.measured.mean for row in rows if row.metric == "mae"] == pytest.approx([off, off], rel=1e-3)
+    for part in readings.PARTS:
+        for metric, of in (("mae", mae), ("rank1", rank1)):
+            keys = {"variant": readings.MAIN, "part": part}
+            rows.append(Row(keys=keys, metric=metric, measured=Measured(mean=of[part])))
+    said = decomposition.found(SimpleNamespace(rows=rows))
+    assert ("Neither part is emptied" in said) is not emptied
+    assert f"from X_id to {mae['identity']:#.3g} years" in said
 
 
 def test_the_truth_is_the_same_picture_at_another_age(tmp_path, monkeypatch):
