@@ -39,6 +39,7 @@ from aifr_lib.experiments.companion import tour
 from aifr_lib.experiments.measure import embedders
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import plots, slider
+from aifr_lib.reporting.prose import percent
 
 page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute)
 settings = page.settings
@@ -228,7 +229,7 @@ spread = 100 * np.abs(table[["low", "high"]].to_numpy().T - table["mean"].to_num
 axis.errorbar(names, 100 * table["mean"], yerr=spread, fmt="o-", capsize=4)
 axis.set_xlabel("years between the two pictures of one person")
 axis.set_ylabel("found, % (1 % of strangers let in)")
-axis.set_ylim(0, 100)
+axis.set_ylim(0, 105)
 plots.show("The share of pairs found, by the years between the two pictures")
 
 # %% [markdown]
@@ -299,7 +300,7 @@ print(
 for far in (0.1, 0.01):
     point = tar_at_far(across.scores, pairs.same, far)
     print(
-        f"{far:.0%} of strangers let in: {1e6 * (1 - point.tar):,.0f} honest "
+        f"{percent(far)} of strangers let in: {1e6 * (1 - point.tar):,.0f} honest "
         "travellers stopped a day"
     )
 print(

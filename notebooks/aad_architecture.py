@@ -42,6 +42,7 @@ from aifr_lib.losses import distillation as losses
 from aifr_lib.models.age_estimator import AgeEstimator
 from aifr_lib.models.attention import AgeAttention, attention_mask
 from aifr_lib.reporting import contents, plots
+from aifr_lib.reporting.prose import percent
 from aifr_lib.reporting.rows import in_words, measured
 from aifr_lib.reporting.tables import printed_frame
 
@@ -61,7 +62,7 @@ settings = page.settings
 artefact = page.result(networks.FIG2)
 
 # %% tags=["hide-input"]
-if artefact.runs:
+if artefact.has_results:
     networks.framework_figure(artefact)
     plots.show(contents.find("aad_fig2").picture)
 
@@ -92,7 +93,7 @@ here = measured(artefact.rows, "parameters", {"network": "mobilefacenet-r"})
 larger = f", {100 * (here.mean / 3_730_000 - 1):.1f} % larger" if here else ""
 Markdown(
     "Of MobileFaceNets with such maps, whose hidden layers have 64, 128, 256 or 512 "
-    f"channels, {len(alike)} lie within {near:.2%} of the printed 3.73 million. The "
+    f"channels, {len(alike)} lie within {percent(near, 2)} of the printed 3.73 million. The "
     f"one that is built here is none of them{larger}: each of its bottlenecks widens "
     "as MobileFaceNet's do."
 )
@@ -168,7 +169,7 @@ plots.show(
 training = page.result(curves.FIG5)
 
 # %% tags=["hide-input"]
-if training.runs:
+if training.has_results:
     curves.fig5_figure(training)
     plots.show(contents.find("aad_fig5").picture)
 page.table(curves.FIG5)

@@ -87,7 +87,7 @@ page.table(truth_table.TRUTH)
 # **The sentences.** Means of the masks over parts of the picture, for heads as they come and heads turned:
 
 # %% tags=["hide-input"]
-if artefact.runs:
+if artefact.has_results:
     display(HTML(tables.shaped_table(artefact.rows, truth_table.SENTENCES)))
 else:
     display(Markdown(f"*{truth_table.TRUTH.finding(artefact)}*"))

@@ -47,7 +47,7 @@ page.opening(cost.COST)
 # %% tags=["hide-input"]
 def drawn(experiment, artefact):
     """The picture of an experiment, where its runs are there."""
-    if artefact.runs:
+    if artefact.has_results:
         figure = experiment.figure(artefact, page.runs(experiment))
         display(HTML(plots.image(figure, contents.find(experiment.id).picture)))
     page.table(experiment)
@@ -90,7 +90,7 @@ drawn(int8.FILES_OF, files)
 # What eight bits cost, by the years between two pictures:
 
 # %% tags=["hide-input"]
-if files.runs:
+if files.has_results:
     display(HTML(tables.shaped_table(files.rows, int8.BY_YEARS)))
 
 # %% [markdown]

@@ -120,7 +120,7 @@ page.table(known.TEACHERS)
 tried = page.result(tuning.TUNING)
 
 # %% tags=["hide-input"]
-if tried.runs:
+if tried.has_results:
     tuning.tuning_figure(tried)
     plots.show(contents.find("aad_tuning").picture)
 
@@ -137,7 +137,7 @@ artefact = page.result(tables.TABLE2)
 # ## The result beside the paper's
 
 # %% tags=["hide-input"]
-if artefact.runs:
+if artefact.has_results:
     tables.table_figure(artefact, "accuracy")
     plots.show(contents.find("aad_table2").picture)
 

@@ -95,7 +95,7 @@ result = page.result(age.TABLE_N)
 # ## The result beside the paper's
 
 # %% tags=["hide-input"]
-if result.runs:
+if result.has_results:
     age.age_figure(result, page.runs(age.TABLE_N))
     plots.show(contents.find("comface_tableN").picture)
 page.table(age.TABLE_N)

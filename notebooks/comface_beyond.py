@@ -57,7 +57,7 @@ page.opening(SCALING, SHORTCUTS, RIVALS, WHERE, STRATA)
 
 def picture(experiment, result, draw):
     """The figure of a result, where something was measured."""
-    if result.runs:
+    if result.has_results:
         draw(result, page.runs(experiment))
         plots.show(contents.find(experiment.id).picture)
 

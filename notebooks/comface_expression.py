@@ -37,6 +37,7 @@ from IPython.display import Markdown
 from aifr_lib.experiments.comface import expression, networks
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import contents, plots
+from aifr_lib.reporting.prose import percent
 from aifr_lib.training import linear
 
 page = open_page(
@@ -75,7 +76,7 @@ page.table(networks.TABLES_BCDE[1])
 units = page.result(expression.TABLE_J)
 
 # %% tags=["hide-input"]
-if units.runs:
+if units.has_results:
     expression.units_figure(units, page.runs(expression.TABLE_J))
     plots.show(contents.find("comface_tableJ").picture)
 page.table(expression.TABLE_J)
@@ -116,7 +117,7 @@ for unit in ("au12", "au9"):
         still=True,
         drawn=False,
     )
-    print(f"{unit}: {np.mean(task.tested.d != 0):.0%} of the pairs change")
+    print(f"{unit}: {percent(np.mean(task.tested.d != 0))} of the pairs change")
 print(
     "Why: faces are calm most of the time, and the wrinkling of a nose belongs to one "
     "expression of nine."

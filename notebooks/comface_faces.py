@@ -284,7 +284,7 @@ else:
 
 # %% tags=["hide-input"]
 made = page.result(latent_sets.SETS)
-if made.runs:
+if made.has_results:
     latent_sets.sets_figure(made, latent_sets.other_sets(settings, out))
     plots.show(contents.find("latent_sets").picture)
     built = page.runs(latent_sets.SETS)

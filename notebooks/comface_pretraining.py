@@ -44,6 +44,7 @@ from aifr_lib.experiments.comface import age, networks, pretraining
 from aifr_lib.experiments.page import open_page
 from aifr_lib.losses import comface as losses
 from aifr_lib.reporting import contents, plots
+from aifr_lib.reporting.prose import percent
 from aifr_lib.settings.comface import Source
 from aifr_lib.training import comface
 
@@ -146,7 +147,7 @@ page.table(networks.TABLES_BCDE[0])
 result = page.result(pretraining.LOSSES)
 
 # %% tags=["hide-input"]
-if result.runs:
+if result.has_results:
     pretraining.pretraining_figure(result, page.runs(pretraining.LOSSES))
     plots.show(contents.find("comface_pretraining").picture)
 page.table(pretraining.LOSSES)
@@ -161,7 +162,7 @@ page.table(pretraining.LOSSES)
 pilot = page.result(age.PILOT_RUN)
 
 # %% tags=["hide-input"]
-if pilot.runs:
+if pilot.has_results:
     age.pilot_figure(pilot, page.runs(age.PILOT_RUN))
     plots.show(contents.find("comface_pilot").picture)
 page.table(age.PILOT_RUN)
@@ -189,7 +190,7 @@ people = Images("strengths", "", np.zeros((len(labels), 1, 1, 3), np.uint8), lab
 pairs = AttributePairs(people, plain.curriculum)
 for stage in plain.curriculum:
     share = 2 * len(pairs.epoch(stage.epoch)) / len(labels)
-    print(f"least change {stage.least:g}: {share:.0%} of the pictures")
+    print(f"least change {stage.least:g}: {percent(share)} of the pictures")
 print(
     "Why: only strengths of opposite sign, both strong, are so far apart; each has "
     "few partners, and these are soon taken."

@@ -33,6 +33,7 @@ import numpy as np
 from aifr_lib.experiments.comface import subsets, weight
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import contents, plots
+from aifr_lib.reporting.prose import percent
 from aifr_lib.training import comface as pretraining
 
 page = open_page(
@@ -114,7 +115,7 @@ print("Why: the budget counts pictures, not epochs, and a quarter of them is the
 # %% tags=["solution", "hide-input"] choices=["always", "half", "a quarter"] answer="always"
 order = np.random.default_rng(pretraining.LOT).permutation(300)
 half, quarter = (np.flatnonzero(order >= 300 - count) for count in (150, 75))
-print(f"{np.isin(quarter, half).mean():.0%} of the quarter is in the half")
+print(f"{percent(np.isin(quarter, half).mean())} of the quarter is in the half")
 print(
     "Why: one order of all people is drawn, and each subset is its head. So fewer "
     "people never means other people, and the two rows differ in number alone."

@@ -81,7 +81,7 @@ page.table(networks.TABLES_BCDE[2])
 result = page.result(weight.TABLE_M)
 
 # %% tags=["hide-input"]
-if result.runs:
+if result.has_results:
     weight.weight_figure(result, page.runs(weight.TABLE_M))
     plots.show(contents.find("comface_tableM").picture)
 page.table(weight.TABLE_M)
@@ -98,7 +98,7 @@ page.table(weight.TABLE_M)
 days = page.result(ward.OWN_DAYS)
 
 # %% tags=["hide-input"]
-if days.runs:
+if days.has_results:
     ward.ward_figure(days, page.runs(ward.OWN_DAYS))
     plots.show(contents.find("comface_days").picture)
 page.table(ward.OWN_DAYS)

@@ -81,7 +81,7 @@ print(f"loss of four pictures: {head(embedding, people).item():.2f}")
 # ## What it takes
 #
 # Measured on this machine: two processes, arithmetic on one thread each, embeddings of 512 numbers, no network before
-# the head. Beside them stand insightface's printed numbers, of whole trainings on eight GPUs. Their memory holds the
+# the head. Folded below stand insightface's printed numbers, of whole trainings on eight GPUs. Their memory holds the
 # network too, so it is the growth with the people that compares, not the number.
 
 # %%

@@ -53,7 +53,7 @@ print(inspect.getsource(beyond.with_drawn).split('"""')[-1])
 artefact = page.result(beyond.BEYOND)
 
 # %% tags=["hide-input"]
-if artefact.runs:
+if artefact.has_results:
     beyond.figure(artefact)
     plots.show(contents.find("mtlface_beyond").picture)
 
@@ -70,7 +70,7 @@ page.table(beyond.BEYOND)
 compared = comparison.TABLE2(
     page.settings, seeds=page.seeds, compute=False, out=page.out
 )
-if compared.runs:
+if compared.has_results:
     synthesis_rows.tradeoff_figure(compared, [*comparison.METHODS, *pilot.BOUNDS])
     plots.show(contents.find("mtlface_table2").picture)
 stored = counted(len(compared.runs), "run")

@@ -91,7 +91,7 @@ else:
 # cosine of SFace, which nobody here trained.
 
 # %% tags=["hide-input"]
-if artefact.runs:
+if artefact.has_results:
     comparison.figure(artefact)
     plots.show(contents.find("mtlface_table2").picture)
 
@@ -102,7 +102,7 @@ page.table(comparison.TABLE2)
 # **By target age.**
 
 # %% tags=["hide-input"]
-if artefact.runs:
+if artefact.has_results:
     synthesis_rows.group_figure(
         artefact,
         [*comparison.METHODS, drawing.COPY, drawing.TRUTH],

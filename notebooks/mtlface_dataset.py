@@ -72,7 +72,7 @@ artefact = page.result(dataset.FIGA1)
 # balanced set takes.
 
 # %% tags=["hide-input"]
-if artefact.runs:
+if artefact.has_results:
     dataset.figure(artefact, page.runs(dataset.FIGA1))
     plots.show(contents.find("mtlface_figA1").picture)
 

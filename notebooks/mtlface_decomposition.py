@@ -88,7 +88,7 @@ pd.DataFrame(
 # The supplement gives no numbers to stand beside these. Without a split both parts are $X$: their probes must agree.
 
 # %% tags=["hide-input"]
-if artefact.runs:
+if artefact.has_results:
     decomposition.figure(artefact)
     plots.show(contents.find("mtlface_decomposition").picture)
 

@@ -128,7 +128,7 @@ if drawn:
 # Up the person is kept, to the right the age is told. The true faces are where a perfect method would be.
 
 # %% tags=["hide-input"]
-if artefact.runs:
+if artefact.has_results:
     pilot.figure(artefact, runs)
     plots.show(contents.find("mtlface_pilot").picture)
 

@@ -52,6 +52,7 @@ from aifr_lib.experiments.companion import protocol_figure, protocols, real_phot
 from aifr_lib.experiments.measure.protocol_rows import scored_pairs
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import plots, slider
+from aifr_lib.reporting.prose import percent
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -297,10 +298,10 @@ if data in runs:
     drawn, alone = mean_interval(hit, people), wilson(int(hit.sum()), len(hit))
     print(
         f"{data}: {len(hit)} trials of {len(np.unique(people))} people, rank-1 "
-        f"{hit.mean():.1%}"
+        f"{percent(hit.mean(), 1)}"
     )
-    print(f"drawing people: {drawn.low:.1%} – {drawn.high:.1%}")
-    print(f"drawing trials: {alone.low:.1%} – {alone.high:.1%}")
+    print(f"drawing people: {percent(drawn.low, 1)} – {percent(drawn.high, 1)}")
+    print(f"drawing trials: {percent(alone.low, 1)} – {percent(alone.high, 1)}")
     print(
         "narrower by a factor of "
         f"{(drawn.high - drawn.low) / (alone.high - alone.low):.1f}"

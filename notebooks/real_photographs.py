@@ -54,6 +54,7 @@ from aifr_lib.experiments.generator import children, photo_real
 from aifr_lib.experiments.page import open_page
 from aifr_lib.faces import align
 from aifr_lib.reporting import plots, slider
+from aifr_lib.reporting.prose import percent
 from aifr_lib.reporting.rows import in_words
 
 page = open_page(
@@ -314,10 +315,10 @@ else:
         "both eighteen and more": younger >= 18,
     }.items():
         print(
-            f"{who}: {let_in[chosen_pairs].mean():.1%} of {chosen_pairs.sum()} pairs "
+            f"{who}: {percent(let_in[chosen_pairs].mean(), 1)} of {chosen_pairs.sum()} pairs "
             "of strangers let in"
         )
-    print(f"all ages: {let_in.mean():.1%}")
+    print(f"all ages: {percent(let_in.mean(), 1)}")
 
 # %% [markdown]
 # **2.** Ten photographs a person and one room: how often is the nearest of all other ORL photographs, *by raw
@@ -332,8 +333,8 @@ else:
     genuine = scores["pair_score"][scores["pair_same"]].astype(float)
     values = np.concatenate([genuine, scores["impostor_score"].astype(float)])
     point = tar_at_far(values, np.arange(len(values)) < len(genuine), 0.01)
-    print(f"nearest is the same person: {scores['probe_hit'].mean():.0%}")
-    print(f"accepted at {point.far:.1%} false accepts: {point.tar:.0%}")
+    print(f"nearest is the same person: {percent(scores['probe_hit'].mean())}")
+    print(f"accepted at {percent(point.far, 1)} false accepts: {percent(point.tar)}")
     print(
         "Why: rank-1 needs one good match among nine; a threshold must hold for the "
         "worst pair too."
@@ -356,10 +357,10 @@ else:
     pairs = wilson(int(correct.sum()), len(correct))
     print(
         f"{real_photographs.NAMES[name]} on {in_words(data)}, accuracy over all pairs "
-        f"{correct.mean():.1%}"
+        f"{percent(correct.mean(), 1)}"
     )
-    print(f"drawing people: {people.low:.1%} – {people.high:.1%}")
-    print(f"drawing pairs:  {pairs.low:.1%} – {pairs.high:.1%}")
+    print(f"drawing people: {percent(people.low, 1)} – {percent(people.high, 1)}")
+    print(f"drawing pairs:  {percent(pairs.low, 1)} – {percent(pairs.high, 1)}")
     print(
         "narrower by a factor of "
         f"{(people.high - people.low) / (pairs.high - pairs.low):.1f}"

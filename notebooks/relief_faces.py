@@ -269,7 +269,7 @@ Markdown(
 
 # %% tags=["hide-input"]
 told_apart = page.result(shortcuts.SHORTCUT_TABLE)
-if told_apart.runs:
+if told_apart.has_results:
     shortcuts.shortcut_figure(told_apart)
     plots.show(contents.find("relief_shortcuts").picture)
 
@@ -299,7 +299,7 @@ page.table(readers.READER_TABLE)
 
 # %% tags=["hide-input"]
 calibrated = page.result(convergence.CONVERGENCE)
-if calibrated.runs:
+if calibrated.has_results:
     convergence.difficulty_figure(calibrated)
     plots.show(contents.find("relief_convergence").picture)
 
@@ -351,7 +351,7 @@ Markdown(convergence.findings(calibrated, settings.relief_card.calibration))
 
 # %% tags=["hide-input"]
 seen_by_judges = page.result(judged.JUDGES)
-if seen_by_judges.runs:
+if seen_by_judges.has_results:
     judged_rows.judge_figure(seen_by_judges)
     plots.show(contents.find("relief_judges").picture)
 else:

@@ -37,7 +37,7 @@ from aifr_lib.experiments.provenance import setting_in_words
 from aifr_lib.experiments.relief import convergence
 from aifr_lib.experiments.tml import alpha_sweep, trained, tuning
 from aifr_lib.reporting import contents, papers, plots, slider
-from aifr_lib.reporting.prose import listed
+from aifr_lib.reporting.prose import listed, percent
 from aifr_lib.reporting.rows import in_words
 from aifr_lib.settings.presets import load_preset
 
@@ -333,7 +333,7 @@ print(
 rng = np.random.default_rng(0)
 right = rng.binomial(6000, (without + with_it) / 200, size=(100_000, 2)) / 60
 apart = np.abs(right[:, 0] - right[:, 1]) >= gain
-print(f"{apart.mean():.0%} of the time, if the errors of the two were independent")
+print(f"{percent(apart.mean())} of the time, if the errors of the two were independent")
 print(
     "Why: at such accuracies few of the pairs are wrong, and a handful more or less of "
     "them is the whole gain."

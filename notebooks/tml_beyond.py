@@ -158,7 +158,7 @@ others = page.result(beyond.VARIANTS)
 # %% tags=["hide-input"]
 def drawn(experiment, result):
     """The picture of an experiment, where a run of it is there."""
-    if result.runs:
+    if result.has_results:
         figure = experiment.figure(result, page.runs(experiment))
         words = contents.find(experiment.id).picture
         display(HTML(plots.image(figure, words)))

@@ -37,6 +37,7 @@ from aifr_lib.experiments.page import open_page
 from aifr_lib.experiments.relief import convergence
 from aifr_lib.experiments.tml import variance
 from aifr_lib.reporting import papers, plots, slider
+from aifr_lib.reporting.prose import percent
 from aifr_lib.reporting.tables import printed_frame
 
 page = open_page(
@@ -183,7 +184,7 @@ printed = table.set_index("loss")
 total = printed["intra"] + printed["inter"]
 print(total.to_string())
 print(
-    f"the sum fell to {total.iloc[1] / total.iloc[0]:.0%}: γ shrank. The ratio moved "
+    f"the sum fell to {percent(total.iloc[1] / total.iloc[0])}: γ shrank. The ratio moved "
     "by "
     f"{printed['inter_over_intra'].iloc[1] - printed['inter_over_intra'].iloc[0]:.2f}."
 )
@@ -210,7 +211,7 @@ for dimensions in (2, 8, 32, 128):
     ratio = class_variance(wide, crowd).ratio
     print(
         f"{dimensions:4} dimensions, ratio {ratio:.2f}: "
-        f"{(nearest != crowd).mean():.1%} lie nearer to somebody else"
+        f"{percent((nearest != crowd).mean(), 1)} lie nearer to somebody else"
     )
 print(
     "Why: the more dimensions, the less likely it is that noise points at somebody: "

@@ -164,7 +164,7 @@ pd.DataFrame(
 pose = page.result(verification.TABLE3)
 
 # %% tags=["hide-input"]
-if pose.runs:
+if pose.has_results:
     figure = verification.gains_figure(pose)
     display(HTML(plots.image(figure, contents.find("tml_table3").picture)))
 page.table(verification.TABLE3)

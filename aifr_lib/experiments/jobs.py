@@ -73,9 +73,9 @@ class Experiment:
 
     def finding(self, artefact: Artefact) -> str:
         """What was found, in a sentence or two; where nothing was measured yet, that."""
-        if self.found is None or not any(row.measured for row in artefact.rows):
-            return "" if artefact.runs else _not_run(contents.find(self.id).title)
-        return self.found(artefact)
+        if not artefact.has_results:
+            return _not_run(contents.find(self.id).title)
+        return self.found(artefact) if self.found and artefact.rows else ""
 
     def __call__(
         self,
@@ -113,7 +113,7 @@ class Experiment:
         if compute and runs:
             with plt.rc_context():
                 plots.style()  # whoever calls: a picture of the repository has one look
-                drawn = self.figure(artefact, runs) if self.figure else None
+                drawn = self.figure(artefact, runs) if self.figure and artefact.has_results else None
                 artefacts.save(artefact, store.root, drawn)
             if drawn is not None:
                 plt.close(drawn)  # left open, it would be shown once more at the end of a notebook's cell

@@ -65,7 +65,7 @@ class Page:
     def table(self, experiment: Experiment) -> None:
         """Its table in the paper's shape with every number folded below, and how it was made."""
         artefact = self.seen.get(experiment.id) or self._stored(experiment)
-        if artefact.runs:
+        if artefact.has_results:
             display(HTML(tables.artefact_table(artefact, experiment.shape) + pages.stamp(artefact)))
         else:
             display(Markdown(f"*{experiment.finding(artefact)}*"))
@@ -93,9 +93,9 @@ class Page:
         found: dict[bool, list[str]] = {True: [], False: []}
         for experiment, artefact in zip(experiments, shown, strict=True):
             if said := experiment.finding(artefact):
-                found[bool(artefact.runs)].append(said)
+                found[artefact.has_results].append(said)
         parts = [box(found[ran]) for ran, box in ((True, pages.found_box), (False, pages.not_run_box)) if found[ran]]
-        if len(experiments) == 1 and shown[0].runs:
+        if len(experiments) == 1 and shown[0].has_results:
             (experiment,), (artefact,) = experiments, shown
             if experiment.figure:
                 drawn = experiment.figure(artefact, self.runs(experiment))

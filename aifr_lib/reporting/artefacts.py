@@ -48,6 +48,11 @@ class Artefact(Strict):
     rows: tuple[Row, ...]
     verdict: Outcome
 
+    @property
+    def has_results(self) -> bool:
+        """Whether a run is there and says something: one that others still have to join may fill no row."""
+        return bool(self.runs) and (not self.rows or any(row.measured for row in self.rows))
+
     @model_validator(mode="after")
     def _honest(self) -> Artefact:
         if self.preset not in PRESETS:

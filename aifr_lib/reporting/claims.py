@@ -12,9 +12,11 @@ from aifr_lib.names import choose, validate
 from aifr_lib.reporting import artefacts, papers
 from aifr_lib.reporting.artefacts import UNJUDGED, Artefact, Outcome
 from aifr_lib.reporting.comparisons import Claim, Comparison, Missing, compare
-from aifr_lib.reporting.prose import counted, signs
+from aifr_lib.reporting.prose import counted, digits, signs
 from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.seeds import LEVEL, SPREADS_LEVEL, Estimate, holm_steps
+
+NOTHING = 5e-5  # what the adding up of means leaves where two are equal
 
 
 class Results(Protocol):
@@ -212,9 +214,8 @@ def one_line(verdict: Verdict) -> str:
         return verdict.reason
     one, unit = verdict.weakest, verdict.claim.unit
     parts = [f"{_interval(one.difference, verdict.alpha, unit)}: {one.label}"]
-    size = one.difference.detectable(verdict.alpha)
-    if verdict.outcome in ("inconclusive", "no_gain") and size is not None:
-        parts.append(_seen(size, unit))
+    if verdict.outcome in ("inconclusive", "no_gain"):
+        parts += _seen(one.difference.detectable(verdict.alpha), unit)
     if verdict.exploratory:
         parts.append(verdict.reason)
     return signs("; ".join(parts))
@@ -229,13 +230,15 @@ def link_said(verdict: Verdict, one: Comparison) -> str:
         whose = "primary claim" if verdict.claim.primary else "claim"
         corrected = _p(min(1.0, verdict.step * p)).removeprefix("= ")
         parts.append(f"p {_p(p)}, {corrected} after Holm over {counted(verdict.family, whose)}")
-    if (size := estimate.detectable(verdict.alpha)) is not None:
-        parts.append(_seen(size, unit))
+    parts += _seen(estimate.detectable(verdict.alpha), unit)
     return signs("; ".join([*parts, _error(estimate)]))
 
 
-def _seen(size: float, unit: str) -> str:
-    return f"{size:#.2g} {unit}".rstrip() + " would have been seen four times out of five"
+def _seen(size: float | None, unit: str) -> list[str]:
+    """What this design would have seen; nothing where no spread is known, or the arms do not differ at all."""
+    if size is None or size < NOTHING:
+        return []
+    return [f"{size:#.2g} {unit}".rstrip() + " would have been seen four times out of five"]
 
 
 def _p(p: float) -> str:
@@ -243,11 +246,15 @@ def _p(p: float) -> str:
 
 
 def _interval(estimate: Estimate, alpha: float, unit: str) -> str:
-    size = f"{estimate.mean:+.3g} {unit}".rstrip()
+    size = f"{_signed(estimate.mean)} {unit}".rstrip()
     interval = estimate.interval(alpha)
     if interval is None:
         return size
-    return f"{size} [{interval[0]:+.3g}, {interval[1]:+.3g}] at {100 * (1 - alpha):.3g} %"
+    return f"{size} [{_signed(interval[0])}, {_signed(interval[1])}] at {100 * (1 - alpha):.3g} %"
+
+
+def _signed(value: float) -> str:
+    return "0" if abs(value) < NOTHING else f"{'+' if value > 0 else '-'}{digits(abs(value))}"
 
 
 def _error(estimate: Estimate) -> str:

@@ -11,7 +11,7 @@ import yaml
 from aifr_lib.files import repository_root
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.claims import Verdict, link_said, one_line, word
-from aifr_lib.reporting.prose import counted
+from aifr_lib.reporting.prose import counted, typeset
 from aifr_lib.reporting.rows import in_words
 from aifr_lib.reporting.runs import NO_PICTURES, DataId, Git
 
@@ -34,13 +34,13 @@ def banner(preset: str) -> str:
 
 def found_box(sentences: Iterable[str]) -> str:
     """What was found, at the head of a page: one paragraph for each experiment's sentences."""
-    body = "".join(f'<p style="{_LINE}">{escape(one)}</p>' for one in sentences)
+    body = "".join(f'<p style="{_LINE}">{typeset(one)}</p>' for one in sentences)
     return f'<div class="aifr-found" role="note"><p style="{_LINE}"><strong>What was found</strong></p>{body}</div>'
 
 
 def not_run_box(sentences: Iterable[str]) -> str:
     """What has no result yet, a line for each; apart from what was found."""
-    body = "".join(f'<p style="{_LINE};opacity:.8">{escape(one)}</p>' for one in sentences)
+    body = "".join(f'<p style="{_LINE};opacity:.8">{typeset(one)}</p>' for one in sentences)
     return f'<div class="aifr-none" role="note">{body}</div>'
 
 
@@ -75,7 +75,7 @@ def stamp(artefact: Artefact) -> str:
         counted(len(artefact.runs), "run").capitalize(): " ".join(runs),
     }
     made = "".join(f"<div><strong>{name}:</strong> {fact}</div>" for name, fact in facts.items() if fact)
-    said = " · ".join(escape(part) for part in line if part)
+    said = " · ".join(typeset(part) for part in line if part)
     return f'<details class="aifr-stamp" style="{_SMALL}"><summary>{said}</summary>{made}</details>'
 
 
@@ -94,12 +94,12 @@ def claim_box(verdict: Verdict) -> str:
     claim = verdict.claim
     rest = "; what the paper rests on" if claim.primary else ""
     lines = [
-        f'<p style="{_LINE}"><strong class="aifr-verdict aifr-{verdict.outcome}">{escape(word(verdict))}</strong> '
-        f'{escape(claim.statement)} <span style="{_SMALL}">({escape(claim.source)}{rest})</span></p>',
-        f'<p style="{_LINE}">{escape(_sentence(one_line(verdict)))}</p>',
+        f'<p style="{_LINE}"><strong class="aifr-verdict aifr-{verdict.outcome}">{typeset(word(verdict))}</strong> '
+        f'{typeset(claim.statement)} <span style="{_SMALL}">({typeset(claim.source)}{rest})</span></p>',
+        f'<p style="{_LINE}">{typeset(_sentence(one_line(verdict)))}</p>',
     ]
     if verdict.comparisons:
-        said = "".join(f"<li>{escape(_sentence(link_said(verdict, one)))}</li>" for one in verdict.comparisons)
+        said = "".join(f"<li>{typeset(_sentence(link_said(verdict, one)))}</li>" for one in verdict.comparisons)
         count = counted(len(verdict.comparisons), "comparison")
         count += " (above, the weakest for the claim)" if len(verdict.comparisons) > 1 else ""
         lines.append(

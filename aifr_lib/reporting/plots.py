@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import NullFormatter
 from PIL import Image
 
 from aifr_lib.files import atomic_write
+from aifr_lib.reporting.prose import percent, typeset
 from aifr_lib.reporting.rows import INTERVALS, METRICS, Row, in_words
 
 PALETTE = sns.color_palette("colorblind")
 SAME, DIFFERENT, PAPER = PALETTE[0], PALETTE[1], PALETTE[7]
 MARKERS = "osD^vPX"
+PAGE, LEAST = 688 / 96, 8.0  # inches that a page of the book gives a figure on a desk; points that can be read there
 
 # Text stays text: it is smaller than outlines, and where DejaVu is missing, Verdana has its widths.
 _EXACT: dict[Any, Any] = {"svg.hashsalt": "aifr", "svg.fonttype": "none"}
@@ -47,9 +51,25 @@ def style() -> None:
     )
 
 
+def readable(figure: Figure) -> None:
+    """No text of a figure is smaller than ``LEAST`` once a page has made the figure as narrow as itself."""
+    least = LEAST * max(1.0, figure.get_size_inches()[0] / PAGE)
+    ticks = [one for axes in figure.axes for one in (axes.xaxis, axes.yaxis)]
+    # The labels of an axis are made anew as it is drawn, of the size that the axis has for them.
+    few = [one for one in ticks if any(text.get_fontsize() < least for text in one.get_ticklabels())]
+    small = [text for text in figure.findobj(Text) if text.get_text() and text.get_fontsize() < least]
+    for one in few:
+        one.set_tick_params(labelsize=least)
+    for text in small:
+        text.set_fontsize(least)
+    if (few or small) and figure.get_layout_engine() is None:
+        figure.tight_layout()
+
+
 def save_figure(figure: Figure, stem: str | Path) -> None:
     """Write ``stem.svg`` and ``stem.png``, each whole or not at all; the same figure gives the same bytes."""
     stem = Path(stem)
+    readable(figure)
     with mpl.rc_context(_EXACT):
         for suffix, metadata in (("svg", {"Date": None}), ("png", {"Software": None})):
             with atomic_write(stem.with_name(f"{stem.name}.{suffix}")) as path:
@@ -59,6 +79,7 @@ def save_figure(figure: Figure, stem: str | Path) -> None:
 def svg(figure: Figure) -> str:
     """The figure as SVG text, a frame for a slider: not cropped, so that all are of one size. Closes it."""
     text = io.StringIO()
+    readable(figure)
     figure.tight_layout()
     with mpl.rc_context(_EXACT):
         figure.savefig(text, format="svg", metadata={"Date": None})
@@ -76,11 +97,12 @@ def picture(pixels: np.ndarray) -> bytes:
 def image(figure: Figure, alt: str) -> str:
     """The figure as an ``<img>`` that holds its own pixels. Closes it. alt: what it shows, for who cannot see it."""
     content = io.BytesIO()
+    readable(figure)
     figure.savefig(content, format="png", bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
     wide = Image.open(content).width * figure.dpi / mpl.rcParams["savefig.dpi"]
     data = base64.b64encode(content.getvalue()).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}" style="width:{wide:.0f}px;max-width:100%">'
+    return f'<img src="data:image/png;base64,{data}" alt="{typeset(alt)}" style="width:{wide:.0f}px;max-width:100%">'
 
 
 def show(alt: str) -> None:
@@ -98,7 +120,7 @@ def show_pixels(pixels: np.ndarray, alt: str, width: int) -> None:
 
     data = base64.b64encode(picture(pixels)).decode()
     style = f"width:{width}px;max-width:100%"
-    display(HTML(f'<img src="data:image/jpeg;base64,{data}" alt="{escape(alt)}" style="{style}">'))
+    display(HTML(f'<img src="data:image/jpeg;base64,{data}" alt="{typeset(alt)}" style="{style}">'))
 
 
 def score_histogram(
@@ -130,10 +152,16 @@ def threshold_frames(
         score_histogram(axis, same, different, threshold)
         frames.append(svg(figure))
         labels.append(
-            f"threshold {threshold:+.2f}: {(same > threshold).mean():.0%} of one person accepted, "
-            f"{(different > threshold).mean():.1%} of two people"
+            f"threshold {threshold:+.2f}: {percent((same > threshold).mean())} of one person accepted, "
+            f"{percent((different > threshold).mean(), 1)} of two people"
         )
     return frames, labels
+
+
+def plain(axis: Axis) -> None:
+    """The labels of a logarithmic axis as numbers, 0.01 and 1,000, whose powers would be too small to read."""
+    axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def roc(axis: Axes, far: np.ndarray, tar: np.ndarray, label: str | None = None) -> None:
@@ -141,6 +169,7 @@ def roc(axis: Axes, far: np.ndarray, tar: np.ndarray, label: str | None = None) 
     drawn = far > 0
     axis.plot(100 * far[drawn], 100 * tar[drawn], drawstyle="steps-post", label=label)
     axis.set(xscale="log", xlabel="false acceptance rate, %", ylabel="true acceptance rate, %", ylim=(0, 101))
+    plain(axis.xaxis)
     if label is not None:
         axis.legend(loc="lower right")
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from html import escape
 
 _SIGNED_ZERO = re.compile(r"(?<![\w.])[-+−](0(?:\.0+)?)(?!\.?\d)")
 # A hyphen before a number and behind nothing that it could join.
 _NEGATIVE = re.compile(r"(?<![\w.)\]])-(?=\.?\d)")
+_OPENING = re.compile(r"(?<![^\s(\[–])[\"'](?=\S)")
+_QUOTES, _OPENED, _CLOSED = "\"'", "“‘", "”’"
 
 
 def say(numbers: Mapping[str, object], *sentences: tuple[object, str]) -> str:
@@ -29,6 +32,25 @@ def signs(text: str) -> str:
     '−0.4 points [0.00, +0.4] of AgeDB-30'
     """
     return _NEGATIVE.sub("−", _SIGNED_ZERO.sub(r"\1", text))
+
+
+def typeset(text: str) -> str:
+    """Text as HTML, its apostrophes and quotation marks those of print, as the book's prose has them.
+
+    >>> typeset('the branch\'s "gain" & loss')
+    'the branch’s “gain” &amp; loss'
+    """
+    opened = _OPENING.sub(lambda quote: _OPENED[_QUOTES.index(quote[0])], text)
+    return escape(opened.translate(str.maketrans(_QUOTES, _CLOSED)))
+
+
+def percent(share: float, decimals: int = 0) -> str:
+    """A share as a page says it.
+
+    >>> percent(0.95), percent(0.0625, 1)
+    ('95 %', '6.2 %')
+    """
+    return f"{100 * share:.{decimals}f} %"
 
 
 def counted(count: int, what: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING
+
+from aifr_lib.reporting.prose import typeset
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -46,18 +47,18 @@ def range_player(frames: Sequence[str | bytes], labels: Sequence[str], title: st
     if not 0 <= start < len(frames):
         raise ValueError(f"slider '{title}': start {start} is none of its {len(frames)} frames")
     pictures = "".join(
-        f'<img src="{_data_uri(frame)}" alt="{escape(f"{alt}: {label}")}" data-label="{escape(label)}"'
+        f'<img src="{_data_uri(frame)}" alt="{typeset(f"{alt}: {label}")}" data-label="{typeset(label)}"'
         f' style="max-width:100%;height:auto;margin:0 auto"{" hidden" if number != start else ""}>'
         for number, (frame, label) in enumerate(zip(frames, labels, strict=True))
     )
     return (
         '<figure class="range-player" style="margin:1em 0;text-align:center">'
         "<style>.range-player img[hidden]{display:none}.range-player img{display:block}</style>"
-        f'<figcaption style="font-weight:600">{escape(title)}</figcaption>'
+        f'<figcaption style="font-weight:600">{typeset(title)}</figcaption>'
         f'<div style="background:#fff;border-radius:6px;padding:4px">{pictures}</div>'
-        f'<input type="range" min="0" max="{len(frames) - 1}" value="{start}" step="1" aria-label="{escape(title)}"'
-        f' aria-valuetext="{escape(labels[start])}" style="width:min(32em,100%)" oninput="{_MOVE}">'
-        f'<br><output aria-live="off">{escape(labels[start])}</output></figure>'
+        f'<input type="range" min="0" max="{len(frames) - 1}" value="{start}" step="1" aria-label="{typeset(title)}"'
+        f' aria-valuetext="{typeset(labels[start])}" style="width:min(32em,100%)" oninput="{_MOVE}">'
+        f'<br><output aria-live="off">{typeset(labels[start])}</output></figure>'
     )
 
 

@@ -8,13 +8,12 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from itertools import compress
 from typing import TYPE_CHECKING
 
 from aifr_lib.reporting import papers
 from aifr_lib.reporting.artefacts import Artefact, csv_lines
-from aifr_lib.reporting.prose import digits, in_full
+from aifr_lib.reporting.prose import digits, in_full, typeset
 from aifr_lib.reporting.rows import INTERVALS, METRICS, Key, Measured, Row, in_words
 
 if TYPE_CHECKING:
@@ -112,12 +111,12 @@ def artefact_table(artefact: Artefact, shape: Shape | None = None) -> str:
         notes.append(f"{ALIKE}: all succeed or all fail, so resampling shows nothing; Wilson over people instead.")
     if any(row.paper is not None for row in artefact.rows):
         notes.append("The paper's numbers are of its own data.")
-    note = f'<p style="{_SMALL}">{escape(" ".join(filter(None, notes)))}</p>' if any(notes) else ""
+    note = f'<p style="{_SMALL}">{typeset(" ".join(filter(None, notes)))}</p>' if any(notes) else ""
     exact = artefact.kind == "settings"
     every = every_row(artefact.rows, exact=exact)
     if shape is None and len(artefact.rows) <= SHORT:
         return _scrolling(every + note)
-    shaped = "" if shape is None else _scrolling(shaped_table(artefact.rows, shape, exact=exact) + note)
+    shaped = "" if shape is None else shaped_table(artefact.rows, shape, exact=exact) + note
     folded = (
         f'<details class="aifr-all"><summary>All {len(artefact.rows)} numbers</summary>'
         f"<p>{csv_link(artefact)}</p>{_scrolling(every)}</details>"
@@ -128,32 +127,63 @@ def artefact_table(artefact: Artefact, shape: Shape | None = None) -> str:
 def shaped_table(rows: Sequence[Row], shape: Shape, *, exact: bool = False) -> str:
     """A line for each combination of what goes down, a column for each of what goes across.
 
+    Where some lines have results, those without follow in one sentence, which unfolds where the paper has numbers.
     exact: numbers are settings, given in full, and no measurements.
     """
     shown = [row for row in rows if shape.shows(row)]
-    lines = list(dict.fromkeys(_named(row, shape.down) for row in shown))
-    columns = list(dict.fromkeys(_named(row, shape.across) for row in shown))
-    cells = {(_named(row, shape.down), _named(row, shape.across)): row for row in shown}
+    measured = {_named(row, shape.down) for row in shown if row.measured}
+    if not measured:
+        return _scrolling(_laid_out(shown, shape, exact))
+    missing = [row for row in shown if _named(row, shape.down) not in measured]
+    laid = _scrolling(_laid_out(_numbered([row for row in shown if row not in missing], shape), shape, exact))
+    if not missing:
+        return laid
+    which = _outline([_named(row, shape.down) for row in missing], shape)
+    if not any(row.paper is not None for row in missing):
+        return f'{laid}<p class="aifr-not-run" style="{_SMALL}">{typeset(f"Not run: {which}.")}</p>'
+    more = _scrolling(_laid_out(_numbered(missing, shape), shape, exact))
+    said = typeset(f"Not run here, only printed: {which}.")
+    return f'{laid}<details class="aifr-not-run" style="{_SMALL}"><summary>{said}</summary>{more}</details>'
+
+
+def _outline(lines: Iterable[tuple[Key, ...]], shape: Shape) -> str:
+    """Lines of a table in words, what they share said once: "MobileFaceNet (alone; AAD); MobileNetV1 (alone)"."""
+    ends: dict[str, list[str]] = {}
+    for line in dict.fromkeys(lines):
+        *first, last = (_value(shape, key, part) for key, part in zip(shape.down, line, strict=True) if part != "")
+        ends.setdefault(", ".join(first), []).append(last)
+    return "; ".join(f"{first} ({'; '.join(last)})" if first else "; ".join(last) for first, last in ends.items())
+
+
+def _numbered(rows: Sequence[Row], shape: Shape) -> list[Row]:
+    """Without the columns that have neither a number of ours nor of the paper."""
+    filled = {_named(row, shape.across) for row in rows if row.measured or row.paper is not None}
+    return [row for row in rows if _named(row, shape.across) in filled]
+
+
+def _laid_out(rows: Sequence[Row], shape: Shape, exact: bool) -> str:
+    lines = list(dict.fromkeys(_named(row, shape.down) for row in rows))
+    columns = list(dict.fromkeys(_named(row, shape.across) for row in rows))
+    cells = {(_named(row, shape.down), _named(row, shape.across)): row for row in rows}
     head = [*("" if key == METRIC else shape.said(key) for key in shape.down)]
     head += [_column(shape, column) for column in columns]
     body = [
         [
-            *(escape(shape.said(part)) if part != "" else "" for part in line),
+            *(typeset(shape.said(part)) if part != "" else "" for part in line),
             *(_cell(cells.get((line, c)), exact) for c in columns),
         ]
         for line in lines
     ]
-    return _table([escape(name) for name in head], body)
+    return _table([typeset(name) for name in head], body)
 
 
 def _column(shape: Shape, values: Sequence[Key]) -> str:
     """The head of a column: what its values are, and of a number also whose."""
-    named = [
-        shape.said(value) if isinstance(value, str) else _quantity(shape.said(key), value)
-        for key, value in zip(shape.across, values, strict=True)
-        if value != ""
-    ]
-    return ", ".join(named)
+    return ", ".join(_value(shape, key, part) for key, part in zip(shape.across, values, strict=True) if part != "")
+
+
+def _value(shape: Shape, key: str, value: Key) -> str:
+    return shape.said(value) if isinstance(value, str) else _quantity(shape.said(key), value)
 
 
 def _quantity(name: str, value: Key) -> str:
@@ -174,8 +204,8 @@ def every_row(rows: Sequence[Row], *, exact: bool = False) -> str:
         for row in rows
     ]
     filled = [not lines or any(line[at] for line in lines) for at in range(len(head))]
-    body = [[escape(cell) for cell in compress(line, filled)] for line in lines]
-    return _table([escape(name) for name in compress(head, filled)], body)
+    body = [[typeset(cell) for cell in compress(line, filled)] for line in lines]
+    return _table([typeset(name) for name in compress(head, filled)], body)
 
 
 def csv_link(artefact: Artefact) -> str:

@@ -70,7 +70,7 @@ def shown(entries: Iterable) -> list[nodes.Node]:
     }
     for title, shape in sections.items():
         if any(shape.shows(row) for row in rows):
-            box = f'<div class="aifr-table" style="overflow-x:auto">{shaped_table(rows, shape)}</div>'
+            box = shaped_table(rows, shape)
             parts += [nodes.rubric("", title), html(box)]
     for one in entries:
         for data, why in one.missing.items():

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,6 +73,20 @@ def test_before_anything_was_run_a_page_says_so_and_draws_nothing(tmp_path, show
     opened.table(experiment())
     assert ["not run yet" in part for part in shown] == [True, True]
     assert not any("<img" in part or "<table" in part for part in shown)
+
+
+def test_a_run_that_fills_no_row_yet_is_said_to_be_missing_and_draws_nothing(tmp_path, shown):
+    def drawn(artefact, runs):
+        raise AssertionError("empty axes")
+
+    waiting = replace(
+        experiment(), rows=lambda preset, runs: [Row(keys={"alpha": 0.4}, metric="accuracy")], figure=drawn
+    )
+    assert not waiting(page.open_page("classroom").settings, out=tmp_path).has_results
+    opened = page.open_page("classroom", compute=False, out=tmp_path)
+    opened.opening(waiting)
+    opened.table(waiting)
+    assert ["not run yet" in part for part in shown] == [True, True]
 
 
 def test_what_a_live_page_computes_is_shown_where_it_was_computed_and_once(tmp_path, shown):

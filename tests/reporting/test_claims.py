@@ -61,8 +61,16 @@ def test_a_difference_in_every_seed_supports():
     assert verdict.outcome == "supported"
     assert verdict.p == pytest.approx(stats.ttest_rel(shifted(1), BASE).pvalue)
     assert verdict.weakest.difference.mean == pytest.approx(1.0)
-    assert "+1 points" in verdict.reason and "5 seeds" in verdict.reason
-    assert "+1 points [" in claims.one_line(verdict) and "Holm" not in claims.one_line(verdict)
+    assert "+1.00 points" in verdict.reason and "5 seeds" in verdict.reason
+    assert "+1.00 points [" in claims.one_line(verdict) and "Holm" not in claims.one_line(verdict)
+
+
+def test_a_difference_of_nothing_has_no_power_of_ten_and_nothing_that_would_have_been_seen():
+    rounded = [value + 1e-14 for value in BASE]
+    verdict = claims.judge(claim(unit="points"), results(row(rounded, method="a"), row(BASE, method="b")))
+    assert claims.one_line(verdict).startswith("0 points [0, 0]")
+    for said in (claims.one_line(verdict), claims.link_said(verdict, verdict.weakest)):
+        assert "e-" not in said and "would have been seen" not in said
 
 
 def test_the_opposite_in_every_seed_contradicts():
@@ -87,7 +95,7 @@ def test_where_lower_is_better_the_sign_turns():
     rows = (row(shifted(-1), "mae", method="a"), row(BASE, "mae", method="b"))
     verdict = claims.judge(lower, results(*rows))
     assert verdict.outcome == "supported"
-    assert verdict.weakest.difference.mean == pytest.approx(-1.0) and ": −1 [" in verdict.reason
+    assert verdict.weakest.difference.mean == pytest.approx(-1.0) and ": −1.00 [" in verdict.reason
 
 
 def test_pairs_by_seed_wherever_the_seed_stands():
@@ -225,7 +233,7 @@ def test_holm_counts_the_claims_of_one_paper_tested_yet_or_not():
         assert (verdict.p, verdict.corrected) == (one.p, pytest.approx(4 * one.p))
         assert verdict.outcome == "inconclusive"
         lo, hi = verdict.weakest.difference.interval(verdict.alpha)
-        assert lo < 0 < hi and signs(f"[{lo:+.3g}, {hi:+.3g}] at 98.8 %") in verdict.reason
+        assert lo < 0 < hi and signs(f"[{lo:+#.3g}, {hi:+#.3g}] at 98.8 %") in verdict.reason
 
 
 def test_false_alarms_stay_below_five_percent():

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from aifr_lib.files import repository_root
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.rows import Row
 from aifr_lib.reporting.seeds import student_t
@@ -49,6 +50,42 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path):
     assert first == second
     assert b"<dc:date>" not in first[0]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "a.svg", "b.c.png", "b.c.svg"]
+
+
+COMMITTED = sorted((repository_root() / "figures" / "classroom").glob("*/*.svg"))
+
+
+def sizes(svg):
+    """Points of the texts of a picture as a page shows it; raised and lowered signs of a formula are part of a text."""
+    shrunk = min(1.0, 72 * plots.PAGE / float(re.search(r'viewBox="0 0 ([\d.]+)', svg)[1]))
+    return [shrunk * float(size) for size in re.findall(r'<text style="font(?:-size)?: (?:\w+ )*([\d.]+)px', svg)]
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=[path.stem for path in COMMITTED])
+def test_every_text_of_a_committed_picture_can_be_read_on_a_page(path):
+    assert min(sizes(path.read_text(encoding="utf-8")), default=8) > plots.LEAST - 0.3, "`aifr draw` makes it larger"
+
+
+@pytest.mark.parametrize("engine", [None, "constrained"])
+def test_small_text_of_a_wide_figure_is_enlarged_and_a_narrow_one_stays(tmp_path, engine):
+    for width in (5, 14):
+        figure, axis = plt.subplots(figsize=(width, 3), layout=engine)
+        axis.plot([0, 1], [3, 4], label="one")
+        axis.legend(fontsize=6)
+        axis.annotate("two", (0, 3), fontsize=7)
+        axis.tick_params(labelsize=5)
+        plots.save_figure(figure, tmp_path / "a")
+        assert min(sizes((tmp_path / "a.svg").read_text())) > plots.LEAST - 0.3
+    svg = plots.svg(plots.parameter_figure(ROWS, x="alpha", by="set", xlabel="α"))
+    assert min(sizes(svg)) > plots.LEAST - 0.3
+
+
+def test_a_logarithmic_axis_says_numbers():
+    figure, axis = plt.subplots()
+    axis.set(xscale="log", xlim=(0.0005, 20000))
+    plots.plain(axis.xaxis)
+    figure.canvas.draw()
+    assert {"0.001", "0.1", "1", "10,000"} <= {label.get_text() for label in axis.get_xticklabels()}
 
 
 def test_a_failed_save_leaves_the_old_figure(tmp_path):
@@ -124,7 +161,7 @@ def test_a_figure_becomes_an_image_that_says_what_it_shows(monkeypatch):
     figure, axis = plt.subplots(figsize=(7, 4))
     axis.plot([0, 1])
     html = plots.image(figure, 'A "line" <rising>')
-    assert 'alt="A &quot;line&quot; &lt;rising&gt;"' in html and not plt.get_fignums()
+    assert 'alt="A “line” &lt;rising&gt;"' in html and not plt.get_fignums()
     data = base64.b64decode(re.search('base64,([^"]*)', html)[1])
     shown, drawn = int(re.search(r"width:(\d+)px", html)[1]), Image.open(io.BytesIO(data)).width
     assert shown == round(drawn * figure.dpi / plt.rcParams["savefig.dpi"])
@@ -148,6 +185,6 @@ def test_frames_over_a_threshold_say_the_shares_above_it():
     frames, labels = plots.threshold_frames(same, different, [0.5, 0.95])
     assert len(frames) == 2 and all("<svg" in frame for frame in frames)
     assert labels == [
-        "threshold +0.50: 75% of one person accepted, 25.0% of two people",
-        "threshold +0.95: 0% of one person accepted, 0.0% of two people",
+        "threshold +0.50: 75 % of one person accepted, 25.0 % of two people",
+        "threshold +0.95: 0 % of one person accepted, 0.0 % of two people",
     ]

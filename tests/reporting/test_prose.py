@@ -2,7 +2,7 @@
 
 import pytest
 
-from aifr_lib.reporting.prose import counted, digits, in_full, listed, say, signs
+from aifr_lib.reporting.prose import counted, digits, in_full, listed, percent, say, signs, typeset
 
 
 def test_sentences_are_said_where_they_hold_and_in_order():
@@ -64,3 +64,13 @@ def test_things_are_listed():
         "a and b",
         "a, b and c",
     ]
+
+
+def test_a_share_is_a_number_a_space_and_a_sign():
+    assert [percent(1.0), percent(0.123456, 1), percent(0.0005, 2)] == ["100 %", "12.3 %", "0.05 %"]
+
+
+def test_text_is_typeset_as_the_prose_of_the_book_is():
+    assert typeset("the teacher's \"guide\" ('eq. 8')") == "the teacher’s “guide” (‘eq. 8’)"
+    assert typeset("two seeds' mean < 5 & A_1") == "two seeds’ mean &lt; 5 &amp; A_1"
+    assert typeset("d′ of 30″") == "d′ of 30″", "primes are primes"

@@ -90,6 +90,34 @@ def test_what_was_not_run_says_so_in_its_cell():
     assert cells(html)[1] == "not runpaper: 5.39" and cells(html)[5] == "not run"
 
 
+def students(measured):
+    """Rows of two students, of which one was taught in one way alone, and of a set on which nobody was measured."""
+    names = [("small", "alone"), ("small", "alone, for longer"), ("large", "alone")]
+    rows = [
+        Row(keys={"backbone": backbone, "variant": variant, "set": name}, metric="accuracy",
+            measured=Measured(mean=90.0) if (backbone, variant, name) in measured else None,
+            paper=99.5 if backbone == "large" and name == "relief-lfw" else None, paper_source="Table II")
+        for backbone, variant in names for name in ("relief-lfw", "fgnet")
+    ]  # fmt: skip
+    return rows, Shape(down=("backbone", "variant"), across=("set",))
+
+
+def test_lines_without_a_result_follow_in_one_sentence_that_unfolds_where_the_paper_has_numbers():
+    rows, shape = students({("small", "alone", "relief-lfw")})
+    html = tables.shaped_table(rows, shape)
+    first, rest = html.split("<details", 1)
+    assert cells(first) == ["small", "alone", "90.0"], "neither what was not run nor a column without a number"
+    assert "Not run here, only printed: small (alone, for longer); large (alone)." in rest
+    assert "paper: 99.5" in rest
+    html = tables.shaped_table(rows[:4], shape)
+    assert "<details" not in html and "Not run: small (alone, for longer).</p>" in html
+
+
+def test_a_table_of_which_nothing_was_run_stands_whole():
+    rows, shape = students(set())
+    assert cells(tables.shaped_table(rows, shape)).count("not run") == 5
+
+
 def test_a_place_that_no_row_has_is_a_dash_and_several_values_of_a_key_are_shown():
     rows = [
         Row(keys={"data": "orl", "gap": "all"}, metric="rank-1", measured=Measured(mean=99.123)),
@@ -134,7 +162,7 @@ def test_the_long_table_sets_ours_beside_the_papers_and_escapes():
         "99.38",
         "not run",
         "verification accuracy, %",
-        "Student&#x27;s t over seeds",
+        "Student’s t over seeds",
         "α",
     ):
         assert part in html

@@ -19,7 +19,7 @@ from aifr_lib.losses.distillation import angular_loss
 from aifr_lib.losses.margins import build
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.prose import say
+from aifr_lib.reporting.prose import say, signs
 from aifr_lib.reporting.rows import Row, measured
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 from aifr_lib.reporting.seeds import apart, student_t
@@ -161,7 +161,7 @@ def draw(axis: Axes, plane: Plane, title: str) -> None:
         axis.scatter(x, y, s=6, color=colour, alpha=0.4)
         axis.annotate("", 1.15 * unit[own].mean(0), (0, 0), arrowprops={"arrowstyle": "->", "color": colour, "lw": 2})
     axis.set(xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), aspect="equal", xticks=[], yticks=[])
-    axis.set_title(f"{title}\nangle {plane.angle:.0f}°, margin {plane.margin:.0f}°", fontsize=10)
+    axis.set_title(signs(f"{title}\nangle {plane.angle:.0f}°, margin {plane.margin:.0f}°"), fontsize=10)
 
 
 def geometry_figure(runs: Mapping[int, Run]) -> Figure:

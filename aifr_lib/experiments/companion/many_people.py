@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.measure import sharded_step
@@ -96,7 +95,8 @@ def figure(artefact: Artefact) -> Figure:
             axis.plot(*zip(*points, strict=True), look, color=colour, label=label) if points else None
     for axis, metric in zip(axes, ("memory_each", "step_seconds"), strict=True):
         axis.set(xscale="log", yscale="log", xlabel="people", ylabel=METRICS[metric])
-        axis.xaxis.set_minor_formatter(NullFormatter())
+        plots.plain(axis.xaxis)
+        plots.plain(axis.yaxis)
     axes[0].legend(title="head", loc="lower right")
     drawn.tight_layout()
     return drawn

@@ -16,7 +16,7 @@ from aifr_lib.evaluation.verification import roc, tar_at_far
 from aifr_lib.experiments.measure.protocol_rows import FARS, scored_pairs
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.rows import Row, in_words
+from aifr_lib.reporting.rows import METRICS, Row, in_words
 from aifr_lib.reporting.runs import Run
 
 LONGEST = 20  # ranks drawn
@@ -44,7 +44,7 @@ def roc_panel(axis: Axes, artefact: Artefact, runs: Runs) -> None:
     for number, (name, key, prefix) in enumerate(lists(runs)):
         score, same, *_ = scored_pairs(runs[key].scores, prefix)
         curve = roc(score, same)
-        _roc(axis, curve.far, curve.tar, name, number)
+        _roc(axis, curve.far, curve.tar, in_words(name), number)
         _far_bars(axis, [row for row in artefact.rows if _is(row, "P1", name)], number)
     _rates(axis)
 
@@ -57,10 +57,13 @@ def det_figure(runs: Runs) -> Figure:
         curve = roc(score, same)
         drawn = (curve.far > 0) & (curve.frr > 0)
         colour = plots.PALETTE[number]
-        axis.plot(100 * curve.far[drawn], 100 * curve.frr[drawn], drawstyle="steps-post", color=colour, label=name)
+        axis.plot(100 * curve.far[drawn], 100 * curve.frr[drawn], drawstyle="steps-post", color=colour,
+                  label=in_words(name))  # fmt: skip
         axis.plot(100 * curve.eer, 100 * curve.eer, marker=plots.MARKERS[number], color=colour)
     axis.axline((1, 1), (10, 10), color="0.7", linewidth=1, zorder=0)
     axis.set(xscale="log", yscale="log", xlabel="false acceptance rate, %", ylabel="false rejection rate, %")
+    plots.plain(axis.xaxis)
+    plots.plain(axis.yaxis)
     axis.legend()
     return figure
 
@@ -91,7 +94,7 @@ def cmc_panel(axis: Axes, runs: Runs) -> None:
         rank, people = run.scores["probe_rank"], run.scores["probe_identity"]
         k = np.arange(1, LONGEST + 1)
         bands = np.array([mean_interval(rank <= one, people, replicates=200) for one in k])
-        axis.plot(k, cmc(rank, LONGEST), color=plots.PALETTE[number], label=key)
+        axis.plot(k, cmc(rank, LONGEST), color=plots.PALETTE[number], label=in_words(key))
         axis.fill_between(k, *(100 * bands.T), color=plots.PALETTE[number], alpha=0.2, linewidth=0)
     axis.set_xticks([1, 5, 10, 15, 20])
 
@@ -99,9 +102,11 @@ def cmc_panel(axis: Axes, runs: Runs) -> None:
 def distractor_panel(axis: Axes, artefact: Artefact) -> None:
     """Rank-1 against the number of distractors."""
     axis.set(title="P3: and among so many strangers?", xlabel="distractors", ylabel="rank-1, %", xscale="log")
+    plots.plain(axis.xaxis)
     rows = [row for row in artefact.rows if row.keys["protocol"] == "P3" and row.keys["gap"] == "all" and row.measured]
     for number, name in enumerate(dict.fromkeys(row.keys["data"] for row in rows)):
-        plots.parameter_curve(axis, [row for row in rows if row.keys["data"] == name], "distractors", str(name), number)
+        there = [row for row in rows if row.keys["data"] == name]
+        plots.parameter_curve(axis, there, "distractors", in_words(name), number)
 
 
 def template_panel(axis: Axes, artefact: Artefact, runs: Runs) -> None:
@@ -127,21 +132,22 @@ def change_panel(axis: Axes, runs: Runs) -> None:
         if "change_true" in run.scores:
             true, predicted = (run.scores[f"change_{part}"].astype(float) for part in ("true", "predicted"))
             shown = np.random.default_rng(0).permutation(len(true))[:1000]
-            label = f"{key}, {units.get(key, 'years')}"
+            label = f"{in_words(key)}, {units.get(key, 'years')}"
             axis.scatter(true[shown], predicted[shown], s=6, alpha=0.4, color=plots.PALETTE[number], label=label)
     axis.axline((0, 0), slope=1, color="0.5", linewidth=1, linestyle="--")
 
 
 def gap_panel(axis: Axes, artefact: Artefact) -> None:
     """What the years take, by protocol; the set of photographs with ages, else the pair lists."""
-    axis.set(title="and across the years?", xlabel="years between the pictures", ylabel="%")
+    axis.set(xlabel="years between the pictures", ylabel="%", ylim=(0, 105))
     wanted = (("P1", "TAR@FAR=1e-2"), ("P2", "rank-1"), ("P3", "rank-1"), ("P1", "accuracy"))
     aged = [row for row in artefact.rows if row.keys["gap"] in GAP_NAMES and row.measured]
     names = list(dict.fromkeys(row.keys["data"] for row in aged if row.keys["protocol"] in ("P1", "P2", "P3")))
+    axis.set_title(f"and across the years? {in_words(names[0]) if names else ''}".rstrip())
     for number, (protocol, metric) in enumerate(wanted):
         found = [row for row in aged if names and _is(row, protocol, str(names[0])) and row.metric == metric]
         bars = [(GAP_NAMES.index(str(row.keys["gap"])) + 0.1 * (number - 1.5), row) for row in found]
-        _bars(axis, bars, f"{protocol} {metric}, {names[0]}" if found else None, number, line=True)
+        _bars(axis, bars, f"{protocol}, {METRICS[metric].removesuffix(', %')}" if found else None, number, line=True)
     axis.set(xticks=range(len(GAP_NAMES)), xticklabels=GAP_NAMES)
 
 
@@ -184,3 +190,4 @@ def _bars(axis: Axes, places: list[tuple[float, Row]], label: str | None, number
 
 def _rates(axis: Axes) -> None:
     axis.set(xscale="log", xlabel="false acceptance rate, %", ylabel="true acceptance rate, %", ylim=(0, 101))
+    plots.plain(axis.xaxis)

@@ -13,7 +13,7 @@ from aifr_lib.experiments.measure.protocol_rows import mean_over_people
 from aifr_lib.experiments.mtlface import judges
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.rows import METRICS, Key, Measured, Row, measured
+from aifr_lib.reporting.rows import METRICS, Key, Measured, Row, in_words, measured
 from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import student_t
 from aifr_lib.settings.mtlface import AgeJudging
@@ -103,7 +103,7 @@ def tradeoff_figure(artefact: Artefact, methods: Sequence[str], by: str = "metho
             if x is None or y is None:
                 continue
             colour, marker = plots.PALETTE[number % 10], plots.MARKERS[number % len(plots.MARKERS)]
-            axis.plot(x.mean, y.mean, marker, color=colour, ms=10, label=NAMES.get(method, method))
+            axis.plot(x.mean, y.mean, marker, color=colour, ms=10, label=NAMES.get(method, in_words(method)))
             if x.per_seed and y.per_seed:
                 axis.scatter(list(x.per_seed.values()), list(y.per_seed.values()), s=14, color=colour, alpha=0.5)
         axis.set(xlabel=METRICS[aged], ylabel=METRICS[kept])
@@ -122,7 +122,7 @@ def group_figure(artefact: Artefact, methods: Sequence[str], bounds: Sequence[fl
                 continue
             colour, marker = plots.PALETTE[number % 10], plots.MARKERS[number % len(plots.MARKERS)]
             means = [one.mean if one else np.nan for one in found]
-            axis.plot(range(len(names)), means, marker=marker, color=colour, label=NAMES.get(method, method))
+            axis.plot(range(len(names)), means, marker=marker, color=colour, label=NAMES.get(method, in_words(method)))
         axis.set_ylabel(METRICS[metric])
         axis.set_xticks(range(len(names)), [name.removesuffix(" years") for name in names], rotation=30, ha="right")
     for axis in axes[1]:

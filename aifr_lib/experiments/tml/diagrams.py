@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import pairwise
 
@@ -18,7 +19,7 @@ VARIANTS: dict[Key, str] = {
     "b": "(b) with linear layer",
     "c": "(c) with margin head",
 }
-WIDE, HIGH = 1.5, 0.7
+WIDE, HIGH, STEP = 1.65, 0.8, 1.95
 Place = tuple[float, float]
 SHARED, USUAL, BRANCH = plots.PALETTE[7], plots.PALETTE[0], plots.PALETTE[1]
 
@@ -54,15 +55,15 @@ def canvas(width: float, height: float, right: float, top: float) -> tuple[Figur
 
 def overview_figure(gradients: Mapping[str, Mapping[str, float]]) -> Figure:
     """TML Fig. 2: what runs forward in a step, and what each loss's gradient reaches on its way back (dashed)."""
-    figure, axis = canvas(10, 4.2, 10, 3.6)
+    figure, axis = canvas(9, 4, 11.8, 3.6)
     places: dict[str, Place] = {
-        "convolutions": (2, 1.3), "O_f": (4, 1.3),
-        "embedding layer": (6, 2.5), "margin head": (8, 2.5), "encoder": (6, 0.1), "linear layer": (8, 0.1),
+        "convolutions": (2.2, 1.3), "O_f": (4.4, 1.3),
+        "embedding layer": (6.6, 2.5), "margin head": (8.8, 2.5), "encoder": (6.6, 0.1), "linear layer": (8.8, 0.1),
     }  # fmt: skip
     colours = {"convolutions": SHARED, "O_f": SHARED, "embedding layer": USUAL, "margin head": USUAL}
     box(axis, (0, 1.3), "face", SHARED)
     for name, at in places.items():
-        box(axis, at, name, colours.get(name, BRANCH))
+        box(axis, at, name.replace("O_f", "last map\n$O_f$").replace(" layer", "\nlayer"), colours.get(name, BRANCH))
     arrow(axis, (0, 1.3), places["convolutions"])
     paths = {"margin": ("margin head", "embedding layer"), "transformer": ("linear layer", "encoder")}
     for (loss, (last, first)), colour in zip(paths.items(), (USUAL, BRANCH), strict=True):
@@ -73,26 +74,26 @@ def overview_figure(gradients: Mapping[str, Mapping[str, float]]) -> Figure:
                 arrow(axis, places[following], places[one], colour, "--", 0.35 if loss == "margin" else -0.35)
         end = places[last]
         axis.text(end[0] + 0.95, end[1], f"cross-entropy\nof the {loss} loss", fontsize=8.5, va="center", color=colour)
-    axis.text(9, 1.3, "weighted sum,\neq. 11", fontsize=9, va="center", ha="center")
-    axis.text(6, 3.2, "kept for recognition", fontsize=8.5, ha="center", color=USUAL)
-    axis.text(7, -0.7, "thrown away after training", fontsize=8.5, ha="center", color=BRANCH)
+    axis.text(9.9, 1.3, "weighted sum,\neq. 11", fontsize=9, va="center", ha="center")
+    axis.text(7.7, 3.2, "kept for recognition", fontsize=8.5, ha="center", color=USUAL)
+    axis.text(7.7, -0.7, "thrown away after training", fontsize=8.5, ha="center", color=BRANCH)
     figure.tight_layout()
     return figure
 
 
 def architecture_figure(shapes: Mapping[str, str]) -> Figure:
     """TML Fig. 5: every part with the shape of what it gives, for one face. shapes: by part, in walking order."""
-    figure, axis = canvas(10, 4.2, 15, 3.6)
+    figure, axis = canvas(9, 4, 14.6, 3.6)
     shared = [part for part in shapes if part.startswith(("stage", "last"))]
     usual = [part for part in shapes if part.startswith(("embedding", "margin"))]
     branch = [part for part in shapes if part not in (*shared, *usual)]
-    places: dict[str, Place] = {part: (2.0 * number, 1.3) for number, part in enumerate(shared)}
-    start = 2.0 * len(shared)
-    places |= {part: (start + 2.0 * number, 2.5) for number, part in enumerate(usual)}
-    places |= {part: (start + 2.0 * number, 0.1) for number, part in enumerate(branch)}
+    places: dict[str, Place] = {part: (STEP * number, 1.3) for number, part in enumerate(shared)}
+    start = STEP * len(shared)
+    places |= {part: (start + STEP * number, 2.5) for number, part in enumerate(usual)}
+    places |= {part: (start + STEP * number, 0.1) for number, part in enumerate(branch)}
     for part, at in places.items():
         colour = SHARED if part in shared else USUAL if part in usual else BRANCH
-        name = part.replace(" O_", "\nO_").replace(" T_", "\nT_")  # a symbol has a line of its own
+        name = re.sub(r" ([OT])_(\w+)", r"\n$\1_{\2}$", part)  # a symbol has a line of its own
         box(axis, at, f"{name}\n{shapes[part]}", colour)
     for line in (shared, [shared[-1], *usual], [shared[-1], *branch]):
         for one, following in pairwise(line):

@@ -15,7 +15,7 @@ from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.tml.alpha_sweep import alpha_sweep_jobs
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.prose import digits, say
+from aifr_lib.reporting.prose import digits, percent, say
 from aifr_lib.reporting.rows import METRICS, Measured, Row, measured
 from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import apart, student_t
@@ -124,7 +124,7 @@ def spread_frames(spreads: Sequence[float]) -> tuple[list[str], list[str]]:
         one = class_variance(cloud, people)
         labels.append(
             f"intra {one.intra:.2f}, inter {one.inter:.2f}, ratio {one.ratio:.2f}: "
-            f"{(nearest != people).mean():.0%} lie nearer to somebody else"
+            f"{percent((nearest != people).mean())} lie nearer to somebody else"
         )
     return frames, labels
 

@@ -8,6 +8,7 @@ import numpy as np
 from aifr_lib.evaluation.identification import cmc, leave_one_out
 from aifr_lib.evaluation.verification import roc
 from aifr_lib.reporting import plots, slider
+from aifr_lib.reporting.prose import percent
 from drawn.faces import embedded, verified
 from drawn.still import still
 
@@ -23,7 +24,7 @@ def threshold() -> str:
         plots.roc(right, curve.far, curve.tar)
         right.plot(100 * max(far, curve.far[curve.far > 0].min()), 100 * tar, "o", color=plots.DIFFERENT, markersize=9)
         frames.append(plots.svg(figure))
-        labels.append(f"threshold {cut:.2f}: TAR {tar:.1%}, FAR {far:.2%}")
+        labels.append(f"threshold {cut:.2f}: TAR {percent(tar, 1)}, FAR {percent(far, 2)}")
     return slider.range_player(
         frames, labels, "One threshold, two errors", "histogram of scores above, ROC curve below", start=6
     )

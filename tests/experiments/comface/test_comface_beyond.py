@@ -1,5 +1,8 @@
 """The companion's own questions as functions of runs: curves, rivals, geometry of a difference, regions, strata."""
 
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from experiments.comface.test_comface_tables import made_up, pairs
@@ -10,6 +13,7 @@ from aifr_lib.experiments.comface.beyond import rivals, scaling, strata, where
 from aifr_lib.experiments.comface.measured import FINE, RIDGE, Said
 from aifr_lib.experiments.comface.occlusion import REGIONS
 from aifr_lib.experiments.jobs import in_order
+from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.settings.presets import load_preset
 
 RANDOM = np.random.default_rng(0)
@@ -124,6 +128,18 @@ def test_the_error_of_each_group_is_of_its_pairs():
     expected = np.abs(one["predicted"] - one["true"])[near].mean()
     assert rows[GAP_NAMES[0], "comface", "mae"].measured.mean == pytest.approx(expected)
     assert rows[GAP_NAMES[0], "", strata.SHARE].measured.mean == pytest.approx(100 * near.mean())
+
+
+def test_the_picture_of_groups_has_a_panel_for_each_that_was_measured():
+    rows = [
+        Row(keys={"by": by, "group": group, "method": "comface", "how": FINE}, metric="mae", measured=value)
+        for by, value in ((strata.GAP, Measured(mean=4.0)), (strata.STAGE, Measured(mean=5.0)), (strata.POSE, None))
+        for group in strata.PANELS[by]
+    ]
+    figure = strata.strata_figure(SimpleNamespace(rows=rows), {})
+    assert [axis.get_xlabel() for axis in figure.axes] == [strata.GAP, strata.STAGE]
+    assert all(axis.lines for axis in figure.axes)
+    plt.close(figure)
 
 
 def test_the_truth_of_drawn_people_is_a_share_of_each_region():

@@ -39,6 +39,7 @@ GROWN = 18.0
 GAP, STAGE, POSE = "years apart", "stage of life", "pose"
 STAGES = ("both as children", "child and grown", "both grown")
 POSES = ("more frontal half", "more turned half")
+PANELS = {GAP: GAP_NAMES, STAGE: STAGES, POSE: POSES}
 METHODS = ("comface", "scratch", "untrained", "imagenet", "pixels", "sface", "zero")
 SHARE = "% of pairs"
 INTERVAL, WIDTH, INSIDE = "90 % interval", "half its width, years", "truths inside, %"
@@ -157,11 +158,13 @@ def _error(said: Sequence[Said], chosen: np.ndarray) -> Measured | None:
 
 
 def strata_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
-    """Three panels: the error of each method by years apart, by stage of life, by pose."""
-    figure, axes = plt.subplots(1, 3, figsize=(12, 4), sharey=True, layout="constrained")
+    """The error of each method by years apart, by stage of life, by pose: a panel for each that was measured."""
     rows = [row for row in artefact.rows if row.metric == "mae" and row.measured]
+    panels = {by: names for by, names in PANELS.items() if any(row.keys["by"] == by for row in rows)}
+    figure, axes = plt.subplots(1, len(panels), figsize=(1.2 + 2.4 * len(panels), 4), sharey=True, squeeze=False,
+                                layout="constrained")  # fmt: skip
     lines = list(dict.fromkeys((row.keys["method"], row.keys["how"]) for row in rows))
-    for axis, (by, names) in zip(axes, ((GAP, GAP_NAMES), (STAGE, STAGES), (POSE, POSES)), strict=True):
+    for axis, (by, names) in zip(axes[0], panels.items(), strict=True):
         for number, (method, how) in enumerate(lines):
             found = {
                 row.keys["group"]: row.measured.mean for row in rows
@@ -173,8 +176,8 @@ def strata_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
                       label=f"{WORDS.get(method, method)}, {how}")  # fmt: skip
         axis.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names])
         axis.set_xlabel(by)
-    axes[0].set_ylabel("mean error, years")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
+    axes[0, 0].set_ylabel("mean error, years")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9)
     return figure
 
 
