@@ -50,6 +50,7 @@ page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
 )
 settings = page.settings
+page.opening(networks.FIG2, curves.FIG5)
 
 # %% [markdown]
 # ## The idea in one picture (Fig. 2)

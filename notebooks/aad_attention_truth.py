@@ -35,7 +35,8 @@ from IPython.display import HTML, Markdown, display
 from aifr_lib.experiments.aad import truth, truth_table
 from aifr_lib.experiments.page import open_page
 from aifr_lib.models.grad_cam import grad_cam
-from aifr_lib.reporting import claims, pages, tables
+from aifr_lib.reporting import tables
+from aifr_lib.reporting.rows import METRICS
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -95,11 +96,9 @@ else:
 # %% [markdown]
 # ## What to conclude
 
-# %% tags=["hide-input"]
-display(Markdown(truth_table.TRUTH.finding(artefact)))
-HTML("".join(pages.claim_boxes(claims.judge_artefact(artefact, out))))
-
-# %% [markdown]
+# A map that looks like a face proves nothing, since the picture is one. Compare it with what needs no face at all, the
+# mean map of all people and the map of somebody else: only what goes beyond these was read from the face at hand.
+#
 # One age estimator is looked at: intervals are over people, not over trainings, and a verdict would need more of them.
 #
 # ## Predict, then reveal
@@ -113,7 +112,8 @@ rng = np.random.default_rng(0)
 shared, own = rng.normal(size=(1, 6, 6)), rng.normal(size=(40, 6, 6))
 inside = np.ones((40, 6, 6), bool)
 found = truth.scores(np.broadcast_to(shared, own.shape), 2 * shared + own, inside)
-print({name: round(float(values.mean()), 2) for name, values in found.items()})
+for name, values in found.items():
+    print(f"{METRICS[name].partition(', %')[0]}: {values.mean():.2f}")
 print("Why: what all faces share can be known without looking at any of them.")
 
 # %% [markdown]

@@ -28,7 +28,7 @@ fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
 import pandas as pd
-from IPython.display import HTML, Markdown, display
+from IPython.display import HTML
 
 from aifr_lib.experiments.aad import cost, gaps, tables
 from aifr_lib.experiments.page import open_page
@@ -87,7 +87,7 @@ page.table(gaps.GAPS)
 # ## What to conclude
 
 # %% tags=["hide-input"]
-display(Markdown(gaps.GAPS.finding(years)))
+page.conclude(gaps.GAPS.finding(years))
 mine = ("aad_table2_equal_compute", "aad_table2_kd", "aad_table2_masks")
 verdicts = [one for one in claims.judge_artefact(artefact, out) if one.claim.id in mine]
 HTML("".join(pages.claim_boxes(verdicts)))

@@ -109,6 +109,9 @@ drawn(gaps.PARETO, front)
 page.conclude(cost.COST.finding(counted), int8.FILES_OF.finding(files))
 
 # %% [markdown]
+# Parameters, multiply-adds, milliseconds and megabytes put students in different orders. Name the one that your use
+# pays for, and compare accuracy at equal cost of that kind.
+#
 # ## Predict, then reveal
 #
 # **1.** AD trains with three tails of its teacher. By how much is the student slower *at test*?

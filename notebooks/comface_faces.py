@@ -51,6 +51,7 @@ from aifr_lib.experiments.generator import (
 from aifr_lib.experiments.page import open_page
 from aifr_lib.faces.generators import directions, sources
 from aifr_lib.reporting import contents, pages, plots, slider
+from aifr_lib.reporting.prose import signs
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -206,11 +207,11 @@ for name in (
         if edit_rows.certified(found[name, "all", edit_rows.EACH])
         else "no",
         **{
-            f"SFace, α = {at:+g}": cell(name, float(at), edit_rows.SAME)
+            signs(f"SFace, α = {at:+g}"): cell(name, float(at), edit_rows.SAME)
             for at in (-5, -3, 3, 5)
         },
         **{
-            f"above others, α = {at:+g}, %": cell(
+            signs(f"above others, α = {at:+g}, %"): cell(
                 name, float(at), edit_rows.ABOVE, "{:.0f}"
             )
             for at in (-3, 3)

@@ -83,6 +83,9 @@ print(f"{stored} of Table 2 at this size.")
 page.conclude(beyond.BEYOND.finding(artefact))
 
 # %% [markdown]
+# Pictures of the same people over all their life say how much there was to gain. What drawn ones reach of it is what
+# the drawing is worth to recognition: a face that looks right adds nothing if it only repeats what the encoder knew.
+#
 # ## Predict, then reveal
 #
 # **1.** The drawn pictures double the training set. How are the steps kept equal?

@@ -94,7 +94,8 @@ mean = encoded.mean(1)  # eq. 8
 print(
     "from", tuple(features.shape), "by", tuple(sequence.shape), "to", tuple(mean.shape)
 )
-print("as the library:", torch.allclose(mean, branch(features), atol=1e-6))
+alike = torch.allclose(mean, branch(features), atol=1e-6)
+print("as the library:", "yes" if alike else "no")
 
 # %% [markdown]
 # ## The experiment: one face through every part (Fig. 5)
@@ -183,7 +184,8 @@ print(
 # %% tags=["solution", "hide-input"] choices=["one fewer", "as many", "one more"] answer="one fewer"
 config = architecture.networks(settings)[architecture.MOBILE]
 counts = architecture.variants(config, parts)
-print({name: one["parameters_each"] for name, one in counts.items()})
+for name, one in counts.items():
+    print(f"variant ({name}): {one['parameters_each']} for each further person")
 print(
     "Why: both have a vector for each person; the linear layer has a bias too, and a "
     "cosine has no place for one."

@@ -205,7 +205,8 @@ import torch
 weight = torch.tensor([1.0, -2.0], requires_grad=True)
 for scale, rate in ((0.6, 0.1), (1.0, 0.06)):
     (slope,) = torch.autograd.grad(scale * (weight**4).sum(), weight)
-    print(f"loss × {scale}, rate {rate}: step {(-rate * slope).tolist()}")
+    step = ", ".join(f"{one:+.2f}" for one in (-rate * slope).tolist())
+    print(f"loss × {scale}, rate {rate}: step {step}")
 print(
     "Why: a step is rate times gradient. So a control needs its own rate tried, "
     "or a gain of the branch may be one of the rate."
@@ -218,7 +219,8 @@ print(
 # %% tags=["solution", "hide-input"] choices=["nothing", "the map's mean", "the margin loss"] answer="the map's mean"
 cells = torch.randn(2, 8, 3, 3)
 tokens = cells.flatten(2).transpose(1, 2)
-print(torch.allclose(tokens.mean(1), MeanBranch(8)(cells), atol=1e-6))
+alike = torch.allclose(tokens.mean(1), MeanBranch(8)(cells), atol=1e-6)
+print("the same:", "yes" if alike else "no")
 print("Why: equation 8 takes the mean, and an identity leaves it the map's own.")
 
 # %% [markdown]

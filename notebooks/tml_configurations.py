@@ -169,7 +169,8 @@ page.conclude(
 # %% tags=["solution", "hide-input"] choices=["as hard", "half as hard", "hardly at all"] answer="hardly at all"
 pull = dict(zip(rises.tolist(), slopes["eq. 12"], strict=True))
 at = {lead: min(pull, key=lambda one: abs(one - lead)) for lead in (0, 8)}
-print({lead: round(pull[near], 4) for lead, near in at.items()})
+for lead, near in at.items():
+    print(f"a lead of {lead}: pulled with {pull[near]:.3f}")
 print(
     "Why: the gradient of a cross-entropy is what is missing to a probability of 1, "
     "and the sum has it already."

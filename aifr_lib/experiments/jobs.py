@@ -75,7 +75,9 @@ class Experiment:
         """What was found, in a sentence or two; where nothing was measured yet, that."""
         if not artefact.has_results:
             return _not_run(contents.find(self.id).title)
-        return self.found(artefact) if self.found and artefact.rows else ""
+        if not (self.found and artefact.rows):
+            return ""
+        return self.found(artefact) or _too_few(artefact)
 
     def __call__(
         self,
@@ -260,6 +262,14 @@ def in_order(jobs: Iterable[Job]) -> list[Job]:
     for job in jobs:
         visit(job, ())
     return list(ordered.values())
+
+
+def _too_few(artefact: Artefact) -> str:
+    """How much is there where it does not answer the question yet; nothing where all is there."""
+    there = sum(row.measured is not None for row in artefact.rows)
+    if there == len(artefact.rows):
+        return ""
+    return f"{there:,} of {len(artefact.rows):,} numbers are in so far, too few for an answer."
 
 
 def _not_run(title: str) -> str:

@@ -29,7 +29,7 @@ from aifr_lib.settings.presets import Preset, load_preset
 @dataclass(frozen=True)
 class Page:
     """A notebook's parameters: seeds None takes the preset's, device None the best there is, out None
-    ``figures/<preset>``. seen: the artefacts that the page has shown, by id.
+    ``figures/<preset>``. seen: the artefacts that the page has shown, by id. said: what it has said was found.
     """
 
     settings: Preset
@@ -39,6 +39,7 @@ class Page:
     compute: bool
     fresh: bool
     seen: dict[str, Artefact] = field(default_factory=dict)
+    said: set[str] = field(default_factory=set)
 
     def opening(self, *experiments: Experiment) -> None:
         """What the stored runs say, in sentences; of one experiment alone also its picture and its verdicts.
@@ -71,8 +72,9 @@ class Page:
             display(Markdown(f"*{experiment.finding(artefact)}*"))
 
     def conclude(self, *said: str) -> None:
-        """A paragraph for each that says something; a Markdown of nothing would be shown as an object."""
-        if text := "\n\n".join(filter(None, said)):
+        """A paragraph for each that says something that the page has not said yet."""
+        # A Markdown of nothing would be shown as an object.
+        if text := "\n\n".join(one for one in said if one and one not in self.said):
             display(Markdown(text))
 
     def runs(self, experiment: Experiment) -> dict[Any, Run]:
@@ -94,6 +96,7 @@ class Page:
         for experiment, artefact in zip(experiments, shown, strict=True):
             if said := experiment.finding(artefact):
                 found[artefact.has_results].append(said)
+                self.said.add(said)
         parts = [box(found[ran]) for ran, box in ((True, pages.found_box), (False, pages.not_run_box)) if found[ran]]
         if len(experiments) == 1 and shown[0].has_results:
             (experiment,), (artefact,) = experiments, shown

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from aifr_lib.names import ConfigError, Strict
 from aifr_lib.reporting.papers import Paper
-from aifr_lib.reporting.rows import BEST, METRICS, Key, Row, in_words
+from aifr_lib.reporting.rows import BEST, METRICS, UNDER, Key, Row, in_words
 from aifr_lib.reporting.seeds import Estimate, Values, contrast, paired_contrast
 
 # Which rows: an exact value or a list, of which each must be there. Several rows are averaged.
@@ -238,6 +238,8 @@ def _said(key: str, wanted: Key | list[Key]) -> str:
     if isinstance(wanted, bool):
         return f"{'with' if wanted else 'without'} {name}"
     if isinstance(wanted, str):
+        if wanted in UNDER.get(key, {}):
+            return UNDER[key][wanted]
         return f"{wanted} {MEASURED_ON[key]}" if key in MEASURED_ON else in_words(wanted)
     return f"{name} = {wanted:g}"
 

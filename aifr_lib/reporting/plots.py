@@ -238,7 +238,7 @@ def _notes(rows: Sequence[Row], x: str) -> list[str]:
     if any(row.measured is None for row in rows):
         notes.append(f"not run: {sum(row.measured is None for row in rows)} of {len(rows)} points")
     printed: dict[str, Any] = {
-        f"the paper, on its own data: {row.paper:g} at {x} {row.keys[x]} ({row.paper_source})": None
+        f"the paper, on its own data: {row.paper:g} at {in_words(x)} = {in_words(row.keys[x])} ({row.paper_source})": None
         for row in rows
         if row.paper is not None
     }

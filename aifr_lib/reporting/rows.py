@@ -164,6 +164,29 @@ WORDS = {
     "sym-arcface": "Sym-ArcFace",
 }
 
+# What a value is called that stands for something under one key alone.
+UNDER: dict[str, dict[Key, str]] = {
+    "arm": {
+        "without": "loss alone",
+        "with": "with the branch",
+        "rescaled": "loss times 1 − α, alone",
+        "pooled": "mean of the cells, no encoder",
+        "without_longer": "loss alone, twice the steps",
+        "with_longer": "with the branch, twice the steps",
+        "frozen": "encoder frozen at random",
+        "with_positions": "with learned positions",
+        "without_36_cells": "loss alone, 36 cells",
+        "with_36_cells": "with the branch, 36 cells",
+    },
+    "configuration": {
+        "standard": "ArcFace alone",
+        "linear": "with the branch, linear layer (8b)",
+        "margin": "with the branch, margin head (8c)",
+        "sum": "summed logits (eq. 12)",
+    },
+    "people": {"child": "children", "adult": "grown people"},
+}
+
 # What a metric reads where nothing is wrong: its distance from there is the error.
 BEST = {"accuracy": 100.0, "rank1": 100.0, "tar": 100.0, "auc": 1.0, "corr": 1.0, "mae": 0.0}
 

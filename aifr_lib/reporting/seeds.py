@@ -135,16 +135,17 @@ def paired_contrast(weights: Sequence[float], arms: Sequence[Values]) -> Estimat
     return replace(_one_sample(differences), r=_correlation(weights, arms))
 
 
-def apart(first: Measured | None, second: Measured | None) -> int:
+def apart(first: Measured | None, second: Measured | None, others: Sequence[Measured] = ()) -> int:
     """1 where the first is above the second beyond chance, −1 where it is below, 0 where that cannot be said.
 
     By Student's t over seeds (``contrast``) where both have several, else by intervals that do not overlap: for words
-    on a page, which a verdict's corrected test may take back.
+    on a page, which a verdict's corrected test may take back. ``others`` of the experiment lend their spread.
     """
     if first is None or second is None:
         return 0
     if min(len(first.per_seed), len(second.per_seed)) > 1:
-        ends = contrast((1.0, -1.0), (first.per_seed, second.per_seed)).interval()
+        spread = [one.per_seed for one in others if one.per_seed]
+        ends = contrast((1.0, -1.0), (first.per_seed, second.per_seed), spread).interval()
     elif first.ci95 and second.ci95:
         ends = (first.ci95[0] - second.ci95[1], first.ci95[1] - second.ci95[0])
     else:

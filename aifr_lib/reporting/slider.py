@@ -6,7 +6,7 @@ import base64
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from aifr_lib.reporting.prose import typeset
+from aifr_lib.reporting.prose import signs, typeset
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -46,6 +46,7 @@ def range_player(frames: Sequence[str | bytes], labels: Sequence[str], title: st
         raise ValueError(f"slider '{title}': {len(frames)} frames, {len(labels)} labels")
     if not 0 <= start < len(frames):
         raise ValueError(f"slider '{title}': start {start} is none of its {len(frames)} frames")
+    labels = [signs(label) for label in labels]
     pictures = "".join(
         f'<img src="{_data_uri(frame)}" alt="{typeset(f"{alt}: {label}")}" data-label="{typeset(label)}"'
         f' style="max-width:100%;height:auto;margin:0 auto"{" hidden" if number != start else ""}>'

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from aifr_lib.reporting import papers
 from aifr_lib.reporting.artefacts import Artefact, csv_lines
 from aifr_lib.reporting.prose import digits, in_full, typeset
-from aifr_lib.reporting.rows import INTERVALS, METRICS, Key, Measured, Row, in_words
+from aifr_lib.reporting.rows import BEST, INTERVALS, METRICS, Key, Measured, Row, in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,9 +141,11 @@ def shaped_table(rows: Sequence[Row], shape: Shape, *, exact: bool = False) -> s
     which = _outline([_named(row, shape.down) for row in missing], shape)
     if not any(row.paper is not None for row in missing):
         return f'{laid}<p class="aifr-not-run" style="{_SMALL}">{typeset(f"Not run: {which}.")}</p>'
-    more = _scrolling(_laid_out(_numbered(missing, shape), shape, exact))
-    said = typeset(f"Not run here, only printed: {which}.")
-    return f'{laid}<details class="aifr-not-run" style="{_SMALL}"><summary>{said}</summary>{more}</details>'
+    printed = {_named(row, shape.down) for row in missing if row.paper is not None}
+    more = [row for row in missing if _named(row, shape.down) in printed]
+    table = _scrolling(_laid_out(_numbered(more, shape), shape, exact))
+    said = typeset(f"Not run here: {which}. What the paper prints of them")
+    return f'{laid}<details class="aifr-not-run" style="{_SMALL}"><summary>{said}</summary>{table}</details>'
 
 
 def _outline(lines: Iterable[tuple[Key, ...]], shape: Shape) -> str:
@@ -234,7 +236,7 @@ def _cell(row: Row | None, exact: bool) -> str:
         ours = NOT_RUN
     else:
         ours = f"<strong>{in_full(found.mean) if exact else digits(found.mean)}</strong>"
-        ours += f' <span style="{_SMALL}">{_interval(found)}</span>' if found.ci95 else ""
+        ours += f' <span style="{_SMALL}">{_interval(row)}</span>' if found.ci95 else ""
     return ours + (f'<br><span style="{_SMALL}">paper: {in_full(row.paper)}</span>' if row.paper is not None else "")
 
 
@@ -244,15 +246,19 @@ def _values(row: Row, exact: bool) -> list[str]:
         ours, seeds = NOT_RUN, ""
     else:
         ours = in_full(found.mean) if exact else digits(found.mean)
-        ours += f" {_interval(found)}" if found.ci95 else ""
+        ours += f" {_interval(row)}" if found.ci95 else ""
         seeds = str(len(found.per_seed) or "")
     source = f" ({row.paper_source})" if row.paper_source else ""
     paper = ("" if row.paper is None else in_full(row.paper)) + source
     return [METRICS.get(row.metric, row.metric), ours, seeds, paper.strip()]
 
 
-def _interval(found: Measured) -> str:
+def _interval(row: Row) -> str:
+    """The interval of a measured row; one of Student's t ends where the metric does."""
+    found = row.measured
+    assert found is not None
     low, high = found.ci95 or (found.mean, found.mean)
+    high = min(high, BEST.get(row.metric) or high)
     return f"[{digits(low)}, {digits(high)}]{ALIKE if _all_alike(found) else ''}"
 
 

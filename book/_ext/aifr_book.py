@@ -74,7 +74,7 @@ class ScoreboardDirective(SphinxDirective):
         tried = [verdict for verdict in verdicts if verdict.outcome not in ("untested", "not_run")]
         early = sum(verdict.exploratory for verdict in tried)
         told = f"{len(tried) - early} of {len(verdicts)} claims are tested so far."
-        told += f" {early} more have fewer seeds than a verdict needs." if early else ""
+        told += f" {early} more are measured, with fewer seeds than a verdict needs." if early else ""
         parts: list[nodes.Node] = [nodes.paragraph("", told)]
         for paper in dict.fromkeys(verdict.claim.paper for verdict in verdicts):
             rows = [
@@ -210,7 +210,9 @@ def without_result(content: contents.Content) -> list[nodes.Node]:
     """A plain sentence, and the printed numbers where the paper gives any."""
     reason = "its notebook is still to be written" if content.planned else "its experiment has not been run yet"
     if content.paper is None:
-        return [_none(f"{content.title} (ours): {reason}.")]
+        asked = content.title.endswith("?")
+        said = f"{content.title} {reason.capitalize()}." if asked else f"{content.title} (ours): {reason}."
+        return [_none(said)]
     source = content.source.partition(" (")[0]  # what it says of the place, the next sentence says too
     sentence = f"There is no result of ours for {source} here: {reason}."
     if not content.printed:

@@ -563,12 +563,15 @@ def test_sources_are_compared_on_both_sets_of_photographs(orl, fgnet, said):
     assert photo_real.found(artefact("photo_real", rows)).endswith(said)
 
 
+MORE = "more than alone."
+
+
 @pytest.mark.parametrize(
     ("ad", "aad", "said"),
     [
-        (92.0, 93.0, "it reaches 91.0 %: a gain. With its teacher's directions (AD) that becomes 92.0 %: a gain."),
-        (92.0, 93.0, "that becomes 92.0 %: a gain. With attention besides (AAD) it is 93.0 %: a gain over AD."),
-        (88.0, 88.0, "that becomes 88.0 %: a loss. With attention besides (AAD) it is 88.0 %: no difference to AD"),
+        (92.0, 93.0, f"it reaches 91.0 %: {MORE} With its teacher's directions (AD) it reaches 92.0 %: {MORE}"),
+        (92.0, 93.0, f"it reaches 92.0 %: {MORE} With attention besides (AAD) it is 93.0 %: a gain over AD."),
+        (88.0, 88.0, "it reaches 88.0 %: less than alone. With attention besides (AAD) it is 88.0 %: no difference"),
     ],
 )
 def test_teaching_is_said_step_by_step(ad, aad, said):
@@ -588,7 +591,7 @@ def test_teaching_is_said_step_by_step(ad, aad, said):
 )
 def test_distractors_and_templates_are_said_step_by_step_with_the_teacher(id, said):
     found = EXPERIMENTS[id].finding(artefact(id, WHOLE[id]))
-    assert said in found and "(AD) that becomes 92.0 %: a gain." in found
+    assert said in found and "(AD) it reaches 92.0 %: more than alone." in found
     assert found.endswith("Its teacher reaches 95.0 %.")
 
 

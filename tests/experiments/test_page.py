@@ -138,3 +138,11 @@ def test_what_is_concluded_is_a_paragraph_each_and_nothing_where_nothing_is_said
     assert shown == []
     opened.conclude("One.", "", "Two.")
     assert shown == ["One.\n\nTwo."]
+
+
+def test_a_page_does_not_conclude_with_what_it_opened_with(tmp_path, shown):
+    experiment()(page.open_page("classroom").settings, out=tmp_path)
+    opened = page.open_page("classroom", compute=False, out=tmp_path)
+    opened.opening(experiment())
+    opened.conclude("It is right on 90 %.", "So it learned something.")
+    assert shown[1:] == ["So it learned something."]

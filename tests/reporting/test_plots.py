@@ -119,7 +119,7 @@ def test_parameter_figure_draws_means_in_order_with_a_dot_a_seed_and_notes():
     ]
     (note,) = [text.get_text() for text in figure.texts]
     assert "Student's t over seeds" in note and "not run: 1 of 4" in note
-    assert "the paper, on its own data: 99.18 at alpha 0.0 (Table I)" in note
+    assert "the paper, on its own data: 99.18 at α = 0 (Table I)" in note
     assert axis.get_ylim()[1] < 99, "the paper's number must not stretch our axis"
 
 

@@ -107,7 +107,7 @@ def test_lines_without_a_result_follow_in_one_sentence_that_unfolds_where_the_pa
     html = tables.shaped_table(rows, shape)
     first, rest = html.split("<details", 1)
     assert cells(first) == ["small", "alone", "90.0"], "neither what was not run nor a column without a number"
-    assert "Not run here, only printed: small (alone, for longer); large (alone)." in rest
+    assert "Not run here: small (alone, for longer); large (alone). What the paper prints of them" in rest
     assert "paper: 99.5" in rest
     html = tables.shaped_table(rows[:4], shape)
     assert "<details" not in html and "Not run: small (alone, for longer).</p>" in html

@@ -13,7 +13,7 @@ from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import digits, listed, say
-from aifr_lib.reporting.rows import Measured, Row
+from aifr_lib.reporting.rows import Key, Measured, Row
 from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
@@ -84,6 +84,11 @@ def _by_term(artefact: Artefact, metric: str) -> dict[str, list[float]]:
     return values
 
 
+NAMES: dict[Key, str] = {
+    **{name: f"{name}, last step" for name in METRICS.values()},
+    **{f"stage{number}": f"after stage {number}" for number in range(1, 4)},
+    "last": "at the end",
+}
 FIG5 = Experiment(
     "aad_fig5",
     fig5_jobs,
@@ -91,5 +96,5 @@ FIG5 = Experiment(
     lambda artefact, _: fig5_figure(artefact),
     found=found,
     # A cell holds the last of its rows, which is the last step.
-    shape=Shape(down=("term",), across=(METRIC,), names={name: f"{name}, last step" for name in METRICS.values()}),
+    shape=Shape(down=("term",), across=(METRIC,), names=NAMES),
 )

@@ -20,6 +20,9 @@ from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
 
 RECOGNISES, AGES, LOOKED_AT = "Tᴿ, recognises people", "Tᴬ, estimates ages", "Tᴬ at {} px, looked at"
+# More, less, and no difference, in words.
+ALONE = ("more than alone", "less than alone", "no difference to alone")
+AD = ("a gain over AD", "a loss against AD", "no difference to AD")
 STUDENTS = Shape(down=("backbone", "variant"), across=(METRIC,))
 
 
@@ -73,6 +76,7 @@ def step_by_step(rows: Sequence[Row], metric: str, student: str, keys: Mapping[s
 
     alone, last, ad, aad = (one(variant) for variant in ("self", "ad_last", "ad", "aad"))
     teacher = measured(rows, metric, {"variant": "teacher", **keys})
+    arms = [row.measured for row in rows if row.metric == metric and row.measured and keys.items() <= row.keys.items()]
     there = [len(value.per_seed) for value in (alone, last, ad, aad) if value]
     fewest = min(there) if len(there) > 1 else 0
     named = (("alone", alone), ("last", last), ("ad", ad), ("aad", aad), ("teacher", teacher))
@@ -80,23 +84,24 @@ def step_by_step(rows: Sequence[Row], metric: str, student: str, keys: Mapping[s
         {"fewest": fewest, **{name: digits(value.mean) for name, value in named if value}},
         (alone, alone_said),
         (alone and last, "Guided by the direction of its teacher's embedding alone (eq. 8) it reaches {last} %:"),
-        (alone and last, against(last, alone, "a gain", "a loss", "no difference")),
-        (alone and ad, "With its teacher's directions (AD) that becomes {ad} %:"),
-        (alone and ad, against(ad, alone, "a gain", "a loss", "no difference")),
+        (alone and last, against(last, alone, ALONE, arms)),
+        (alone and ad, "With its teacher's directions (AD) it reaches {ad} %:"),
+        (alone and ad, against(ad, alone, ALONE, arms)),
         (ad and aad, "With attention besides (AAD) it is {aad} %:"),
-        (ad and aad, against(aad, ad, "a gain over AD", "a loss against AD", "no difference to AD")),
+        (ad and aad, against(aad, ad, AD, arms)),
         (fewest > 1, "So says Student's t over {fewest} seeds of each, uncorrected; the verdict decides."),
         (alone and teacher, "Its teacher reaches {teacher} %."),
     )
 
 
-def against(one: Measured | None, other: Measured | None, above: str, below: str, alike: str) -> str:
-    """Which of three words hold, as far as seeds can tell; of a single seed, that: people may tell two
-    networks apart that another seed would order the other way.
+def against(one: Measured | None, other: Measured | None, words: tuple[str, str, str], arms: Sequence[Measured]) -> str:
+    """Which of three words hold (above, below, alike), as far as seeds can tell, with the error of all ``arms`` as in a
+    verdict; of a single seed, that: people may tell two networks apart that another seed would order the other way.
     """
+    above, below, alike = words
     if one and other and min(len(one.per_seed), len(other.per_seed)) < 2:
         return "one seed each, which is no proof."
-    better = apart(one, other)
+    better = apart(one, other, [arm for arm in arms if arm not in (one, other)])
     return f"{above}." if better > 0 else f"{below}." if better < 0 else f"{alike} that can be told from chance."
 
 

@@ -21,7 +21,8 @@ from aifr_lib.models import build
 from aifr_lib.models.age_estimator import AgeEstimator
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.rows import Measured, Row
+from aifr_lib.reporting.prose import percent, say
+from aifr_lib.reporting.rows import Measured, Row, in_words
 from aifr_lib.reporting.runs import Result, Run, RunSpec
 from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
@@ -174,10 +175,32 @@ def framework_figure(artefact: Artefact) -> Figure:
     return figure
 
 
+def found(artefact: Artefact) -> str:
+    """How near the networks, built from their descriptions, come to the printed sizes."""
+    away = {
+        in_words(row.keys["network"]): abs(row.measured.mean / row.paper - 1)
+        for row in artefact.rows
+        if row.metric == "parameters" and row.measured and row.paper
+    }
+    if not away:
+        return ""
+    near, worst = [name for name, part in away.items() if part < 0.01], max(away, key=away.__getitem__)
+    return say(
+        {"near": len(near), "all": len(away), "worst": worst, "part": percent(away[worst], 1)},
+        (True, "Built from their descriptions, {near} of {all} networks have the printed number of parameters to"),
+        (True, "within a hundredth."),
+        (len(near) < len(away), "{worst} is furthest from it, by {part}."),
+    )
+
+
 FIG2 = Experiment(
     "aad_fig2", networks_jobs, fig2_rows, lambda artefact, _: framework_figure(artefact), kind="diagram",
-    shape=Shape(down=("network",), across=(METRIC,)),
+    found=found, shape=Shape(down=("network",), across=(METRIC,)),
 )  # fmt: skip
 TABLE1 = Experiment(
-    "aad_table1", networks_jobs, table1_rows, kind="settings", shape=Shape(down=("distance",), across=("feature",))
+    "aad_table1",
+    networks_jobs,
+    table1_rows,
+    kind="settings",
+    shape=Shape(down=("distance",), across=("feature",), names={"angle": "angle"}),
 )

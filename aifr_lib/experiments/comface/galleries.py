@@ -23,6 +23,7 @@ from aifr_lib.faces.generators.directions import found_directions
 from aifr_lib.progress import tqdm
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
+from aifr_lib.reporting.prose import signs
 from aifr_lib.reporting.runs import Result, Run, RunSpec
 from aifr_lib.settings.presets import Preset
 
@@ -102,7 +103,7 @@ def gallery_figure(artefact: Artefact, runs: Mapping[str, Run]) -> Figure:
     for axis, (name, faces) in zip(axes[:, 0], pictures.items(), strict=True):
         side = faces.shape[2]
         axis.imshow(np.vstack([np.hstack(list(row[chosen])) for row in faces]))
-        axis.set_xticks([side * (k + 0.5) for k in range(len(chosen))], [f"α = {alphas[k]:g}" for k in chosen])
+        axis.set_xticks([side * (k + 0.5) for k in range(len(chosen))], [signs(f"α = {alphas[k]:g}") for k in chosen])
         axis.set_yticks([])
         axis.xaxis.tick_top()
         axis.tick_params(length=0, labelsize=9)

@@ -151,7 +151,7 @@ def living_frames(artefact: Artefact) -> tuple[list[str], list[str]]:
     gaps = [gap for gap in GAP_NAMES if any(gap in curve for curve in curves.values())]
     frames, labels = [], []
     for gap in gaps:
-        figure, axis = plt.subplots(figsize=(6.4, 3.5))
+        figure, axis = plt.subplots(figsize=(4.4, 3.4))  # half a page wide, on the cover
         axis.axvspan(gaps.index(gap) - 0.4, gaps.index(gap) + 0.4, color=plots.PAPER, alpha=0.2, linewidth=0)
         for number, (name, curve) in enumerate(curves.items()):
             there = [(gaps.index(tick), *curve[tick]) for tick in gaps if tick in curve]

@@ -348,5 +348,11 @@ FIG8 = Experiment(
     shape=Shape(down=("network", "variant"), across=(METRIC,), names=diagrams.VARIANTS),
 )  # fmt: skip
 INTEXT = Experiment(
-    "tml_intext", modules_jobs, intext_rows, kind="settings", shape=Shape(down=("setting",), across=("preset",))
+    "tml_intext",
+    modules_jobs,
+    intext_rows,
+    kind="settings",
+    shape=Shape(
+        down=("setting",), across=("preset",), names={"paper": "the paper's size", "classroom": "classroom size"}
+    ),
 )

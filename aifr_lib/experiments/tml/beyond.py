@@ -25,7 +25,7 @@ from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.comparisons import NO_GAIN
 from aifr_lib.reporting.prose import digits, listed, say, signs
-from aifr_lib.reporting.rows import Key, Measured, Row, in_words, measured
+from aifr_lib.reporting.rows import UNDER, Measured, Row, in_words, measured
 from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import Estimate, contrast, student_t
 from aifr_lib.reporting.tables import METRIC, Shape
@@ -34,18 +34,7 @@ from aifr_lib.settings.tml import Entry
 
 WITHOUT, WITH = "without", "with"
 ACROSS, NEAR, RANDOM = "relief-agedb", "relief-near", "relief-lfw"
-NAMES: dict[Key, str] = {
-    WITHOUT: "loss alone",
-    WITH: "with the branch",
-    "rescaled": "loss times 1 − α, alone",
-    "pooled": "mean of the cells, no encoder",
-    "without_longer": "loss alone, twice the steps",
-    "with_longer": "with the branch, twice the steps",
-    "frozen": "encoder frozen at random",
-    "with_positions": "with learned positions",
-    "without_36_cells": "loss alone, 36 cells",
-    "with_36_cells": "with the branch, 36 cells",
-}
+NAMES = UNDER["arm"]
 Place = tuple[str, float | None, int]  # arm, a rate that was tried (None: the arm's own), seed
 
 

@@ -16,7 +16,7 @@ from aifr_lib.experiments.tml import trained
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import digits, say
-from aifr_lib.reporting.rows import METRICS, Key, Measured, Row, in_words, measured
+from aifr_lib.reporting.rows import METRICS, UNDER, Measured, Row, in_words, measured
 from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import apart, student_t
 from aifr_lib.reporting.tables import Shape
@@ -30,12 +30,7 @@ PRINTED = {"standard": "ArcFace [49]", "linear": "Transformer-ArcFace", "margin"
 # Table I: our configuration of each loss; SymFace's loss on mirrored pictures is quoted there and not trained here.
 LOSSES = {"arcface": "standard", "sym-arcface": None, "transformer-arcface": "linear"}
 QUOTED = {"arcface": "ArcFace [49]", "sym-arcface": "Sym-ArcFace [50]", "transformer-arcface": "Transformer-ArcFace"}
-NAMES: dict[Key, str] = {
-    "standard": "ArcFace alone",
-    "linear": "with the branch, linear layer (8b)",
-    "margin": "with the branch, margin head (8c)",
-    "sum": "summed logits (eq. 12)",
-}
+NAMES = UNDER["configuration"]
 
 
 def fig7_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[Place, Job]:

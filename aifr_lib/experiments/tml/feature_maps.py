@@ -241,9 +241,7 @@ def related(artefact: Artefact) -> str:
     )
 
 
-FIG1 = Experiment(
-    "tml_fig1", maps_jobs, fig1_rows, fig1_figure, kind="gallery", shape=Shape(down=("person",), across=("picture",))
-)
+FIG1 = Experiment("tml_fig1", maps_jobs, fig1_rows, fig1_figure, kind="gallery")
 FIG3 = Experiment(
     "tml_fig3", maps_jobs, fig3_rows, fig3_figure, kind="gallery", found=kept,
     shape=Shape(down=("stage",), across=("pair",)),
