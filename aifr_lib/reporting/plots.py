@@ -237,12 +237,12 @@ def _notes(rows: Sequence[Row], x: str) -> list[str]:
         notes.append("small dots: one for each seed")
     if any(row.measured is None for row in rows):
         notes.append(f"not run: {sum(row.measured is None for row in rows)} of {len(rows)} points")
-    printed: dict[str, Any] = {
-        f"the paper, on its own data: {row.paper:g} at {in_words(x)} = {in_words(row.keys[x])} ({row.paper_source})": None
+    printed = dict.fromkeys(
+        f"the paper, on its own data: {row.paper:g} at {in_words(x)} = {in_words(row.keys[x])} ({row.paper_source})"
         for row in rows
         if row.paper is not None
-    }
-    return notes + list(printed)
+    )
+    return [*notes, *printed]
 
 
 def bare(axis: Axes, title: str) -> Axes:
