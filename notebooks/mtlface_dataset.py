@@ -133,5 +133,6 @@ print("Why: the smallest cell decides; --per-cell takes more where there are mor
 # **3.** Which faces should a person look at first: those that look youngest, or those of which the judge is least sure?
 
 # %% tags=["solution", "hide-input"] choices=["the youngest", "the least sure", "both"] answer="both"
-print(inspect.getdoc(building.to_look_at).splitlines()[0])
+told = pd.DataFrame({"age": [5.0, 30.0, 40.0], "doubt": [1.0, 9.0, 2.0]})
+print(told.iloc[building.to_look_at(told, 1)].to_string(index=False))
 print("Why: the paper names the young; doubt finds the others that are wrong.")

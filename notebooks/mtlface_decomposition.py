@@ -161,7 +161,7 @@ if main:
 # %% tags=["solution", "hide-input"] choices=["1", "0", "-1"] answer="-1"
 x = torch.ones(1, requires_grad=True)
 reverse(x).sum().backward()
-print(x.grad)
+print(f"{x.grad.item():.0f}")
 print("Why: forwards nothing happens; backwards the sign is turned.")
 
 # %% [markdown]
@@ -170,12 +170,15 @@ print("Why: forwards nothing happens; backwards the sign is turned.")
 # %% tags=["solution", "hide-input"] choices=["X", "zero", "neither"] answer="X"
 some = torch.randn(2, 32, 3, 3)
 identity, age = Decomposition(32)(some)
-print(torch.allclose(identity + age, some, atol=1e-6))
+alike = torch.allclose(identity + age, some, atol=1e-6)
+print("the sum is X:", "yes" if alike else "no")
 print("Why: one is the rest of the other, so nothing is lost, and nothing forced out.")
 
 # %% [markdown]
 # **3.** An adversary that cannot read the age any more: is the age gone?
 
 # %% tags=["solution", "hide-input"] choices=["yes", "not for certain"] answer="not for certain"
-print(inspect.getdoc(probes.age_probe).splitlines()[0])
-print("Why: it is hidden from that adversary; a fresh probe may still find it.")
+print(
+    "Why: it is hidden from that adversary; a fresh probe, trained on the finished "
+    "features, may still find it."
+)

@@ -62,7 +62,8 @@ def readable(figure: Figure) -> None:
         one.set_tick_params(labelsize=least)
     for text in small:
         text.set_fontsize(least)
-    if (few or small) and figure.get_layout_engine() is None:
+    own = figure.get_layout_engine() is not None or any(axes.get_subplotspec() is None for axes in figure.axes)
+    if (few or small) and not own:
         figure.tight_layout()
 
 

@@ -89,11 +89,15 @@ def rows(
     printed: Mapping[str, Any] | None = None,
     source: str = "",
 ) -> Iterator[Row]:
-    """A row for each metric, measured or not run, beside the paper's number where it has one."""
+    """A row for each metric, measured or not run, beside the paper's number where it has one; none for a correlation
+    that is undefined, as that of always no change.
+    """
     metrics = tuple(metrics)
     measured = of_seeds(found, metrics)
     for name in metrics:
         paper = (printed or {}).get(name)
+        if found and name not in measured and paper is None:
+            continue
         beside = {} if paper is None else {"paper": float(paper), "paper_source": source}
         yield Row(keys=dict(keys), metric=name, measured=measured.get(name), **beside)
 
