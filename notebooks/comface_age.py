@@ -38,7 +38,6 @@ from IPython.display import Markdown
 from aifr_lib.evaluation import probes
 from aifr_lib.experiments.comface import age, networks
 from aifr_lib.experiments.page import open_page
-from aifr_lib.reporting import contents, plots
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -95,9 +94,6 @@ result = page.result(age.TABLE_N)
 # ## The result beside the paper's
 
 # %% tags=["hide-input"]
-if result.has_results:
-    age.age_figure(result, page.runs(age.TABLE_N))
-    plots.show(contents.find("comface_tableN").picture)
 page.table(age.TABLE_N)
 
 # %% [markdown]

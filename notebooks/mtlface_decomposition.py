@@ -42,7 +42,7 @@ from aifr_lib.experiments.mtlface import decomposition, readings
 from aifr_lib.experiments.page import open_page
 from aifr_lib.losses.mtlface import recognition_loss
 from aifr_lib.models.mtlface import Decomposition, reverse
-from aifr_lib.reporting import claims, contents, pages, plots
+from aifr_lib.reporting import claims, pages, plots
 from aifr_lib.reporting.rows import in_words
 
 page = open_page(
@@ -86,11 +86,6 @@ pd.DataFrame(
 # ## The result
 #
 # The supplement gives no numbers to stand beside these. Without a split both parts are $X$: their probes must agree.
-
-# %% tags=["hide-input"]
-if artefact.has_results:
-    decomposition.figure(artefact)
-    plots.show(contents.find("mtlface_decomposition").picture)
 
 # %% tags=["hide-input"]
 page.table(decomposition.DECOMPOSITION)

@@ -40,7 +40,7 @@ from aifr_lib.experiments.mtlface import pictures, pilot, synthesis_rows
 from aifr_lib.experiments.page import open_page
 from aifr_lib.losses.mtlface import synthesis_loss
 from aifr_lib.models.mtlface_synthesis import IdentityConditional
-from aifr_lib.reporting import contents, plots, slider
+from aifr_lib.reporting import plots, slider
 from aifr_lib.reporting.rows import in_words
 
 page = open_page(
@@ -125,12 +125,8 @@ if drawn:
 # %% [markdown]
 # ## What it trades
 #
-# Up the person is kept, to the right the age is told. The true faces are where a perfect method would be.
-
-# %% tags=["hide-input"]
-if artefact.has_results:
-    pilot.figure(artefact, runs)
-    plots.show(contents.find("mtlface_pilot").picture)
+# In the picture at the head of the page, up the person is kept, to the right the age is told. The true faces are where
+# a perfect method would be.
 
 # %% tags=["hide-input"]
 page.table(pilot.PILOT)

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogFormatter
 from PIL import Image
 
 from aifr_lib.files import atomic_write
@@ -162,7 +162,7 @@ def threshold_frames(
 def plain(axis: Axis) -> None:
     """The labels of a logarithmic axis as numbers, 0.01 and 1,000, whose powers would be too small to read."""
     axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))  # for an axis within one power of ten
 
 
 def roc(axis: Axes, far: np.ndarray, tar: np.ndarray, label: str | None = None) -> None:

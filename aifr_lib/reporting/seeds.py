@@ -135,7 +135,7 @@ def paired_contrast(weights: Sequence[float], arms: Sequence[Values]) -> Estimat
     return replace(_one_sample(differences), r=_correlation(weights, arms))
 
 
-def apart(first: Measured | None, second: Measured | None, others: Sequence[Measured] = ()) -> int:
+def apart(first: Measured | None, second: Measured | None, *, others: Sequence[Measured] = ()) -> int:
     """1 where the first is above the second beyond chance, −1 where it is below, 0 where that cannot be said.
 
     By Student's t over seeds (``contrast``) where both have several, else by intervals that do not overlap: for words

@@ -101,7 +101,7 @@ def against(one: Measured | None, other: Measured | None, words: tuple[str, str,
     above, below, alike = words
     if one and other and min(len(one.per_seed), len(other.per_seed)) < 2:
         return "one seed each, which is no proof."
-    better = apart(one, other, [arm for arm in arms if arm not in (one, other)])
+    better = apart(one, other, others=[arm for arm in arms if arm not in (one, other)])
     return f"{above}." if better > 0 else f"{below}." if better < 0 else f"{alike} that can be told from chance."
 
 
