@@ -39,7 +39,7 @@ from aifr_lib.experiments.companion import tour
 from aifr_lib.experiments.measure import embedders
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import plots, slider
-from aifr_lib.reporting.prose import percent
+from aifr_lib.reporting.prose import percent, signs
 
 page = open_page(preset, seeds=seeds, device=device, out=out, compute=compute)
 settings = page.settings
@@ -127,7 +127,7 @@ for axis, (name, row) in zip(axes[1:], trio.items(), strict=True):
     axis.imshow(faces.pixels[row])
     axis.set_title(
         f"{name}\nage {labels['age'][row]:.0f}: "
-        f"{embeddings[first] @ embeddings[row]:+.2f}"
+        + signs(f"{embeddings[first] @ embeddings[row]:+.2f}")
     )
 for axis in axes:
     axis.axis("off")

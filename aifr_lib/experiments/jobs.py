@@ -31,6 +31,7 @@ from aifr_lib.settings.presets import Preset
 
 LOG = logging.getLogger(__name__)
 NOT_RUN = "not run yet at this size."
+TOO_FEW = "Too few of its numbers are in so far for an answer."
 _MAY_COMPUTE = ContextVar("may_compute", default=True)
 Key = TypeVar("Key")
 
@@ -72,12 +73,12 @@ class Experiment:
     shape: Shape | None = None
 
     def finding(self, artefact: Artefact) -> str:
-        """What was found, in a sentence or two; where nothing was measured yet, that."""
+        """What was found, in a sentence or two; where nothing was measured yet, or too little, that."""
         if not artefact.has_results:
             return _not_run(contents.find(self.id).title)
         if not (self.found and artefact.rows):
             return ""
-        return self.found(artefact) or _too_few(artefact)
+        return self.found(artefact) or TOO_FEW
 
     def __call__(
         self,
@@ -262,14 +263,6 @@ def in_order(jobs: Iterable[Job]) -> list[Job]:
     for job in jobs:
         visit(job, ())
     return list(ordered.values())
-
-
-def _too_few(artefact: Artefact) -> str:
-    """How much is there where it does not answer the question yet; nothing where all is there."""
-    there = sum(row.measured is not None for row in artefact.rows)
-    if there == len(artefact.rows):
-        return ""
-    return f"{there:,} of {len(artefact.rows):,} numbers are in so far, too few for an answer."
 
 
 def _not_run(title: str) -> str:

@@ -104,7 +104,7 @@ def claim_box(verdict: Verdict) -> str:
         count += " (above, the weakest for the claim)" if len(verdict.comparisons) > 1 else ""
         lines.append(
             f'<details style="{_SMALL}"><summary>{count}: p, what could have been seen</summary>'
-            f'<ul style="margin:.25em 0">{said}</ul><p style="{_LINE}">{NOT_PEOPLE}</p></details>'
+            f'<ul style="margin:.25em 0">{said}</ul><p style="{_LINE}">{typeset(NOT_PEOPLE)}</p></details>'
         )
     return f'<aside class="aifr-claim aifr-claim-{verdict.outcome}" style="{_BOX}">{"".join(lines)}</aside>'
 

@@ -101,7 +101,7 @@
   const across = x => LEFT + x * (W - LEFT - RIGHT), down = y => H - BOTTOM - y * (H - BOTTOM - TOP);
   const line = (points, cls) =>
     `<polyline class="${cls}" points="${points.map(([x, y]) => `${across(x).toFixed(1)},${down(y).toFixed(1)}`).join(' ')}"/>`;
-  const word = (x, y, text, cls = '', anchor = 'middle') => `<text class="${cls}" x="${x}" y="${y}" text-anchor="${anchor}">${text}</text>`;
+  const word = (x, y, text, cls = '', anchor = 'middle') => `<text class="${cls}" x="${x}" y="${y}" text-anchor="${anchor}">${String(text).replace(/^-(?=[.\d])/, '−')}</text>`;
   function plot(parts, xs, ys, xlabel, ylabel, alt) {
     const ticks = xs.map(([x, t]) => word(across(x), H - BOTTOM + 14, t)).join('')
       + ys.map(([y, t]) => word(LEFT - 5, down(y) + 4, t, '', 'end') + line([[0, y], [1, y]], 'live-grid')).join('');

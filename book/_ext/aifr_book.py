@@ -193,10 +193,13 @@ def shown(env: BuildEnvironment, id: str) -> list[nodes.Node]:
         return without_result(content)
     # Imported here so that the other directives need no torch.
     from aifr_lib.experiments import EXPERIMENTS
+    from aifr_lib.experiments.jobs import TOO_FEW
 
     artefact, experiment = artefacts.load(id, PRESET, root), EXPERIMENTS.get(id)
     said = experiment.finding(artefact) if experiment else ""
-    parts: list[nodes.Node] = [html(pages.found_box([said]))] if said else []
+    parts: list[nodes.Node] = (
+        [html((pages.not_run_box if said == TOO_FEW else pages.found_box)([said]))] if said else []
+    )
     if (root / id / f"{id}.svg").is_file():
         parts.append(nodes.image(uri=f"/figures/{PRESET}/{id}/{id}.svg", alt=content.picture))
     verdicts = (verdict for verdict in claims.judge_all(PRESET, root) if verdict.claim.artefact == id)

@@ -107,12 +107,13 @@ def found(env: BuildEnvironment) -> Iterator[tuple[str, str]]:
     """The first two sentences of each of the first experiments that have any."""
     # Imported here so that the other directives need no torch.
     from aifr_lib.experiments import EXPERIMENTS
+    from aifr_lib.experiments.jobs import TOO_FEW
 
     told = 0
     for id in TOLD:
         artefact = stored(env, id)
-        said = EXPERIMENTS[id].finding(artefact) if artefact and artefact.runs else ""
-        if said and told < MOST:
+        said = EXPERIMENTS[id].finding(artefact) if artefact and artefact.has_results else ""
+        if said and said != TOO_FEW and told < MOST:
             told += 1
             yield id, " ".join(SENTENCE.split(said)[:2])
 
