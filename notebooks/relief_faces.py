@@ -47,6 +47,7 @@ from aifr_lib.experiments.relief.judged_rows import IN_PLACE, OFF, WANTED, unmet
 from aifr_lib.faces.relief import Faces, render, sensitivity
 from aifr_lib.packages import missing_package
 from aifr_lib.reporting import contents, pages, plots, slider
+from aifr_lib.reporting.prose import signs
 from aifr_lib.reporting.rows import METRICS
 
 page = open_page(
@@ -64,6 +65,7 @@ page.opening(
 def show(pictures, columns, names=(), width=8.0, alt="relief faces in a grid"):
     """Pictures in a grid, a name over each column."""
     size, rows = pictures.shape[1], -(-len(pictures) // columns)
+    names = [signs(name) for name in names]
     _, axis = plt.subplots(figsize=(width, width * rows / columns + 0.3))
     axis.imshow(plots.strip(pictures, columns))
     axis.set_xticks([size * (k + 0.5) for k in range(len(names))], names, fontsize=9)
