@@ -245,7 +245,7 @@ def found(artefact: Artefact) -> str:
         (ends and ends[1] < 0, "a loss"),
         (ends and ends[0] <= 0 <= ends[1] and small, "no gain above {delta} points, 5 % of the error"),
         (ends and ends[0] <= 0 <= ends[1] and not small, "neither a gain nor that there is none can be told"),
-        (ends, "by Student's t over {seeds} seeds of each, uncorrected [{low}, {high}]; the verdict decides."),
+        (ends, "by Student's t over {seeds} seeds of each, uncorrected ({low} to {high}); the verdict decides."),
         (across and not ends, "one seed alone says nothing."),
         (near, "Of pairs near in age it gets {near} points more right."),
         (slopes[0] and slopes[1], "For each ten years more between two pictures its gain changes by {slope} points."),
