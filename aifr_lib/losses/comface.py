@@ -58,9 +58,8 @@ def multi_positive_loss(z: Tensor, identity: Tensor, tau: float = 0.1) -> Tensor
     here they are pictures of one person. Of several processes each holds a part; all pictures are compared.
     """
     z = F.normalize(z.float())
-    everyone, first = gathered(identity), rank() * len(z)
-    itself = torch.zeros(len(z), len(everyone), dtype=torch.bool, device=z.device)
-    itself[torch.arange(len(z)), torch.arange(first, first + len(z))] = True
+    everyone, own = gathered(identity), rank() * len(z) + torch.arange(len(z), device=z.device)
+    itself = own[:, None] == torch.arange(len(everyone), device=z.device)
     positive = (identity[:, None] == everyone[None, :]) & ~itself
     log_q = (products(z, gathered(z)) / tau).masked_fill(itself, -torch.inf).log_softmax(1)
     count = positive.sum(1)
