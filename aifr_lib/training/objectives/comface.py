@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 from aifr_lib.data.loader import Batch
-from aifr_lib.losses.comface import gathered, inter_loss, intra_loss, multi_positive_loss, products, rank
+from aifr_lib.losses.comface import gathered, inter_loss, intra_loss, multi_positive_loss, products
 from aifr_lib.models.comface import Comparer, projection
 from aifr_lib.packages import missing_package
 from aifr_lib.settings.comface import Pretraining
@@ -195,4 +195,4 @@ def missing(method: str) -> str | None:
 
 def rank_known() -> bool:
     """Whether several processes train together."""
-    return rank() > 0 or (torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1)
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
