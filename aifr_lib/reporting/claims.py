@@ -52,8 +52,17 @@ class Verdict:
 
     @property
     def weakest(self) -> Comparison:
-        """The comparison that says least for the claim. Errors: ValueError where nothing was compared."""
-        return max(self.comparisons, key=lambda one: max(link.p_above for link in one.links))
+        """The comparison that decides how far the claim holds: the one that says least for it, of the columns that must
+        hold. Errors: ValueError where nothing was compared.
+        """
+
+        def doubt(one: Comparison) -> float:
+            return max(link.p_above for link in one.links)
+
+        if not self.comparisons:
+            raise ValueError(f"claim {self.claim.id}: nothing was compared")
+        columns = _columns(self.claim, self.comparisons)
+        return sorted((max(column, key=doubt) for column in columns), key=doubt)[(self.claim.most or 1) - 1]
 
 
 @cache
@@ -172,14 +181,20 @@ def _p_values(claim: Claim, comparisons: Sequence[Comparison]) -> tuple[float, f
     smallest p of the columns, valid however they depend (Benjamini and Heller, Biometrics 2008); that fewer hold is
     that n − u + 1 are reversed.
     """
-    columns: dict[int, list[Estimate]] = {}
-    for one in comparisons:
-        columns.setdefault(one.column if claim.most else 0, []).extend(one.links)
-    holds = sorted(max(link.p_above for link in links) for links in columns.values())
-    turned = sorted(min(1.0, len(links) * min(link.p_below for link in links)) for links in columns.values())
+    columns = [[link for one in column for link in one.links] for column in _columns(claim, comparisons)]
+    holds = sorted(max(link.p_above for link in links) for links in columns)
+    turned = sorted(min(1.0, len(links) * min(link.p_below for link in links)) for links in columns)
     most = claim.most or 1
     others = len(columns) - most
     return min(1.0, (others + 1) * holds[most - 1]), min(1.0, most * turned[others])
+
+
+def _columns(claim: Claim, comparisons: Sequence[Comparison]) -> list[list[Comparison]]:
+    """The comparisons that hold or fall together: of ``most`` those of each column, else all."""
+    columns: dict[int, list[Comparison]] = {}
+    for one in comparisons:
+        columns.setdefault(one.column if claim.most else 0, []).append(one)
+    return list(columns.values())
 
 
 def _decide(verdict: Verdict) -> Verdict:

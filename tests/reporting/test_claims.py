@@ -434,6 +434,7 @@ def test_most_counts_columns_by_hand():
     p = sorted(one.links[0].p_above for one in verdict.comparisons)
     assert [one.column for one in verdict.comparisons] == [0, 1, 2]
     assert verdict.p == pytest.approx(min(1.0, 2 * 2 * p[1]))
+    assert verdict.weakest.links[0].p_above == p[1], "the sentence is of the column that decides"
 
 
 def test_most_is_seldom_supported_where_too_few_hold():
