@@ -46,9 +46,17 @@ class Verdict:
         return None if self.p is None else min(1.0, self.step * self.p)
 
     @property
+    def times(self) -> int:
+        """What the p of one of its comparisons is multiplied by: Holm's step, and where u of n columns must hold,
+        n − u + 1 besides (``_p_values``).
+        """
+        spare = len(_columns(self.claim, self.comparisons)) - self.claim.most if self.claim.most else 0
+        return self.step * (spare + 1)
+
+    @property
     def alpha(self) -> float:
         """The level that goes with it: of the intervals, and of what could have been seen."""
-        return LEVEL / self.step
+        return LEVEL / self.times
 
     @property
     def weakest(self) -> Comparison:
@@ -202,7 +210,7 @@ def _decide(verdict: Verdict) -> Verdict:
     word: Outcome = "inconclusive"
     if verdict.p is not None and verdict.p * verdict.step < LEVEL:
         word = "supported" if for_it < against else "contradicted"
-    elif all(one.spare and one.spare.p_above < verdict.alpha / 2 for one in verdict.comparisons):
+    elif all(one.spare and one.spare.p_above < LEVEL / verdict.step / 2 for one in verdict.comparisons):
         word = "no_gain"
     return replace(verdict, outcome=word, reason=link_said(verdict, verdict.weakest))
 
@@ -242,8 +250,9 @@ def link_said(verdict: Verdict, one: Comparison) -> str:
     parts = [f"{one.label}: {_interval(estimate, verdict.alpha, unit)} over {counted(estimate.seeds, 'seed')}"]
     if verdict.p is not None:
         whose = "primary claim" if verdict.claim.primary else "claim"
-        corrected = _p(min(1.0, verdict.step * p)).removeprefix("= ")
-        parts.append(f"p {_p(p)}, {corrected} after Holm over {counted(verdict.family, whose)}")
+        corrected = _p(min(1.0, verdict.times * p)).removeprefix("= ")
+        columns = f" and a choice of {verdict.claim.most} columns" if verdict.claim.most else ""
+        parts.append(f"p {_p(p)}, {corrected} after Holm over {counted(verdict.family, whose)}{columns}")
     if (size := estimate.detectable(verdict.alpha)) is not None:
         parts.append(_seen(size, unit))
     return signs("; ".join([*parts, _error(estimate)]))
