@@ -159,7 +159,7 @@ def half_width(error: np.ndarray, subjects: np.ndarray, level: float = 0.9) -> f
     error: [P], |d̂ − d| of calibration pairs. subjects: [P], whose each is: pairs of one person are not independent, so
     each of m people weighs 1 / (m + 1), shared evenly by the person's pairs, and the rest is left to the new one:
     q = inf{t : Σ_s Σ_i 1[error_si ≤ t] / ((m + 1) n_s) ≥ level}.
-    Infinite where people are too few: 9 at 90 %.
+    Infinite where people are too few: at 90 % nine are needed.
     Source: Lee, Barber and Willett 2023, hierarchical conformal prediction (arXiv 2306.06342).
     Errors: ValueError for no pair, lengths that differ, NaN, or a level outside 0 … 1.
     """

@@ -45,7 +45,8 @@ def quality_of(distance: np.ndarray) -> Quality:
     """q = 2σ(−d̄) and its rescaling v = σ(130(q − .88)).
 
     Without any spread q = 1, v = σ(15.6).
-    Source: Terhörst et al. 2020, eq. 2; the rescaling is that of their published code
+    Source: Terhörst et al. 2020, eq. 2, where the sum over pairs is divided by T² / 2
+    and in their published code, as here, by their number; the rescaling is that code's
     since 2021.
     """
     distance = np.asarray(distance, dtype=np.float64)

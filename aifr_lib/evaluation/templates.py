@@ -11,7 +11,6 @@ from scipy.sparse.csgraph import connected_components
 
 from aifr_lib.evaluation.checks import both_classes, directed, finite, known, same_length
 from aifr_lib.evaluation.features import Features, checked, open_features
-from aifr_lib.evaluation.intervals import Interval, mean_interval
 from aifr_lib.evaluation.verification import Roc, roc
 from aifr_lib.progress import BAR_AFTER, tqdm
 
@@ -131,7 +130,7 @@ class TemplateVerification:
     """Result of P4 over P pairs: the curve, and for each rate TAR, the FAR reached and the threshold.
 
     scores: float32 [P]. far (reached), tar, threshold: float64 [K]. wanted: the rates asked for, [K].
-    intervals: 95 % of each TAR, as fractions. people: int64 [P], the person of a genuine pair, −1 elsewhere.
+    people: int64 [P], the person of a genuine pair, −1 elsewhere: who is drawn anew for an interval.
     """
 
     scores: np.ndarray
@@ -140,7 +139,6 @@ class TemplateVerification:
     tar: np.ndarray
     far: np.ndarray
     threshold: np.ndarray
-    intervals: tuple[Interval, ...]
     people: np.ndarray
 
 
@@ -157,9 +155,7 @@ def verify_templates(
 
     first, second: template ids [P]. same: bool [P]. fars: fractions; None: those of 1e-6 … 1e-1 that are at
     least ten impostor pairs.
-    Intervals draw people anew at a fixed threshold: of 15.7 million pairs the threshold is known far better
-    than which people the list happens to hold. Templates that genuine pairs join are one person, so no list
-    of people is needed.
+    Templates that genuine pairs join are one person, so no list of people is needed.
     Errors: as ``score_pairs``; ValueError for genuine pairs only or impostor pairs only.
     """
     first, second, same = np.asarray(first), np.asarray(second), np.asarray(same, dtype=bool)
@@ -182,7 +178,6 @@ def verify_templates(
         tar=tar,
         far=far,
         threshold=threshold,
-        intervals=tuple(mean_interval(scores[same] >= point.threshold, people[same]) for point in points),
         people=people,
     )
 

@@ -55,9 +55,21 @@ def stage(inputs: int, outputs: int, strided: int, residual: int, units: int, st
 class DepthwiseHead(FourStages):
     """Networks that end as MobileFaceNet does: a weight for each cell of each channel, a linear layer, batch norm."""
 
+    embedding: int
     pool: nn.Module
     fc: nn.Linear
     norm: nn.BatchNorm1d
+
+    def end(self, pooled: int, bias: bool = True) -> None:
+        """The layers behind O_f, and the start of all weights. pooled: groups and channels of the convolution over all
+        cells. bias: of the embedding layer.
+        """
+        self.pool = nn.Sequential(
+            nn.Conv2d(self.feature_channels, pooled, self.feature_hw, groups=pooled, bias=False), nn.BatchNorm2d(pooled)
+        )
+        self.fc = nn.Linear(pooled, self.embedding, bias=bias)
+        self.norm = nn.BatchNorm1d(self.embedding)
+        initialise(self)
 
     def embed(self, features: Tensor) -> Tensor:
         """O_f ``[B, C, h, w]`` to the embedding ``[B, embedding]`` (TML eq. 5)."""
@@ -111,13 +123,7 @@ class MobileFaceNet(DepthwiseHead):
             stage(c128, c128, c512, c256, 2, last_stride),  # 128 x  7 x  7
         )
         self.last = conv(c128, c512, 1)
-        self.pool = nn.Sequential(  # global depthwise convolution: one weight for each cell of each channel
-            nn.Conv2d(c512, c512, self.feature_hw, groups=c512, bias=False),
-            nn.BatchNorm2d(c512),
-        )
-        self.fc = nn.Linear(c512, embedding, bias=bias)
-        self.norm = nn.BatchNorm1d(embedding)
-        initialise(self)
+        self.end(c512, bias)
 
 
 class MobileFaceNetR(DepthwiseHead):
@@ -154,7 +160,4 @@ class MobileFaceNetR(DepthwiseHead):
             stage(c256, c512, c512, c512, 2, last_stride),  # 512 x 7 x  7
         )
         self.last = nn.Identity()
-        self.pool = nn.Sequential(nn.Conv2d(c512, c512, self.feature_hw, groups=c512, bias=False), nn.BatchNorm2d(c512))
-        self.fc = nn.Linear(c512, embedding)
-        self.norm = nn.BatchNorm1d(embedding)
-        initialise(self)
+        self.end(c512)

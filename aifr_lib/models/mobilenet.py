@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import nn
 
-from aifr_lib.models.blocks import cells, channels, initialise
+from aifr_lib.models.blocks import cells, channels
 from aifr_lib.models.mobilefacenet import Bottleneck, DepthwiseHead, conv
 from aifr_lib.names import choose
 
@@ -63,12 +63,7 @@ class MobileNetV1(DepthwiseHead):
             nn.Sequential(separable(c512, c1024, last_stride), separable(c1024, c1024, 1)),  #          1024 x  7 x  7
         )
         self.last = nn.Identity()
-        self.pool = nn.Sequential(
-            nn.Conv2d(c1024, pooled, self.feature_hw, groups=pooled, bias=False), nn.BatchNorm2d(pooled)
-        )
-        self.fc = nn.Linear(pooled, embedding)
-        self.norm = nn.BatchNorm1d(embedding)
-        initialise(self)
+        self.end(pooled)
 
 
 class MobileNetV2(DepthwiseHead):
@@ -112,10 +107,7 @@ class MobileNetV2(DepthwiseHead):
             nn.Sequential(inverted(c96, c160, 3, last_stride), inverted(c160, c320, 1, 1)),  # 320 x 7 x 7
         )
         self.last = conv(c320, c512, 1)
-        self.pool = nn.Sequential(nn.Conv2d(c512, c512, self.feature_hw, groups=c512, bias=False), nn.BatchNorm2d(c512))
-        self.fc = nn.Linear(c512, embedding)
-        self.norm = nn.BatchNorm1d(embedding)
-        initialise(self)
+        self.end(c512)
 
 
 def unexpanded(inputs: int, outputs: int) -> nn.Sequential:

@@ -144,6 +144,7 @@ class Seen(NamedTuple):
 class Recogniser(nn.Module):
     """Faces [B, 3, H, W], scaled by (x − 127.5) / 128, to embeddings [B, D] of X_id, from which the age is taken out.
 
+    The scaling is that of all networks here; the supplement's, to [−1, 1], is wider by one part in 255 (section B).
     network: any backbone of four stages. X is its map after stage 4; what follows there, up to the embedding, is the
     identity head over X_id: of an IResNet batch norm, dropout, linear layer and batch norm. A head of ages reads X_age.
     groups: of ages. afd: see ``Decomposition``. hidden: of the age head. Errors: ConfigError for a network without
@@ -209,8 +210,10 @@ class AgeReader(nn.Module):
         super().__init__()
         self.input_hw = network.input_hw
         self.stem, self.stages = network.stem, network.stages
+        was = network.training
         with torch.no_grad():
             _, channels, height, width = self.eval().last_map(torch.zeros(1, 3, *self.input_hw)).shape
+        self.train(was)
         self.head = AgeHead(channels, (height, width), groups, hidden)
 
     def last_map(self, x: Tensor) -> Tensor:

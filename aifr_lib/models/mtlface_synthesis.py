@@ -126,7 +126,7 @@ class IdentityConditional(Condition):
     def gathered(self, x: Tensor, group: Tensor) -> Tensor:
         """Each group's pictures through its own filters."""
         order = group.argsort(stable=True)
-        counts = torch.bincount(group, minlength=self.groups).tolist()
+        counts = F.one_hot(group, self.groups).sum(0).tolist()  # for which a GPU is waited for, once
         parts = enumerate(x[order].split(counts))
         return torch.cat([self.through(part, self.own(one)) for one, part in parts if len(part)])[order.argsort()]
 
@@ -322,7 +322,8 @@ def group_of(age: Tensor, bounds: Sequence[float]) -> Tensor:
     >>> group_of(torch.tensor([3.0, 10.0, 10.5, 60.0, 61.0]), (10, 20, 30, 40, 50, 60)).tolist()
     [0, 0, 1, 5, 6]
     """
-    return torch.bucketize(age.contiguous(), torch.tensor(bounds, dtype=age.dtype, device=age.device))
+    # Compared one by one: bounds sent to a GPU as a tensor would make each step wait for it.
+    return torch.stack([age > bound for bound in bounds]).sum(0)
 
 
 def beside(x: Tensor, group: Tensor, groups: int) -> Tensor:

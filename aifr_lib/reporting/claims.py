@@ -48,14 +48,31 @@ class Verdict:
         return None if self.p is None else min(1.0, self.step * self.p)
 
     @property
+    def times(self) -> int:
+        """What the p of one of its comparisons is multiplied by: Holm's step, and where u of n columns must hold,
+        n − u + 1 besides (``_p_values``).
+        """
+        spare = len(_columns(self.claim, self.comparisons)) - self.claim.most if self.claim.most else 0
+        return self.step * (spare + 1)
+
+    @property
     def alpha(self) -> float:
         """The level that goes with it: of the intervals, and of what could have been seen."""
-        return LEVEL / self.step
+        return LEVEL / self.times
 
     @property
     def weakest(self) -> Comparison:
-        """The comparison that says least for the claim. Errors: ValueError where nothing was compared."""
-        return max(self.comparisons, key=lambda one: max(link.p_above for link in one.links))
+        """The comparison that decides how far the claim holds: the one that says least for it, of the columns that must
+        hold. Errors: ValueError where nothing was compared.
+        """
+
+        def doubt(one: Comparison) -> float:
+            return max(link.p_above for link in one.links)
+
+        if not self.comparisons:
+            raise ValueError(f"claim {self.claim.id}: nothing was compared")
+        columns = _columns(self.claim, self.comparisons)
+        return sorted((max(column, key=doubt) for column in columns), key=doubt)[(self.claim.most or 1) - 1]
 
 
 @cache
@@ -174,14 +191,20 @@ def _p_values(claim: Claim, comparisons: Sequence[Comparison]) -> tuple[float, f
     smallest p of the columns, valid however they depend (Benjamini and Heller, Biometrics 2008); that fewer hold is
     that n − u + 1 are reversed.
     """
-    columns: dict[int, list[Estimate]] = {}
-    for one in comparisons:
-        columns.setdefault(one.column if claim.most else 0, []).extend(one.links)
-    holds = sorted(max(link.p_above for link in links) for links in columns.values())
-    turned = sorted(min(1.0, len(links) * min(link.p_below for link in links)) for links in columns.values())
+    columns = [[link for one in column for link in one.links] for column in _columns(claim, comparisons)]
+    holds = sorted(max(link.p_above for link in links) for links in columns)
+    turned = sorted(min(1.0, len(links) * min(link.p_below for link in links)) for links in columns)
     most = claim.most or 1
     others = len(columns) - most
     return min(1.0, (others + 1) * holds[most - 1]), min(1.0, most * turned[others])
+
+
+def _columns(claim: Claim, comparisons: Sequence[Comparison]) -> list[list[Comparison]]:
+    """The comparisons that hold or fall together: of ``most`` those of each column, else all."""
+    columns: dict[int, list[Comparison]] = {}
+    for one in comparisons:
+        columns.setdefault(one.column if claim.most else 0, []).append(one)
+    return list(columns.values())
 
 
 def _decide(verdict: Verdict) -> Verdict:
@@ -189,7 +212,7 @@ def _decide(verdict: Verdict) -> Verdict:
     word: Outcome = "inconclusive"
     if verdict.p is not None and verdict.p * verdict.step < LEVEL:
         word = "supported" if for_it < against else "contradicted"
-    elif all(one.spare and one.spare.p_above < verdict.alpha / 2 for one in verdict.comparisons):
+    elif all(one.spare and one.spare.p_above < LEVEL / verdict.step / 2 for one in verdict.comparisons):
         word = "no_gain"
     return replace(verdict, outcome=word, reason=link_said(verdict, verdict.weakest))
 
@@ -228,8 +251,9 @@ def link_said(verdict: Verdict, one: Comparison) -> str:
     parts = [f"{one.label}: {_interval(estimate, verdict.alpha, unit)} over {counted(estimate.seeds, 'seed')}"]
     if verdict.p is not None:
         whose = "primary claim" if verdict.claim.primary else "claim"
-        corrected = _p(min(1.0, verdict.step * p)).removeprefix("= ")
-        parts.append(f"p {_p(p)}, {corrected} after Holm over {counted(verdict.family, whose)}")
+        corrected = _p(min(1.0, verdict.times * p)).removeprefix("= ")
+        columns = f" and a choice of {verdict.claim.most} columns" if verdict.claim.most else ""
+        parts.append(f"p {_p(p)}, {corrected} after Holm over {counted(verdict.family, whose)}{columns}")
     parts += _seen(estimate.detectable(verdict.alpha), unit)
     return signs("; ".join([*parts, _error(estimate)]))
 

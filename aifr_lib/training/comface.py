@@ -26,7 +26,7 @@ from aifr_lib.models.encoders import encoder
 from aifr_lib.names import ConfigError
 from aifr_lib.settings.comface import Kept, Pretraining, Source
 from aifr_lib.settings.presets import Preset
-from aifr_lib.training.engine import Plan, fit
+from aifr_lib.training.engine import Plan, accelerator_for, fit
 from aifr_lib.training.objectives.comface import METHODS, OF_VIEWS, Pretrainer, missing
 from aifr_lib.training.sgd import Trained, finish, seen
 
@@ -163,6 +163,7 @@ def train(
     Errors, before anything is trained: ConfigError for a curriculum under which somebody has no partner; ValueError for
     too few people or a batch of one identity; ImportError for a package that is missing; what ``fit`` raises.
     """
+    accelerator_for(device, config.precision)  # before a loss asks whether several processes train together
     torch.manual_seed(config.seed)
     module = objective(config)
     images = pictures(config.source, config.side) if images is None else images

@@ -25,7 +25,6 @@ from aifr_lib.names import ConfigError
 from aifr_lib.settings.own_faces import OwnFaces
 from aifr_lib.training import recognition
 from aifr_lib.training.engine import Frozen, Plan, fit
-from aifr_lib.training.recognition import MARGINS
 from aifr_lib.training.sgd import rate, seen, steps_of
 
 RECIPE_VERSION = 1
@@ -115,10 +114,8 @@ def train(
     rows = Rows(images, images.pixels.shape[1:3])
     begun.network.prepare(torch.zeros(1, 3, *images.pixels.shape[1:3]))  # pictures too narrow are refused here
     width = _width(begun.network, images)
-    margin = MARGINS[config.loss] if config.m is None else config.m
-    options = {"s": config.s} if config.loss == "softmax" else {"s": config.s, "m": margin}
     torch.manual_seed(config.seed)
-    head = margins.build(config.loss, width, rows.class_count, **options)
+    head = margins.build(config.loss, width, rows.class_count, **recognition.options_of(config))
     steps_per_epoch, steps = steps_of(config, len(rows))
     asked = {
         "recipe_version": RECIPE_VERSION,

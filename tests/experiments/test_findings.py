@@ -692,8 +692,9 @@ def test_a_layer_depends_on_the_age_or_on_the_person_or_nobody_can_tell():
 
 @pytest.mark.parametrize(
     ("gain", "spread", "says"),
-    [(0.6, 0.1, "it helps."), (-0.6, 0.1, "it hurts."), (0.0, 0.1, "no gain above 0.500 points, 5 % of the error."),
-     (0.2, 0.6, "these seeds can tell neither a gain nor that there is none.")],
+    [(0.6, 0.1, ": a gain by Student's t"), (-0.6, 0.1, ": a loss by Student's t"),
+     (0.0, 0.1, "no gain above 0.500 points, 5 % of the error by"),
+     (0.2, 0.6, "neither a gain nor that there is none")],
 )  # fmt: skip
 def test_what_the_branch_does_across_ages_follows_the_interval(gain, spread, says):
     rows = [

@@ -59,6 +59,15 @@ def test_two_views_of_every_person_are_simclr():
     torch.testing.assert_close(ours, lightly.NTXentLoss(0.1)(x, y))
 
 
+@pytest.mark.parametrize("loss", [lambda z: inter_loss(z, z.flip(0), torch.arange(6)),
+                                  lambda z: multi_positive_loss(z, torch.arange(6) // 2)])  # fmt: skip
+def test_cosines_keep_their_digits_under_autocast(loss):
+    z = torch.randn(6, 64)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = loss(z)
+    torch.testing.assert_close(found, loss(z), rtol=0, atol=0)
+
+
 def test_the_gradient_reaches_both_pictures():
     x, y = torch.randn(2, 4, 3, requires_grad=True).unbind()
     x.retain_grad(), y.retain_grad()

@@ -442,6 +442,17 @@ def test_most_counts_columns_by_hand():
     p = sorted(one.links[0].p_above for one in verdict.comparisons)
     assert [one.column for one in verdict.comparisons] == [0, 1, 2]
     assert verdict.p == pytest.approx(min(1.0, 2 * 2 * p[1]))
+    assert verdict.weakest.links[0].p_above == p[1], "the sentence is of the column that decides"
+
+
+@pytest.mark.parametrize("least", [0.05, 0.15, 0.25, 0.4])
+def test_the_interval_of_the_column_that_decides_agrees_with_the_verdict_of_most(least):
+    verdict = claims.judge(claim(each=MANY[:3], most=2, delta=0.01), units((1, least, 0.02, 0, 0)))
+    low, _ = verdict.weakest.difference.interval(verdict.alpha)
+    assert (low > 0) == (verdict.outcome == "supported")
+    raw, corrected = verdict.weakest.links[0].p, verdict.corrected
+    assert corrected == pytest.approx(min(1.0, 2 * raw)), "of two of three columns, p times (3 - 2 + 1)"
+    assert claims._p(corrected).removeprefix("= ") in verdict.reason
 
 
 def test_most_is_seldom_supported_where_too_few_hold():

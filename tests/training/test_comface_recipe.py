@@ -168,6 +168,27 @@ def test_the_losses_of_lightly_take_a_step(method):
     assert module.comparer.linear.weight.grad is None
 
 
+@pytest.mark.parametrize("method", ["simclr", "swav", "barlow-twins"])
+def test_the_losses_of_lightly_keep_their_digits_under_autocast(method, monkeypatch):
+    pytest.importorskip("lightly.loss")
+    torch.manual_seed(0)
+    module = comface.objective(SMALL.model_copy(update={"method": method}))
+    z = torch.randn(2, 4, 128)
+    monkeypatch.setattr(module, "projected", lambda x: z.unbind())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = module(batch())["loss"]
+    torch.testing.assert_close(found, module(batch())["loss"], rtol=0, atol=0)
+
+
+def test_the_processes_are_known_before_a_loss_asks_for_them(images, tmp_path, monkeypatch):
+    """Else the rivals' losses, which are told when they are made, would compare within each process alone."""
+    order, made = [], comface.objective
+    monkeypatch.setattr(comface, "accelerator_for", lambda *asked: order.append("processes"))
+    monkeypatch.setattr(comface, "objective", lambda config: order.append("loss") or made(config))
+    comface.train(SMALL, tmp_path, images=images, **ALONE)
+    assert order == ["processes", "loss"]
+
+
 def test_without_its_package_a_rival_says_what_to_install(images, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match="package lightly"):

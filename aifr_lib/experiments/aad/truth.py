@@ -144,7 +144,9 @@ def rivals_of(
 
 
 def of_others(maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What says nothing of the face at hand: the next person's mask, and the mean of all people's, [P, g, g]."""
+    """What says nothing of the face at hand: the mask of a person half the list, and so half of life, away, and the
+    mean of all people's; [P, g, g].
+    """
     found = {}
     for stage in STAGED:
         own = maps[f"A_{stage}"]

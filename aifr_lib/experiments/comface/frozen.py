@@ -36,7 +36,6 @@ FROZEN, FROZEN_VERSION = "comface_frozen", 1
 WHOLE, INNER = "whole", "inner"
 BOX = (0.28, 0.92, 0.2, 0.8)  # of the aligned crop: brows to mouth, without hair, neck and surroundings
 SPREAD = 50.0  # grey levels, of the standardised inner face
-CONTROL = ("zero", "pixels", "colour", "border")
 LABELLED = 14  # seeds the order in which subjects lose their labels
 PIXELS = 16  # side of the small picture
 

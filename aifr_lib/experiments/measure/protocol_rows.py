@@ -120,7 +120,11 @@ def distractor_rows(scores: Scores, keys: Keys) -> list[Row]:
 
 
 def template_rows(scores: Scores, keys: Keys) -> list[Row]:
-    """P4: TAR at the nearest FAR in %, of pooled templates and of one picture each; intervals at fixed threshold."""
+    """P4: TAR at the nearest FAR in %, of pooled templates and of one picture each.
+
+    Intervals draw people anew at a fixed threshold: of millions of pairs it is known far better than which people the
+    list happens to hold.
+    """
     same, people, gap = scores["same"], scores["people"], scores["gap"].astype(np.float64)
     rows = []
     for pictures, name in (("all", "score"), ("one", "single_score")):

@@ -185,13 +185,15 @@ def found(artefact: Artefact) -> str:
         one(GUESS, "rank1", part="age"),
     )
     full = with_ and leaked and guess and anyone and with_.mean < guess.mean / 2 and leaked.mean > 10 * anyone.mean
+    aged, named = one(MAIN, "mae", part="age"), one(MAIN, "rank1", part="identity")
     said = {"with_": with_, "without": without, "both": both, "plain": plain, "guess": guess, "leaked": leaked,
-            "aged": one(MAIN, "mae", part="age"), "named": one(MAIN, "rank1", part="identity")}  # fmt: skip
+            "aged": aged, "named": named}  # fmt: skip
     return say(
         {name: digits(value.mean) for name, value in said.items() if value},
         (with_ and full, "Neither part is emptied by the split."),
-        (with_, "A linear probe reads the age from X_id to {with_} years and from X_age to {aged} (a guess is {guess}"
-                " off), and names the person from X_id in {named} % of pictures and from X_age in {leaked} %."),
+        (with_ and aged and guess and named and leaked,
+         "A linear probe reads the age from X_id to {with_} years and from X_age to {aged} (a guess is {guess} off),"
+         " and names the person from X_id in {named} % of pictures and from X_age in {leaked} %."),
         (with_ and without, "Without the adversary X_id gives the age away to {without} years:"),
         (with_ and without and unlearned > 0, "the adversary hides some of it."),
         (with_ and without and unlearned < 0, "with the adversary the age is easier to read."),

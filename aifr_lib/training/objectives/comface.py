@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 from aifr_lib.data.loader import Batch
-from aifr_lib.losses.comface import gathered, inter_loss, intra_loss, multi_positive_loss, rank
+from aifr_lib.losses.comface import gathered, inter_loss, intra_loss, multi_positive_loss, products
 from aifr_lib.models.comface import Comparer, projection
 from aifr_lib.packages import missing_package
 from aifr_lib.settings.comface import Pretraining
@@ -80,7 +80,19 @@ class MultiPositive(Rival):
         return {"loss": multi_positive_loss(torch.cat([z_x, z_y]), identity, self.config.tau)}
 
 
-class SimClr(Rival):
+class TwoViews(Rival):
+    """A loss of lightly's over the projections of both views, in float32 under autocast too."""
+
+    criterion: nn.Module
+
+    def forward(self, batch: Batch, part: str = "all") -> dict[str, Tensor]:
+        """Scalars: "loss"."""
+        z_x, z_y = self.projected(batch["images"])
+        with torch.autocast(z_x.device.type, enabled=False):
+            return {"loss": self.criterion(z_x.float(), z_y.float())}
+
+
+class SimClr(TwoViews):
     """SimCLR (Chen et al. 2020): the other view of a picture against all other views of the batch."""
 
     def __init__(self, config: Pretraining, comparer: Comparer) -> None:
@@ -88,11 +100,6 @@ class SimClr(Rival):
         from lightly.loss import NTXentLoss
 
         self.criterion = NTXentLoss(config.tau, gather_distributed=rank_known())
-
-    def forward(self, batch: Batch, part: str = "all") -> dict[str, Tensor]:
-        """Scalars: "loss"."""
-        z_x, z_y = self.projected(batch["images"])
-        return {"loss": self.criterion(z_x.float(), z_y.float())}
 
 
 class Moco(Rival):
@@ -117,7 +124,8 @@ class Moco(Rival):
         query = F.normalize(self.projection(self.comparer.encoder(x)).float())
         with torch.no_grad():
             key = F.normalize(self.averaged(y).float())
-        logits = torch.cat([(query * key).sum(1, keepdim=True), query @ self.queue.clone().T], 1) / self.config.tau
+        others = products(query, self.queue.clone())
+        logits = torch.cat([(query * key).sum(1, keepdim=True), others], 1) / self.config.tau
         loss = F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.long, device=query.device))
         if self.training:
             keys = gathered(key)
@@ -147,11 +155,11 @@ class Swav(Rival):
     def forward(self, batch: Batch, part: str = "all") -> dict[str, Tensor]:
         """Scalars: "loss"; it starts near the logarithm of the number of prototypes."""
         towards = F.normalize(self.prototypes.weight)
-        scores = [F.normalize(z.float()) @ towards.T for z in self.projected(batch["images"])]
+        scores = [products(F.normalize(z.float()), towards) for z in self.projected(batch["images"])]
         return {"loss": self.criterion(scores, [])}
 
 
-class BarlowTwins(Rival):
+class BarlowTwins(TwoViews):
     """Barlow Twins (Zbontar et al. 2021): the cross-correlation of two views' projections near the identity.
 
     Of several processes each standardises the projections of its own part of the batch, as a batch norm does.
@@ -166,11 +174,6 @@ class BarlowTwins(Rival):
             nn.Linear(width, wide, bias=False), nn.BatchNorm1d(wide), nn.ReLU(), nn.Linear(wide, wide, bias=False)
         )
         self.criterion = BarlowTwinsLoss(config.redundancy, gather_distributed=rank_known())
-
-    def forward(self, batch: Batch, part: str = "all") -> dict[str, Tensor]:
-        """Scalars: "loss"."""
-        z_x, z_y = self.projected(batch["images"])
-        return {"loss": self.criterion(z_x.float(), z_y.float())}
 
 
 METHODS: dict[str, type[Pretrainer]] = {
@@ -192,4 +195,4 @@ def missing(method: str) -> str | None:
 
 def rank_known() -> bool:
     """Whether several processes train together."""
-    return rank() > 0 or (torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1)
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

@@ -10,6 +10,7 @@ from aifr_lib.data.loader import Batch
 from aifr_lib.losses import synthesis_rivals as losses
 from aifr_lib.losses.mtlface import adversarial_loss, kept_identity_loss, target_age_loss
 from aifr_lib.models.age_estimator import AgeEstimator, expected_age
+from aifr_lib.models.backbone import STAGES
 from aifr_lib.models.mtlface_synthesis import group_of
 from aifr_lib.models.synthesis_rivals import Caae, CodeCritic, ImageCritic, Ipcgan, IpcganCritic
 from aifr_lib.settings import synthesis_rivals as settings
@@ -131,7 +132,5 @@ class IpcganObjective(nn.Module):
 
 def map_and_years(estimator: AgeEstimator, x: Tensor) -> tuple[Tensor, Tensor]:
     """The last map [B, C, h, w] of an age estimator, and its logits [B, 101]."""
-    features = estimator.stem(x)
-    for stage in estimator.stages:
-        features, _ = estimator.attention(stage(features))
-    return features, estimator.fc(features.mean((2, 3)))
+    last = estimator.stage_maps(x)[-1]
+    return last, estimator.tail(STAGES, last)

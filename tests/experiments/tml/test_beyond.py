@@ -65,7 +65,7 @@ def test_rows_figures_and_claims_of_runs_made_up(preset, untrained, tmp_path):
     assert measured(artefact.rows, "pull", {"arm": "with", "tenth": "last"}).mean == 25
     assert measured(artefact.rows, "pull", {"arm": "without"}) is None
     assert measured(artefact.rows, "on_the_way", {"arm": "pooled", "lr": 0.05}).mean == pytest.approx(83.95)
-    assert "4.00 points more right than the loss alone: it helps." in beyond.found(artefact)
+    assert "4.00 points more right than the loss alone: a gain by" in beyond.found(artefact)
     assert "**loss times 1 − α, alone**" in beyond.why(artefact)
     assert (tmp_path / "tml_beyond" / "tml_beyond.svg").stat().st_size > 1000
     classroom = artefact.model_copy(update={"preset": "classroom", "verdict": "none"})
