@@ -94,7 +94,8 @@ here = measured(artefact.rows, "parameters", {"network": "mobilefacenet-r"})
 larger = f", {100 * (here.mean / 3_730_000 - 1):.1f} % larger" if here else ""
 Markdown(
     "Of MobileFaceNets with such maps, whose hidden layers have 64, 128, 256 or 512 "
-    f"channels, {len(alike)} lie within {percent(near, 2)} of the printed 3.73 million. The "
+    f"channels, {len(alike)} lie within {percent(near, 2)} of the printed 3.73 million. "
+    "The "
     f"one that is built here is none of them{larger}: each of its bottlenecks widens "
     "as MobileFaceNet's do."
 )

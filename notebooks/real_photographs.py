@@ -315,7 +315,8 @@ else:
         "both eighteen and more": younger >= 18,
     }.items():
         print(
-            f"{who}: {percent(let_in[chosen_pairs].mean(), 1)} of {chosen_pairs.sum()} pairs "
+            f"{who}: {percent(let_in[chosen_pairs].mean(), 1)} of {chosen_pairs.sum()} "
+            "pairs "
             "of strangers let in"
         )
     print(f"all ages: {percent(let_in.mean(), 1)}")

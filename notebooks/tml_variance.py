@@ -184,7 +184,8 @@ printed = table.set_index("loss")
 total = printed["intra"] + printed["inter"]
 print(total.to_string())
 print(
-    f"the sum fell to {percent(total.iloc[1] / total.iloc[0])}: γ shrank. The ratio moved "
+    f"the sum fell to {percent(total.iloc[1] / total.iloc[0])}: γ shrank. "
+    "The ratio moved "
     "by "
     f"{printed['inter_over_intra'].iloc[1] - printed['inter_over_intra'].iloc[0]:.2f}."
 )
