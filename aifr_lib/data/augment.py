@@ -1,7 +1,8 @@
 """Augmentation drawn for each picture of a batch by itself: mirroring, colour jitter, grey, random resized crop.
 
 torchvision's transforms draw one set of parameters for a whole batch. Here a batch has as many sets as pictures, and
-each step takes them all at once; given one picture's parameters it does what torchvision's functional form does.
+each step takes them all at once; given one picture's parameters it does what torchvision's functional form does. The
+sets are drawn on the CPU: so a seed changes pictures alike on every device, and a GPU is never waited for.
 """
 
 from __future__ import annotations
@@ -39,38 +40,42 @@ def augment(settings: Augmentation, pixels: Tensor) -> Tensor:
     """What ``augmented`` gives; random numbers are torch's."""
     x = scaled(pixels)
     flat = x.reshape(-1, *x.shape[-3:])
-    count, device = len(flat), flat.device
+    count = len(flat)
 
     def chosen(p: float) -> Tensor:
-        return torch.rand(count, device=device) < p
+        return torch.rand(count) < p
 
-    flat = torch.where(chosen(settings.flip)[:, None, None, None], flat.flip(-1), flat)
+    def either(these: Tensor, changed: Tensor) -> Tensor:
+        return torch.where(these.to(flat.device, non_blocking=True)[:, None, None, None], changed, flat)
+
+    flat = either(chosen(settings.flip), flat.flip(-1))
     if settings.jitter:
-        flat = jitter(flat, chosen(settings.jitter), *drawn_jitter(settings, count, device))
-    flat = torch.where(chosen(settings.grey)[:, None, None, None], grey(flat).expand(-1, 3, -1, -1), flat)
+        flat = jitter(flat, chosen(settings.jitter), *drawn_jitter(settings, count))
+    flat = either(chosen(settings.grey), grey(flat).expand(-1, 3, -1, -1))
     if settings.crop is not None:
-        flat = resized_crop(flat, drawn_boxes(settings.crop, count, (flat.shape[-2], flat.shape[-1]), device))
+        flat = resized_crop(flat, drawn_boxes(settings.crop, count, (flat.shape[-2], flat.shape[-1])))
     return flat.reshape(x.shape)
 
 
-def drawn_jitter(settings: Augmentation, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def drawn_jitter(settings: Augmentation, count: int) -> tuple[Tensor, Tensor]:
     """Factors [count, 4] of brightness, contrast, saturation and hue, and the order [count, 4] in which they come."""
-    ranges = torch.tensor([settings.brightness, settings.contrast, settings.saturation, settings.hue], device=device)
-    factors = (2 * torch.rand(count, 4, device=device) - 1) * ranges
+    ranges = torch.tensor([settings.brightness, settings.contrast, settings.saturation, settings.hue])
+    factors = (2 * torch.rand(count, 4) - 1) * ranges
     factors[:, :3] = (1 + factors[:, :3]).clamp(min=0)
-    return factors, torch.rand(count, 4, device=device).argsort(1)
+    return factors, torch.rand(count, 4).argsort(1)
 
 
 def jitter(x: Tensor, chosen: Tensor, factors: Tensor, order: Tensor) -> Tensor:
     """Brightness, contrast, saturation and hue of each chosen picture, in an order of its own.
 
-    x: [N, 3, H, W] in 0 … 1. chosen: bool [N]. factors: [N, 4]; hue in turns. order: int [N, 4].
+    x: [N, 3, H, W] in 0 … 1. chosen: bool [N]. factors: [N, 4]; hue in turns. order: int [N, 4]. All but x on the CPU.
     """
-    x = x.clone()
+    x, factors = x.clone(), factors.to(x.device, non_blocking=True)
     for place in range(4):
         for number, change in enumerate((brightness, contrast, saturation, hue)):
             rows = (chosen & (order[:, place] == number)).nonzero()[:, 0]
             if len(rows):
+                rows = rows.to(x.device, non_blocking=True)
                 x[rows] = change(x[rows], factors[rows, number][:, None, None, None])
     return x
 
@@ -110,26 +115,26 @@ def hue(x: Tensor, turn: Tensor) -> Tensor:
     )
     turned = torch.remainder(sextant + 6 * turn, 6)
     # One colour as a function of the hue: a trapezium of height ``chroma`` under ``value``.
-    steps = torch.remainder(torch.tensor([5.0, 3.0, 1.0], device=x.device).view(1, 3, 1, 1) + turned, 6)
+    steps = torch.remainder(torch.arange(5.0, 0.0, -2.0, device=x.device).view(1, 3, 1, 1) + turned, 6)
     return value - chroma * torch.minimum(steps, 4 - steps).clamp(0, 1)
 
 
-def drawn_boxes(scale: tuple[float, float], count: int, hw: tuple[int, int], device: torch.device) -> Tensor:
+def drawn_boxes(scale: tuple[float, float], count: int, hw: tuple[int, int]) -> Tensor:
     """float32 [count, 4]: top, left, height and width in whole pixels, as ``RandomResizedCrop`` draws them.
 
     scale: share of the area, even between its ends; the logarithm of width over height is even over ``RATIO``.
     """
     height, width = hw
     low, high = (math.log(end) for end in RATIO)
-    area = height * width * (scale[0] + (scale[1] - scale[0]) * torch.rand(count, TRIES, device=device))
-    ratio = torch.exp(low + (high - low) * torch.rand(count, TRIES, device=device))
+    area = height * width * (scale[0] + (scale[1] - scale[0]) * torch.rand(count, TRIES))
+    ratio = torch.exp(low + (high - low) * torch.rand(count, TRIES))
     w, h = (area * ratio).sqrt().round(), (area / ratio).sqrt().round()
     fits = (w > 0) & (w <= width) & (h > 0) & (h <= height)
     first = fits.float().argmax(1, keepdim=True)
     some = fits.any(1)
     w = torch.where(some, w.gather(1, first)[:, 0], float(width))
     h = torch.where(some, h.gather(1, first)[:, 0], float(height))
-    u = torch.rand(count, 2, device=device)
+    u = torch.rand(count, 2)
     top, left = (u[:, 0] * (height - h + 1)).floor(), (u[:, 1] * (width - w + 1)).floor()
     return torch.stack([top.clamp(max=height - 1), left.clamp(max=width - 1), h, w], 1)
 
@@ -140,7 +145,7 @@ def resized_crop(x: Tensor, boxes: Tensor) -> Tensor:
     x: [N, 3, H, W]. boxes: [N, 4], top, left, height, width in pixels, none larger than the picture.
     """
     height, width = x.shape[-2:]
-    top, left, h, w = boxes.unbind(1)
+    top, left, h, w = boxes.to(x.device, non_blocking=True).unbind(1)
 
     def places(start: Tensor, length: Tensor, size: int) -> Tensor:
         steps = (torch.arange(size, device=x.device) + 0.5) / size

@@ -52,7 +52,7 @@ def test_crops_are_torchvisions(pictures):
 
 def test_boxes_fit_and_have_the_asked_area():
     torch.manual_seed(0)
-    boxes = ours.drawn_boxes((0.2, 1.0), 4000, (64, 64), torch.device("cpu"))
+    boxes = ours.drawn_boxes((0.2, 1.0), 4000, (64, 64))
     top, left, h, w = boxes.unbind(1)
     assert bool(((top >= 0) & (left >= 0) & (top + h <= 64) & (left + w <= 64)).all())
     share = h * w / 64**2
@@ -68,7 +68,7 @@ def test_every_picture_has_its_own_draw_and_the_order_varies():
     assert found.shape == (8, 2, 3, 16, 16) and float(found.min()) >= 0 and float(found.max()) <= 1
     flat = found.flatten(0, 1)
     assert len({tuple(one.flatten()[:50].tolist()) for one in flat}) == 16
-    _, order = ours.drawn_jitter(Augmentation(), 200, torch.device("cpu"))
+    _, order = ours.drawn_jitter(Augmentation(), 200)
     assert len({tuple(one) for one in order.tolist()}) == 24
 
 
@@ -96,3 +96,17 @@ def test_nothing_is_changed_where_nothing_is_asked():
 def test_a_crop_that_is_none_is_refused():
     with pytest.raises(ConfigError, match="share of the area"):
         validate(Augmentation, {"crop": [0.5, 1.2]}, "augmentation")
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_changes_pictures_as_the_cpu_does_and_is_not_waited_for():
+    pixels = torch.randint(0, 256, (16, 2, 32, 32, 3), dtype=torch.uint8)
+    there, found = pixels.cuda(), []
+    ours.augment(Augmentation(), there)  # whatever a first call sets up
+    for batch in (pixels, there):
+        torch.manual_seed(4)
+        torch.cuda.set_sync_debug_mode("error" if batch.is_cuda else "default")
+        found.append(ours.augment(Augmentation(), batch))
+        torch.cuda.set_sync_debug_mode("default")
+    torch.testing.assert_close(found[1].cpu(), found[0], atol=1e-4, rtol=0)
