@@ -1,5 +1,5 @@
 """The wheel in its light form under every other Python that is here, and with the oldest packages that it takes:
-commands, and the tests that need no torch.
+commands, a face that is found, and the tests that need no torch.
 
     python tests/pythons.py [3.12 3.13 oldest]
 
@@ -21,6 +21,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 OTHERS = ("3.12", "3.13")
 OLDEST = "oldest"
+# MTCNN's package is older than the newest Python.
+FACE = """
+import numpy, PIL.Image
+from aifr_lib.faces.align import align
+assert align(numpy.asarray(PIL.Image.open("book/_assets/cover.jpg")))
+"""
 TESTS = (
     *("data/formats/test_image_list.py", "data/formats/test_index.py", "data/formats/test_safe_pickle.py"),
     *("evaluation/test_identification.py", "evaluation/test_intervals.py", "evaluation/test_templates.py"),
@@ -70,6 +76,8 @@ def test(python: Path, wheel: Path, versions: str, folder: Path) -> None:
     )
     for command in (["list"], ["claims", "--preset", "classroom"], ["data", "list"], ["evaluate", "--help"]):
         subprocess.run([bin / "aifr", *command], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+    # -P: the wheel is tested, not the folder.
+    subprocess.run([bin / "python", "-P", "-c", FACE], cwd=ROOT, env=environment, check=True)
     subprocess.run([bin / "pytest", "--noconftest", *TESTS], cwd=ROOT / "tests", env=environment, check=True)
 
 
