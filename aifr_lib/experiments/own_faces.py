@@ -111,8 +111,6 @@ def fine_tune(
                 f"the {len(split.train)} pictures to train on do not fill one batch of {settings.train.batch}: "
                 f"give -p train.batch={len(split.train)} or less, or more pictures"
             )
-        if accelerator.is_main_process:
-            write_pictures(split, out)
         target = accelerator.device
         begun.network.to(target)
         before = scored(split.held_out, begun.network)
@@ -122,6 +120,8 @@ def fine_tune(
         scalars = own_faces.train(
             settings, begun, split.train, out, watch=note, device=device, compile=compile, progress=progress
         )
+        if accelerator.is_main_process:  # not before: what lies there may be another training's
+            write_pictures(split, out)
         begun.network.to(target)
         after = scored(split.held_out, begun.network)
         thresholds = tuple(

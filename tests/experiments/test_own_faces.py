@@ -114,6 +114,16 @@ def test_run_again_it_returns_the_same(trained, folder, init):
     assert again.code == 0 and checksum[0] in again.out
 
 
+def test_other_settings_are_refused_by_name_and_change_nothing(trained, folder, init):
+    out, _ = trained
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    said = train(folder, out, "--init", init, "-p", "train.lr=0.02", "-p", "held_out=0.35")
+    assert said.code == 2
+    assert "belongs to a run with other settings (held_out 0.4 → 0.35, pictures " in said.err
+    assert ", train.lr 0.05 → 0.02); use another folder" in said.err
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
 def test_a_stop_and_a_resume_give_the_weights_of_an_unbroken_training(trained, folder, init, tmp_path, monkeypatch):
     unbroken = load_file(trained[0] / own_faces.WEIGHTS)
     settings = OwnFaces.model_validate(
