@@ -22,7 +22,7 @@ pdf: book        ## the whole book as one file, _build/book.pdf (needs Chromium)
 test: $(STAMP)   ## the whole suite, the built book in a browser included
 	$(BIN)/python -m pytest tests -n 2 --dist loadfile
 
-pythons: $(STAMP) ## the wheel in its light form under each other Python that is here: commands, tests without torch
+pythons: $(STAMP) ## the light wheel under each other Python that is here, and with its oldest packages: commands, tests without torch
 	$(BIN)/python tests/pythons.py
 
 smoke: $(STAMP)  ## every notebook from scratch at smoke size

@@ -70,6 +70,28 @@ def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> Itera
     return model.model_fields
 
 
+def flattened(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Groups within groups as one, their names joined by dots."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{above}{name}.")
+        else:
+            flat[above + name] = value
+    return flat
+
+
+def changes(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """What two settings differ in, "name found → wanted", with commas; empty where they are equal.
+
+    >>> changes({"train": {"lr": 0.1, "batch": 8}}, {"train": {"lr": 0.2, "batch": 8}})
+    'train.lr 0.1 → 0.2'
+    """
+    old, new = flattened(found), flattened(wanted)
+    differing = sorted(name for name in old.keys() | new if old.get(name) != new.get(name))
+    return ", ".join(f"{name} {old.get(name)!r} → {new.get(name)!r}" for name in differing)
+
+
 def whole(count: float) -> bool:
     """Whether a number of steps, as division gives it, is whole."""
     return abs(count - round(count)) <= 1e-6

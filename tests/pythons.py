@@ -1,9 +1,10 @@
-"""The wheel in its light form under every other Python that is here: commands, and the tests that need no torch.
+"""The wheel in its light form under every other Python that is here, and with the oldest packages that it takes:
+commands, a face that is found, and the tests that need no torch.
 
-    python tests/pythons.py [3.12 3.13]
+    python tests/pythons.py [3.12 3.13 oldest]
 
-For each version it makes an environment of its own, with the versions of ``requirements.lock``, and throws it away.
-What is not here is said and passed over.
+For each it makes an environment of its own, with the versions of ``requirements.lock`` or, for ``oldest`` under this
+Python, with the lower bounds of ``pyproject.toml``, and throws it away. What is not here is said and passed over.
 """
 
 from __future__ import annotations
@@ -14,10 +15,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 OTHERS = ("3.12", "3.13")
+OLDEST = "oldest"
+# MTCNN's package is older than the newest Python.
+FACE = """
+import numpy, PIL.Image
+from aifr_lib.faces.align import align
+assert align(numpy.asarray(PIL.Image.open("book/_assets/cover.jpg")))
+"""
 TESTS = (
     *("data/formats/test_image_list.py", "data/formats/test_index.py", "data/formats/test_safe_pickle.py"),
     *("evaluation/test_identification.py", "evaluation/test_intervals.py", "evaluation/test_templates.py"),
@@ -42,13 +51,20 @@ def pinned() -> str:
     return re.sub(r"\s*\\\n\s*--hash=\S+", "", (ROOT / "requirements.lock").read_text(encoding="utf-8"))
 
 
-def test(python: Path, wheel: Path, folder: Path) -> None:
-    """Errors: CalledProcessError of the step that failed."""
+def oldest() -> str:
+    """As constraints, the lower bound of each package that the light form names."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [*project["dependencies"], *project["optional-dependencies"]["light"]]
+    return "".join(re.sub(r">=([\w.]+).*", r"==\1", line) + "\n" for line in named)
+
+
+def test(python: Path, wheel: Path, versions: str, folder: Path) -> None:
+    """versions: constraints. Errors: CalledProcessError of the step that failed."""
     # With our folder on the path pip would take its package for the wheel's, and install none.
     environment = {**os.environ, "AIFR_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
     constraints = folder / "constraints.txt"
-    constraints.write_text(pinned(), encoding="utf-8")
+    constraints.write_text(versions, encoding="utf-8")
     subprocess.run([python, "-m", "venv", folder / "venv"], check=True)
     bin = folder / "venv" / "bin"
     quiet = ("--quiet", "--disable-pip-version-check")
@@ -60,6 +76,8 @@ def test(python: Path, wheel: Path, folder: Path) -> None:
     )
     for command in (["list"], ["claims", "--preset", "classroom"], ["data", "list"], ["evaluate", "--help"]):
         subprocess.run([bin / "aifr", *command], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+    # -P: the wheel is tested, not the folder.
+    subprocess.run([bin / "python", "-P", "-c", FACE], cwd=ROOT, env=environment, check=True)
     subprocess.run([bin / "pytest", "--noconftest", *TESTS], cwd=ROOT / "tests", env=environment, check=True)
 
 
@@ -68,14 +86,15 @@ def main() -> None:
         build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
         subprocess.run([*build, "--wheel-dir", name, "."], cwd=ROOT, check=True)
         (wheel,) = Path(name).glob("*.whl")
-        for version in sys.argv[1:] or OTHERS:
-            python = interpreter(version)
+        for version in sys.argv[1:] or (*OTHERS, OLDEST):
+            python = Path(sys.executable) if version == OLDEST else interpreter(version)
             if python is None:
                 print(f"Python {version} is not here: not tested")
                 continue
-            print(f"Python {version}, the light installation:", flush=True)
+            which = "the oldest packages" if version == OLDEST else f"Python {version}"
+            print(f"The light installation, {which}:", flush=True)
             with tempfile.TemporaryDirectory(dir=name) as folder:
-                test(python, wheel, Path(folder))
+                test(python, wheel, oldest() if version == OLDEST else pinned(), Path(folder))
 
 
 if __name__ == "__main__":

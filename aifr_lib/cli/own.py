@@ -37,7 +37,10 @@ def train_on(
     page = own_report.write(own)
     name_records("left out", list(own.split.left_out))
     say(own_report.said(own))
-    typer.echo(aligned(own_report.threshold_rows(own)))
+    if rows := own_report.threshold_rows(own):
+        typer.echo(aligned(rows))
+    for line in own_report.not_shown(own):
+        typer.echo(line)
     typer.echo(f"weights   {own.weights}\nchecksum  {own.checksum}\nreport    {page}")
     typer.echo(f"two pictures: {own_report.command(own)}")
 

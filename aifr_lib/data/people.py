@@ -26,8 +26,9 @@ def split_people(images: Images, shares: Sequence[float], *, most: int, each: in
     sizes = [min(most, max(2, round(share * len(people)))) for share in shares]
     if len(several) < sum(sizes) or len(people) < sum(sizes) + 2:
         raise ValueError(
-            f"{images.name}: {len(people)} people, {len(several)} of them with two pictures or more, are too few: at "
-            f"least {sum(sizes)} with two pictures are held out, and two more are needed to train on"
+            f"{images.name} has too few people ({len(people)}, with two pictures or more: {len(several)}): "
+            f"{sum(sizes)} with two pictures are held out, and two others are needed to train on. Bring more people, "
+            "or more pictures of each"
         )
     groups, start = [], 0
     for size in sizes:
@@ -62,9 +63,10 @@ def without_doubles(images: Images) -> tuple[Images, dict[str, str]]:
     kept = first[group]
     if len(shared := np.flatnonzero(identity[kept] != identity)):
         row = int(shared[0])
+        others = f" ({len(shared) - 1} more are, too)" if len(shared) > 1 else ""
         raise ValueError(
-            f"{images.name}: {record[kept[row]]} and {record[row]} are one picture under two people, and {len(shared)} "
-            "in all are: leave each to the person it shows"
+            f"{images.name}: {record[kept[row]]} and {record[row]} are one picture under two people{others}: leave "
+            "each to the person it shows"
         )
     rows = np.arange(len(images))
     double = kept != rows
@@ -77,11 +79,15 @@ def check_apart(images: Images, others: Images) -> None:
     mine, theirs = _names(images), _names(others)
     if shared := sorted(mine & theirs):
         raise ValueError(
-            f"{others.name} shares {len(shared)} people with {images.name}, such as {shared[0]}: people who are "
-            "trained on say nothing of strangers"
+            f"{others.name} shares people with {images.name}, such as {shared[0]} (in all: {len(shared)}): who is "
+            "trained on says nothing of strangers. Take them out of one of the two, or, if they are others of the same "
+            "name or number, rename them"
         )
     if len(same := np.intersect1d(digests(images), digests(others))):
-        raise ValueError(f"{others.name} shares {len(same)} pictures with {images.name}: take other people")
+        raise ValueError(
+            f"{others.name} shares pictures with {images.name} (in all: {len(same)}), under other names: take other "
+            "people"
+        )
 
 
 def _names(images: Images) -> set[str]:

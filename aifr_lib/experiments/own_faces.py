@@ -23,6 +23,7 @@ from aifr_lib.evaluation.verification import roc
 from aifr_lib.experiments.measure import questions
 from aifr_lib.files import atomic_write
 from aifr_lib.models.foreign.cards import Carded
+from aifr_lib.names import ConfigError
 from aifr_lib.settings.own_faces import FARS, OwnFaces
 from aifr_lib.training import own_faces
 from aifr_lib.training.engine import accelerator_for, alone_in
@@ -95,9 +96,9 @@ def fine_tune(
 
     data, val: a name of ``aifr data list``, a folder, ``.rec``, image list or ``.csv``; photographs are aligned first.
     init: weights to go on from (None: a new network). Run again, it goes on where it was.
-    Errors: ConfigError where another process trains in ``out``; ValueError for too few people, for one picture under
-    two people, and for ``val`` that shares people or pictures; those of the readers, of ``own_faces.start`` and of
-    ``fit``.
+    Errors: ConfigError where another process trains in ``out``, and for fewer pictures than a batch; ValueError for too
+    few people, for one picture under two people, and for ``val`` that shares people or pictures; those of the
+    readers, of ``own_faces.start`` and of ``fit``.
     """
     accelerator = accelerator_for(device, "no")
     begun = own_faces.start(settings, init)
@@ -105,8 +106,11 @@ def fine_tune(
     with alone_in(out, accelerator):
         with accelerator.main_process_first():
             split = split_of(data, settings, val, progress)
-        if accelerator.is_main_process:
-            write_pictures(split, out)
+        if len(split.train) < settings.train.batch:
+            raise ConfigError(
+                f"the {len(split.train)} pictures to train on do not fill one batch of {settings.train.batch}: "
+                f"give -p train.batch={len(split.train)} or less, or more pictures"
+            )
         target = accelerator.device
         begun.network.to(target)
         before = scored(split.held_out, begun.network)
@@ -116,6 +120,8 @@ def fine_tune(
         scalars = own_faces.train(
             settings, begun, split.train, out, watch=note, device=device, compile=compile, progress=progress
         )
+        if accelerator.is_main_process:  # not before: what lies there may be another training's
+            write_pictures(split, out)
         begun.network.to(target)
         after = scored(split.held_out, begun.network)
         thresholds = tuple(

@@ -24,7 +24,8 @@ STYLE = """
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .3rem .8rem; text-align: left }
 th, td { border-bottom: 1px solid #8886 } pre { background: #8882; padding: .8rem; overflow-x: auto }
-img { background: #fff; border-radius: 4px }
+img { background: #fff; border-radius: 4px; max-width: 100% }
+.wide { overflow-x: auto }
 """
 
 
@@ -36,7 +37,11 @@ def write(own: Own) -> Path:
         f"<p>{escape(_people(own))}</p>",
         f"<p><strong>{escape(said(own))}</strong></p>",
         "<h2>Thresholds</h2>",
-        _thresholds(own),
+        f"<div class=wide>{_thresholds(own)}</div>",
+        *(f"<p>{escape(line)}</p>" for line in not_shown(own)),
+        "<p>Two pictures are called one person where the cosine of their embeddings is at least the threshold. "
+        "Intervals: people are resampled, and the threshold is found anew each time. They speak of people like those "
+        "held out, photographed alike.</p>",
         f"<pre>{escape(command(own))}</pre>",
         "<h2>Pairs of people it never saw</h2>",
         plots.image(
@@ -80,26 +85,32 @@ def command(own: Own) -> str:
 
 
 def threshold_rows(own: Own) -> list[dict[str, str]]:
-    """What is printed and shown of the thresholds: a row for each rate of ``FARS``."""
+    """What is printed and shown of the thresholds: a row for each rate of ``FARS`` that the held-out people show."""
     rows = []
-    there = {one.far: one for one in own.thresholds}
-    for far in FARS:
-        row = {"false accept rate": f"{100 * far:g} %"}
-        if far in there:
-            one = there[far]
-            low, high = one.tar_interval
-            row |= {
+    for one in own.thresholds:
+        low, high = one.tar_interval
+        rows.append(
+            {
+                "false accept rate": f"{100 * one.far:g} %",
                 "threshold": f"{one.value:.3f}",
-                "95 % interval": f"{one.interval.low:.3f} – {one.interval.high:.3f}",
+                "95 % interval": signs(f"{one.interval.low:.3f} – {one.interval.high:.3f}"),
                 "of one person accepted": f"{100 * one.tar:.1f} % ({100 * low:.1f} – {100 * high:.1f})",
-                "before the training": f"{100 * _accepted_before(own, far):.1f} %",
+                "before the training": f"{100 * _accepted_before(own, one.far):.1f} %",
             }
-        else:
-            count = int((~own.after.same).sum())
-            needs = f"needs {least_impostors(far):,} pairs of two people, here are {count:,}: hold out more people"
-            row |= {"threshold": needs, "95 % interval": "", "of one person accepted": "", "before the training": ""}
-        rows.append(row)
+        )
     return rows
+
+
+def not_shown(own: Own) -> list[str]:
+    """A sentence for each rate of ``FARS`` that the held-out people are too few to show."""
+    shown = [one.far for one in own.thresholds]
+    count = int((~own.after.same).sum())
+    return [
+        f"No threshold at {100 * far:g} %: it needs {least_impostors(far):,} pairs of two people, here are {count:,}. "
+        "Hold out more people."
+        for far in FARS
+        if far not in shown
+    ]
 
 
 def _accepted_before(own: Own, far: float) -> float:
@@ -117,18 +128,16 @@ def _people(own: Own) -> str:
         for images, what in groups
     )
     alone = f" {split.alone} of those trained on have one picture only and teach little." if split.alone else ""
-    return f"{own.about}. {counts}. Nobody is in two of these groups: {PICTURES} lists who is where.{alone}"
+    return f"Began with {own.about}. {counts}. Nobody is in two of these groups: {PICTURES} lists who is where.{alone}"
 
 
 def _thresholds(own: Own) -> str:
     rows = threshold_rows(own)
+    if not rows:
+        return ""
     head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
     body = "".join(f"<tr>{''.join(f'<td>{escape(value)}</td>' for value in row.values())}</tr>" for row in rows)
-    return (
-        f"<table><tr>{head}</tr>{body}</table><p>Two pictures are called one person where the cosine of their "
-        "embeddings is at least the threshold. Intervals: people are resampled, and the threshold is found anew each "
-        "time. They speak of people like those held out, photographed alike.</p>"
-    )
+    return f"<table><tr>{head}</tr>{body}</table>"
 
 
 def _left_out(own: Own) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from aifr_lib.experiments.jobs import Experiment, in_order
 from aifr_lib.experiments.queue import expected_minutes
+from aifr_lib.names import flattened
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import listed
 from aifr_lib.reporting.rows import in_words
@@ -93,17 +94,6 @@ def closest(spec: RunSpec, others: Iterable[RunSpec], most: int | None = None) -
     kin = {one.key: (len(_changed(one, spec)), one) for one in others if one.recipe == spec.recipe}
     count, nearest = min(kin.values(), key=lambda one: one[0], default=(0, None))
     return None if most is not None and count > most else nearest
-
-
-def flattened(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Groups within groups as one, their names joined by dots."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= flattened(value, f"{above}{name}.")
-        else:
-            flat[above + name] = value
-    return flat
 
 
 def _changed(before: RunSpec, after: RunSpec) -> dict[str, tuple[Any, Any]]:

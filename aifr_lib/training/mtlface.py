@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from aifr_lib.files import data_dir
 from aifr_lib.models import weights
 from aifr_lib.models.mtlface import Recogniser
 from aifr_lib.models.mtlface_synthesis import Generator, IdentityConditional, MtlFace, OneHot
-from aifr_lib.names import Strict
+from aifr_lib.names import changes, flattened
 from aifr_lib.settings.mtlface import AgeInvariant, MultiTask, Synthesis
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.recognition import Recognition
@@ -152,7 +152,7 @@ def train(
             options: dict[str, Any] = {"device": device, "compile": compile, "progress": progress, "images": images}
             first_stage = train(config.first_stage, out / "recognition", **options).weights.parent
         taught, settings["first_stage"] = taught_by(config, first_stage)
-    settings |= dict(flat(config.model_dump(mode="json")))
+    settings |= flattened(config.model_dump(mode="json"))
     plain = config.recognition.train
     torch.manual_seed(plain.seed)
     module = objective(config, rows.class_count, taught)
@@ -229,31 +229,12 @@ def rates(module: Objective, recognising: Rate) -> dict[str, Rate]:
     return {part: recognising if part == RECOGNITION else (lambda _: 1.0) for part in module.parts}
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Settings within settings by dotted names, so that a refused checkpoint names the one that differs."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
-
-
 def taught_by(config: MultiTask, folder: Path) -> tuple[Recogniser, str]:
     """The recogniser of the first stage in ``folder``, and its digest. Errors: ValueError for another training's."""
     network, trained = load(folder / WEIGHTS)
-    if said := differences(trained, config.first_stage):
+    if said := changes(trained.model_dump(mode="json"), config.first_stage.model_dump(mode="json")):
         raise ValueError(f"{folder} holds another first stage than the settings ask for ({said}): use its own folder")
     return network.recogniser, weights.digest(network.recogniser.state_dict())
-
-
-def differences(found: Strict, wanted: Strict) -> str:
-    """What two settings differ in, "name found → wanted", with commas; empty where they are equal."""
-    ours, asked = (dict(flat(one.model_dump(mode="json"))) for one in (found, wanted))
-    return ", ".join(
-        f"{name} {ours.get(name)!r} → {asked.get(name)!r}"
-        for name in sorted(ours.keys() | asked)
-        if ours.get(name) != asked.get(name)
-    )
 
 
 def load(path: Path) -> tuple[MtlFace, MultiTask]:

@@ -15,11 +15,12 @@ from aifr_lib.data.loader import Batches, Rows, ShuffledBatches
 from aifr_lib.models import synthesis_rivals as models
 from aifr_lib.models import weights
 from aifr_lib.models.age_estimator import AgeEstimator
+from aifr_lib.names import changes
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.synthesis_rivals import Caae, Ipcgan
 from aifr_lib.training import age_estimation, recognition, sheets
 from aifr_lib.training.engine import Plan, fit
-from aifr_lib.training.mtlface import TargetBatches, differences, groups_of
+from aifr_lib.training.mtlface import TargetBatches, groups_of
 from aifr_lib.training.objectives.synthesis_rivals import CaaeObjective, IpcganObjective
 from aifr_lib.training.sgd import WEIGHTS, Trained, finish, seen, steps_of
 
@@ -109,7 +110,7 @@ def classifier_of(config: Ipcgan, folder: Path) -> tuple[AgeEstimator, str]:
     Errors: ValueError for another training's, naming what differs.
     """
     network, trained = age_estimation.load(folder / WEIGHTS)
-    if said := differences(trained, config.classifier):
+    if said := changes(trained.model_dump(mode="json"), config.classifier.model_dump(mode="json")):
         raise ValueError(
             f"{folder} holds another age classifier than the settings ask for ({said}): use its own folder"
         )

@@ -97,7 +97,7 @@ def test_a_folder_becomes_a_network_thresholds_and_a_page(trained, folder, init)
     page = (out / own_faces.REPORT).read_text()
     assert "<img" in page and "8 people (24 pictures) held out" in page and "http" not in page
     # 24 held-out pictures of 8 people: 24 · 23 / 2 − 8 · 3 pairs of two people.
-    assert "needs 1,000 pairs of two people, here are 252: hold out more people" in said.out
+    assert "No threshold at 1 %: it needs 1,000 pairs of two people, here are 252. Hold out more people." in said.out
     assert str(out / own_faces.WEIGHTS) in said.out
     network = load(out / own_faces.WEIGHTS)
     assert network.kind.startswith("aifr-mobilefacenet")
@@ -112,6 +112,16 @@ def test_run_again_it_returns_the_same(trained, folder, init):
     again = train(folder, out, "--init", init)
     checksum = [line for line in first.out.splitlines() if line.startswith("checksum")]
     assert again.code == 0 and checksum[0] in again.out
+
+
+def test_other_settings_are_refused_by_name_and_change_nothing(trained, folder, init):
+    out, _ = trained
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    said = train(folder, out, "--init", init, "-p", "train.lr=0.02", "-p", "held_out=0.35")
+    assert said.code == 2
+    assert "belongs to a run with other settings (held_out 0.4 → 0.35, pictures " in said.err
+    assert ", train.lr 0.05 → 0.02); use another folder" in said.err
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
 def test_a_stop_and_a_resume_give_the_weights_of_an_unbroken_training(trained, folder, init, tmp_path, monkeypatch):
@@ -272,19 +282,22 @@ def test_bad_input_is_told_before_anything_is_trained(folder, init, tmp_path):
     onnx = tmp_path / "net.onnx"
     onnx.write_bytes(b"\x08\x07")
     few = write_folder(tmp_path / "few", crops(1))
+    alone = write_folder(tmp_path / "alone", crops(each=1))
     two = write_folder(tmp_path / "two", crops())
     Image.open(two / "person00" / "0.png").save(two / "person07" / "9.png")
     narrow = write_folder(tmp_path / "narrow", crops()[:, :, :, 8:-8])
     other = tmp_path / "other.pth"
     torch.save({"layer.weight": torch.zeros(3, 3)}, other)
     cases = [
-        ((few, "--init", init), "few: 1 people, 1 of them with two pictures or more, are too few"),
-        ((two, "--init", init), "person00/0.png and person07/9.png are one picture under two people"),
+        ((few, "--init", init), "few has too few people (1, with two pictures or more: 1): 4 with two pictures"),
+        ((alone, "--init", init), "alone has too few people (20, with two pictures or more: 0)"),
+        ((two, "--init", init), "person00/0.png and person07/9.png are one picture under two people: leave"),
+        ((folder, "--init", init, "-p", "train.batch=64"), "the 27 pictures to train on do not fill one batch of 64"),
         ((folder, "--init", other), "fits no layout known here"),
         ((folder, "--init", tmp_path / "none.pth"), "no file of weights at"),
         ((folder, "--init", onnx), "is a network to be run and holds no weights to go on from"),
         ((narrow, "--init", init), "pictures of 112×96 are too narrow for an input of 32×32"),
-        ((folder, "--init", init, "--val", folder), "faces shares 20 people with faces, such as person00"),
+        ((folder, "--init", init, "--val", folder), "faces shares people with faces, such as person00 (in all: 20)"),
         (
             (folder, "--init", init, "-p", "train.backbone=iresnet50"),
             "says what the network is: leave out train.b",

@@ -225,7 +225,7 @@ def test_a_full_disk_stops_a_training_whose_last_checkpoint_is_whole(tmp_path):
     command = [sys.executable, str(script), str(tmp_path / "out")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode and "OSError: [Errno" in done.stderr, done.stderr
-    assert "the one before it is whole: free some space and give the same command again" in done.stderr
+    assert "the last checkpoint is whole: free some space and give the same command again" in done.stderr
     assert [path.name for path in (tmp_path / "out").glob("*.pt*")] == [CHECKPOINT]
     resumed, _ = run(tmp_path / "out")
     assert resumed.calls == 8 and equal(resumed, run(tmp_path / "whole")[0])

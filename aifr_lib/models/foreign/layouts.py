@@ -149,7 +149,7 @@ def find(state: State, what: str, layout: str | None = None) -> Match:
     further = ", ".join(f"{name} ({least[name]})" for name in sorted(names, key=least.__getitem__)[1:4])
     raise WeightsError(
         f"{what} fits {f'not the layout {layout}' if layout else 'no layout known here'}. Nearest is {nearest}, "
-        f"from which {nearest.distance} keys differ:\n"
+        f"from which {nearest.distance} key{'s differ' if nearest.distance > 1 else ' differs'}:\n"
         + differences(nearest.missing, nearest.unexpected, nearest.shapes)
         + (f"\nthen, by how many keys: {further}" if further else "")
     )

@@ -19,6 +19,7 @@ from torch import Tensor, distributed, nn
 from aifr_lib.files import atomic_write
 from aifr_lib.losses.sharded import Sharded
 from aifr_lib.models.weights import compare_states
+from aifr_lib.names import changes
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
 WHOLE = "all"  # the one part of an objective that has no others
@@ -192,9 +193,8 @@ def resume(
     wanted = dict(settings or {})
     # A checkpoint of an earlier version does not say which pictures it saw.
     found = {name: wanted[name] for name in ("pictures",) if name in wanted} | state["settings"]
-    if differing := sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key)):
-        changes = ", ".join(f"{key} {found.get(key)!r} → {wanted.get(key)!r}" for key in differing)
-        raise ValueError(f"{path} belongs to a run with other settings ({changes}); use another folder or delete it")
+    if said := changes(found, wanted):
+        raise ValueError(f"{path} belongs to a run with other settings ({said}); use another folder or delete it")
     weights = in_weights(state["objective"], shards, own)
     compare_states(objective.state_dict(), weights, str(path))
     objective.load_state_dict(weights)

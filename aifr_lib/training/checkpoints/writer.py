@@ -67,7 +67,7 @@ class Writer:
             with atomic_write(self.path) as path:
                 torch.save(state, path)
         except Exception as error:
-            kept = " (the one before it is whole: free some space and give the same command again)"
+            kept = " (the last checkpoint is whole: free some space and give the same command again)"
             if isinstance(error, OSError):
                 there = kept if self.path.exists() else ""
                 error = OSError(error.errno, f"{error.strerror}{there}", str(self.path))
