@@ -9,6 +9,7 @@ import pytest
 import pythons
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,10 +27,12 @@ def names(requirements):
 
 
 def test_conda_brings_python_and_pip_the_rest_as_the_project_asks_for_it():
-    """All names and bounds are those of pyproject.toml, since none stands here; no channel is asked for a package."""
+    """A package that is named has the bounds of pyproject.toml; no channel is asked for one."""
     python, pip, brought = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     assert (python, pip) == (f"python={PYTHONS[0]}", "pip")
-    (line,) = brought["pip"]
+    *named, line = brought["pip"]
+    wanted = PROJECT["dependencies"] + [one for extra in PROJECT["optional-dependencies"].values() for one in extra]
+    assert {"torch", "torchvision", "jupyter-book", "papermill"} < names(named) and set(named) <= set(wanted)
     asked = re.fullmatch(r"-e \.\[([\w,]+)\]", line)[1].split(",")
     assert {"book", "real", "dev"} == set(asked) <= set(PROJECT["optional-dependencies"])
 
@@ -64,6 +67,14 @@ def test_lock_file_holds_what_its_packages_ask_for_under_each_python(python):
         for requirement in map(Requirement, metadata_of(name)):
             if requirement.marker is None or requirement.marker.evaluate(environment):
                 assert canonicalize_name(requirement.name) in locked, f"{name} asks for {requirement}"
+
+
+def test_no_locked_package_asks_for_a_later_release_of_the_first_python():
+    """Debian 12 has 3.11.2, where a package for 3.11.5 and later is refused."""
+    for name in re.findall(r"^[\w.\-]+(?===)", (ROOT / "requirements.lock").read_text(), re.MULTILINE):
+        if metadata_of(name) is not None:
+            asked = importlib.metadata.metadata(name)["Requires-Python"] or ""
+            assert SpecifierSet(asked).contains(f"{PYTHONS[0]}.0"), f"{name} asks for Python {asked}"
 
 
 def metadata_of(name):
