@@ -172,6 +172,9 @@ def gains(axis: Axes, artefact: Artefact) -> None:
             label = None if labelled else in_words(place)
             axis.plot(found.mean, at, plots.MARKERS[number], color=colour, label=label)
             labelled = True
+    for row, arm in enumerate(shown):
+        if not any(gain(artefact, arm, place) for place in (ACROSS, NEAR)):
+            axis.text(0.02, row, "not run", transform=axis.get_yaxis_transform(), va="center", color="0.45", fontsize=8)
     axis.axvline(0, color="0.6", linewidth=0.8)
     axis.set_yticks(range(len(shown)), [in_words(NAMES.get(arm, arm)) for arm in shown])
     axis.set(xlabel="points above the loss alone\n(bars: 95 % interval, Student's t over seeds)")
