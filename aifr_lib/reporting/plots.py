@@ -193,7 +193,7 @@ def parameter_curve(axis: Axes, rows: Sequence[Row], x: str, label: str, number:
 
 def paired_by_seed(axis: Axes, rows: Sequence[Row], by: str) -> None:
     """What is paired by seed, side by side: a thin line a seed, the mean and its 95 % interval on top."""
-    measured = [(str(row.keys[by]), row.measured) for row in rows if row.measured]
+    measured = [(in_words(row.keys[by]), row.measured) for row in rows if row.measured]
     seeds = set.intersection(*(set(one.per_seed) for _, one in measured)) if measured else set()
     for seed in sorted(seeds):
         axis.plot([one.per_seed[seed] for _, one in measured], color="0.7", linewidth=1, zorder=1)
