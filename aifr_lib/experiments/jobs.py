@@ -31,7 +31,7 @@ from aifr_lib.settings.presets import Preset
 
 LOG = logging.getLogger(__name__)
 NOT_RUN = "not run yet at this size."
-TOO_FEW = "Too few of its numbers are in so far for an answer."
+TOO_FEW = "too few of its numbers are in so far for an answer."
 _MAY_COMPUTE = ContextVar("may_compute", default=True)
 Key = TypeVar("Key")
 
@@ -75,10 +75,10 @@ class Experiment:
     def finding(self, artefact: Artefact) -> str:
         """What was found, in a sentence or two; where nothing was measured yet, or too little, that."""
         if not artefact.has_results:
-            return _not_run(contents.find(self.id).title)
+            return _of(contents.find(self.id).title, NOT_RUN)
         if not (self.found and artefact.rows):
             return ""
-        return self.found(artefact) or TOO_FEW
+        return self.found(artefact) or _of(contents.find(self.id).title, TOO_FEW)
 
     def __call__(
         self,
@@ -265,8 +265,6 @@ def in_order(jobs: Iterable[Job]) -> list[Job]:
     return list(ordered.values())
 
 
-def _not_run(title: str) -> str:
-    """That nothing was run yet; a title that is a question keeps its own mark."""
-    if title.endswith("?"):
-        return f"{title} {NOT_RUN.capitalize()}"
-    return f"{title}: {NOT_RUN}"
+def _of(title: str, words: str) -> str:
+    """Words about what has a title; a title that is a question keeps its own mark."""
+    return f"{title} {words.capitalize()}" if title.endswith("?") else f"{title}: {words}"

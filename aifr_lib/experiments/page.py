@@ -95,7 +95,7 @@ class Page:
         found: dict[bool, list[str]] = {True: [], False: []}
         for experiment, artefact in zip(experiments, shown, strict=True):
             if said := experiment.finding(artefact):
-                found[artefact.has_results and said != TOO_FEW].append(said)
+                found[artefact.has_results and not said.lower().endswith(TOO_FEW)].append(said)
                 self.said.add(said)
         parts = [box(found[ran]) for ran, box in ((True, pages.found_box), (False, pages.not_run_box)) if found[ran]]
         if len(experiments) == 1 and shown[0].has_results:

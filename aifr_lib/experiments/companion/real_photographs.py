@@ -160,7 +160,7 @@ def living_frames(artefact: Artefact) -> tuple[list[str], list[str]]:
                 style = {"color": plots.PALETTE[number], "marker": plots.MARKERS[number], "capsize": 3}
                 axis.errorbar(x, y, (y - low, high - y), label=NAMES[name], **style)
         axis.set(xticks=range(len(gaps)), xticklabels=gaps, ylim=(0, 105))
-        axis.set(xlabel="years between two photographs of one person", ylabel="recognised, %")
+        axis.set(xlabel="years between two photographs\nof one person", ylabel="recognised, %")
         axis.legend()
         frames.append(plots.svg(figure))
         told = [f"{NAMES[name]} {curve[gap][0]:.0f} %" for name, curve in curves.items() if gap in curve]

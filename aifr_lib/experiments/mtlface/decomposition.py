@@ -190,7 +190,7 @@ def found(artefact: Artefact) -> str:
             "aged": aged, "named": named}  # fmt: skip
     return say(
         {name: digits(value.mean) for name, value in said.items() if value},
-        (with_ and full, "Neither part is emptied by the split."),
+        (with_ and full, "The split of a face into age and identity empties neither part."),
         (with_ and aged and guess and named and leaked,
          "A linear probe reads the age from X_id to {with_} years and from X_age to {aged} (a guess is {guess} off),"
          " and names the person from X_id in {named} % of pictures and from X_age in {leaked} %."),

@@ -227,12 +227,12 @@ def found(artefact: Artefact) -> str:
     numbers |= {"slope": f"{slopes[0].mean - slopes[1].mean:+.2f}"} if slopes[0] and slopes[1] else {}
     numbers |= {"pull": digits(pull.mean)} if pull else {}
     ends = across.interval() if across else None
-    if base and ends:
-        numbers |= {"seeds": len(base.per_seed), "low": f"{ends[0]:+.2f}", "high": f"{ends[1]:+.2f}"}
+    if across and ends:
+        numbers |= {"seeds": across.seeds, "low": f"{ends[0]:+.2f}", "high": f"{ends[1]:+.2f}"}
     small = bool(ends and base and ends[1] < NO_GAIN * (100 - base.mean))
     return say(
         numbers,
-        (across, "Of relief pairs thirty years apart the branch gets {across} points more right than the loss alone:"),
+        (across, "Of relief pairs thirty years apart the transformer branch gets {across} points more right than the loss alone:"),
         (ends and ends[0] > 0, "a gain"),
         (ends and ends[1] < 0, "a loss"),
         (ends and ends[0] <= 0 <= ends[1] and small, "no gain above {delta} points, 5 % of the error"),

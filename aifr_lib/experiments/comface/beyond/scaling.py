@@ -157,10 +157,19 @@ def _in_order(place: tuple[str, Any, str, str]) -> tuple[int, float]:
 
 
 def scaling_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
-    """The error over people, pictures and labelled subjects; sources as points; scratch and untrained as lines."""
-    figure, axes = plt.subplots(2, 2, figsize=(8, 6.4), sharey=True, layout="constrained")
+    """The error over people, pictures and labelled subjects; sources as points; scratch and untrained as lines.
+
+    A panel for each of the four that was measured.
+    """
     rows = [row for row in artefact.rows if row.metric == "mae" and row.measured]
-    for axis, name in zip(axes.flat, (PEOPLE, PICTURES, SUBJECTS, SOURCE), strict=True):
+    measured_over = {row.keys["axis"] for row in rows}
+    shown = [name for name in (PEOPLE, PICTURES, SUBJECTS, SOURCE) if name in measured_over] or [PEOPLE]
+    lines_of, in_one = -(-len(shown) // 2), min(len(shown), 2)
+    figure, axes = plt.subplots(lines_of, in_one, figsize=(4 * in_one + 0.4, 3.2 * lines_of + 0.3), sharey=True,
+                                squeeze=False, layout="constrained")  # fmt: skip
+    for axis in axes.flat[len(shown) :]:
+        axis.set_visible(False)
+    for axis, name in zip(axes.flat, shown, strict=False):
         some = [row for row in rows if row.keys["axis"] == name]
         lines = dict.fromkeys((row.keys["method"], row.keys["how"]) for row in some)
         for number, (method, how) in enumerate(lines):
@@ -183,14 +192,10 @@ def scaling_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
             axis.set_xscale("log", base=2)
             axis.set_xticks([float(place) for place in places], [f"{float(place):g}" for place in places])
             axis.tick_params(axis="x", which="minor", length=0)
-        if not places:
-            axis.set_xticks([])
-            axis.text(0.5, 0.5, "not run yet", transform=axis.transAxes, ha="center", color="0.4")
         axis.set_xlabel("share of the training subjects with a label" if name == SUBJECTS else name)
         if axis.get_legend_handles_labels()[1] and name in (PEOPLE, SUBJECTS):
             axis.legend(fontsize=7)
-    for axis in axes[:, 0]:
-        axis.set_ylabel("mean error on change of age, years")
+    figure.supylabel("mean error on change of age, years", fontsize="medium")
     figure.supxlabel("dashed: from scratch, fine-tuned; dotted: untrained, features kept", fontsize=8)
     return figure
 
