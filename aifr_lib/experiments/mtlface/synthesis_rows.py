@@ -88,7 +88,7 @@ def mean_of(
             alone = mean_over_people(values[chosen], who)
     if not by_seed:
         return None
-    return student_t(by_seed) if alone is None else alone
+    return student_t(by_seed) if alone is None else alone.model_copy(update={"per_seed": by_seed})
 
 
 def tradeoff_figure(artefact: Artefact, methods: Sequence[str], by: str = "method") -> Figure:
@@ -104,7 +104,7 @@ def tradeoff_figure(artefact: Artefact, methods: Sequence[str], by: str = "metho
                 continue
             colour, marker = plots.PALETTE[number % 10], plots.MARKERS[number % len(plots.MARKERS)]
             axis.plot(x.mean, y.mean, marker, color=colour, ms=10, label=NAMES.get(method, in_words(method)))
-            if x.per_seed and y.per_seed:
+            if len(x.per_seed) > 1 and len(y.per_seed) > 1:
                 axis.scatter(list(x.per_seed.values()), list(y.per_seed.values()), s=14, color=colour, alpha=0.5)
         axis.set(xlabel=METRICS[aged], ylabel=METRICS[kept])
     axes[0].legend(fontsize=8, loc="best")

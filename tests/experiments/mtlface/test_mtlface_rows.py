@@ -87,6 +87,7 @@ def test_a_perfect_method_a_copy_and_the_source_group_are_counted_rightly():
         return measured(rows, metric, {"set": name})
 
     assert of(perfect, synthesis_rows.NAME).mean == 100
+    assert of(perfect, synthesis_rows.NAME).per_seed == {0: 100}, "one seed is few, and not none"
     assert of(perfect, synthesis_rows.NAME, "age_accuracy_outside").mean == pytest.approx(100 / 7)
     assert of(always, synthesis_rows.NAME).mean == pytest.approx(100 / 7)
     assert set(of(always, synthesis_rows.NAME).per_seed) == {0, 1}
