@@ -85,7 +85,7 @@ page.table(networks.FIG2)
 
 # %% [markdown]
 # **A size is no layout.** Three students have the printed number of parameters to the last digit that is printed.
-# MobileFacenet-R, the best of the four, does not: the text says that its maps are as large as the teacher's, no more.
+# MobileFaceNet-R, the best of the four, does not: the text says that its maps are as large as the teacher's, no more.
 
 # %% tags=["hide-input"]
 near = 0.0013
@@ -94,10 +94,9 @@ here = measured(artefact.rows, "parameters", {"network": "mobilefacenet-r"})
 larger = f", {100 * (here.mean / 3_730_000 - 1):.1f} % larger" if here else ""
 Markdown(
     "Of MobileFaceNets with such maps, whose hidden layers have 64, 128, 256 or 512 "
-    f"channels, {len(alike)} lie within {percent(near, 2)} of the printed 3.73 million. "
-    "The "
-    f"one that is built here is none of them{larger}: each of its bottlenecks widens "
-    "as MobileFaceNet's do."
+    f"channels, {len(alike)} lie within {percent(near, 2)} of the printed 3.73 "
+    f"million. The one that is built here is none of them{larger}: each of its "
+    "bottlenecks widens as MobileFaceNet's do."
 )
 
 # %% [markdown]

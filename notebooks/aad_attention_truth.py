@@ -127,7 +127,7 @@ print(f"one truth, two noises: {found:.2f}")
 print("Why: each half of the pictures sees the same change through other nuisances.")
 
 # %% [markdown]
-# **3.** An untrained network scores above chance. How can that be?
+# **3.** A map of edges, with no training at all, scores above chance. How can that be?
 
 # %% tags=["solution", "hide-input"] choices=["it knows faces", "edges excite it"] answer="edges excite it"
 edges = np.abs(np.diff(own, axis=1, prepend=0))

@@ -16,7 +16,7 @@
 # **The claim.** Students of 1.2 to 3.7 million parameters do the work of a network of 63.7 million
 # {cite}`truong2020aad`.
 #
-# **The catch.** Parameters are not time. Three students are smaller than MobileFacenet-R and one of them takes three
+# **The catch.** Parameters are not time. Three students are smaller than MobileFaceNet-R and one of them takes three
 # times as long; and what a student costs to *train* is nowhere said.
 
 # %% tags=["parameters"]

@@ -82,7 +82,8 @@ print(inspect.getsource(distillation_loss))
 # %% [markdown]
 # ## The experiment
 #
-# Teachers and students learn from the same people. What the variants ask, and what of it is trained here:
+# Teachers and students learn from the same people. What the variants ask, and what of it is planned at this
+# size; what was run stands under the tables:
 
 # %% tags=["hide-input"]
 asked = pd.DataFrame(
@@ -101,8 +102,8 @@ pd.DataFrame(
         "student": in_words(entry.backbone),
         "width": f"{entry.width or settings.train.width:g}",
         "trained as": "; ".join(map(in_words, entry.variants)),
-        "seeds": ", ".join(map(str, entry.seeds)),
-        "length": f"{entry.length:g}",
+        "seeds planned": ", ".join(map(str, entry.seeds)),
+        "share of a full training": f"{entry.length:g}",
     }
     for entry in settings.ledger
 ).style.hide()

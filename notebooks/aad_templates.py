@@ -78,7 +78,8 @@ rise[["method", "rise"]].style.hide().format(precision=3)
 # %% [markdown]
 # ## What to conclude
 
-# A mean over pictures takes away what differs between them and keeps who it is, whichever way the student was taught.
+# A mean over pictures takes away what differs between them and keeps who it is; that is no promise that a
+# taught student gains as much by it as one alone.
 # At the lowest rates the threshold rests on a few pairs of strangers, so that two seeds of one method can lie further
 # apart than two methods: read the interval before the mean.
 #

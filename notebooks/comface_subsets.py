@@ -47,7 +47,8 @@ page.opening(subsets.TABLE_H, weight.TABLE_I)
 #
 # One picture of each person, before any edit, is scored: by SER-FIQ, on a network that was trained with dropout, and
 # by a network that others trained to judge pictures of faces. In the paper a person stays from a score of .1, .2, .4
-# or .6 on; nobody here comes near these bounds, so the best half and the best quarter stay. Lots are nested: who is
+# or .6 on; few of the generator's people reach .4 here and none .6 (see [quality](comface_quality.ipynb)), so the best
+# half and the best quarter stay. Lots are nested: who is
 # in the quarter is in the half too. All pictures of a kept person are learnt from, and every pre-training sees
 # equally many pictures, the few people more often.
 #

@@ -77,7 +77,7 @@ pd.DataFrame(
         "training": decomposition.NAMES.get(name, name),
         "mask": in_words(one.afd),
         "adversary": in_words(one.adversary),
-        "seeds": len(one.seeds),
+        "seeds planned": len(one.seeds),
     }
     for name, one in {**settings.readings, **settings.attentions}.items()
 ).style.hide()
@@ -125,7 +125,7 @@ HTML("".join(pages.claim_boxes(claims.judge_artefact(artefact, out))))
 # ## How the adversary learns
 #
 # The loss of both age estimators while the network trains. The second reads $X_{id}$ through a reversed gradient: where
-# it stays high, the age has become hard to read.
+# it stays high, the age is hidden from that estimator, and from no other: the probe above may still read it.
 
 # %% tags=["hide-input"]
 main = next((run for (name, _), run in runs.items() if name == readings.MAIN), None)
@@ -133,8 +133,8 @@ if main:
     curves = main.summary["curves"]
     _, axis = plt.subplots(figsize=(7, 3.6))
     lines = {
-        "loss_age": "A on X_age",
-        "loss_adversary": "A' on X_id",
+        "loss_age": r"$A$ on $X_{age}$",
+        "loss_adversary": r"$A'$ on $X_{id}$",
     }
     for number, (key, label) in enumerate(lines.items()):
         values = [np.nan if one is None else one for one in curves[key]]

@@ -125,7 +125,7 @@ pd.DataFrame(
     [
         {
             "configuration": configurations.NAMES[name],
-            "seeds": len(seeds_of),
+            "seeds planned": len(seeds_of),
         }
         for name, seeds_of in asked.seeds.items()
     ]

@@ -106,8 +106,8 @@ plots.show("What three margin losses put in place of the cosine, against the ang
 # ## The experiment
 #
 # Each loss is trained with the branch and without, on the same people, with the same steps; then every network is
-# scored on all lists. `relief-near` stands for LFW, whose pairs are near in age; `relief-agedb` and `relief-calfw` for
-# the two age sets; `relief-cplfw`, `relief-cfpfp` and the templates of `relief-ijb` for Table III.
+# scored on all lists. Relief pairs near in age stand for LFW; those 30 and 10–30 years apart for AgeDB and CALFW; pairs
+# that are both turned, pairs of front and profile, and templates for CPLFW, CFP-FP and IJB-B in Table III.
 
 # %% tags=["hide-input"]
 asked = settings.verification
@@ -118,7 +118,7 @@ pd.DataFrame(
             "margin": f"{train.m:g}" if train.m is not None else "the paper's",
             "rate without": f"{plain.lr:g}",
             "rate with": f"{train.lr:g}",
-            "seeds": len(base.seeds),
+            "seeds planned": len(base.seeds),
         }
         for name, base in asked.bases.items()
         for plain, train in [

@@ -178,13 +178,13 @@ def _select(claim: Claim, rows: Sequence[Row], selector: Selector, metric: str) 
         exact = {**selector, **dict(zip(lists, values, strict=True))}
         found = [row for row in rows if row.metric == metric and _fits(row, exact)]
         if not found:
-            raise Missing(f"nothing was measured of {said({**exact, 'metric': METRICS.get(metric, metric)})}")
+            raise Missing(f"not measured: {said({**exact, 'metric': METRICS.get(metric, metric)})}")
         if len(found) > 1:
             raise ConfigError(f"claim {claim.id}: {len(found)} rows of {claim.artefact} with {_keys(exact)}")
         chosen += found
     for row in chosen:
         if row.measured is None:
-            raise Missing(f"the run is missing for {said(row.keys)}")
+            raise Missing(f"not run: {said(row.keys)}")
         if not row.measured.per_seed:
             raise Missing(f"no values by seed for {said(row.keys)}")
     return chosen

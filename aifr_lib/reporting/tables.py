@@ -109,7 +109,7 @@ def artefact_table(artefact: Artefact, shape: Shape | None = None) -> str:
     notes = [f"95 % intervals: {'; '.join(INTERVALS[kind] for kind in kinds)}." if kinds else ""]
     if any(row.measured and _all_alike(row.measured) for row in artefact.rows):
         notes.append(f"{ALIKE}: all succeed or all fail, so resampling shows nothing; Wilson over people instead.")
-    if any(row.paper is not None for row in artefact.rows):
+    if artefact.kind != "settings" and any(row.paper is not None for row in artefact.rows):
         notes.append("The paper's numbers are of its own data.")
     note = f'<p style="{_SMALL}">{typeset(" ".join(filter(None, notes)))}</p>' if any(notes) else ""
     exact = artefact.kind == "settings"
@@ -140,7 +140,7 @@ def shaped_table(rows: Sequence[Row], shape: Shape, *, exact: bool = False) -> s
         return laid
     which = _outline([_named(row, shape.down) for row in missing], shape)
     if not any(row.paper is not None for row in missing):
-        return f'{laid}<p class="aifr-not-run" style="{_SMALL}">{typeset(f"Not run: {which}.")}</p>'
+        return f'{laid}<p class="aifr-not-run" style="{_SMALL}">{typeset(f"Not {'set' if exact else 'run'}: {which}.")}</p>'
     printed = {_named(row, shape.down) for row in missing if row.paper is not None}
     more = [row for row in missing if _named(row, shape.down) in printed]
     table = _scrolling(_laid_out(_numbered(more, shape), shape, exact))

@@ -56,7 +56,7 @@ class PaperContentsDirective(SphinxDirective):
             if content.planned:
                 row += ["planned", "–"]
             elif not (figures(self.env) / content.id / f"{content.id}.json").is_file():
-                row += [notebook_link(self.env, content), "not run yet"]
+                row += [notebook_link(self.env, content), "not published yet"]
             else:
                 outcome = outcomes.get(content.id)
                 row += [notebook_link(self.env, content), badge(outcome) if outcome else "published"]
@@ -85,7 +85,7 @@ class ScoreboardDirective(SphinxDirective):
             chapter = document_link(f"book/papers/{paper.lower()}", nodes.Text(paper))
             parts += [
                 nodes.rubric("", "", chapter),
-                table(("Verdict", "What the paper says", "Why"), rows),
+                table(("Verdict", "The claim", "Why"), rows),
             ]
         return parts
 
@@ -104,7 +104,7 @@ class RunLedgerDirective(SphinxDirective):
         stored = sum(item.stored for item in items)
         total = f"{stored} of {len(items)} runs are stored."
         if known:
-            total += f" The {len(known)} whose time is known take about {sum(known) / 60:.1f} hours, as measured."
+            total += f" For {len(known)} a time is known, their own or that of a run like them: about {sum(known) / 60:.1f} hours."
         return [
             nodes.paragraph("", total + " Tables and figures share runs."),
             html(f'<details class="aifr-all"><summary>All {len(rows)} tables and figures</summary>'),
@@ -211,7 +211,11 @@ def shown(env: BuildEnvironment, id: str) -> list[nodes.Node]:
 
 def without_result(content: contents.Content) -> list[nodes.Node]:
     """A plain sentence, and the printed numbers where the paper gives any."""
-    reason = "its notebook is still to be written" if content.planned else "its experiment has not been run yet"
+    reason = (
+        "its notebook is still to be written"
+        if content.planned
+        else "what was run of it so far stands on the page of its notebook"
+    )
     if content.paper is None:
         asked = content.title.endswith("?")
         said = f"{content.title} {reason.capitalize()}." if asked else f"{content.title} (ours): {reason}."

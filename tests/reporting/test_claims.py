@@ -173,7 +173,7 @@ def test_each_repeats_the_comparison():
     ]
     assert claims.judge(everywhere, results(*rows, row(shifted(1), method="a", set="y"))).outcome == "supported"
     missing = claims.judge(everywhere, results(*rows))
-    assert (missing.outcome, missing.reason) == ("untested", "nothing was measured of y, a, verification accuracy, %")
+    assert (missing.outcome, missing.reason) == ("untested", "not measured: y, a, verification accuracy, %")
 
 
 def test_lists_average_seed_by_seed():
@@ -184,14 +184,14 @@ def test_lists_average_seed_by_seed():
     unlisted = claims.judge(claim(rows=[{"alpha": [0.4, 0.6]}, {"alpha": 0.0}]), results(*rows))
     assert (unlisted.outcome, unlisted.reason) == (
         "untested",
-        "nothing was measured of α = 0.6, verification accuracy, %",
+        "not measured: α = 0.6, verification accuracy, %",
     )
 
 
 def test_what_is_missing_leaves_a_claim_untested():
     assert claims.judge(claim(), {}).reason == "its experiment has not been run here"
     no_run = claims.judge(claim(), results(row(None, method="a"), row(BASE, method="b")))
-    assert (no_run.outcome, no_run.reason) == ("untested", "the run is missing for a")
+    assert (no_run.outcome, no_run.reason) == ("untested", "not run: a")
     unpaired = claims.judge(claim(), results(row({0: 1.0}, method="a"), row({1: 1.0}, method="b")))
     assert unpaired.reason == "a and b share no seed"
     fixed = Row(keys={"method": "a"}, metric="accuracy", measured=Measured(mean=1.0))

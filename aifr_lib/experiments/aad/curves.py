@@ -53,7 +53,7 @@ def fig5_figure(artefact: Artefact) -> Figure:
             rows = [row for row in artefact.rows if row.metric == metric and row.keys["term"] == term]
             values = [row.measured.mean if row.measured else float("nan") for row in rows]
             axis.plot([row.keys["step"] for row in rows], values, color=plots.PALETTE[number % len(plots.PALETTE)],
-                      marker="." if len(rows) < 3 else None, label=term)  # fmt: skip
+                      marker="." if len(rows) < 3 else None, label=NAMES.get(term, term))  # fmt: skip
         axis.set(xlabel="step", ylabel=metric, yscale="log")
     axes[1].legend(loc="best", fontsize=9)
     figure.tight_layout()

@@ -89,7 +89,11 @@ def step_by_step(rows: Sequence[Row], metric: str, student: str, keys: Mapping[s
         (alone and ad, against(ad, alone, ALONE, arms)),
         (ad and aad, "With attention besides (AAD) it is {aad} %:"),
         (ad and aad, against(aad, ad, AD, arms)),
-        (fewest > 1, "So says Student's t over {fewest} seeds of each, uncorrected; the verdict decides."),
+        (
+            fewest > 1,
+            "So says Student's t over {fewest} seeds of each, with the error of all variants together where their"
+            " spreads agree, uncorrected; the verdict decides.",
+        ),
         (alone and teacher, "Its teacher reaches {teacher} %."),
     )
 

@@ -240,7 +240,11 @@ def found(artefact: Artefact) -> str:
         (pairs, "{accepted} % of those of one person where one stranger in a hundred may pass."),
         (given["rank"], "Sought among all other photographs ({data}), a person is found at once in {rank} % of cases."),
         (len(crowd) > 1, "Among {least:,} strangers it finds {few} %, among {most:,} it finds {many} %."),
-        (all(pooled.values()), "One picture of each template accepts {one} % of them, all of its pictures {all} %."),
+        (
+            all(pooled.values()),
+            "Of pairs of templates of drawn people, where one stranger in ten may pass, {one} % of those of one person are"
+            " accepted from one picture each, {all} % from all.",
+        ),
     )
 
 

@@ -203,7 +203,7 @@ def found(artefact: Artefact) -> str:
         {"fades": listed(fades), "easy": listed(told)},
         (fades, "Where one stranger in a hundred may pass, of pairs of photographs of one person (FG-NET)"),
         (fades, "first less than five and then at least thirty years apart, {fades}."),
-        (fades and apart(ours, pixels) > 0, "What drawn faces teach carries over a little."),
+        (fades and apart(ours, pixels) > 0, "What drawn faces teach shows where few years lie between."),
         (fades and both and apart(ours, pixels) <= 0, "What drawn faces teach does not show on photographs."),
         (told, "On ORL, photographs of one room and few years, the nearest photograph is of the same person: {easy}."),
     )

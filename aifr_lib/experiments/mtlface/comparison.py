@@ -63,6 +63,7 @@ def found(artefact: Artefact) -> str:
     there = {name: (aged, kept) for name, (aged, kept) in done.items() if aged and kept}
     above = [NAMES[name] for name, (aged, _) in there.items() if true and aged.mean > true.mean]
     nearer = [NAMES[name] for name, (_, kept) in there.items() if far and kept.mean > far.mean]
+    still = [str(NAMES[name]) for name, (aged, _) in there.items() if copy and abs(aged.mean - copy.mean) < 0.05]
     return say(
         {
             "judge": judge and digits(judge.mean),
@@ -71,6 +72,7 @@ def found(artefact: Artefact) -> str:
             "far": far and digits(far.mean),
             "lines": listed([f"{NAMES[name]} {digits(aged.mean)} %" for name, (aged, _) in there.items()]),
             "kept": listed([f"{NAMES[name]} {digits(kept.mean)}" for name, (_, kept) in there.items()]),
+            "still": listed(still),
             "above": listed([str(name) for name in above]),
             "nearer": listed([str(name) for name in nearer]),
         },
@@ -78,6 +80,7 @@ def found(artefact: Artefact) -> str:
         (true and copy, "It tells {true} % of the true faces in the group asked for, and {copy} % of copies of the "
                         "source."),
         (there, "Of drawn faces it tells: {lines}."),
+        (still, "As often as a copy, so without ageing anybody: {still}."),
         (there and far, "Their likeness to the true face at that age: {kept}; a copy of the source has {far}."),
         (nearer, "Nearer to the truth than a copy: {nearer}."),
         (there and far and not nearer, "No method comes nearer to the truth than a copy of the source."),

@@ -25,10 +25,10 @@ from aifr_lib.settings.presets import Preset
 
 PLAIN, ACROSS, GUESS = "none_without_adversary", "relief-agedb", "guess"
 NAMES: dict[Key, str] = {
-    "both": "both masks, adversary",
-    "both_without_adversary": "both masks",
-    "none": "no split, adversary",
-    "none_without_adversary": "no split",
+    "both": "split and adversary",
+    "both_without_adversary": "split alone",
+    "none": "adversary alone",
+    "none_without_adversary": "neither",
     "channel": "channel mask, adversary",
     "spatial": "spatial mask, adversary",
     GUESS: "a guess: one age for all, anyone",
@@ -188,21 +188,22 @@ def found(artefact: Artefact) -> str:
     aged, named = one(MAIN, "mae", part="age"), one(MAIN, "rank1", part="identity")
     said = {"with_": with_, "without": without, "both": both, "plain": plain, "guess": guess, "leaked": leaked,
             "aged": aged, "named": named}  # fmt: skip
+    these = "these seeds" if with_ and len(with_.per_seed) > 1 else "one seed"
     return say(
-        {name: digits(value.mean) for name, value in said.items() if value},
+        {"these": these, **{name: digits(value.mean) for name, value in said.items() if value}},
         (with_ and full, "The split of a face into age and identity empties neither part."),
         (with_ and aged and guess and named and leaked,
-         "A linear probe reads the age from X_id to {with_} years and from X_age to {aged} (a guess is {guess} off),"
-         " and names the person from X_id in {named} % of pictures and from X_age in {leaked} %."),
-        (with_ and without, "Without the adversary X_id gives the age away to {without} years:"),
+         "A linear probe reads the age from the identity part to {with_} years and from the age part to {aged} (a guess is {guess} off),"
+         " and names the person from the identity part in {named} % of pictures and from the age part in {leaked} %."),
+        (with_ and without, "Without the adversary the identity part gives the age away to {without} years:"),
         (with_ and without and unlearned > 0, "the adversary hides some of it."),
         (with_ and without and unlearned < 0, "with the adversary the age is easier to read."),
-        (with_ and without and not unlearned, "no difference that these seeds can tell from chance."),
+        (with_ and without and not unlearned, "no difference that {these} can tell from chance."),
         (both and plain, "Of pairs thirty years apart, {both} % are told rightly with split and adversary, and"
                          " {plain} % without either:"),
         (both and plain and gained > 0, "a gain."),
         (both and plain and gained < 0, "a loss."),
-        (both and plain and not gained, "no difference that these seeds can tell from chance."),
+        (both and plain and not gained, "no difference that {these} can tell from chance."),
     )  # fmt: skip
 
 

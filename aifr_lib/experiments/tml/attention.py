@@ -182,13 +182,14 @@ def found(artefact: Artefact) -> str:
     learned, start, centre = (measured(artefact.rows, "age_corr", {"reader": reader}) for reader in READERS)
     below, prior = apart(learned, start), apart(learned, centre)
     numbers = {"learned": learned, "start": start, "centre": centre}
+    these = "these seeds" if learned and len(learned.per_seed) > 1 else "one seed"
     return say(
         {name: f"{one.mean:+.2f}" for name, one in numbers.items() if one},
         (learned, "The attention that a cell receives and how much it changes with age correlate by {learned}:"),
         (learned and learned.mean < 0, "attention lies more where faces change less."),
         (learned and learned.mean >= 0, "attention does not keep to what stays."),
         (start, "An encoder that has learned nothing stands at {start},"),
-        (start and not below, "no difference that these seeds can tell from chance;"),
+        (start and not below, "which " + these + " cannot tell from the trained one;"),
         (start and below < 0, "so training turned attention to what stays;"),
         (start and below > 0, "so training turned attention to what changes;"),
         (centre, "a mere liking for the centre of the face would give {centre}."),

@@ -232,7 +232,11 @@ def found(artefact: Artefact) -> str:
     small = bool(ends and base and ends[1] < NO_GAIN * (100 - base.mean))
     return say(
         numbers,
-        (across, "Of relief pairs thirty years apart the transformer branch gets {across} points more right than the loss alone:"),
+        (
+            across,
+            "Of relief pairs thirty years apart the transformer branch gets {across} points more right than the loss"
+            " alone:",
+        ),
         (ends and ends[0] > 0, "a gain"),
         (ends and ends[1] < 0, "a loss"),
         (ends and ends[0] <= 0 <= ends[1] and small, "no gain above {delta} points, 5 % of the error"),

@@ -132,9 +132,10 @@ def said(artefact: Artefact, sets: Sequence[str], where: str) -> str:
     numbers |= {"low": f"{min(sizes):+.2f}", "high": f"{max(sizes):+.2f}"} if points else {}
     return say(
         numbers,
-        (len(points) > 1, "{where} the branch adds between {low} and {high} points to its losses:"),
-        (len(points) == 1, "{where} the branch adds {low} points to its loss:"),
-        (points, "better beyond chance in {up} of {all}, worse in {down}."),
+        (len(points) > 1, "{where} the branch adds between {low} and {high} points:"),
+        (len(points) == 1, "{where} the branch adds {low} points:"),
+        (points and any(signs), "better beyond chance in {up} of {all} comparisons, worse in {down}."),
+        (points and not any(signs), "no difference that can be told from chance."),
     )
 
 
@@ -154,7 +155,7 @@ def gains_figure(artefact: Artefact) -> Figure:
     """A panel a set: each base without the branch and with it, means, intervals, a dot a seed."""
     rows = [row for row in artefact.rows if row.metric == "accuracy"]
     sets = list(dict.fromkeys(str(row.keys["set"]) for row in rows))
-    bases = list(dict.fromkeys(str(row.keys["base"]) for row in rows))
+    bases = list(dict.fromkeys(str(row.keys["base"]) for row in rows if row.measured))
     figure, axes = plt.subplots(1, len(sets), figsize=(3.2 * len(sets), 3.6), squeeze=False)
     for axis, name in zip(axes[0], sets, strict=True):
         for row in (row for row in rows if row.keys["set"] == name and row.measured):

@@ -317,7 +317,7 @@ def test_a_gain_of_one_seed_is_no_proof_however_sure_people_are(seeds, said):
         Measured(mean=mean, ci95=(mean - 0.5, mean + 0.5), interval="identities", per_seed=dict.fromkeys(seeds, mean))
         for mean in (94.0, 91.0)
     )
-    assert known.against(above, below, "a gain", "a loss", "no difference") == said
+    assert known.against(above, below, ("a gain", "a loss", "no difference"), [above, below]) == said
 
 
 def test_a_spike_is_over_the_median_of_all_terms():

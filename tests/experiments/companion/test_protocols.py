@@ -209,10 +209,10 @@ def test_figures_have_a_curve_for_each_list(shown):
     runs = protocols.PROTOCOLS.stored(preset, out=out)
     figure = protocol_figure.protocol_figure(artefact, runs)
     labels = [axis.get_legend_handles_labels()[1] for axis in figure.axes]
-    assert labels[0] == ["fgnet", "relief-lfw"]
-    assert labels[1] == labels[2] == ["fgnet"]
+    assert labels[0] == ["FG-NET", "random relief pairs"]
+    assert labels[1] == labels[2] == ["FG-NET"]
     assert labels[3] == ["all pictures, pooled", "one picture each"]
-    assert labels[4] == ["fgnet, years", "relief-edema, kg"]
+    assert labels[4] == ["FG-NET, years", "relief people before and after, kg"]
     assert [label.split(",")[0] for label in labels[5]] == ["P1 TAR@FAR=1e-2", "P2 rank-1", "P3 rank-1", "P1 accuracy"]
     assert len(protocol_figure.det_figure(runs).axes[0].get_legend_handles_labels()[1]) == 2
 

@@ -244,6 +244,6 @@ def test_a_slider_over_alpha_has_the_scores_of_one_seed(preset, tmp_path):
 
 def test_a_slider_over_the_spread_within_people():
     frames, labels = variance.spread_frames([0.2, 2.6])
-    assert len(frames) == 2 and labels[0].endswith("0% lie nearer to somebody else")
+    assert len(frames) == 2 and labels[0].endswith("0 % lie nearer to somebody else")
     ratios = [float(re.search(r"ratio ([\d.]+)", label)[1]) for label in labels]
     assert ratios[0] > 10 > ratios[1]
