@@ -99,8 +99,8 @@ page.table(age.TABLE_N)
 # %% [markdown]
 # ## What to conclude
 #
-# - Begin with the rows that know little. *Always no change* is the error of knowing nothing; *eight numbers of colour and
-#   sharpness* is what a photograph says without its face; an *untrained network* is what its shape says.
+# - Begin with the rows that know little. *Always no change* is the error of knowing nothing; *eight numbers of colour
+#   and sharpness* is what a photograph says without its face; an *untrained network* is what its shape says.
 # - Half of FG-NET's photographs show children of thirteen or younger. The generator draws hardly any: what ComFace
 #   learnt to compare are adults.
 # - Methods that were not run here say so. Nothing is concluded of them.

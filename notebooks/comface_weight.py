@@ -17,7 +17,7 @@
 # better than StableRep, which learnt from three times as many synthetic pictures {cite:p}`akamatsu2024comface`.
 #
 # **The stand-in.** The pictures are private and medical. Here are rendered patients of two wards, `relief-edema`:
-# each loses one to four kilograms of water a day, each of which fills the face as two and a half of build do. The second
+# each loses one to four kilograms of water a day, each of which fills the face as 2.5 of build do. The second
 # ward has other people, a harder and warmer light from the side, and a blurrier camera. It is no measurement of
 # patients.
 

@@ -140,7 +140,8 @@ def shaped_table(rows: Sequence[Row], shape: Shape, *, exact: bool = False) -> s
         return laid
     which = _outline([_named(row, shape.down) for row in missing], shape)
     if not any(row.paper is not None for row in missing):
-        return f'{laid}<p class="aifr-not-run" style="{_SMALL}">{typeset(f"Not {'set' if exact else 'run'}: {which}.")}</p>'
+        said = typeset(f"Not {'set' if exact else 'run'}: {which}.")
+        return f'{laid}<p class="aifr-not-run" style="{_SMALL}">{said}</p>'
     printed = {_named(row, shape.down) for row in missing if row.paper is not None}
     more = [row for row in missing if _named(row, shape.down) in printed]
     table = _scrolling(_laid_out(_numbered(more, shape), shape, exact))

@@ -104,7 +104,8 @@ class RunLedgerDirective(SphinxDirective):
         stored = sum(item.stored for item in items)
         total = f"{stored} of {len(items)} runs are stored."
         if known:
-            total += f" For {len(known)} a time is known, their own or that of a run like them: about {sum(known) / 60:.1f} hours."
+            hours = f"{sum(known) / 60:.1f} hours"
+            total += f" For {len(known)} a time is known, their own or that of a run like them: about {hours}."
         return [
             nodes.paragraph("", total + " Tables and figures share runs."),
             html(f'<details class="aifr-all"><summary>All {len(rows)} tables and figures</summary>'),

@@ -35,7 +35,7 @@ EXPRESSIONS: tuple[dict[str, float], ...] = (
 LEVELS = 5  # intensities 0 … 5, as in FACS' A to E
 SLOT = 40  # frames in which at most one expression comes and goes
 EXPRESSIVE = 0.6  # share of the slots that have one
-# Water shows in the face more than its share of body weight: a kilogram of it changes the face as two and a half of build do.
+# Water shows in the face more than its share of body weight: a kilogram of it changes the face as 2.5 of build do.
 KILOGRAMS_PER_SD = 10.0
 WATER_PER_KILOGRAM = 0.25
 SECOND_WARD = 1_000_000  # its people's numbers lie so far from the first ward's

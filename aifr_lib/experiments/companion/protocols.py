@@ -242,8 +242,8 @@ def found(artefact: Artefact) -> str:
         (len(crowd) > 1, "Among {least:,} strangers it finds {few} %, among {most:,} it finds {many} %."),
         (
             all(pooled.values()),
-            "Of pairs of templates of drawn people, where one stranger in ten may pass, {one} % of those of one person are"
-            " accepted from one picture each, {all} % from all.",
+            "Of pairs of templates of drawn people, where one stranger in ten may pass, {one} % of those of one person"
+            " are accepted from one picture each, {all} % from all.",
         ),
     )
 
