@@ -193,8 +193,9 @@ def found(artefact: Artefact) -> str:
         {"these": these, **{name: digits(value.mean) for name, value in said.items() if value}},
         (with_ and full, "The split of a face into age and identity empties neither part."),
         (with_ and aged and guess and named and leaked,
-         "A linear probe reads the age from the identity part to {with_} years and from the age part to {aged} (a guess is"
-         " {guess} off), and names the person from the identity part in {named} % of pictures and from the age part in {leaked} %."),
+         "A linear probe reads the age from the identity part to {with_} years and from the age part to {aged} (a"
+         " guess is {guess} off), and names the person from the identity part in {named} % of pictures and from the"
+         " age part in {leaked} %."),
         (with_ and without, "Without the adversary the identity part gives the age away to {without} years:"),
         (with_ and without and unlearned > 0, "the adversary hides some of it."),
         (with_ and without and unlearned < 0, "with the adversary the age is easier to read."),

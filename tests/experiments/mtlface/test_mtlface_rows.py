@@ -126,7 +126,7 @@ def test_what_a_part_holds_is_held_against_a_guess(mae, rank1, emptied):
             rows.append(Row(keys=keys, metric=metric, measured=Measured(mean=of[part])))
     said = decomposition.found(SimpleNamespace(rows=rows))
     assert ("empties neither part" in said) is not emptied
-    assert f"from X_id to {mae['identity']:#.3g} years" in said
+    assert f"from the identity part to {mae['identity']:#.3g} years" in said
 
 
 def test_the_truth_is_the_same_picture_at_another_age(tmp_path, monkeypatch):
