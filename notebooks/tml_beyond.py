@@ -116,8 +116,9 @@ if rates:
 else:
     display(
         Markdown(
-            "*No rate of a control was tried at this size yet; those of the loss alone "
-            "and of the branch stand on [the page of the sweep](tml_alpha_sweep.ipynb).*"
+            "*No rate of a control was tried at this size yet; those of the loss "
+            "alone and of the branch stand on [the page of the sweep]"
+            "(tml_alpha_sweep.ipynb).*"
         )
     )
 

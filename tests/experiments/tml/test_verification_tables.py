@@ -94,4 +94,4 @@ def test_what_is_said_counts_what_is_beyond_chance(preset, untrained, tmp_path):
     artefact = verification.TABLE2(preset, seeds=range(3), out=tmp_path)
     said = verification.table2_found(artefact)
     assert said.startswith("Across ages the branch adds between +4.00 and +4.00 points:")
-    assert "better beyond chance in 6 of 6, worse in 0." in said and "Near in age" in said
+    assert "better beyond chance in 6 of 6 comparisons, worse in 0." in said and "Near in age" in said
