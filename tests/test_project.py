@@ -97,7 +97,7 @@ def test_no_foreign_host_or_machine_path_in_tracked_text():
     paths = re.compile("/(?:" + "|".join(["work", "root", "home/[a-z]"]) + ")/")
     for path in ROOT.rglob("*"):
         relative = path.relative_to(ROOT).as_posix()
-        skipped = (".git/", ".venv", "_build/", "build/", "book/_executed/", "figures/")
+        skipped = (".git/", ".venv/", "_build/", "build/", "book/_executed/", "figures/")
         if relative.startswith(skipped) or path.suffix not in {".py", ".md", ".yml", ".yaml", ".toml", ".lock"}:
             continue
         text = path.read_text(encoding="utf-8")

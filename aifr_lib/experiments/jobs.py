@@ -72,13 +72,17 @@ class Experiment:
     found: Callable[[Artefact], str] | None = None
     shape: Shape | None = None
 
+    def answer(self, artefact: Artefact) -> str:
+        """What was found, in a sentence or two; empty where nothing, or too little, was measured."""
+        return self.found(artefact) if self.found and artefact.rows and artefact.has_results else ""
+
     def finding(self, artefact: Artefact) -> str:
-        """What was found, in a sentence or two; where nothing was measured yet, or too little, that."""
+        """The answer; where nothing was measured yet, or too little for one, that."""
         if not artefact.has_results:
             return _of(contents.find(self.id).title, NOT_RUN)
         if not (self.found and artefact.rows):
             return ""
-        return self.found(artefact) or _of(contents.find(self.id).title, TOO_FEW)
+        return self.answer(artefact) or _of(contents.find(self.id).title, TOO_FEW)
 
     def __call__(
         self,

@@ -18,7 +18,7 @@ from typing import Any
 from IPython.display import HTML, Markdown, display
 
 from aifr_lib.experiments import folded
-from aifr_lib.experiments.jobs import TOO_FEW, Experiment
+from aifr_lib.experiments.jobs import Experiment
 from aifr_lib.names import ConfigError
 from aifr_lib.reporting import artefacts, claims, contents, pages, plots, tables
 from aifr_lib.reporting.artefacts import Artefact
@@ -94,8 +94,9 @@ class Page:
         shown = [self.seen[experiment.id] for experiment in experiments]
         found: dict[bool, list[str]] = {True: [], False: []}
         for experiment, artefact in zip(experiments, shown, strict=True):
-            if said := experiment.finding(artefact):
-                found[artefact.has_results and not said.lower().endswith(TOO_FEW)].append(said)
+            answer = experiment.answer(artefact)
+            if said := answer or experiment.finding(artefact):
+                found[bool(answer)].append(said)
                 self.said.add(said)
         parts = [box(found[ran]) for ran, box in ((True, pages.found_box), (False, pages.not_run_box)) if found[ran]]
         if len(experiments) == 1 and shown[0].has_results:

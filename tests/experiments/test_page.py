@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from aifr_lib.experiments import page
-from aifr_lib.experiments.jobs import Experiment, Job
+from aifr_lib.experiments.jobs import TOO_FEW, Experiment, Job
 from aifr_lib.reporting.rows import Measured, Row
 from aifr_lib.reporting.runs import DataId, Result, RunSpec
 from aifr_lib.reporting.tables import METRIC, Shape
@@ -93,7 +93,7 @@ def test_too_few_numbers_for_a_sentence_are_no_finding(tmp_path, shown):
     few = replace(experiment(), found=lambda artefact: "")
     few(page.open_page("classroom").settings, out=tmp_path)
     page.open_page("classroom", compute=False, out=tmp_path).opening(few)
-    assert "too few of its numbers are in so far" in shown[0].lower() and "What was found" not in shown[0]
+    assert f": {TOO_FEW}" in shown[0] and "What was found" not in shown[0]
 
 
 def test_what_a_live_page_computes_is_shown_where_it_was_computed_and_once(tmp_path, shown):

@@ -213,7 +213,12 @@ def test_figures_have_a_curve_for_each_list(shown):
     assert labels[1] == labels[2] == ["FG-NET"]
     assert labels[3] == ["all pictures, pooled", "one picture each"]
     assert labels[4] == ["FG-NET, years", "relief people before and after, kg"]
-    assert [label.split(",")[0] for label in labels[5]] == ["P1", "P2", "P3", "P1"]
+    assert labels[5] == [
+        "P1, accepted at 1 % false accepts",
+        "P2, rank-1",
+        "P3, rank-1",
+        "P1, verification accuracy",
+    ]
     assert len(protocol_figure.det_figure(runs).axes[0].get_legend_handles_labels()[1]) == 2
 
 
