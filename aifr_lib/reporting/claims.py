@@ -255,7 +255,9 @@ def link_said(verdict: Verdict, one: Comparison) -> str:
         columns = f" and a choice of {verdict.claim.most} columns" if verdict.claim.most else ""
         parts.append(f"p {_p(p)}, {corrected} after Holm over {counted(verdict.family, whose)}{columns}")
     parts += _seen(estimate.detectable(verdict.alpha), unit)
-    return signs("; ".join([*parts, _error(estimate)]))
+    if estimate.interval(verdict.alpha) is not None:  # of a single seed no error is known
+        parts.append(_error(estimate))
+    return signs("; ".join(parts))
 
 
 def _seen(size: float | None, unit: str) -> list[str]:

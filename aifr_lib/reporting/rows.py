@@ -185,7 +185,18 @@ UNDER: dict[str, dict[Key, str]] = {
         "sum": "summed logits (eq. 12)",
     },
     "people": {"child": "children", "adult": "grown people"},
+    "variant": {
+        "both": "split and adversary",
+        "both_without_adversary": "split alone",
+        "none": "adversary alone",
+        "none_without_adversary": "neither",
+        "channel": "channel mask, adversary",
+        "spatial": "spatial mask, adversary",
+    },
 }
+
+# Between what a metric can lie.
+ENDS = {**dict.fromkeys(("accuracy", "rank1", "tar"), (0.0, 100.0)), "auc": (0.0, 1.0), "corr": (-1.0, 1.0)}
 
 # What a metric reads where nothing is wrong: its distance from there is the error.
 BEST = {"accuracy": 100.0, "rank1": 100.0, "tar": 100.0, "auc": 1.0, "corr": 1.0, "mae": 0.0}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from aifr_lib.reporting import papers
 from aifr_lib.reporting.artefacts import Artefact, csv_lines
 from aifr_lib.reporting.prose import digits, in_full, typeset
-from aifr_lib.reporting.rows import BEST, INTERVALS, METRICS, Key, Measured, Row, in_words
+from aifr_lib.reporting.rows import ENDS, INTERVALS, METRICS, Key, Measured, Row, in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,7 +135,8 @@ def shaped_table(rows: Sequence[Row], shape: Shape, *, exact: bool = False) -> s
     if not measured:
         return _scrolling(_laid_out(shown, shape, exact))
     missing = [row for row in shown if _named(row, shape.down) not in measured]
-    laid = _scrolling(_laid_out(_numbered([row for row in shown if row not in missing], shape), shape, exact))
+    there = [row for row in shown if _named(row, shape.down) in measured]
+    laid = _scrolling(_laid_out(_numbered(there, shape), shape, exact))
     if not missing:
         return laid
     which = _outline([_named(row, shape.down) for row in missing], shape)
@@ -259,7 +260,8 @@ def _interval(row: Row) -> str:
     found = row.measured
     assert found is not None
     low, high = found.ci95 or (found.mean, found.mean)
-    high = min(high, BEST.get(row.metric) or high)
+    least, most = ENDS.get(row.metric, (low, high))
+    low, high = max(low, least), min(high, most)
     return f"[{digits(low)}, {digits(high)}]{ALIKE if _all_alike(found) else ''}"
 
 

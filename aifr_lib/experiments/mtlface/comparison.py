@@ -80,7 +80,7 @@ def found(artefact: Artefact) -> str:
         (true and copy, "It tells {true} % of the true faces in the group asked for, and {copy} % of copies of the "
                         "source."),
         (there, "Of drawn faces it tells: {lines}."),
-        (still, "As often as a copy, so without ageing anybody: {still}."),
+        (still, "As often as a copy, and so no better than not ageing at all: {still}."),
         (there and far, "Their likeness to the true face at that age: {kept}; a copy of the source has {far}."),
         (nearer, "Nearer to the truth than a copy: {nearer}."),
         (there and far and not nearer, "No method comes nearer to the truth than a copy of the source."),

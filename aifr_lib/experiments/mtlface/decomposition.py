@@ -17,7 +17,7 @@ from aifr_lib.experiments.mtlface.readings import MAIN, PARTS, Place, attention_
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import digits, say
-from aifr_lib.reporting.rows import METRICS, Key, Measured, Row, measured
+from aifr_lib.reporting.rows import METRICS, UNDER, Key, Measured, Row, measured
 from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import apart, student_t
 from aifr_lib.reporting.tables import METRIC, Shape
@@ -25,12 +25,7 @@ from aifr_lib.settings.presets import Preset
 
 PLAIN, ACROSS, GUESS = "none_without_adversary", "relief-agedb", "guess"
 NAMES: dict[Key, str] = {
-    "both": "split and adversary",
-    "both_without_adversary": "split alone",
-    "none": "adversary alone",
-    "none_without_adversary": "neither",
-    "channel": "channel mask, adversary",
-    "spatial": "spatial mask, adversary",
+    **UNDER["variant"],
     GUESS: "a guess: one age for all, anyone",
     "identity": "X_id",
     "age": "X_age",
@@ -179,11 +174,9 @@ def found(artefact: Artefact) -> str:
     with_, without = (one(name, "mae", part="identity") for name in (MAIN, "both_without_adversary"))
     both, plain = (one(name, "accuracy", set=ACROSS) for name in (MAIN, PLAIN))
     unlearned, gained = apart(with_, without), apart(both, plain)
-    guess, leaked, anyone = (
-        one(GUESS, "mae", part="identity"),
-        one(MAIN, "rank1", part="age"),
-        one(GUESS, "rank1", part="age"),
-    )
+    guess, anyone = one(GUESS, "mae", part="identity"), one(GUESS, "rank1", part="age")
+    leaked = one(MAIN, "rank1", part="age")
+    # A part is not empty where a line reads it at half the error of a guess, or ten times as often as one.
     full = with_ and leaked and guess and anyone and with_.mean < guess.mean / 2 and leaked.mean > 10 * anyone.mean
     aged, named = one(MAIN, "mae", part="age"), one(MAIN, "rank1", part="identity")
     said = {"with_": with_, "without": without, "both": both, "plain": plain, "guess": guess, "leaked": leaked,

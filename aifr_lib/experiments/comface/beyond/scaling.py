@@ -164,8 +164,8 @@ def scaling_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
     rows = [row for row in artefact.rows if row.metric == "mae" and row.measured]
     measured_over = {row.keys["axis"] for row in rows}
     shown = [name for name in (PEOPLE, PICTURES, SUBJECTS, SOURCE) if name in measured_over] or [PEOPLE]
-    lines_of, in_one = -(-len(shown) // 2), min(len(shown), 2)
-    figure, axes = plt.subplots(lines_of, in_one, figsize=(4 * in_one + 0.4, 3.2 * lines_of + 0.3), sharey=True,
+    down, across = -(-len(shown) // 2), min(len(shown), 2)
+    figure, axes = plt.subplots(down, across, figsize=(4 * across + 0.4, 3.2 * down + 0.3), sharey=True,
                                 squeeze=False, layout="constrained")  # fmt: skip
     for axis in axes.flat[len(shown) :]:
         axis.set_visible(False)
