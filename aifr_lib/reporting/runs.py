@@ -152,7 +152,7 @@ class RunStore:
 
         Errors: ValueError for a score that float16 cannot hold or a summary that JSON cannot.
         """
-        scores = {name: _compact(name, values) for name, values in run.scores.items()}
+        scores = {name: compact(name, values) for name, values in run.scores.items()}
         record = _Record(
             spec=run.spec,
             summary=dict(run.summary),
@@ -234,7 +234,11 @@ def _empty(work: Path) -> None:
             path.unlink()
 
 
-def _compact(name: str, values: np.ndarray) -> np.ndarray:
+def compact(name: str, values: np.ndarray) -> np.ndarray:
+    """Scores as a run keeps them: floats in float16, all others in their own type.
+
+    Errors: ValueError for what is no number, and for one that float16 cannot hold.
+    """
     values = np.asarray(values)
     if values.dtype.kind not in "fiub":
         raise ValueError(f"scores '{name}': expected numbers, got {values.dtype}")

@@ -30,6 +30,7 @@ from aifr_lib.models.judges import sface_file
 from aifr_lib.names import ConfigError, Strict, choose
 from aifr_lib.packages import missing_package
 from aifr_lib.reporting.rows import WORDS, Row
+from aifr_lib.reporting.runs import compact
 from aifr_lib.settings.presets import Preset
 
 BOARD = Path("figures") / "board" / "board.json"
@@ -178,17 +179,22 @@ def _network(embedder: Embedder) -> nn.Module:
 Embed = Callable[[Images], np.ndarray]
 
 
+def _kept(scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """As a run would keep them, so that a network has the same numbers on the board and on a page."""
+    return {name: compact(name, values) for name, values in scores.items()}
+
+
 def _relief(data: str, preset: Preset, embed: Embed) -> list[Row]:
     settings = preset.protocols.relief
     images, lists = chosen.faces(settings), chosen.everyday_pairs(settings)
-    scores = list_scores(images, embed(images), lists)
+    scores = _kept(list_scores(images, embed(images), lists))
     named = {"data": data}
     return [row for pairs in lists for row in accuracy_rows(scores, pairs.name, {**named, "pairs": pairs.name})]
 
 
 def _photographs(data: str, preset: Preset, embed: Embed) -> list[Row]:
     images = SETS[data].load(identities=preset.real.identities)
-    scores = measure(images, embed(images))
+    scores = _kept(measure(images, embed(images)))
     return verification_rows(scores, {"data": data}) + identification_rows(scores, {"data": data})
 
 

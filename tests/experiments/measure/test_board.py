@@ -136,3 +136,23 @@ def test_a_network_that_tells_ages_and_no_people_gets_no_row():
     file = next((board.repository_root() / SHELF).glob("age_estimation-*/weights.safetensors"))
     with pytest.raises(ConfigError, match="tells ages, and embeds nobody"):
         row(file, name="Ages", licence="MIT")
+
+
+@pytest.mark.parametrize(("name", "embedder"), [("raw pixels", "pixels"), ("our network (relief faces)", "tour"),
+                                                ("SFace", "sface")])  # fmt: skip
+def test_a_network_has_the_same_numbers_on_the_board_and_on_the_page_of_photographs(name, embedder):
+    def numbers(rows):
+        return {
+            (row.keys["data"], row.keys["gap"], row.metric): row.measured.mean
+            for row in rows
+            if row.measured and row.keys["data"] in ("orl", "fgnet")
+        }
+
+    page = artefacts.load("real_photographs", "classroom").rows
+    shown = numbers(row for row in page if row.keys["embedder"] == embedder)
+    (entry,) = (one for one in board.read(board.BOARD) if one.name == name)
+    on_board = numbers(entry.rows)
+    assert len(shown.keys() & on_board.keys()) > 30
+    assert {key: on_board[key] for key in shown.keys() & on_board.keys()} == pytest.approx(
+        {key: shown[key] for key in shown.keys() & on_board.keys()}
+    )
