@@ -114,13 +114,7 @@ if rates:
     )
     display(table.style.set_caption("Rates tried on validation people"))
 else:
-    display(
-        Markdown(
-            "*No rate of a control was tried at this size yet; those of the loss "
-            "alone and of the branch stand on [the page of the sweep]"
-            "(tml_alpha_sweep.ipynb).*"
-        )
-    )
+    display(Markdown("*No rate of a control was tried at this size yet.*"))
 
 # %% [markdown]
 # ## The result

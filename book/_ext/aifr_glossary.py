@@ -47,7 +47,8 @@ class ExplainWords(SphinxPostTransform):
         parts: list[nodes.Node] = []
         end = 0
         for found in self.pattern.finditer(text.astext()):
-            word = found["word"] if found["word"] in self.words else found["word"].lower()
+            word = " ".join(found["word"].split())
+            word = word if word in self.words else word.lower()
             # FAR is a word of the glossary and far is none.
             if word in seen or word not in self.words:
                 continue
@@ -76,7 +77,9 @@ class ExplainWords(SphinxPostTransform):
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         names = sorted(self.words.keys() - EVERYDAY, key=len, reverse=True)
-        return re.compile(rf"(?<![\w-])(?P<word>{'|'.join(map(re.escape, names))})s?(?![\w@-])", re.IGNORECASE)
+        # A page's source may break a line between two words of one term.
+        spelt = "|".join(r"\s+".join(map(re.escape, name.split())) for name in names)
+        return re.compile(rf"(?<![\w-])(?P<word>{spelt})s?(?![\w@-])", re.IGNORECASE)
 
 
 def _inside(node: nodes.Node, kinds: tuple[type[nodes.Node], ...]) -> bool:

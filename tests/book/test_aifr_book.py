@@ -250,16 +250,21 @@ def test_the_first_use_of_a_word_carries_its_definition_and_no_other_word_does(b
     glossary.parent.mkdir(parents=True)
     glossary.write_text(
         "---\norphan: true\n---\n# G\n\n:::{glossary}\nFAR\n  Strangers let in.\n\nprobe\n  Who is sought.\n\n"
-        "seed\n  A draw.\n:::\n".replace(":::", "```"),
+        "linear probe\n  A reader.\n\nseed\n  A draw.\n:::\n".replace(":::", "```"),
         encoding="utf-8",
     )
     page, warnings = book(
-        "# A probe\n\nIt is far from `FAR`. Probes, a probe, at FAR 1 %; birdseed, seed, {term}`seed`.\n"
+        "# A probe\n\nIt is far from `FAR`. A linear\nprobe, probes, a probe, at FAR 1 %; birdseed, seed, {term}`seed`.\n"
     )
     assert warnings == ""
     marked = re.findall(r'<a class="aifr-term[^>]*title="([^"]*)">(.*?)</a>', page)
     found = [(title, re.sub("<.*?>", "", text)) for title, text in marked]
-    assert found == [("Who is sought.", "Probes"), ("Strangers let in.", "FAR"), ("A draw.", "seed")]
+    assert found == [
+        ("A reader.", "linear\nprobe"),
+        ("Who is sought.", "probes"),
+        ("Strangers let in.", "FAR"),
+        ("A draw.", "seed"),
+    ]
 
 
 def test_bibtex_is_that_of_the_citation_file():
