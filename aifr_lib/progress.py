@@ -9,6 +9,7 @@ from typing import Any
 from tqdm import tqdm as plain
 
 BAR_AFTER = 2.0  # seconds; a bar for less is noise
+IN_A_LOG = 5.0  # seconds between two states of a bar that goes into a file or a pipe, where each stays
 ALONE = "AIFR_NO_FRONT_END"  # set for kernels that no front end looks at
 
 
@@ -25,6 +26,8 @@ def tqdm(*args: Any, **kwargs: Any) -> plain:
     ``tqdm.auto`` would do the same, but in a kernel without a front end it waits for an answer that never comes.
     """
     if not watched():
+        if not sys.stderr.isatty():
+            kwargs["mininterval"] = IN_A_LOG
         return plain(*args, **kwargs)
     from tqdm.notebook import tqdm as drawn
 

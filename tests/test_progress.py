@@ -32,3 +32,9 @@ def test_a_front_end_draws_its_own_and_keeps_the_arguments(kernel: None, monkeyp
 def test_a_kernel_that_runs_alone_has_plain_bars(kernel: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(progress.ALONE, "1")
     assert type(progress.tqdm([1], disable=True)) is plain
+
+
+def test_a_bar_in_a_log_says_seldom_where_it_is_and_one_on_a_terminal_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    for terminal, seconds in ((False, progress.IN_A_LOG), (True, 1.0)):
+        monkeypatch.setattr(sys, "stderr", SimpleNamespace(isatty=lambda t=terminal: t, write=len, flush=lambda: None))
+        assert progress.tqdm([1], mininterval=1.0, desc="drawing").mininterval == seconds
