@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -63,6 +65,14 @@ def aligned(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [list(rows[0]), *([str(value or "-") for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def within_terminal(text: str) -> str:
+    """Lines cut to the width of the terminal, where stdout is one; into a file or a pipe they go whole."""
+    if not sys.stdout.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(line if len(line) <= width else line[: width - 1] + "…" for line in text.splitlines())
 
 
 def here(path: Path) -> Path:

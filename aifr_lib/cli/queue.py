@@ -16,6 +16,7 @@ from aifr_lib.cli.common import (
     key_values,
     paper_of,
     say,
+    within_terminal,
 )
 from aifr_lib.names import ConfigError, choose
 from aifr_lib.settings.presets import load_preset
@@ -72,7 +73,7 @@ def run_queue(
         refuse_torchrun()
     items = _ledger(ids, preset, paper, seeds, device)
     said = provenance.in_settings([item.job.spec for item in items])
-    typer.echo(aligned([_ledger_row(item, said[item.key]) for item in items]))
+    typer.echo(within_terminal(aligned([_ledger_row(item, said[item.key]) for item in items])))
     missing = [item for item in items if not item.stored]
     known = [item.minutes for item in missing if item.minutes is not None]
     more = "" if len(known) == len(missing) else f" and {len(missing) - len(known)} of unknown length"
@@ -170,8 +171,8 @@ def _ledger_row(item: Any, settings: str) -> dict[str, Any]:
     minutes = "?" if item.minutes is None else f"{item.minutes:.1f}"
     return {
         "run": item.key,
-        "for": item.ids[0] + (f" and {len(item.ids) - 1} more" if item.ids[1:] else ""),
-        "settings": settings,
         "state": "stored" if item.stored else "missing",
         "minutes": "" if item.stored else minutes,
+        "for": item.ids[0] + (f" and {len(item.ids) - 1} more" if item.ids[1:] else ""),
+        "settings": settings,
     }

@@ -402,6 +402,15 @@ def test_the_ledger_names_what_sets_runs_apart() -> None:
     assert re.search(r"α 0\.4, .*learning rate 0\.\d+, .*seed 1", ledger.out)
 
 
+def test_a_terminal_has_the_ledger_within_its_width_and_a_pipe_has_it_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "run  settings\nk1   " + 30 * "long "
+    assert common.within_terminal(text) == text
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setenv("COLUMNS", "40")
+    head, line = common.within_terminal(text).splitlines()
+    assert head == "run  settings" and len(line) == 40 and line.endswith("…")
+
+
 def test_several_tasks_of_srun_are_not_several_trainings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
     said = aifr("train", "recognition", "--out", str(tmp_path / "out"))
