@@ -39,7 +39,7 @@ class ExplainWords(SphinxPostTransform):
                 seen.add(word)
                 link["reftitle"] = self.words[word][1]
                 link["classes"].append("aifr-term")
-        for text in list(self.document.findall(nodes.Text)):
+        for text in _joined(self.document):
             if not _inside(text, SKIPPED):
                 self.mark(text, address, seen)
 
@@ -80,6 +80,18 @@ class ExplainWords(SphinxPostTransform):
         # A page's source may break a line between two words of one term.
         spelt = "|".join(r"\s+".join(map(re.escape, name.split())) for name in names)
         return re.compile(rf"(?<![\w-])(?P<word>{spelt})s?(?![\w@-])", re.IGNORECASE)
+
+
+def _joined(document: nodes.document) -> list[nodes.Text]:
+    """The texts of a page, with those that follow each other made one: Markdown's line breaks are texts of their own."""
+    for parent in {text.parent for text in document.findall(nodes.Text)}:
+        children: list[nodes.Node] = []
+        for child in parent:
+            if isinstance(child, nodes.Text) and children and isinstance(children[-1], nodes.Text):
+                child = nodes.Text(children.pop().astext() + child.astext())
+            children.append(child)
+        parent[:] = children
+    return list(document.findall(nodes.Text))
 
 
 def _inside(node: nodes.Node, kinds: tuple[type[nodes.Node], ...]) -> bool:

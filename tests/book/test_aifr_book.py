@@ -258,7 +258,7 @@ def test_the_first_use_of_a_word_carries_its_definition_and_no_other_word_does(b
         "birdseed, seed, {term}`seed`.\n"
     )
     assert warnings == ""
-    marked = re.findall(r'<a class="aifr-term[^>]*title="([^"]*)">(.*?)</a>', page)
+    marked = re.findall(r'<a class="aifr-term[^>]*title="([^"]*)">(.*?)</a>', page, re.DOTALL)
     found = [(title, re.sub("<.*?>", "", text)) for title, text in marked]
     assert found == [
         ("A reader.", "linear\nprobe"),
