@@ -83,7 +83,7 @@ class ExplainWords(SphinxPostTransform):
 
 
 def _joined(document: nodes.document) -> list[nodes.Text]:
-    """The texts of a page, with those that follow each other made one: Markdown's line breaks are texts of their own."""
+    """The texts of a page, those that follow each other made one: a line break of Markdown is a text of its own."""
     for parent in {text.parent for text in document.findall(nodes.Text)}:
         children: list[nodes.Node] = []
         for child in parent:
