@@ -57,16 +57,16 @@ def ridge_change(
     penalty · pairs · |w|², of the penalties the one with the least mean error on
     ``chosen_on``.
 
-    features: [N, D], scaled here by their spread over the pictures that are learnt
-    from. Without an intercept a pair and the same pair in the other order weigh alike.
-    A feature that never varies is left out.
+    features: [N, D], scaled here by their spread over all pictures, of which no label
+    is read for it: by that over a few people alone, a feature that hardly moves among
+    them would be huge on others. One that never varies is left out.
+    Without an intercept a pair and the same pair in the other order weigh alike.
     Errors: ValueError for no pair to learn from or to choose on.
     """
     if not len(learnt) or not len(chosen_on):
         counts = f"{len(learnt)} pairs to learn from, {len(chosen_on)} to choose on"
         raise ValueError(f"{learnt.name}: {counts}")
-    pictures = np.unique(np.concatenate([learnt.a, learnt.b]))
-    spread = features[pictures].std(axis=0)
+    spread = features.std(axis=0, dtype=np.float64)
     varies = spread > 1e-12
     scale = np.where(varies, 1.0 / np.where(varies, spread, 1.0), 0.0)
     scaled = features.astype(np.float64) * scale

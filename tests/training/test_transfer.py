@@ -133,6 +133,16 @@ def test_ridge_is_least_squares_with_a_penalty(task):
     assert exact[0] == pytest.approx(1, rel=1e-2)
 
 
+def test_ridge_is_not_thrown_by_a_feature_that_hardly_moves_among_the_few_it_learns_from(task):
+    random = np.random.default_rng(0)
+    f = np.column_stack([task.values + random.standard_normal(48), random.standard_normal((48, 4))])
+    few = ChangePairs("few", task.learnt.a[:6], task.learnt.b[:6], task.learnt.d[:6], "")
+    seen = np.unique([few.a, few.b])
+    f[seen, 4] = 1e-6 * task.values[seen]
+    w, _ = ridge_change(f, few, few)
+    assert np.abs(f @ w).max() < 3 * np.abs(task.values).max()
+
+
 def test_linear_layers_stand_alone_whoever_is_beside_them(task):
     config = CONFIG.model_copy(update={"setting": "a", "epochs": 4, "views": 4, "rates": (1e-2, 1e-3)})
     comparer, fold = tiny(), transfer.folds(CONFIG, task)[0]

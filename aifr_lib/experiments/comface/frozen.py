@@ -32,7 +32,7 @@ from aifr_lib.reporting.runs import Result, RunSpec
 from aifr_lib.settings.comface import Comface
 from aifr_lib.training import linear, transfer
 
-FROZEN, FROZEN_VERSION = "comface_frozen", 1
+FROZEN, FROZEN_VERSION = "comface_frozen", 2
 WHOLE, INNER = "whole", "inner"
 BOX = (0.28, 0.92, 0.2, 0.8)  # of the aligned crop: brows to mouth, without hair, neck and surroundings
 SPREAD = 50.0  # grey levels, of the standardised inner face

@@ -29,7 +29,7 @@ from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.comface import Comface
 from aifr_lib.settings.presets import Preset
 
-LABELLED, LABELLED_VERSION = "comface_labelled", 1
+LABELLED, LABELLED_VERSION = "comface_labelled", 2
 SHARES = (0.125, 0.25, 0.5)  # of the training subjects; all of them are a run of Table N
 PEOPLE, PICTURES, SOURCE, SUBJECTS = "people", "pictures seen", "source", "labelled subjects"
 BESIDE = "beside"

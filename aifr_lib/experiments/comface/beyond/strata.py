@@ -182,7 +182,7 @@ def strata_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
 
 
 def strata_found(artefact: Artefact) -> str:
-    """The error close in time and far apart, of kept features and of saying no change."""
+    """The error close in time and far apart, of ComFace (or, before it is trained, of a network from scratch)."""
 
     def of(group: str, method: str, how: str) -> str | None:
         one = measured(artefact.rows, "mae", {"by": GAP, "group": group, "method": method, "how": how})
@@ -195,14 +195,17 @@ def strata_found(artefact: Artefact) -> str:
     how, words = (FINE, "fine-tuned") if of(GAP_NAMES[0], "comface", FINE) else (RIDGE, "with kept features")
     numbers = {
         "near": of(GAP_NAMES[0], "comface", how), "far": of(GAP_NAMES[3], "comface", how),
-        "zero": of(GAP_NAMES[0], "zero", RIDGE), "width": told(WIDTH), "inside": told(INSIDE),
+        "zero": of(GAP_NAMES[0], "zero", RIDGE), "scratch": of(GAP_NAMES[0], "scratch", FINE),
+        "width": told(WIDTH), "inside": told(INSIDE),
     }  # fmt: skip
     both = numbers["near"] and numbers["far"]
     return say(
         numbers,
         (both, f"ComFace {words} errs by {{near}} years on pairs less than five years apart and by {{far}} on those"),
         (both, "twenty to thirty years apart."),
-        (numbers["zero"], "Saying no change errs by {zero} on the first."),
+        (both and numbers["zero"], "Saying no change errs by {zero} on the first."),
+        (not both and numbers["zero"], "On pairs less than five years apart, saying no change errs by {zero} years."),
+        (not both and numbers["scratch"], "A network trained from scratch errs there by {scratch}."),
         (
             numbers["width"] and numbers["inside"],
             "Calibrated on some people, ± {width} years hold {inside} % of the truths of others.",

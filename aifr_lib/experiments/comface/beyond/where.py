@@ -27,7 +27,7 @@ from aifr_lib.evaluation.probes import ridge_change
 from aifr_lib.experiments.comface.beyond.scaling import labelled_of
 from aifr_lib.experiments.comface.frozen import frozen_job, reader_of
 from aifr_lib.experiments.comface.measured import WORDS
-from aifr_lib.experiments.comface.occlusion import REGIONS, effects, regions
+from aifr_lib.experiments.comface.occlusion import AROUND, REGIONS, effects, regions
 from aifr_lib.experiments.comface.runs import Start, pretraining_of, task_id
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.faces import align, relief
@@ -42,7 +42,7 @@ from aifr_lib.settings.comface import Comface
 from aifr_lib.settings.presets import Preset
 from aifr_lib.training import transfer
 
-OCCLUDED, OCCLUDED_VERSION = "comface_occluded", 1
+OCCLUDED, OCCLUDED_VERSION = "comface_occluded", 2
 DRAWN, PHOTOGRAPHED = "drawn people", "the task's people"
 TRUTH = "true change with a year"
 SHARE, RANK = "share of the change, %", "rank correlation with the truth"
@@ -189,7 +189,7 @@ def _mean(values: np.ndarray, subject: np.ndarray) -> Measured:
 
 def where_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
     """Bars a region: the truth, then each network; drawn people left, the task's people right."""
-    figure, axes = plt.subplots(1, 2, figsize=(12, 3.8), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(12, 4), sharey=True, layout="constrained")
     rows = [row for row in artefact.rows if row.metric == SHARE and row.measured]
     names = list(dict.fromkeys(str(row.keys["method"]) for row in rows))
     for axis, on in zip(axes, (DRAWN, PHOTOGRAPHED), strict=True):
@@ -199,7 +199,7 @@ def where_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
             at = np.arange(len(found)) + 0.8 * (number - (len(names) - 1) / 2) / len(names)
             colour = "0.3" if name == TRUTH else plots.PALETTE[number - 1]
             axis.bar(at, found, 0.8 / len(names), color=colour, label=NAMES.get(name, name))
-        axis.set_xticks(range(len(REGIONS)), [name.replace(" ", "\n") for name in REGIONS], fontsize=8)
+        axis.set_xticks(range(len(REGIONS)), REGIONS, rotation=25, ha="right", rotation_mode="anchor")
         axis.set_title(NAMES[on])
     axes[0].set_ylabel(SHARE)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
@@ -213,14 +213,15 @@ def where_found(artefact: Artefact) -> str:
         place = {"on": DRAWN, "method": method}
         found = {region: measured(artefact.rows, SHARE, {**place, "region": region}) for region in REGIONS}
         rows = [(one.mean, region) for region, one in found.items() if one]
-        return listed([name for _, name in sorted(rows, reverse=True)[:2]])
+        return listed([f"{'' if name == AROUND else 'at the '}{name} ({share:.0f} %)"
+                       for share, name in sorted(rows, reverse=True)[:2]])  # fmt: skip
 
     ranks = {name: measured(artefact.rows, RANK, {"method": name}) for name in ("comface", "untrained")}
     numbers = {name: one and digits(one.mean) for name, one in ranks.items()}
     return say(
         {**numbers, "true": largest(TRUTH), "seen": largest("comface")},
-        (True, "On drawn people most of what changes with age lies in: {true}."),
-        (numbers["comface"], "What moves ComFace's kept features most are: {seen}; over regions the two agree with a"),
+        (True, "On drawn people most of what changes with age lies {true}."),
+        (numbers["comface"], "What moves ComFace's kept features most lies {seen}; over regions the two agree with a"),
         (numbers["comface"], "rank correlation of {comface}"),
         (numbers["comface"] and numbers["untrained"], "(an untrained network's {untrained})"),
         (numbers["comface"], "."),
