@@ -36,6 +36,7 @@ from aifr_lib.experiments.comface import networks, weight
 from aifr_lib.experiments.comface.ledger import ledger
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import papers
+from aifr_lib.reporting.rows import in_words
 from aifr_lib.reporting.tables import printed_frame
 
 page = open_page(
@@ -103,7 +104,9 @@ if runs:
     for name, found in runs["networks"].summary["networks"].items():
         millions = found["parameters"]["encoder"] / 1e6
         adds = found["multiply_adds"] / 1e9
-        print(f"{name}: {millions:.1f} million, {adds:.1f} thousand million adds")
+        print(
+            f"{in_words(name)}: {millions:.1f} million, {adds:.1f} thousand million adds"
+        )
 print("Why: a transformer's layers are all as wide; a ResNet's are wide at the end.")
 
 # %% [markdown]

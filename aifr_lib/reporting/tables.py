@@ -34,6 +34,8 @@ PRINTED = {
     "FGNET_LOO": "FG-NET, leave-one-out",
     "FGNET_MF1": "FG-NET, MegaFace",
     "score_min": "least score",
+    "checkpoint": "file of weights",
+    "url": "address",
     "Age_corr": "age, correlation",
     **{f"AU{unit}_{key}": f"AU{unit}, {word}" for unit in (6, 12) for key, word in _MEASURES.items()},
     **{
@@ -105,15 +107,12 @@ def artefact_table(artefact: Artefact, shape: Shape | None = None) -> str:
 
     Errors: none; what was not run is said in its cell.
     """
-    kinds = dict.fromkeys(row.measured.interval for row in artefact.rows if row.measured and row.measured.interval)
-    notes = [f"95 % intervals: {'; '.join(INTERVALS[kind] for kind in kinds)}." if kinds else ""]
-    if any(row.measured and _all_alike(row.measured) for row in artefact.rows):
-        notes.append(f"{ALIKE}: all succeed or all fail, so resampling shows nothing; Wilson over people instead.")
+    notes = [notes_on(artefact.rows)]
     if artefact.kind != "settings" and any(row.paper is not None for row in artefact.rows):
         notes.append("The paper's numbers are of its own data.")
     note = f'<p style="{_SMALL}">{typeset(" ".join(filter(None, notes)))}</p>' if any(notes) else ""
     exact = artefact.kind == "settings"
-    every = every_row(artefact.rows, exact=exact)
+    every = every_row(artefact.rows, shape, exact=exact)
     if shape is None and len(artefact.rows) <= SHORT:
         return _scrolling(every + note)
     shaped = "" if shape is None else shaped_table(artefact.rows, shape, exact=exact) + note
@@ -122,6 +121,15 @@ def artefact_table(artefact: Artefact, shape: Shape | None = None) -> str:
         f"<p>{csv_link(artefact)}</p>{_scrolling(every)}</details>"
     )
     return shaped + folded
+
+
+def notes_on(rows: Sequence[Row]) -> str:
+    """Over what the intervals of these rows speak, and what a dagger beside one means; empty without intervals."""
+    kinds = dict.fromkeys(row.measured.interval for row in rows if row.measured and row.measured.interval)
+    notes = [f"95 % intervals: {'; '.join(INTERVALS[kind] for kind in kinds)}."] if kinds else []
+    if any(row.measured and _all_alike(row.measured) for row in rows):
+        notes.append(f"{ALIKE}: all succeed or all fail, so resampling shows nothing; Wilson over people instead.")
+    return " ".join(notes)
 
 
 def shaped_table(rows: Sequence[Row], shape: Shape, *, exact: bool = False) -> str:
@@ -196,15 +204,20 @@ def _quantity(name: str, value: Key) -> str:
     return f"{name} {in_words(value)} {unit}" if unit else f"{name} = {in_words(value)}"
 
 
-def every_row(rows: Sequence[Row], *, exact: bool = False) -> str:
+def every_row(rows: Sequence[Row], shape: Shape | None = None, *, exact: bool = False) -> str:
     """Keys, our mean with its 95 % interval and number of seeds, the paper's number and source, a line for each row.
 
-    A column that no row fills is left out.
+    A column that no row fills is left out. shape: whose words keys and values have here too.
     """
+    names_of = shape.names if shape else {}
+
+    def said(name: Key) -> str:
+        return names_of.get(name, in_words(name))
+
     names = list(dict.fromkeys(name for row in rows for name in row.keys))
-    head = [*map(in_words, names), "measure", "ours [95 % interval]", "seeds", "the paper, on its own data"]
+    head = [*map(said, names), "measure", "ours [95 % interval]", "seeds", "the paper, on its own data"]
     lines = [
-        [*("" if name not in row.keys else in_words(row.keys[name]) for name in names), *_values(row, exact)]
+        [*("" if name not in row.keys else said(row.keys[name]) for name in names), *_values(row, exact)]
         for row in rows
     ]
     filled = [not lines or any(line[at] for line in lines) for at in range(len(head))]

@@ -34,7 +34,7 @@ def protocol_figure(artefact: Artefact, runs: Runs) -> Figure:
     gap_panel(axes[2, 1], artefact)
     for axis in axes.ravel():
         if axis.get_legend_handles_labels()[0]:
-            axis.legend(fontsize=8.5)
+            axis.legend(fontsize=8.5, frameon=True, framealpha=0.8, edgecolor="none")
     return figure
 
 
@@ -95,7 +95,7 @@ def cmc_panel(axis: Axes, runs: Runs) -> None:
         k = np.arange(1, LONGEST + 1)
         bands = np.array([mean_interval(rank <= one, people, replicates=200) for one in k])
         axis.plot(k, cmc(rank, LONGEST), color=plots.PALETTE[number], label=in_words(key))
-        axis.fill_between(k, *(100 * bands.T), color=plots.PALETTE[number], alpha=0.2, linewidth=0)
+        axis.fill_between(k, *(100 * bands.T), color=plots.PALETTE[number], alpha=0.12, linewidth=0)
     axis.set_xticks([1, 5, 10, 15, 20])
 
 

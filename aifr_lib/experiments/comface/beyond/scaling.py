@@ -232,6 +232,6 @@ SCALING = Experiment(
     "comface_scaling", scaling_jobs, scaling_rows, scaling_figure, found=scaling_found,
     shape=Shape(
         down=("axis", "place"), across=("method", "how"), only={METRIC: "mae"},
-        names={**WORDS, **SOURCES, BESIDE: "beside the curves", "axis": "what varies", "place": "how much"},
+        names={**WORDS, **SOURCES, BESIDE: "beside the curves", "axis": "what varies", "place": ""},
     ),
 )  # fmt: skip
