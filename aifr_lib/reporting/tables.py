@@ -53,12 +53,14 @@ class Shape:
 
     down, across: names of keys, or ``METRIC``. only: values that a shown row has, one or any of several. columns: the
     order of what goes across first, where the rows' own is not wanted. names: words for values and keys of this table.
+    grouped: a value of the first key that goes down stands once, above its lines, and takes no column.
     """
 
     down: tuple[str, ...]
     across: tuple[str, ...]
     only: Mapping[str, Key | tuple[Key, ...]] = field(default_factory=dict)
     names: Mapping[Key, str] = field(default_factory=dict)
+    grouped: bool = False
 
     def shows(self, row: Row) -> bool:
         """Whether the row has a place in the table."""
@@ -177,15 +179,17 @@ def _laid_out(rows: Sequence[Row], shape: Shape, exact: bool) -> str:
     lines = list(dict.fromkeys(_named(row, shape.down) for row in rows))
     columns = list(dict.fromkeys(_named(row, shape.across) for row in rows))
     cells = {(_named(row, shape.down), _named(row, shape.across)): row for row in rows}
-    head = [*("" if key == METRIC else shape.said(key) for key in shape.down)]
+    first = int(shape.grouped)
+    head = [*("" if key == METRIC else shape.said(key) for key in shape.down[first:])]
     head += [_column(shape, column) for column in columns]
-    body = [
-        [
-            *(typeset(shape.said(part)) if part != "" else "" for part in line),
-            *(_cell(cells.get((line, c)), exact) for c in columns),
-        ]
-        for line in lines
-    ]
+    body: list[str | list[str]] = []
+    above = None
+    for line in lines:
+        if shape.grouped and line[0] != above:
+            above = line[0]
+            body.append(typeset(_value(shape, shape.down[0], above)))
+        said = (typeset(shape.said(part)) if part != "" else "" for part in line[first:])
+        body.append([*said, *(_cell(cells.get((line, c)), exact) for c in columns)])
     return _table([typeset(name) for name in head], body)
 
 
@@ -248,7 +252,7 @@ def _cell(row: Row | None, exact: bool) -> str:
         return "–"
     found = row.measured
     if found is None:
-        ours = NOT_RUN
+        ours = "–" if exact else NOT_RUN  # nothing is set
     else:
         ours = f"<strong>{in_full(found.mean) if exact else digits(found.mean)}</strong>"
         ours += f' <span style="{_SMALL}">{_interval(row)}</span>' if found.ci95 else ""
@@ -258,7 +262,7 @@ def _cell(row: Row | None, exact: bool) -> str:
 def _values(row: Row, exact: bool) -> list[str]:
     found = row.measured
     if found is None:
-        ours, seeds = NOT_RUN, ""
+        ours, seeds = "–" if exact else NOT_RUN, ""
     else:
         ours = in_full(found.mean) if exact else digits(found.mean)
         ours += f" {_interval(row)}" if found.ci95 else ""
@@ -288,9 +292,13 @@ def _scrolling(table: str) -> str:
     return f'<div class="aifr-table" style="overflow-x:auto">{table}</div>'
 
 
-def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    lines = "".join(_tr("td", line) for line in body)
-    return f"<table><thead>{_tr('th', head)}</thead><tbody>{lines}</tbody></table>"
+def _table(head: Sequence[str], body: Iterable[str | Sequence[str]]) -> str:
+    """A line of cells for each sequence; for a text, which heads those that follow, one cell over all columns."""
+    lines = [
+        f'<tr><th colspan="{len(head)}">{line}</th></tr>' if isinstance(line, str) else _tr("td", line) for line in body
+    ]
+    grouped = ' class="aifr-grouped"' if any(line.startswith("<tr><th") for line in lines) else ""
+    return f"<table{grouped}><thead>{_tr('th', head)}</thead><tbody>{''.join(lines)}</tbody></table>"
 
 
 def _tr(tag: str, cells: Iterable[str]) -> str:

@@ -149,7 +149,8 @@ def our_values(letter: str, settings: Comface) -> dict[str, float | None]:
     else:
         config = {"C": settings.expression, "D": settings.weight, "E": settings.age}[letter]
         changed = config.augmentation
-        values = {"batch": config.batch, "learning rate": config.rates[0], "epochs": config.epochs}
+        one_rate = config.rates[0] if len(config.rates) == 1 else None  # of several the best is taken, by method
+        values = {"batch": config.batch, "learning rate": one_rate, "epochs": config.epochs}
     if letter == "C":
         values["epochs, linear"] = settings.linear.epochs
     crop = changed.crop or (None, None)

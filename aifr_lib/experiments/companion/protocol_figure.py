@@ -25,7 +25,7 @@ Runs = Mapping[str, Run]
 
 def protocol_figure(artefact: Artefact, runs: Runs) -> Figure:
     """Six panels: P1 ROC, P2 CMC, P3 by distractors, P4 ROC, P5 predicted against true, and by age gap."""
-    figure, axes = plt.subplots(3, 2, figsize=(8.5, 10.5), layout="constrained")
+    figure, axes = plt.subplots(3, 2, figsize=(8.5, 12), layout="constrained")
     roc_panel(axes[0, 0], artefact, runs)
     cmc_panel(axes[0, 1], runs)
     distractor_panel(axes[1, 0], artefact)
@@ -33,8 +33,10 @@ def protocol_figure(artefact: Artefact, runs: Runs) -> Figure:
     change_panel(axes[2, 0], runs)
     gap_panel(axes[2, 1], artefact)
     for axis in axes.ravel():
-        if axis.get_legend_handles_labels()[0]:
-            axis.legend(fontsize=8.5, frameon=True, framealpha=0.8, edgecolor="none")
+        if named := len(axis.get_legend_handles_labels()[0]):
+            # Many names would lie on the curves.
+            below = {"loc": "upper center", "bbox_to_anchor": (0.45, -0.2)} if named > 2 else {}
+            axis.legend(fontsize=8.5, **below)
     return figure
 
 
