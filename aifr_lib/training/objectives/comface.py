@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, distributed, nn
@@ -88,7 +88,7 @@ class MultiPositive(Rival):
 class TwoViews(Rival):
     """A loss of lightly's over the projections of both views, in float32 under autocast too."""
 
-    criterion: nn.Module
+    criterion: Any  # lightly has no types
 
     def train(self, mode: bool = True) -> Self:
         """The loss gathers over processes in training alone."""
