@@ -254,8 +254,7 @@ def test_the_first_use_of_a_word_carries_its_definition_and_no_other_word_does(b
         encoding="utf-8",
     )
     page, warnings = book(
-        "# A probe\n\nIt is far from `FAR`. A linear\nprobe, probes, a probe, at FAR 1 %; "
-        "birdseed, seed, {term}`seed`.\n"
+        "# A probe\n\nIt is far from `FAR`. A linear\nprobe, probes, a probe, at FAR 1 %; birdseed, seed, {term}`seed`.\n"
     )
     assert warnings == ""
     marked = re.findall(r'<a class="aifr-term[^>]*title="([^"]*)">(.*?)</a>', page)
