@@ -187,8 +187,8 @@ def _(threshold):
 # %% [markdown]
 # ## What age does
 #
-# Choose the threshold on other people, test on the rest, ten times: that is the ten-fold protocol of the field. On
-# random pairs and on pairs thirty years apart the network of this page gets:
+# Choose the threshold on other people, test on the rest, ten times: that is the ten-fold protocol of the field. The
+# network of this page gets:
 
 # %%
 artefact = page.result(tour.TOUR)
@@ -200,6 +200,9 @@ if not settings.tour.committed:
 page.table(tour.TOUR)
 
 # %% [markdown]
+# *Random* pairs are no easy ones: two random pictures of one person lie decades apart as a rule. Pairs *near in age*
+# show what the years cost.
+#
 # And for pairs of one person, by the years between the pictures (bars: 95 % intervals that resample people, because
 # pairs that share a person are not independent):
 

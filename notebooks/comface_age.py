@@ -101,8 +101,8 @@ page.table(age.TABLE_N)
 #
 # - Begin with the rows that know little. *Always no change* is the error of knowing nothing; *eight numbers of colour
 #   and sharpness* is what a photograph says without its face; an *untrained network* is what its shape says.
-# - Half of FG-NET's photographs show children of thirteen or younger. The generator draws hardly any: what ComFace
-#   learnt to compare are adults.
+# - Half of FG-NET's photographs show children of thirteen or younger. The generator draws adults, whom only its
+#   strongest edits bring near such an age: younger faces ComFace has hardly compared.
 # - Methods that were not run here say so. Nothing is concluded of them.
 #
 # ## Predict, then reveal
@@ -115,7 +115,9 @@ rng = np.random.default_rng(0)
 off = rng.normal(0, 6 * (np.pi / 2) ** 0.5, (2, 100_000))
 print(f"one face {np.abs(off[0]).mean():.1f}, two {np.abs(off[0] - off[1]).mean():.1f}")
 off += rng.normal(0, 6, 100_000)
-print(f"off the same way in both: still {np.abs(off[0] - off[1]).mean():.1f}")
+print(
+    f"both off by one more error, the same: the change still {np.abs(off[0] - off[1]).mean():.1f}"
+)
 print(
     "Why: errors that know nothing of each other add as squares. What both faces share "
     "drops out, so it is worth comparing two pictures of one person."

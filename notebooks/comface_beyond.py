@@ -183,10 +183,16 @@ page.table(STRATA)
 # %% tags=["solution", "hide-input"] choices=["u = v", "u = −v and b = 0", "b = 0"] answer="u = −v and b = 0"
 rng = np.random.default_rng(0)
 u, h = rng.normal(size=8), rng.normal(size=(2, 500, 8))
-for v, b in ((u, 0.0), (-u, 0.0), (rng.normal(size=8), 0.0), (-u, 1.0)):
+tried = {
+    "u = v, b = 0": (u, 0.0),
+    "u = −v, b = 0": (-u, 0.0),
+    "any v, b = 0": (rng.normal(size=8), 0.0),
+    "u = −v, b = 1": (-u, 1.0),
+}
+print("mean size of there plus back, which is 0 where the layer is antisymmetric:")
+for name, (v, b) in tried.items():
     there, back = h[0] @ u + h[1] @ v + b, h[1] @ u + h[0] @ v + b
-    print(f"{np.abs(there + back).mean():.2f}", end="  ")
-print()
+    print(f"{name}: {np.abs(there + back).mean():.2f}")
 print("Why: the sum of both ways is (u + v) · (h_x + h_y) + 2b, for all pictures.")
 
 # %% [markdown]
@@ -210,7 +216,7 @@ print(
 
 # %% tags=["solution", "hide-input"] choices=["4", "5.7", "8"] answer="5.7"
 a, b = rng.normal(0, 4, (2, 100_000))
-print(f"{(a - b).std():.1f}")
+print(f"standard deviation of the difference: {(a - b).std():.1f} years")
 print(
     "Why: variances add. An error that both pictures share, such as a face that looks "
     "young for its age, cancels; that is what comparing can win."

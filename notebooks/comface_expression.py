@@ -117,7 +117,7 @@ for unit in ("au12", "au9"):
         still=True,
         drawn=False,
     )
-    print(f"{unit}: {percent(np.mean(task.tested.d != 0))} of the pairs change")
+    print(f"{unit.upper()}: {percent(np.mean(task.tested.d != 0))} of the pairs change")
 print(
     "Why: faces are calm most of the time, and the wrinkling of a nose belongs to one "
     "expression of nine."

@@ -170,8 +170,8 @@ page.table(age.PILOT_RUN)
 # %% [markdown]
 # ## What to conclude
 #
-# - A loss that falls on people held out says that the network reads changes of *drawn* people. It says nothing yet
-#   about photographs: the gap between the renderer and the camera lies between.
+# - A loss that falls on people held out says that the network reads changes of people whom a generator drew. It says
+#   nothing yet about photographs: people who exist are drawn by a camera.
 # - Features are worth something where they pass those of an untrained network of the same shape. That is a low bar,
 #   and it is the one that the pilot sets.
 #

@@ -19,7 +19,7 @@
 # and then that it does not matter: training on all of them is best (Table H).
 #
 # This page asks the first question of the generator that can be had here, and one before it: **does the score mean
-# anything on these faces?** Table H needs ComFace's own trainings and stays untested.
+# anything on these faces?** Table H has [a page of its own](comface_subsets.ipynb).
 
 # %% tags=["parameters"]
 # smoke: a few faces; lesson: some; classroom: hundreds of each kind, and a longer
@@ -35,7 +35,6 @@ fresh = False  # True forgets stored runs
 import inspect
 
 import numpy as np
-import pandas as pd
 from IPython.display import Markdown, display
 
 from aifr_lib.evaluation import ser_fiq
@@ -44,6 +43,8 @@ from aifr_lib.experiments.comface.quality import OUTSIDE, SER_FIQ
 from aifr_lib.experiments.generator.drawing import NAMES, unpacked
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import plots, slider
+from aifr_lib.reporting.prose import percent
+from aifr_lib.reporting.rows import measured
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -97,59 +98,11 @@ for (faces, score), reason in lacking.items():
 
 # %% [markdown]
 # ## The numbers behind the histogram
+#
+# Of its generators' people the paper says that the majority reaches the limit of the first column.
 
 # %% tags=["hide-input"]
 page.table(quality.FIG_D)
-
-# %% tags=["hide-input"]
-found = {
-    (row.keys["faces"], row.keys["score"], row.metric): row.measured
-    for row in result.rows
-    if row.measured
-}
-
-
-def percent(faces, score, metric):
-    """A percentage of the table in words."""
-    one = found.get((faces, score, metric))
-    return (
-        "not run"
-        if one is None
-        else f"{one.mean:.0f} % [{one.ci95[0]:.0f}, {one.ci95[1]:.0f}]"
-    )
-
-
-rows = [
-    {
-        "": name,
-        "v ≥ .6 (the paper: the majority)": percent(name, SER_FIQ, "v ≥ 0.6, %"),
-        "SER-FIQ falls with blur": percent(name, SER_FIQ, "lower when blurred, %"),
-        "outside score falls with blur": percent(
-            name, OUTSIDE, "lower when blurred, %"
-        ),
-    }
-    for name in (NAMES[one] for one in settings.comface_quality.sets)
-]
-pd.DataFrame(rows).style.hide()
-
-# %% tags=["hide-input"]
-for name in (NAMES[one] for one in settings.comface_quality.sets):
-    one = found.get((name, SER_FIQ, "lower when blurred, %"))
-    if one is not None:
-        low, high = one.ci95
-        word = (
-            "falls for most"
-            if low > 50
-            else "*rises* for most"
-            if high < 50
-            else "rises as often as it falls"
-        )
-        display(
-            Markdown(
-                f"*{name.capitalize()}*: when pictures are blurred, our network's "
-                f"score {word}."
-            )
-        )
 
 # %% [markdown]
 # A score that does not fall with blur does not measure sharpness, whatever else it measures: then the histogram above
@@ -195,21 +148,25 @@ if shown is not None:
 
 # %% tags=["hide-input"]
 for name in (NAMES[one] for one in settings.comface_quality.sets):
-    both = found.get((name, f"{SER_FIQ} and {OUTSIDE}", "rank correlation"))
+    keys = {"faces": name, "score": f"{SER_FIQ} and {OUTSIDE}"}
+    both = measured(result.rows, "rank correlation", keys)
     if both is None:
         continue
+    low, high = both.ci95
+    shared = percent(both.mean**2)
     word = (
-        "they agree"
-        if both.ci95[0] > 0
-        else "they contradict"
-        if both.ci95[1] < 0
+        f"they contradict each other, and share {shared} of the variance of their ranks"
+        if high < 0
         else "no agreement is seen"
+        if low <= 0
+        else f"they share {shared} of the variance of their ranks: more than by chance"
     )
-    interval = f"[{both.ci95[0]:+.2f}, {both.ci95[1]:+.2f}]"
+    if low > 0 and both.mean < 0.5:
+        word += ", and little"
     display(
         Markdown(
             f"*{name.capitalize()}*: the two scores' ranks correlate by "
-            f"{both.mean:+.2f} {interval}, {word}."
+            f"{both.mean:+.2f} [{low:+.2f}, {high:+.2f}]; {word}."
         )
     )
 
@@ -221,8 +178,8 @@ for name in (NAMES[one] for one in settings.comface_quality.sets):
 # - A network knows what it was trained on. One that never saw a photograph scores photographs by how like drawn faces
 #   they are. Whether its order means quality is what the two checks above say, and no more than they say.
 # - One network, one seed: these numbers are exploratory.
-# - That quality does not matter for learning (Table H) is the more surprising claim. It stays untested until ComFace is
-#   trained here.
+# - That quality does not matter for learning (Table H) is the more surprising claim:
+#   [better people, or fewer?](comface_subsets.ipynb)
 #
 # ## Predict, then reveal
 #

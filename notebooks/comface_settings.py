@@ -30,9 +30,10 @@ fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
 import pandas as pd
+from IPython.display import Markdown, display
 
 from aifr_lib.experiments.comface import networks, weight
-from aifr_lib.experiments.comface.measured import WORDS
+from aifr_lib.experiments.comface.ledger import ledger
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import papers
 from aifr_lib.reporting.rows import in_words
@@ -41,7 +42,6 @@ from aifr_lib.reporting.tables import printed_frame
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
 )
-settings = page.settings.comface
 page.opening(weight.TABLE_L)
 
 # %% [markdown]
@@ -67,23 +67,16 @@ result = page.result(networks.TABLES_FG[1])
 printed_frame("comface_tableG").style.hide()
 
 # %% [markdown]
-# ## What is run here
+# ## What is planned here, and what of it has run
 #
-# The ledger: one line a training, in the order in which they are run. What stands in no line was not run.
+# The ledger: a line for each method and its seeds, in the order in which they are to be run. Networks from scratch and
+# from ImageNet learn no pictures of ours before they are fine-tuned. The parts of people and the other backbone of
+# Tables H and I stand on [a page of their own](comface_subsets.ipynb), as do [questions beyond the
+# paper](comface_beyond.ipynb).
 
 # %% tags=["hide-input"]
-plain = settings.pretraining
-pd.DataFrame(
-    {
-        "method": WORDS[entry.method],
-        "learns from": in_words((entry.source or plain.source).kind),
-        "seeds": len(entry.seeds),
-        "fine-tuned on": ", ".join(map(in_words, entry.tasks))
-        or "–, kept features alone",
-        "thousand pictures": f"{plain.pictures / 1000:g}",
-    }
-    for entry in settings.ledger
-).style.hide()
+lines, done = ledger(page.settings, page.out)
+display(Markdown(f"**{done}**"), pd.DataFrame(lines).style.hide())
 
 # %% [markdown]
 # ## Is the layer worth keeping? (Table L)
@@ -111,7 +104,9 @@ if runs:
     for name, found in runs["networks"].summary["networks"].items():
         millions = found["parameters"]["encoder"] / 1e6
         adds = found["multiply_adds"] / 1e9
-        print(f"{name}: {millions:.1f} million, {adds:.1f} thousand million adds")
+        print(
+            f"{in_words(name)}: {millions:.1f} million, {adds:.1f} thousand million adds"
+        )
 print("Why: a transformer's layers are all as wide; a ResNet's are wide at the end.")
 
 # %% [markdown]

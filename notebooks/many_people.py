@@ -81,8 +81,10 @@ print(f"loss of four pictures: {head(embedding, people).item():.2f}")
 # ## What it takes
 #
 # Measured on this machine: two processes, arithmetic on one thread each, embeddings of 512 numbers, no network before
-# the head. Folded below stand insightface's printed numbers, of whole trainings on eight GPUs. Their memory holds the
-# network too, so it is the growth with the people that compares, not the number.
+# the head. What a process takes is more than weights, gradient and momentum: a step also keeps what it computes from
+# them, the directions scaled to length 1 and the logits. Among all numbers, folded below, stand those that insightface
+# prints, of whole trainings on eight GPUs. Their memory holds the network too, so it is the growth with the people that
+# compares, not the number.
 
 # %%
 page.result(MANY_PEOPLE)

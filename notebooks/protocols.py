@@ -53,6 +53,7 @@ from aifr_lib.experiments.measure.protocol_rows import scored_pairs
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import plots, slider
 from aifr_lib.reporting.prose import percent
+from aifr_lib.reporting.rows import in_words
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -132,16 +133,18 @@ artefact = page.result(protocols.PROTOCOLS)
 # %% tags=["hide-input"]
 runs = page.runs(protocols.PROTOCOLS)
 embedder = real_photographs.NAMES[settings.protocols.embedder]
+SETS = {protocols.LISTS: "relief people of the lists of pairs"}  # several in one run
 sentences = [f"The network on this page: **{embedder}**."]
 for place in protocols.run_keys(settings):
     if place in runs:
         summary = runs[place].summary
         sentences.append(
-            f"- `{place}`: {summary['pictures']} pictures of {summary['people']} people"
+            f"- {SETS.get(place, in_words(place))}: {summary['pictures']:,} pictures of "
+            f"{summary['people']} people"
         )
     else:
         lacking = protocols.missing(settings, place) or "not computed yet"
-        sentences.append(f"- `{place}`: {lacking}")
+        sentences.append(f"- {SETS.get(place, in_words(place))}: {lacking}")
 if "fgnet" in settings.protocols.photographs:
     sentences.append(
         "\nOf FG-NET, private photographs, this page shows numbers measured on them "
@@ -150,10 +153,10 @@ if "fgnet" in settings.protocols.photographs:
 display(Markdown("\n".join(sentences)))
 
 # %% [markdown]
-# ORL has no ages; FG-NET spans childhood to old age. Names that begin with *relief* are drawn faces, made in the manner
-# of the sets they are named after: `relief-agedb` pairs are thirty years apart as AgeDB-30's are, and it is not
-# AgeDB-30. The strangers of P3 are relief faces too: a drawn stranger may be easier to tell from a photograph than a
-# real one, so the numbers of P3 are not MegaFace's.
+# ORL has no ages; FG-NET spans childhood to old age. Names with *relief* are drawn faces, made in the manner of the
+# papers' sets: *pairs 30 years apart* as AgeDB-30's are, and they are not AgeDB-30. The strangers of P3 are relief
+# faces too: a drawn stranger may be easier to tell from a photograph than a real one, so the numbers of P3 are not
+# MegaFace's.
 #
 # ## What it finds
 
@@ -231,8 +234,8 @@ least = sizes[0] if sizes else 0
 # - **What helps P1 to P4 may hurt P5.** A network made to ignore what time does to a face should have little left to
 #   predict the change from. ComFace is the paper that wants it back. Beside each error stands that of always
 #   predicting no change: a regression that does not beat it has found nothing. To beat it is not enough where all
-#   changes go one way, as on `relief-edema`, whose people only lose weight: there any guess downwards has the direction
-#   right, and only a correlation that is clear of 0 would be a finding.
+#   changes go one way, as of the relief people *before and after*, who only lose weight: there any guess downwards has
+#   the direction right, and only a correlation that is clear of 0 would be a finding.
 #
 # ## Predict, then reveal
 #
@@ -258,7 +261,7 @@ print(
     "them."
 )
 print(
-    f"On {data} both differ in their strangers too: P2 "
+    f"On {in_words(data)} both differ in their strangers too: P2 "
     f"{told(data, 'P2', 'rank-1', digits=1)} among photographs,"
 )
 print(f"P3 {told(data, 'P3', 'rank-1', least, digits=1)} among {least} drawn faces.")
@@ -272,7 +275,7 @@ for name, place, prefix in protocol_figure.lists(runs):
     score, genuine, *_ = scored_pairs(runs[place].scores, prefix)
     curve = roc(score, genuine)
     print(
-        f"{name:14} accuracy {told(name, 'P1', 'accuracy', digits=1)}, 100 % minus EER "
+        f"{in_words(name):28} accuracy {told(name, 'P1', 'accuracy', digits=1)}, 100 % minus EER "
         f"{100 - 100 * curve.eer:.1f} %"
     )
 print(
@@ -297,7 +300,7 @@ if data in runs:
     )
     drawn, alone = mean_interval(hit, people), wilson(int(hit.sum()), len(hit))
     print(
-        f"{data}: {len(hit)} trials of {len(np.unique(people))} people, rank-1 "
+        f"{in_words(data)}: {len(hit):,} trials of {len(np.unique(people))} people, rank-1 "
         f"{percent(hit.mean(), 1)}"
     )
     print(f"drawing people: {percent(drawn.low, 1)} – {percent(drawn.high, 1)}")

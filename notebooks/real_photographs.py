@@ -204,7 +204,7 @@ else:
 # ## What it means
 #
 # - **The problem of the four papers is real, and large.** The outside judge was trained on photographs of
-#   public figures; in FG-NET at least one photograph of a pair decades apart shows a child, and childhood
+#   public figures; in FG-NET most pairs decades apart begin with a photograph of a child, and childhood
 #   changes a face most.
 # - **ORL is too easy to tell anything about age.** Raw pixels go far there, because the photographs were
 #   taken in the same room; in a family album the same pixels find hardly anybody.

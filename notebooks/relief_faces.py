@@ -48,7 +48,7 @@ from aifr_lib.faces.relief import Faces, render, sensitivity
 from aifr_lib.packages import missing_package
 from aifr_lib.reporting import contents, pages, plots, slider
 from aifr_lib.reporting.prose import signs
-from aifr_lib.reporting.rows import METRICS
+from aifr_lib.reporting.rows import METRICS, in_words
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -156,7 +156,8 @@ lists = {
     name: relief.pairs(listed[rule.view], name, count=counts.pairs)
     for name, rule in relief.PAIR_LISTS.items()
 }
-figure, axes = plt.subplots(2, 3, figsize=(10, 5.6), layout="constrained")
+VIEWS = {"everyday": "everyday pictures", "pose": "turned", "near": "near in age"}
+figure, axes = plt.subplots(2, 3, figsize=(10, 6.6), layout="constrained")
 for number, (split, images) in enumerate(splits.items()):
     label, style = (
         images.labels,
@@ -174,17 +175,19 @@ for number, (split, images) in enumerate(splits.items()):
 axes[0, 0].set(xlabel="age, years", yticks=[])
 axes[0, 1].set(xlabel="SD of one person's ages, years", yticks=[])
 axes[1, 0].set(xlabel="skin tone of a person, standard scores", yticks=[])
-axes[0, 0].legend()
+axes[0, 0].set_ylim(0, 1.3 * axes[0, 0].get_ylim()[1])
+axes[0, 0].legend(ncols=2)
 for number, (view, images) in enumerate(listed.items()):
     style = {
         "color": plots.PALETTE[2 + number],
         "alpha": 0.5,
         "density": True,
-        "label": view,
+        "label": VIEWS[view],
     }
     axes[1, 1].hist(images.labels["yaw"], bins=np.arange(-65, 66, 5), **style)
 axes[1, 1].set(xlabel="yaw, degrees, by view", yticks=[])
-axes[1, 1].legend()
+axes[1, 1].set_ylim(0, 1.5 * axes[1, 1].get_ylim()[1])  # room for names
+axes[1, 1].legend(fontsize=8.5)
 for number, (name, pairs) in enumerate(lists.items()):
     age = listed[relief.PAIR_LISTS[name].view].labels["age"].to_numpy()
     for axis, same in ((axes[0, 2], True), (axes[1, 2], False)):
@@ -194,17 +197,21 @@ for number, (name, pairs) in enumerate(lists.items()):
             bins=np.arange(0, 81, 5),
             histtype="step",
             color=plots.PALETTE[number],
-            label=name,
+            label=in_words(name).removeprefix("relief "),
         )
 axes[0, 2].set(xlabel="years between, one person", ylabel="pairs")
 axes[1, 2].set(xlabel="years between, two people", ylabel="pairs")
-axes[0, 2].legend(fontsize=8)
+figure.legend(
+    *axes[0, 2].get_legend_handles_labels(), loc="outside lower center", ncols=3,
+    title="on the right: pairs, a line for each list",
+)  # fmt: skip
 plots.show(
     "Histograms of ages, of their spread, of skin tone, yaw and the years of pairs"
 )
 
 # %% [markdown]
-# Two people of a pair match the one person of another in gender, and lie as near as can be in skin tone, age and turn:
+# The two people of a pair are of one gender, as two pictures of one person are, and lie as near as can be in skin tone,
+# age and turn:
 
 # %% tags=["hide-input"]
 rows = []
@@ -217,7 +224,7 @@ for name, pairs in lists.items():
     for same in (True, False):
         part = pairs.same == same
         apart = {c: np.abs(a - b)[part] for c, (a, b) in ends.items()}
-        rows.append({"list": name, "pairs": int(part.sum()),
+        rows.append({"list": in_words(name), "pairs": int(part.sum()),
                      "of": "one person" if same else "two people",
                      "same gender, %": 100 * (apart["gender"] == 0).mean(),
                      "skin tone apart": apart["skin_tone"].mean(),

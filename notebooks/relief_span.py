@@ -124,13 +124,12 @@ else:
 # %% [markdown]
 # ## What to conclude
 #
-# - Read the interval first. Where it holds 0, as it may at *smoke*, the training was too short, or its people too few,
-#   to tell the two apart.
-# - The two trainings differ in nothing else, so what is gained is owed to the years. It is had although the task is
-#   harder: over decades the loss stays higher to the end.
-# - What it gains in the end is a yardstick for the methods of the four papers: each tries to put in by a loss, a
-#   teacher or drawn pictures what the training people lack.
-# - Part of a gain may be variety: pictures across decades also differ more in weight, hair and beard.
+# - Read the interval first. Where it holds 0, the training was too short, or its people too few, to tell the two apart.
+# - The two trainings differ in the years that a person's pictures span, and in what comes with years: across decades
+#   weight, hair and beard change too. So a gain is owed to one of them or to both, and these lists cannot say to which:
+#   pairs of either list lie years apart. Pairs near in age could.
+# - The gain is a yardstick for the methods of the four papers: each tries to put in by a loss, a teacher or drawn
+#   pictures what the training people lack.
 # - Drawn faces age by rules. How much decades are worth for photographs is not said by this.
 #
 # ## Predict, then reveal

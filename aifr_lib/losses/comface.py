@@ -17,25 +17,25 @@ Distance = Literal["l1", "l2", "smooth_l1"]
 DISTANCES = {"l1": F.l1_loss, "l2": F.mse_loss, "smooth_l1": F.smooth_l1_loss}
 
 
-def inter_loss(x: Tensor, y: Tensor, identity: Tensor, tau: float = 0.1) -> Tensor:
+def inter_loss(x: Tensor, y: Tensor, identity: Tensor, tau: float = 0.1, *, shared: bool = True) -> Tensor:
     """L_inter = (1/2N) Σ_i [ −log( e^{s(x_i, y_i)/τ} / Σ_k e^{s(x_i, y_k)/τ} ) + the
     same with x and y exchanged ].
 
     x, y: [N, D], projections z of the two pictures of N pairs. identity: int [N], whose
     pair each is: one person comes more than once (with each attribute), and pairs k ≠ i
-    of that person are no negatives. s: cosine. Of several processes each holds a part
-    of the pairs; negatives come from all.
+    of that person are no negatives. s: cosine. shared: of several processes each holds
+    a part of the pairs, negatives come from all; False: each holds all pairs.
     Source: ComFace, inter-personal learning; formula, τ and mask are inferred
         (InfoNCE).
     """
     x, y = F.normalize(x.float()), F.normalize(y.float())
-    first = rank() * len(x)
+    first = rank() * len(x) if shared else 0
     own = torch.arange(first, first + len(x), device=x.device)
-    masked = identity[:, None] == gathered(identity)[None, :]
+    masked = identity[:, None] == gathered(identity, shared)[None, :]
     masked[torch.arange(len(x), device=x.device), own] = False
 
     def one_way(a: Tensor, b: Tensor) -> Tensor:
-        logits = products(a, gathered(b)) / tau
+        logits = products(a, gathered(b, shared)) / tau
         return F.cross_entropy(logits.masked_fill(masked, -torch.inf), own)
 
     return (one_way(x, y) + one_way(y, x)) / 2
@@ -50,18 +50,20 @@ def intra_loss(predicted: Tensor, change: Tensor, distance: Distance = "l1") -> 
     return DISTANCES[distance](predicted.float(), change)
 
 
-def multi_positive_loss(z: Tensor, identity: Tensor, tau: float = 0.1) -> Tensor:
+def multi_positive_loss(z: Tensor, identity: Tensor, tau: float = 0.1, *, shared: bool = True) -> Tensor:
     """−Σ_k p_ik log q_ik, averaged over the pictures i that have company: p is even over the other pictures of the
     person, q the softmax over all other pictures of their cosines over τ.
 
     z: [M, D]; identity: int [M]. Source: StableRep (Tian et al. 2023), whose positives are pictures of one caption;
-    here they are pictures of one person. Of several processes each holds a part; all pictures are compared.
+    here they are pictures of one person. shared: of several processes each holds a part, and all pictures are compared;
+    False: each holds all pictures.
     """
     z = F.normalize(z.float())
-    everyone, own = gathered(identity), rank() * len(z) + torch.arange(len(z), device=z.device)
+    first = rank() * len(z) if shared else 0
+    everyone, own = gathered(identity, shared), first + torch.arange(len(z), device=z.device)
     itself = own[:, None] == torch.arange(len(everyone), device=z.device)
     positive = (identity[:, None] == everyone[None, :]) & ~itself
-    log_q = (products(z, gathered(z)) / tau).masked_fill(itself, -torch.inf).log_softmax(1)
+    log_q = (products(z, gathered(z, shared)) / tau).masked_fill(itself, -torch.inf).log_softmax(1)
     count = positive.sum(1)
     each = -log_q.masked_fill(~positive, 0).sum(1) / count.clamp(min=1)
     return each.sum() / (count > 0).sum().clamp(min=1)
@@ -80,11 +82,17 @@ def rank() -> int:
     return distributed.get_rank() if distributed.is_available() and distributed.is_initialized() else 0
 
 
-def gathered(rows: Tensor) -> Tensor:
+def gathered(rows: Tensor, shared: bool = True) -> Tensor:
     """Rows [n, …] of all processes, [n · processes, …]; gradients go back to the process that made them.
+
+    Not ``shared``, where each process has all of them, the rows as they are.
 
     Averaged over processes, as DistributedDataParallel does, they are those of one process with all rows.
     """
-    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
+    if (
+        not shared
+        or not (distributed.is_available() and distributed.is_initialized())
+        or distributed.get_world_size() == 1
+    ):
         return rows
     return torch.cat(across.all_gather(rows.contiguous()))

@@ -159,10 +159,17 @@ def threshold_frames(
     return frames, labels
 
 
+class _Between(LogFormatter):
+    """Labels between two powers of ten, where an axis has no two of these, as numbers too: 0.6 and not 6e-01."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:,.10g}" if super().__call__(x, pos) else ""
+
+
 def plain(axis: Axis) -> None:
     """The labels of a logarithmic axis as numbers, 0.01 and 1,000, whose powers would be too small to read."""
     axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
-    axis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))  # for an axis within one power of ten
+    axis.set_minor_formatter(_Between(minor_thresholds=(1, 0.4)))
 
 
 def roc(axis: Axes, far: np.ndarray, tar: np.ndarray, label: str | None = None) -> None:

@@ -34,6 +34,8 @@ PRINTED = {
     "FGNET_LOO": "FG-NET, leave-one-out",
     "FGNET_MF1": "FG-NET, MegaFace",
     "score_min": "least score",
+    "checkpoint": "file of weights",
+    "url": "address",
     "Age_corr": "age, correlation",
     **{f"AU{unit}_{key}": f"AU{unit}, {word}" for unit in (6, 12) for key, word in _MEASURES.items()},
     **{
@@ -51,12 +53,14 @@ class Shape:
 
     down, across: names of keys, or ``METRIC``. only: values that a shown row has, one or any of several. columns: the
     order of what goes across first, where the rows' own is not wanted. names: words for values and keys of this table.
+    grouped: a value of the first key that goes down stands once, above its lines, and takes no column.
     """
 
     down: tuple[str, ...]
     across: tuple[str, ...]
     only: Mapping[str, Key | tuple[Key, ...]] = field(default_factory=dict)
     names: Mapping[Key, str] = field(default_factory=dict)
+    grouped: bool = False
 
     def shows(self, row: Row) -> bool:
         """Whether the row has a place in the table."""
@@ -105,15 +109,12 @@ def artefact_table(artefact: Artefact, shape: Shape | None = None) -> str:
 
     Errors: none; what was not run is said in its cell.
     """
-    kinds = dict.fromkeys(row.measured.interval for row in artefact.rows if row.measured and row.measured.interval)
-    notes = [f"95 % intervals: {'; '.join(INTERVALS[kind] for kind in kinds)}." if kinds else ""]
-    if any(row.measured and _all_alike(row.measured) for row in artefact.rows):
-        notes.append(f"{ALIKE}: all succeed or all fail, so resampling shows nothing; Wilson over people instead.")
+    notes = [notes_on(artefact.rows)]
     if artefact.kind != "settings" and any(row.paper is not None for row in artefact.rows):
         notes.append("The paper's numbers are of its own data.")
     note = f'<p style="{_SMALL}">{typeset(" ".join(filter(None, notes)))}</p>' if any(notes) else ""
     exact = artefact.kind == "settings"
-    every = every_row(artefact.rows, exact=exact)
+    every = every_row(artefact.rows, shape, exact=exact)
     if shape is None and len(artefact.rows) <= SHORT:
         return _scrolling(every + note)
     shaped = "" if shape is None else shaped_table(artefact.rows, shape, exact=exact) + note
@@ -122,6 +123,15 @@ def artefact_table(artefact: Artefact, shape: Shape | None = None) -> str:
         f"<p>{csv_link(artefact)}</p>{_scrolling(every)}</details>"
     )
     return shaped + folded
+
+
+def notes_on(rows: Sequence[Row]) -> str:
+    """Over what the intervals of these rows speak, and what a dagger beside one means; empty without intervals."""
+    kinds = dict.fromkeys(row.measured.interval for row in rows if row.measured and row.measured.interval)
+    notes = [f"95 % intervals: {'; '.join(INTERVALS[kind] for kind in kinds)}."] if kinds else []
+    if any(row.measured and _all_alike(row.measured) for row in rows):
+        notes.append(f"{ALIKE}: all succeed or all fail, so resampling shows nothing; Wilson over people instead.")
+    return " ".join(notes)
 
 
 def shaped_table(rows: Sequence[Row], shape: Shape, *, exact: bool = False) -> str:
@@ -169,15 +179,17 @@ def _laid_out(rows: Sequence[Row], shape: Shape, exact: bool) -> str:
     lines = list(dict.fromkeys(_named(row, shape.down) for row in rows))
     columns = list(dict.fromkeys(_named(row, shape.across) for row in rows))
     cells = {(_named(row, shape.down), _named(row, shape.across)): row for row in rows}
-    head = [*("" if key == METRIC else shape.said(key) for key in shape.down)]
+    first = int(shape.grouped)
+    head = [*("" if key == METRIC else shape.said(key) for key in shape.down[first:])]
     head += [_column(shape, column) for column in columns]
-    body = [
-        [
-            *(typeset(shape.said(part)) if part != "" else "" for part in line),
-            *(_cell(cells.get((line, c)), exact) for c in columns),
-        ]
-        for line in lines
-    ]
+    body: list[str | list[str]] = []
+    above = None
+    for line in lines:
+        if shape.grouped and line[0] != above:
+            above = line[0]
+            body.append(typeset(_value(shape, shape.down[0], above)))
+        said = (typeset(shape.said(part)) if part != "" else "" for part in line[first:])
+        body.append([*said, *(_cell(cells.get((line, c)), exact) for c in columns)])
     return _table([typeset(name) for name in head], body)
 
 
@@ -196,15 +208,20 @@ def _quantity(name: str, value: Key) -> str:
     return f"{name} {in_words(value)} {unit}" if unit else f"{name} = {in_words(value)}"
 
 
-def every_row(rows: Sequence[Row], *, exact: bool = False) -> str:
+def every_row(rows: Sequence[Row], shape: Shape | None = None, *, exact: bool = False) -> str:
     """Keys, our mean with its 95 % interval and number of seeds, the paper's number and source, a line for each row.
 
-    A column that no row fills is left out.
+    A column that no row fills is left out. shape: whose words keys and values have here too.
     """
+    names_of = shape.names if shape else {}
+
+    def said(name: Key) -> str:
+        return names_of.get(name, in_words(name))
+
     names = list(dict.fromkeys(name for row in rows for name in row.keys))
-    head = [*map(in_words, names), "measure", "ours [95 % interval]", "seeds", "the paper, on its own data"]
+    head = [*map(said, names), "measure", "ours [95 % interval]", "seeds", "the paper, on its own data"]
     lines = [
-        [*("" if name not in row.keys else in_words(row.keys[name]) for name in names), *_values(row, exact)]
+        [*("" if name not in row.keys else said(row.keys[name]) for name in names), *_values(row, exact)]
         for row in rows
     ]
     filled = [not lines or any(line[at] for line in lines) for at in range(len(head))]
@@ -235,7 +252,7 @@ def _cell(row: Row | None, exact: bool) -> str:
         return "–"
     found = row.measured
     if found is None:
-        ours = NOT_RUN
+        ours = "–" if exact else NOT_RUN  # nothing is set
     else:
         ours = f"<strong>{in_full(found.mean) if exact else digits(found.mean)}</strong>"
         ours += f' <span style="{_SMALL}">{_interval(row)}</span>' if found.ci95 else ""
@@ -245,7 +262,7 @@ def _cell(row: Row | None, exact: bool) -> str:
 def _values(row: Row, exact: bool) -> list[str]:
     found = row.measured
     if found is None:
-        ours, seeds = NOT_RUN, ""
+        ours, seeds = "–" if exact else NOT_RUN, ""
     else:
         ours = in_full(found.mean) if exact else digits(found.mean)
         ours += f" {_interval(row)}" if found.ci95 else ""
@@ -275,9 +292,13 @@ def _scrolling(table: str) -> str:
     return f'<div class="aifr-table" style="overflow-x:auto">{table}</div>'
 
 
-def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
-    lines = "".join(_tr("td", line) for line in body)
-    return f"<table><thead>{_tr('th', head)}</thead><tbody>{lines}</tbody></table>"
+def _table(head: Sequence[str], body: Iterable[str | Sequence[str]]) -> str:
+    """A line of cells for each sequence; for a text, which heads those that follow, one cell over all columns."""
+    lines = [
+        f'<tr><th colspan="{len(head)}">{line}</th></tr>' if isinstance(line, str) else _tr("td", line) for line in body
+    ]
+    grouped = ' class="aifr-grouped"' if any(line.startswith("<tr><th") for line in lines) else ""
+    return f"<table{grouped}><thead>{_tr('th', head)}</thead><tbody>{''.join(lines)}</tbody></table>"
 
 
 def _tr(tag: str, cells: Iterable[str]) -> str:

@@ -209,7 +209,9 @@ def train(
 
 
 class Validation:
-    """The method's own loss on fixed pairs of people held out: called with a step, gives the loss."""
+    """The method's own loss on fixed pairs of people held out: called with a step, gives the loss. Of several processes
+    each asks it of all pairs, and gets what a single one would.
+    """
 
     def __init__(self, config: Pretraining, images: Images, module: Pretrainer) -> None:
         self.module = module

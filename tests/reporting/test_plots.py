@@ -88,6 +88,15 @@ def test_a_logarithmic_axis_says_numbers():
     assert {"0.001", "0.1", "1", "10,000"} <= {label.get_text() for label in axis.get_xticklabels()}
 
 
+def test_an_axis_within_one_power_of_ten_says_numbers_too():
+    figure, axis = plt.subplots()
+    axis.set(yscale="log", ylim=(0.11, 0.8))
+    plots.plain(axis.yaxis)
+    figure.canvas.draw()
+    said = {label.get_text() for label in axis.get_yticklabels(minor=True)}
+    assert {"0.2", "0.6"} <= said and not any("e" in one for one in said)
+
+
 def test_a_failed_save_leaves_the_old_figure(tmp_path):
     plots.save_figure(plt.figure(), tmp_path / "a")
     old = (tmp_path / "a.svg").read_bytes()

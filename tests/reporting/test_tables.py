@@ -205,3 +205,22 @@ def test_columns_of_a_printed_table_are_words(id):
     assert len(frame.columns) == len(set(frame.columns)) == len(papers.load(id).columns)
     assert not [name for name in frame.columns if "_" in name]
     assert not [cell for cell in frame.to_numpy().ravel() if cell is None or isinstance(cell, bool)]
+
+
+def test_all_numbers_have_the_words_of_the_table_above_them():
+    rows = [Row(keys={"how": "c", "set": "edema-a"}, metric="mae", measured=Measured(mean=1.0))]
+    html = tables.every_row(rows, Shape(("how",), ("set",), names={"c": "a fresh layer", "how": "fine-tuned with"}))
+    assert cells(html, "th")[:2] == ["fine-tuned with", "pairs"]
+    assert cells(html)[:2] == ["a fresh layer", "weight, first ward"]
+
+
+def test_a_grouped_table_names_its_first_key_once_above_its_lines():
+    rows = [
+        Row(keys={"who": who, "when": age}, metric="mae", measured=Measured(mean=1.0))
+        for who in ("a", "b")
+        for age in ("young", "old")
+    ]
+    html = tables.shaped_table(rows, Shape(("who", "when"), (METRIC,), grouped=True))
+    assert cells(html, "th") == ["when", "mean absolute error"] and html.count('<th colspan="2">') == 2
+    assert [cell for cell in cells(html) if cell in ("young", "old")] == ["young", "old"] * 2
+    assert re.findall("<th colspan.*?>(.*?)</th>", html) == ["a", "b"]

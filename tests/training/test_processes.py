@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from environments import importing
@@ -15,12 +16,16 @@ from noise_images import make_images
 from torch import distributed, nn
 from training.test_engine import duel, new_duel
 
+from aifr_lib.data.images import Images
 from aifr_lib.evaluation.embeddings import embed
 from aifr_lib.losses import comface, margins
-from aifr_lib.models import build
+from aifr_lib.models import build, encoders
+from aifr_lib.settings.comface import Pretraining
 from aifr_lib.settings.recognition import Recognition
+from aifr_lib.training import comface as pretraining
 from aifr_lib.training import engine, recognition
 from aifr_lib.training.engine import CHECKPOINT, Stopped
+from aifr_lib.training.objectives.comface import OF_LIGHTLY
 
 CONFIG = Recognition(
     input_hw=(16, 16), width=0.25, embedding=16, loss="adaface", batch=8, epochs=3, drops=(), lr=0.02, precision="no"
@@ -156,6 +161,27 @@ def contrasted(rank: int = 0, world: int = 1) -> dict[str, torch.Tensor]:
     return found
 
 
+def validated() -> dict[str, float]:
+    """By method the validation loss of a network that is the same in every process."""
+    patch = pytest.MonkeyPatch()
+    patch.setitem(encoders.ENCODERS, "flat", lambda side: encoders.Encoder(nn.Sequential(nn.Flatten(), nn.Tanh()), 768))
+    pixels = np.random.default_rng(4).integers(0, 256, (24, 16, 16, 3), dtype=np.uint8)
+    labels = pd.DataFrame({"record": [f"r{n}" for n in range(24)], "identity": np.arange(24) // 4, "attribute": "age"})
+    people = Images("people", "v1", pixels, labels.assign(alpha=np.arange(24.0) % 4, age=np.nan))
+    found = {}
+    for method in ("comface", "multi-positive", "moco", *(OF_LIGHTLY if find_spec("lightly") else ())):
+        torch.manual_seed(5)
+        config = Pretraining(method=method, encoder="flat", side=16, pictures=96, batch=4, queue=8, prototypes=6)
+        module = pretraining.objective(config)
+        look = pretraining.Validation(config, people, module)
+        module.train()
+        module.eval()
+        with torch.no_grad():
+            found[method] = look(0)
+    patch.undo()
+    return found
+
+
 SHARES = [(19, 4), (8, 4), (3, 4), (16, 8)]
 
 
@@ -168,6 +194,7 @@ def in_each_process(out: Path) -> None:
     rank = distributed.get_rank()
     torch.save(adversarial(out / "duel"), out / f"duel-{rank}.pt")
     torch.save(contrasted(rank, 2), out / f"contrasted-{rank}.pt")
+    torch.save(validated(), out / f"validated-{rank}.pt")
     assert distributed.get_world_size() == 2 and distributed.get_backend() == "gloo"
     for count, batch in SHARES:
         np.save(out / f"{count}-{batch}-{rank}.npy", embeddings(count, batch))
@@ -294,3 +321,12 @@ def test_negatives_of_all_processes_give_the_gradient_of_one(launched):
             torch.testing.assert_close(
                 found[name], gradient, rtol=1e-4, atol=1e-6, msg=lambda text, n=name: f"{n} {text}"
             )
+
+
+def test_each_of_two_processes_validates_a_comparison_as_one_would(launched):
+    """Each asks the whole of what is held out: gathered, every negative would count twice."""
+    expected = validated()
+    assert {"comface", "multi-positive"} <= expected.keys() and all(np.isfinite(list(expected.values())))
+    for rank in range(2):
+        found = torch.load(launched / f"validated-{rank}.pt", weights_only=True)
+        assert found == pytest.approx(expected, rel=1e-5), rank

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from aifr_lib.experiments.comface import measured as shown
 from aifr_lib.experiments.comface.frozen import INNER, WHOLE, frozen_job, named_starts
@@ -184,22 +185,31 @@ def pilot_found(artefact: Artefact) -> str:
 
 
 def pilot_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
-    """By epoch, the error on validation subjects of each fine-tuning; beside it that of kept features."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained", sharey=True)
+    """By epoch, the error on validation subjects of each fine-tuning; beside it that of kept features. What has not
+    run has no place.
+    """
+    fine, kept = by_method(runs, FINE), by_method(runs, RIDGE)
+    names = [name for name in PILOT if name in kept]
+    figure, axes = plt.subplots(
+        1, 1 + bool(fine), figsize=(5 + 5 * bool(fine), 3.8), layout="constrained", sharey=True, squeeze=False
+    )
+    left, right = axes[0, 0], axes[0, -1]
     for number, name in enumerate(PILOT):
         colour, label = plots.PALETTE[number], WORDS[name]
-        for run in by_method(runs, FINE).get(name, {}).values():
+        for run in fine.get(name, {}).values():
             epochs = sorted(map(int, run.summary["mae"][0]))
             means = [np.mean([fold[str(epoch)] for fold in run.summary["mae"]]) for epoch in epochs]
             left.plot(epochs, means, color=colour, label=label, marker="o", markersize=3)
             label = "_"  # a name that no legend shows
-        for run in by_method(runs, RIDGE).get(name, {}).values():
-            right.plot(number, _validated(run, RIDGE), plots.MARKERS[number], color=colour)
-    left.set(xlabel="epoch of fine-tuning", ylabel="mean error on validation subjects, years")
-    right.set_xticks(range(len(PILOT)), [WORDS[name].replace(" ", "\n") for name in PILOT])
-    right.set_xlabel("features kept, ridge")
-    if left.lines:
+        for run in kept.get(name, {}).values():
+            right.plot(names.index(name), _validated(run, RIDGE), plots.MARKERS[number], color=colour)
+    right.set_xticks(range(len(names)), [WORDS[name].replace(" ", "\n") for name in names])
+    right.set(xlabel="features kept, ridge", xlim=(-0.5, len(names) - 0.5))
+    if fine:
+        left.set_xlabel("epoch of fine-tuning")
+        left.xaxis.set_major_locator(MaxNLocator(integer=True))
         left.legend(fontsize=8)
+    left.set_ylabel("mean error on\nvalidation subjects, years")
     return figure
 
 

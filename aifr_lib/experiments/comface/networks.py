@@ -19,7 +19,7 @@ from aifr_lib.models.comface import Comparer, projection
 from aifr_lib.models.encoders import encoder
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.rows import Measured, Row
+from aifr_lib.reporting.rows import Key, Measured, Row
 from aifr_lib.reporting.runs import Result, Run, RunSpec
 from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.comface import Comface
@@ -29,6 +29,15 @@ RECIPE, RECIPE_VERSION = "comface_networks", 1
 NETWORKS = ("resnet18", "resnet50", "resnet101", "vit-b-16")
 SIDE = 224
 PARTS = {"encoder": "f, the encoder", "projection": "g, the projection", "linear": "the linear layer"}
+SETTINGS: dict[Key, str] = {
+    "batch": "batch size", "side": "side of a picture, pixels", "epochs, linear": "epochs of the linear layer alone",
+    "mirrored, p": "probability that a picture is mirrored", "jitter, p": "probability that its colours are jittered",
+    "grey, p": "probability that it is made grey", "brightness": "largest change of brightness",
+    "contrast": "largest change of contrast", "saturation": "largest change of saturation",
+    "hue": "largest change of hue", "crop, least share": "least share of the area in a crop",
+    "crop, largest share": "largest share of the area in a crop", "paper": "our preset with the paper's sizes",
+    "smoke": "our preset smoke", "lesson": "our preset lesson", "classroom": "our preset classroom",
+}  # fmt: skip
 BACKBONES = {"ResNet50": "resnet50", "ViT-B/16": "vit-b-16"}
 
 
@@ -140,7 +149,8 @@ def our_values(letter: str, settings: Comface) -> dict[str, float | None]:
     else:
         config = {"C": settings.expression, "D": settings.weight, "E": settings.age}[letter]
         changed = config.augmentation
-        values = {"batch": config.batch, "learning rate": config.rates[0], "epochs": config.epochs}
+        one_rate = config.rates[0] if len(config.rates) == 1 else None  # of several the best is taken, by method
+        values = {"batch": config.batch, "learning rate": one_rate, "epochs": config.epochs}
     if letter == "C":
         values["epochs, linear"] = settings.linear.epochs
     crop = changed.crop or (None, None)
@@ -169,7 +179,7 @@ FIG_C = Experiment(
 TABLES_BCDE = tuple(
     Experiment(
         f"comface_table{letter}", networks_jobs, partial(settings_rows, letter), kind="settings",
-        shape=Shape(down=("setting",), across=("size",), names={"paper": "our preset with the paper's sizes"}),
+        shape=Shape(down=("setting",), across=("size",), names=SETTINGS),
     )
     for letter in "BCDE"
 )  # fmt: skip

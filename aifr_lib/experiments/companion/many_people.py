@@ -80,25 +80,34 @@ def rows(preset: Preset, runs: Mapping[tuple[int, str], Run]) -> Iterator[Row]:
 
 
 def figure(artefact: Artefact) -> Figure:
-    """Memory of a process, measured (dots) and on paper (lines), and CPU seconds of a step, by the number of people."""
-    drawn, axes = plt.subplots(1, 2, figsize=(10, 4))
+    """Memory of a process by the number of people, measured and on paper; CPU seconds of a step of those measured."""
+    drawn, (memory, seconds) = plt.subplots(1, 2, figsize=(9.5, 4), layout="constrained", width_ratios=(5, 4))
     found = {(row.keys["head"], row.metric, int(str(row.keys["people"]).replace(",", ""))): row.measured.mean
              for row in artefact.rows if row.measured}  # fmt: skip
-    for colour, way in zip(plots.PALETTE, WAYS, strict=False):
-        for axis, metric, look in (
-            (axes[0], "memory_on_paper", "-"),
-            (axes[0], "memory_each", "o"),
-            (axes[1], "step_seconds", "o-"),
-        ):
+    there = sorted({people for _, metric, people in found if metric == "step_seconds"})
+    for number, (colour, way) in enumerate(zip(plots.PALETTE, WAYS, strict=False)):
+        # Sampled or not, the weights of a process are as many: the lines lie on one another.
+        look = {"memory_on_paper": (0, (4, 4)) if WAYS[way][1] < 1 else "-", "memory_each": ""}
+        for metric, line in look.items():
             points = sorted((people, y) for (head, name, people), y in found.items() if (head, name) == (way, metric))
-            label = way if metric != "memory_each" else None
-            axis.plot(*zip(*points, strict=True), look, color=colour, label=label) if points else None
-    for axis, metric in zip(axes, ("memory_each", "step_seconds"), strict=True):
-        axis.set(xscale="log", yscale="log", xlabel="people", ylabel=METRICS[metric])
-        plots.plain(axis.xaxis)
-        plots.plain(axis.yaxis)
-    axes[0].legend(title="head", loc="lower right")
-    drawn.tight_layout()
+            if points:
+                marker = "" if line else plots.MARKERS[number]
+                memory.plot(*zip(*points, strict=True), linestyle=line or "none", marker=marker, color=colour)
+        for place, people in enumerate(there):
+            if (value := found.get((way, "step_seconds", people))) is not None:
+                height = place + 0.27 * (number - 1)
+                seconds.barh(height, value, 0.25, color=colour)
+                seconds.annotate(digits(value), (value, height), (3, 0), textcoords="offset points", va="center")
+        memory.plot([], [], linestyle=look["memory_on_paper"], marker=plots.MARKERS[number], color=colour, label=way)
+    memory.set(xscale="log", yscale="log", xlabel="people", ylabel=METRICS["memory_each"])
+    memory.set_title("marks: measured; lines: W, gradient and momentum alone", fontsize=9)
+    plots.plain(memory.xaxis)
+    plots.plain(memory.yaxis)
+    seconds.set_yticks(range(len(there)), [f"{people:,}" for people in there])
+    seconds.set(xlabel=METRICS["step_seconds"], ylabel="people")
+    seconds.margins(x=0.15)
+    seconds.invert_yaxis()
+    drawn.legend(*memory.get_legend_handles_labels(), loc="outside lower center", ncols=len(WAYS), title="head")
     return drawn
 
 
@@ -129,5 +138,5 @@ MANY_PEOPLE = Experiment(
     rows,
     lambda artefact, _: figure(artefact),
     found=found,
-    shape=Shape(down=("where", "people", "head"), across=(METRIC,)),
+    shape=Shape(down=("people", "head"), across=(METRIC,), only={"where": HERE}),
 )

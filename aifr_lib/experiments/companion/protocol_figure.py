@@ -25,7 +25,7 @@ Runs = Mapping[str, Run]
 
 def protocol_figure(artefact: Artefact, runs: Runs) -> Figure:
     """Six panels: P1 ROC, P2 CMC, P3 by distractors, P4 ROC, P5 predicted against true, and by age gap."""
-    figure, axes = plt.subplots(3, 2, figsize=(8.5, 10.5), layout="constrained")
+    figure, axes = plt.subplots(3, 2, figsize=(8.5, 12), layout="constrained")
     roc_panel(axes[0, 0], artefact, runs)
     cmc_panel(axes[0, 1], runs)
     distractor_panel(axes[1, 0], artefact)
@@ -33,8 +33,10 @@ def protocol_figure(artefact: Artefact, runs: Runs) -> Figure:
     change_panel(axes[2, 0], runs)
     gap_panel(axes[2, 1], artefact)
     for axis in axes.ravel():
-        if axis.get_legend_handles_labels()[0]:
-            axis.legend(fontsize=8.5)
+        if named := len(axis.get_legend_handles_labels()[0]):
+            # Many names would lie on the curves.
+            below = {"loc": "upper center", "bbox_to_anchor": (0.45, -0.2)} if named > 2 else {}
+            axis.legend(fontsize=8.5, **below)
     return figure
 
 
@@ -95,7 +97,7 @@ def cmc_panel(axis: Axes, runs: Runs) -> None:
         k = np.arange(1, LONGEST + 1)
         bands = np.array([mean_interval(rank <= one, people, replicates=200) for one in k])
         axis.plot(k, cmc(rank, LONGEST), color=plots.PALETTE[number], label=in_words(key))
-        axis.fill_between(k, *(100 * bands.T), color=plots.PALETTE[number], alpha=0.2, linewidth=0)
+        axis.fill_between(k, *(100 * bands.T), color=plots.PALETTE[number], alpha=0.12, linewidth=0)
     axis.set_xticks([1, 5, 10, 15, 20])
 
 

@@ -43,8 +43,8 @@ def rows(preset: Preset, runs: Mapping[str, Run]) -> Iterator[Row]:
     What cannot be computed here stays without a measured value. The seed draws impostor pairs and folds; of ``seeds``
     the first is taken.
     """
-    for key in run_keys(preset):
-        yield from rows_of(preset, key, runs.get(key))
+    found = [row for key in run_keys(preset) for row in rows_of(preset, key, runs.get(key))]
+    yield from sorted(found, key=lambda row: str(row.keys["protocol"]))
 
 
 def protocol_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[str, Job]:

@@ -218,6 +218,7 @@ CHILDREN = Experiment(
         down=("embedder", "younger"),
         across=("gap",),
         only={METRIC: (ACCEPTED, LET_IN)},
-        names=dict([*NETWORKS.items(), ("younger", "younger photograph"), ("embedder", "network")]),
+        names=dict([*NETWORKS.items(), ("younger", "younger at"), ("embedder", "network")]),
+        grouped=True,
     ),
 )

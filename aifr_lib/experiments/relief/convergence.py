@@ -177,10 +177,10 @@ def difficulty_figure(artefact: Artefact) -> Figure:
     """A line for each training, a mark for each list; the wanted range of the baseline is shaded."""
     rows = [row for row in artefact.rows if row.metric == "accuracy"]
     names, lists = (list(dict.fromkeys(str(row.keys[key]) for row in rows)) for key in ("training", "set"))
-    figure, axis = plt.subplots(figsize=(7.5, 3.4), layout="constrained")
+    figure, axis = plt.subplots(figsize=(8.5, 3.4), layout="constrained")
     wanted = CONDITIONS[0]
     axis.axvspan(wanted.low, wanted.high, color=plots.PAPER, alpha=0.2, linewidth=0,
-                 label=f"wanted of the baseline\non {ACROSS_AGE}")  # fmt: skip
+                 label=f"wanted of the baseline\non {in_words(ACROSS_AGE)}")  # fmt: skip
     for number, name in enumerate(lists):
         colour, marker = plots.PALETTE[number], plots.MARKERS[number]
         measured = [(row.keys["training"], row.measured) for row in rows if row.keys["set"] == name and row.measured]
@@ -188,7 +188,7 @@ def difficulty_figure(artefact: Artefact) -> Figure:
             height = names.index(str(training)) + 0.2 * (number - (len(lists) - 1) / 2)
             if one.ci95:
                 axis.hlines(height, *one.ci95, color=colour, alpha=0.6)
-            axis.plot(one.mean, height, marker, color=colour, label=name if place == 0 else None)
+            axis.plot(one.mean, height, marker, color=colour, label=in_words(name) if place == 0 else None)
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.5, -0.5)
     kinds = dict.fromkeys(row.measured.interval for row in rows if row.measured and row.measured.interval)

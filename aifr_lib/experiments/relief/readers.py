@@ -29,7 +29,7 @@ from aifr_lib.experiments.relief.shortcuts import CHANCE, Feature, blocks, borde
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import digits, say
-from aifr_lib.reporting.rows import METRICS, Measured, Row
+from aifr_lib.reporting.rows import METRICS, Measured, Row, in_words
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 from aifr_lib.reporting.tables import Shape
 from aifr_lib.settings.presets import Preset
@@ -162,7 +162,7 @@ def reader_figure(artefact: Artefact) -> Figure:
                     axis.plot(row.measured.mean, height, marker, color=colour, label=drawn if place == 0 else None)
         axis.axvline(CHANCE, color="0.6", linestyle=":")
         axis.axvline(LIMIT, color="0.3", linestyle="--")
-        axis.set(title=name, xlabel=METRICS["accuracy"])
+        axis.set(title=in_words(name), xlabel=METRICS["accuracy"])
         axis.set_yticks(range(len(READERS)), list(READERS))
     axes[0][0].invert_yaxis()
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2)

@@ -160,7 +160,7 @@ def verify_shortcut(
 
 def shortcut_figure(artefact: Artefact) -> Figure:
     """A line for each list, a mark for each shortcut; chance and the limit as lines."""
-    figure, axis = plt.subplots(figsize=(7.5, 3.6), layout="constrained")
+    figure, axis = plt.subplots(figsize=(8.5, 3.6), layout="constrained")
     lists = list(dict.fromkeys(str(row.keys["set"]) for row in artefact.rows))
     for number, shortcut in enumerate(SHORTCUTS):
         rows = [row for row in artefact.rows if row.keys["shortcut"] == shortcut and row.measured]
@@ -172,7 +172,7 @@ def shortcut_figure(artefact: Artefact) -> Figure:
             axis.plot(row.measured.mean, height, marker, color=colour, label=shortcut if place == 0 else None)
     axis.axvline(CHANCE, color="0.6", linestyle=":")
     axis.axvline(LIMIT, color="0.3", linestyle="--")
-    axis.set_yticks(range(len(lists)), lists)
+    axis.set_yticks(range(len(lists)), [in_words(name) for name in lists])
     axis.invert_yaxis()
     axis.set_xlabel(f"{METRICS['accuracy']} (dotted: chance; dashed: the limit)")
     axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))

@@ -132,7 +132,7 @@ def found(artefact: Artefact) -> str:
         (narrow, "A network that saw a few years of each training person is right on {narrow} % of pairs thirty"),
         (narrow, "years apart."),
         (wide, "One that saw decades of each is right on {wide} % of pairs thirty years apart."),
-        (across, "The years alone make {across:+.1f} points"),
+        (across, "Decades of each make {across:+.1f} points"),
         (across and ends, "(95 % interval {low:.1f} to {high:.1f})."),
         (across and not ends, "in one comparison without an interval."),
         (ends and not clear, "That is not clear of chance."),

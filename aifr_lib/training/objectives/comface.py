@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any, Self
 
 import torch
 from torch import Tensor, distributed, nn
@@ -19,7 +20,11 @@ PROJECTED = 128
 
 
 class Pretrainer(nn.Module):
-    """Encoder and heads of one method; ``comparer`` is what is transferred."""
+    """Encoder and heads of one method; ``comparer`` is what is transferred.
+
+    Of several processes each has its part of a batch while it trains, and in eval mode all of what validates: gathered
+    there, each negative would count once for each process.
+    """
 
     columns: tuple[str, ...] = ("images", "identity", "alpha")
 
@@ -52,7 +57,7 @@ class Comparing(Pretrainer):
         losses = {}
         if self.inter:
             z_x, z_y = self.projection(torch.cat([h_x, h_y])).chunk(2)
-            losses["inter"] = inter_loss(z_x, z_y, batch["identity"][:, 0], self.config.tau)
+            losses["inter"] = inter_loss(z_x, z_y, batch["identity"][:, 0], self.config.tau, shared=self.training)
         if self.intra:
             change = batch["alpha"][:, 1] - batch["alpha"][:, 0]
             losses["intra"] = intra_loss(self.comparer.change(h_x, h_y), change, self.config.distance)
@@ -77,13 +82,18 @@ class MultiPositive(Rival):
         """Scalars: "loss"."""
         z_x, z_y = self.projected(batch["images"])
         identity = batch["identity"].T.flatten()
-        return {"loss": multi_positive_loss(torch.cat([z_x, z_y]), identity, self.config.tau)}
+        return {"loss": multi_positive_loss(torch.cat([z_x, z_y]), identity, self.config.tau, shared=self.training)}
 
 
 class TwoViews(Rival):
     """A loss of lightly's over the projections of both views, in float32 under autocast too."""
 
-    criterion: nn.Module
+    criterion: Any  # lightly has no types
+
+    def train(self, mode: bool = True) -> Self:
+        """The loss gathers over processes in training alone."""
+        self.criterion.gather_distributed = mode and rank_known()
+        return super().train(mode)
 
     def forward(self, batch: Batch, part: str = "all") -> dict[str, Tensor]:
         """Scalars: "loss"."""
@@ -151,6 +161,11 @@ class Swav(Rival):
 
         self.prototypes = nn.Linear(PROJECTED, config.prototypes, bias=False)
         self.criterion = SwaVLoss(config.tau, sinkhorn_gather_distributed=rank_known())
+
+    def train(self, mode: bool = True) -> Self:
+        """As in ``TwoViews``."""
+        self.criterion.sinkhorn_gather_distributed = mode and rank_known()
+        return super().train(mode)
 
     def forward(self, batch: Batch, part: str = "all") -> dict[str, Tensor]:
         """Scalars: "loss"; it starts near the logarithm of the number of prototypes."""

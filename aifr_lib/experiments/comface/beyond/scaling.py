@@ -194,7 +194,7 @@ def scaling_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
             axis.tick_params(axis="x", which="minor", length=0)
         axis.set_xlabel("share of the training subjects with a label" if name == SUBJECTS else name)
         if axis.get_legend_handles_labels()[1] and name in (PEOPLE, SUBJECTS):
-            axis.legend(fontsize=7, loc="center right")
+            axis.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0))  # above: points lie anywhere
     figure.supylabel("mean error on change of age, years", fontsize="medium")
     figure.supxlabel("dashed: from scratch, fine-tuned; dotted: untrained, features kept", fontsize=8)
     return figure
@@ -232,6 +232,6 @@ SCALING = Experiment(
     "comface_scaling", scaling_jobs, scaling_rows, scaling_figure, found=scaling_found,
     shape=Shape(
         down=("axis", "place"), across=("method", "how"), only={METRIC: "mae"},
-        names={**WORDS, **SOURCES, BESIDE: "beside the curves", "axis": "what varies", "place": "how much"},
+        names={**WORDS, **SOURCES, BESIDE: "beside the curves", "axis": "what varies", "place": ""},
     ),
 )  # fmt: skip
