@@ -28,8 +28,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 from IPython.display import HTML, display
 
 from aifr_lib.experiments.aad import cost, gaps, int8
@@ -60,8 +58,8 @@ def drawn(experiment, artefact):
 # thread and on two, the median and the tenth percentile of many. A training step with AD passes the student's maps
 # through three tails of its teacher, there and back, and keeps what it needs for the way back in memory.
 
-# %%
-print(inspect.getsource(cost.training_step))
+# %% tags=["hide-input"]
+page.source(cost.training_step)
 
 # %%
 counted = page.result(cost.COST)
@@ -78,9 +76,8 @@ drawn(cost.COST, counted)
 #
 # $$ \text{PReLU}(x) = \text{ReLU}(x) - a\,\text{ReLU}(-x) $$
 
-# %%
-print(inspect.getsource(ReluPair))
-print(inspect.getsource(quantise))
+# %% tags=["hide-input"]
+page.source(ReluPair, quantise)
 
 # %%
 files = page.result(int8.FILES_OF)

@@ -29,7 +29,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
 from dataclasses import replace
 
 import pandas as pd
@@ -76,8 +75,8 @@ if page.seen["aad_table2"].has_results:
 # \lambda_i &= \tfrac12 \lambda_{i+1}
 # \end{aligned} $$
 
-# %%
-print(inspect.getsource(distillation_loss))
+# %% tags=["hide-input"]
+page.source(distillation_loss)
 
 # %% [markdown]
 # ## The experiment

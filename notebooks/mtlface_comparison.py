@@ -61,8 +61,8 @@ printed_frame("mtlface_table2").pivot(index="method", columns="dataset")
 # age beside the picture and asks a critic, an age classifier and that classifier's map. Its critic also sees real
 # faces under a wrong age:
 
-# %%
-print(inspect.getsource(losses.matching_critic_loss))
+# %% tags=["hide-input"]
+page.source(losses.matching_critic_loss)
 
 # %%
 artefact = page.result(comparison.TABLE2)

@@ -29,8 +29,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import pandas as pd
 from IPython.display import display
 
@@ -51,8 +49,8 @@ page.opening(dataset.FIGA1)
 # *doubt*. **2. Correct.** A page shows all that look under 20 and the least certain; what is wrong is written into a
 # table. **3. Balance.** As many of each age group and gender are drawn, by a seed.
 
-# %%
-print(inspect.getsource(building.to_look_at))
+# %% tags=["hide-input"]
+page.source(building.to_look_at)
 
 # %% [markdown]
 # For faces of your own, in a terminal:

@@ -29,8 +29,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -58,9 +56,8 @@ page.opening(decomposition.DECOMPOSITION)
 #
 # $$ L = L_{CosFace} + \lambda_{age}\,\ell_{AE}(A(X_{age})) + \lambda_{id}\,\ell_{AE}(A'(\mathrm{GRL}(X_{id}))) $$
 
-# %%
-print(inspect.getsource(Decomposition.forward))
-print(inspect.getsource(recognition_loss).split('"""')[-1])
+# %% tags=["hide-input"]
+page.source(Decomposition.forward, recognition_loss)
 
 # %% [markdown]
 # ## The experiment
@@ -103,8 +100,8 @@ if decomposition.with_masks(runs):
 # %% [markdown]
 # **A probe is a matrix.** It finds what a linear layer could use, and nothing that lies deeper.
 
-# %%
-print(inspect.getsource(probes.age_probe))
+# %% tags=["hide-input"]
+page.source(probes.age_probe)
 
 # %% [markdown]
 # **Which mask?** Channels alone, cells alone, both.

@@ -78,12 +78,10 @@ Markdown(
 #
 # The lines of the library that are this equation:
 
-# %%
-import inspect
-
+# %% tags=["hide-input"]
 from aifr_lib.losses.transformer_metric import weighted_losses
 
-print(inspect.getsource(weighted_losses))
+page.source(weighted_losses)
 
 # %% [markdown]
 # Two consequences can be seen before any training. At α = 1 the embedding layer would get no gradient at all: it is

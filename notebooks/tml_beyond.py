@@ -30,8 +30,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import pandas as pd
 from IPython.display import HTML, Markdown, display
 
@@ -78,12 +76,11 @@ pd.DataFrame(
 #    \text{mean of cells:}\quad & (1-\alpha)\, C(O_{N_c}, y) + \alpha\, C(L_2(\tfrac1{S_f}\textstyle\sum_i V_i), y)
 #    \end{aligned} $$
 
-# %%
+# %% tags=["hide-input"]
 from aifr_lib.models import MeanBranch
 from aifr_lib.training.objectives.transformer_metric import slopes
 
-print(inspect.getsource(MeanBranch.forward))
-print(inspect.getsource(slopes))
+page.source(MeanBranch.forward, slopes)
 
 # %% [markdown]
 # The second function measures how hard each loss pulls at the last map, which is written down along every training.
