@@ -65,7 +65,7 @@ artefact = page.result(geometry.FIG4)
 page.table(geometry.FIG4)
 
 # %% [markdown]
-# **How much of it?** The same student under other weights of the angular loss:
+# **How much of it?** The student of the first seed under other weights of the angular loss:
 
 # %% tags=["hide-input"]
 frames, weights = [], (0.0, 0.25, 1.0, 4.0, 16.0, 64.0)

@@ -33,14 +33,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from IPython.display import HTML
 
 from aifr_lib.evaluation import probes
 from aifr_lib.experiments.mtlface import decomposition, readings
 from aifr_lib.experiments.page import open_page
 from aifr_lib.losses.mtlface import recognition_loss
 from aifr_lib.models.mtlface import Decomposition, reverse
-from aifr_lib.reporting import claims, pages, plots
+from aifr_lib.reporting import plots
 from aifr_lib.reporting.rows import in_words
 
 page = open_page(
@@ -89,7 +88,7 @@ page.table(decomposition.DECOMPOSITION)
 
 # %% [markdown]
 # **Masks on faces.** How much of each cell of the last map goes to the age, averaged over its channels: a line a
-# training, a column a person, the youngest first.
+# training, of its first seed, a column a person, the youngest first.
 
 # %% tags=["hide-input"]
 runs = page.runs(decomposition.DECOMPOSITION)
@@ -113,16 +112,11 @@ masks = page.result(decomposition.ATTENTION)
 page.table(decomposition.ATTENTION)
 
 # %% [markdown]
-# ## What to conclude
-
-# %% tags=["hide-input"]
-HTML("".join(pages.claim_boxes(claims.judge_artefact(artefact, out))))
-
-# %% [markdown]
 # ## How the adversary learns
 #
-# The loss of both age estimators while the network trains. The second reads $X_{id}$ through a reversed gradient: where
-# it stays high, the age is hidden from that estimator, and from no other: the probe above may still read it.
+# The loss of both age estimators while the network trains, with the first seed. The second reads $X_{id}$ through a
+# reversed gradient: where it stays high, the age is hidden from that estimator, and from no other: the probe above may
+# still read it.
 
 # %% tags=["hide-input"]
 main = next((run for (name, _), run in runs.items() if name == readings.MAIN), None)
@@ -146,6 +140,12 @@ if main:
     )
 
 # %% [markdown]
+# ## What to conclude
+#
+# A part is empty of the age only where a fresh reader does no better than a guess. An adversary that has lost is no
+# proof of that: look at the probes, beside those of the network that was never split. The verdicts stand at the head of
+# the page.
+#
 # ## Predict, then reveal
 #
 # **1.** The gradient of `reverse(x).sum()` with respect to x?

@@ -188,9 +188,6 @@ page.conclude(
 )
 
 # %% [markdown]
-# A smoke run shows that everything works and a lesson run shows an effect, if there is one that large; neither gives a
-# verdict.
-#
 # ## Predict, then reveal
 #
 # **1.** The loss is multiplied by 1 − α = 0.6 and nothing else is changed. Plain gradient descent then takes steps 0.6

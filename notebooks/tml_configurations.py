@@ -155,9 +155,6 @@ page.conclude(
 )
 
 # %% [markdown]
-# A smoke run shows that everything works and a lesson run shows an effect, if there is one that large; neither gives a
-# verdict.
-#
 # ## Predict, then reveal
 #
 # **1.** With summed logits the transformer already gives the true person a lead of 8. How hard is the margin loss still

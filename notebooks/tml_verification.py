@@ -176,9 +176,6 @@ page.table(verification.TABLE3)
 page.conclude(verification.TABLE2.finding(artefact), verification.TABLE3.finding(pose))
 
 # %% [markdown]
-# A smoke run shows that everything works and a lesson run shows an effect, if there is one that large; neither gives a
-# verdict.
-#
 # ## Predict, then reveal
 #
 # **1.** Table II prints a gain of 0.02 points on LFW for three of five losses. How many pairs of 6,000 is that?

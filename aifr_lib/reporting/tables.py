@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from aifr_lib.reporting import papers
 from aifr_lib.reporting.artefacts import Artefact, csv_lines
-from aifr_lib.reporting.prose import digits, in_full, typeset
+from aifr_lib.reporting.prose import counted, digits, in_full, typeset
 from aifr_lib.reporting.rows import ENDS, INTERVALS, METRICS, Key, Measured, Row, in_words
 
 if TYPE_CHECKING:
@@ -109,11 +109,13 @@ def artefact_table(artefact: Artefact, shape: Shape | None = None) -> str:
     notes = [f"95 % intervals: {'; '.join(INTERVALS[kind] for kind in kinds)}." if kinds else ""]
     if any(row.measured and _all_alike(row.measured) for row in artefact.rows):
         notes.append(f"{ALIKE}: all succeed or all fail, so resampling shows nothing; Wilson over people instead.")
+    if shape is not None and artefact.kind != "settings":
+        notes.append(seeds_said([row for row in artefact.rows if shape.shows(row)], shape))
     if artefact.kind != "settings" and any(row.paper is not None for row in artefact.rows):
         notes.append("The paper's numbers are of its own data.")
     note = f'<p style="{_SMALL}">{typeset(" ".join(filter(None, notes)))}</p>' if any(notes) else ""
     exact = artefact.kind == "settings"
-    every = every_row(artefact.rows, exact=exact)
+    every = every_row(artefact.rows, shape, exact=exact)
     if shape is None and len(artefact.rows) <= SHORT:
         return _scrolling(every + note)
     shaped = "" if shape is None else shaped_table(artefact.rows, shape, exact=exact) + note
@@ -148,6 +150,22 @@ def shaped_table(rows: Sequence[Row], shape: Shape, *, exact: bool = False) -> s
     table = _scrolling(_laid_out(_numbered(more, shape), shape, exact))
     said = typeset(f"Not run here: {which}. What the paper prints of them")
     return f'{laid}<details class="aifr-not-run" style="{_SMALL}"><summary>{said}</summary>{table}</details>'
+
+
+def seeds_said(rows: Sequence[Row], shape: Shape) -> str:
+    """On how many seeds the numbers of a table rest: once for all, or by its lines where these differ."""
+    counts: dict[tuple[Key, ...], set[int]] = {}
+    for row in rows:
+        if row.measured and row.measured.per_seed:
+            counts.setdefault(_named(row, shape.down), set()).add(len(row.measured.per_seed))
+    by: dict[str, list[tuple[Key, ...]]] = {}
+    for line, found in counts.items():
+        few, many = min(found), max(found)
+        by.setdefault(counted(many, "seed") if few == many else f"{few} to {many} seeds", []).append(line)
+    if len(by) == 1:
+        return f"Each number rests on {next(iter(by))}."
+    said = [f"on {count}: {_outline(lines, shape)}" for count, lines in by.items()]
+    return f"Numbers rest {'; '.join(said)}." if said else ""
 
 
 def _outline(lines: Iterable[tuple[Key, ...]], shape: Shape) -> str:
@@ -196,15 +214,16 @@ def _quantity(name: str, value: Key) -> str:
     return f"{name} {in_words(value)} {unit}" if unit else f"{name} = {in_words(value)}"
 
 
-def every_row(rows: Sequence[Row], *, exact: bool = False) -> str:
+def every_row(rows: Sequence[Row], shape: Shape | None = None, *, exact: bool = False) -> str:
     """Keys, our mean with its 95 % interval and number of seeds, the paper's number and source, a line for each row.
 
-    A column that no row fills is left out.
+    A column that no row fills is left out. Keys and values have the words that they have in the ``shape``.
     """
+    said = in_words if shape is None else shape.said
     names = list(dict.fromkeys(name for row in rows for name in row.keys))
-    head = [*map(in_words, names), "measure", "ours [95 % interval]", "seeds", "the paper, on its own data"]
+    head = [*map(said, names), "measure", "ours [95 % interval]", "seeds", "the paper, on its own data"]
     lines = [
-        [*("" if name not in row.keys else in_words(row.keys[name]) for name in names), *_values(row, exact)]
+        [*("" if name not in row.keys else said(row.keys[name]) for name in names), *_values(row, exact)]
         for row in rows
     ]
     filled = [not lines or any(line[at] for line in lines) for at in range(len(head))]

@@ -159,5 +159,5 @@ def test_lines_of_the_library_are_shown_as_code_a_method_at_the_left_edge(shown)
     page.open_page("classroom").source(Measured._consistent, replace)
     (code,) = shown
     assert code.startswith("```python\n@") and code.endswith("\n```")
-    assert [line for line in code.splitlines() if line.startswith("def ")][0].startswith("def _consistent(")
+    assert next(line for line in code.splitlines() if line.startswith("def ")).startswith("def _consistent(")
     assert "\n\ndef replace(" in code

@@ -93,7 +93,7 @@ def pareto_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str 
 
 def pareto_rows(preset: Preset, runs: Mapping[Any, Run]) -> Iterator[Row]:
     """By backbone and variant: multiply-adds at test in millions, accuracy across ages, and whether no other student is
-    both cheaper and better (1) or one is (0).
+    both cheaper and better (1) or one is (0). A student whose cost was not counted has no accuracy for its cost.
     """
     summaries = by_student({key[1:]: run for key, run in runs.items() if key[0] == "trained"})
     points: dict[tuple[str, str], tuple[float, float]] = {}
@@ -102,7 +102,7 @@ def pareto_rows(preset: Preset, runs: Mapping[Any, Run]) -> Iterator[Row]:
         keys = {"backbone": backbone, "variant": variant, "length": entry.length}
         counted = runs.get(("cost", backbone, variant))
         adds = None if counted is None else over({0: counted.summary["multiply_adds"] / 1e6})
-        found = over(values(summaries.get((backbone, variant), {}), "accuracy", ACROSS))
+        found = adds and over(values(summaries.get((backbone, variant), {}), "accuracy", ACROSS))
         yield Row(keys=keys, metric="multiply_adds", measured=adds)
         yield Row(keys={**keys, "set": ACROSS}, metric="accuracy", measured=found)
         if adds and found:
