@@ -38,6 +38,7 @@ from aifr_lib.experiments.page import open_page
 from aifr_lib.experiments.tml import verification
 from aifr_lib.losses import margins
 from aifr_lib.reporting import contents, papers, plots
+from aifr_lib.reporting.prose import signs
 from aifr_lib.reporting.rows import in_words
 
 page = open_page(
@@ -60,7 +61,7 @@ display(
             "median gain, % of the error": [
                 f"{statistics.median(one):.1f}" for one in shares.values()
             ],
-            "smallest": [f"{min(one):.1f}" for one in shares.values()],
+            "smallest": [signs(f"{min(one):.1f}") for one in shares.values()],
             "largest": [f"{max(one):.1f}" for one in shares.values()],
         }
     ).style.hide()

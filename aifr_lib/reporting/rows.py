@@ -190,6 +190,8 @@ UNDER: dict[str, dict[Key, str]] = {
     "schedule": {"cosine": "along a cosine", "step": "by steps"},
     "setting": {
         # of a training
+        "mode": "way of teaching",
+        "longer": "epochs, times",
         "width": "width of the network",
         "input_hw": "height and width of a picture, pixels",
         "embedding": "numbers of an embedding",

@@ -205,7 +205,7 @@ def _column(shape: Shape, values: Sequence[Key]) -> str:
 
 
 def _value(shape: Shape, key: str, value: Key) -> str:
-    return shape.said(value) if isinstance(value, str) else _quantity(shape.said(key), value)
+    return shape.said(value) if isinstance(value, str) or value in shape.names else _quantity(shape.said(key), value)
 
 
 def _quantity(name: str, value: Key) -> str:
