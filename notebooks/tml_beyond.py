@@ -58,7 +58,7 @@ pd.DataFrame(
             "second loss": arm.alpha != 0 and arm.branch != "none",
             "encoder": arm.alpha != 0 and arm.branch in ("transformer", "frozen"),
             "encoder learns": arm.alpha != 0 and arm.branch == "transformer",
-            "steps": f"{arm.longer:g} T",
+            "steps": "as many" if arm.longer == 1 else f"{arm.longer:g} times",
         }
         for name, arm in asked.arms.items()
     ]
@@ -72,7 +72,7 @@ pd.DataFrame(
 #
 # $$ \begin{aligned}
 #    \text{with the branch:}\quad & (1-\alpha)\, C(O_{N_c}, y) + \alpha\, C(L_2(\tfrac1{S_f}\textstyle\sum_i T_i), y) \\
-#    \text{without:}\quad & (1-\alpha)\, C(O_{N_c}, y) \\
+#    \text{loss times } 1-\alpha:\quad & (1-\alpha)\, C(O_{N_c}, y) \\
 #    \text{mean of cells:}\quad & (1-\alpha)\, C(O_{N_c}, y) + \alpha\, C(L_2(\tfrac1{S_f}\textstyle\sum_i V_i), y)
 #    \end{aligned} $$
 
