@@ -168,15 +168,16 @@ def draw(axis: Axes, plane: Plane, title: str) -> None:
 def geometry_figure(artefact: Artefact, runs: Mapping[int, Run]) -> Figure:
     """Fig. 4 redrawn from one seed: teacher, student alone, student guided; beside it what all seeds come to."""
     seed, metrics = min(runs), ("angle", "margin")
-    above, below = ([name for name in names for _ in range(6 // len(names))] for names in (NETWORKS, metrics))
-    figure, axes = plt.subplot_mosaic([above, below], figsize=(9.5, 6.6), height_ratios=(4, 3), layout="constrained")
-    for name in NETWORKS:
+    figure = plt.figure(figsize=(9.5, 6.6), layout="constrained")
+    grid = figure.add_gridspec(2, 6, height_ratios=(4, 3))
+    for place, name in enumerate(NETWORKS):
         plane = Plane(runs[seed].scores[name].astype(np.float64), runs[seed].scores["person"])
-        draw(axes[name], plane, f"{name}, seed {seed}")
-    for metric in metrics:
-        plots.paired_by_seed(axes[metric], [row for row in artefact.rows if row.metric == metric], "network")
-        axes[metric].set_title(f"{counted(len(runs), 'seed')} and their mean", fontsize=10)
-        axes[metric].set_ylabel(textwrap.fill(METRICS[metric], 24))
+        draw(figure.add_subplot(grid[0, 2 * place : 2 * place + 2]), plane, f"{name}, seed {seed}")
+    for place, metric in enumerate(metrics):
+        axis = figure.add_subplot(grid[1, 3 * place : 3 * place + 3])
+        plots.paired_by_seed(axis, [row for row in artefact.rows if row.metric == metric], "network")
+        axis.set_title(f"{counted(len(runs), 'seed')} and their mean", fontsize=10)
+        axis.set_ylabel(textwrap.fill(METRICS[metric], 24))
     return figure
 
 
