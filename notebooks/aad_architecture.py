@@ -29,8 +29,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -109,10 +107,8 @@ Markdown(
 #
 # The lines of the library that are these equations:
 
-# %%
-print(inspect.getsource(attention_mask))
-print(inspect.getsource(losses.age_invariant_mask))
-print(inspect.getsource(AgeAttention.forward))
+# %% tags=["hide-input"]
+page.source(attention_mask, losses.age_invariant_mask, AgeAttention.forward)
 
 # %% [markdown]
 # ## What is distilled (Table I)
@@ -132,11 +128,8 @@ distances = page.result(networks.TABLE1)
 # %% tags=["hide-input"]
 page.table(networks.TABLE1)
 
-# %%
-print(inspect.getsource(losses.logit_loss))
-print(inspect.getsource(losses.l2_loss))
-print(inspect.getsource(losses.angular_loss))
-print(inspect.getsource(losses.tail_loss))
+# %% tags=["hide-input"]
+page.source(losses.logit_loss, losses.l2_loss, losses.angular_loss, losses.tail_loss)
 
 # %% [markdown]
 # Mind the square in equation 7: near the end its slope goes to nothing. All public code that uses such a loss leaves

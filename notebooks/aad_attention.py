@@ -28,8 +28,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 from IPython.display import HTML, Markdown, display
 
 from aifr_lib.experiments.aad import ages, attention
@@ -85,9 +83,8 @@ else:
 # \hat A_i &= D_i(A_1) \odot (1 - A_i) & \text{(eq. 4)}
 # \end{aligned} $$
 
-# %%
-print(inspect.getsource(attention_mask))
-print(inspect.getsource(age_invariant_mask))
+# %% tags=["hide-input"]
+page.source(attention_mask, age_invariant_mask)
 
 # %% [markdown]
 # ## The masks, stage by stage (Fig. 3)

@@ -28,8 +28,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 from IPython.display import HTML, Markdown, display
 
 from aifr_lib.experiments.aad import truth, truth_table
@@ -54,16 +52,16 @@ asked = page.settings.aad.attention
 # averaged over several pictures of one person at one age, which differ in light, pose and noise. A second truth divides
 # by how much these pictures differ from each other: a change that any lamp makes too says little of age.
 
-# %%
-print(inspect.getsource(truth.sat))
+# %% tags=["hide-input"]
+page.source(truth.sat)
 
 # %% [markdown]
 # Four fifths of all change is outline, hair and background. So everything is scored *inside the face* alone, on cells
 # of eight pixels, three ways: do map and truth rank the cells alike; does the largest cell of the map lie in the
 # truth's top fifth (one in five does by chance); what is left of the first once what all faces share is taken away.
 
-# %%
-print(inspect.getsource(truth.scores))
+# %% tags=["hide-input"]
+page.source(truth.scores)
 
 # %% [markdown]
 # ## The rivals
@@ -72,8 +70,8 @@ print(inspect.getsource(truth.scores))
 # pictures against that of the other half. Below stand Grad-CAM of the same estimator, the estimator before it was
 # trained, the mask of the network that recognises, the mask *of another person*, and the mean mask of everybody.
 
-# %%
-print(inspect.getsource(grad_cam))
+# %% tags=["hide-input"]
+page.source(grad_cam)
 
 # %% [markdown]
 # ## The experiment

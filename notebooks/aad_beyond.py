@@ -48,7 +48,7 @@ settings = page.settings.aad
 
 # %% tags=["hide-input"]
 controls = {
-    "self_longer": "no teacher, as long as AD takes: is it more than computing?",
+    "self_longer": "no teacher, but more steps: is it more than computing?",
     "kd": "the teacher's logits copied: does it take directions?",
     "ad_last_printed": "the printed weight λ = 1 in place of a tuned one",
     "ad_last_masks": "the last direction and attention, without tails",
@@ -108,15 +108,19 @@ print(f"masks of two people correlate by {np.mean(alike):.2f}")
 print("Why: aligned faces have eyes, nose and mouth in the same cells.")
 
 # %% [markdown]
-# **2.** A student alone is trained two and a half times as long as AD takes steps. Whom does that favour?
+# **2.** A student alone is given two and a half times the steps of AD. By the multiply-adds of a whole training, who
+# has had more?
 
-# %% tags=["solution", "hide-input"] choices=["the student alone", "AD", "neither"] answer="neither"
+# %% tags=["solution", "hide-input"] choices=["the student alone", "AD", "as much each"] answer="AD"
 steps = {
     variant: cost.training_step(settings.student(settings.ledger[0], variant, 0))[0]
     for variant in ("self", "ad")
 }
 print(f"a step of AD takes {steps['ad'] / steps['self']:.1f} × the multiply-adds")
-print("Why: so both have had the same time, and what is left is the idea.")
+print(
+    "Why: a step of AD goes through three tails of the teacher too, there and back. "
+    "Steps, multiply-adds and hours are three ways to be fair, and they differ."
+)
 
 # %% [markdown]
 # **3.** Accuracy saturates where nearly all pairs are told apart. Which measure does not?

@@ -16,8 +16,8 @@
 # **The claim.** Students of 1.2 to 3.7 million parameters do the work of a network of 63.7 million
 # {cite}`truong2020aad`.
 #
-# **The catch.** Parameters are not time. Three students are smaller than MobileFaceNet-R and one of them takes three
-# times as long; and what a student costs to *train* is nowhere said.
+# **The catch.** Parameters are not time. The paper counts nothing else: neither what a network computes nor how long it
+# takes; and what a student costs to *train* is nowhere said.
 
 # %% tags=["parameters"]
 preset = "smoke"  # smoke: seconds; lesson: minutes; classroom: hours
@@ -28,11 +28,9 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
+from IPython.display import HTML, Markdown, display
 
-from IPython.display import HTML, display
-
-from aifr_lib.experiments.aad import cost, gaps, int8
+from aifr_lib.experiments.aad import cost, gaps, int8, networks
 from aifr_lib.experiments.page import open_page
 from aifr_lib.models.foreign.export import ReluPair
 from aifr_lib.models.foreign.quantise import quantise
@@ -42,6 +40,8 @@ page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
 )
 page.opening(cost.COST)
+sizes = page.result(networks.FIG2)
+Markdown(cost.printed_costs(sizes, timed=page.seen["aad_cost"].has_results))
 
 
 # %% tags=["hide-input"]
@@ -60,8 +60,8 @@ def drawn(experiment, artefact):
 # thread and on two, the median and the tenth percentile of many. A training step with AD passes the student's maps
 # through three tails of its teacher, there and back, and keeps what it needs for the way back in memory.
 
-# %%
-print(inspect.getsource(cost.training_step))
+# %% tags=["hide-input"]
+page.source(cost.training_step)
 
 # %%
 counted = page.result(cost.COST)
@@ -78,9 +78,8 @@ drawn(cost.COST, counted)
 #
 # $$ \text{PReLU}(x) = \text{ReLU}(x) - a\,\text{ReLU}(-x) $$
 
-# %%
-print(inspect.getsource(ReluPair))
-print(inspect.getsource(quantise))
+# %% tags=["hide-input"]
+page.source(ReluPair, quantise)
 
 # %%
 files = page.result(int8.FILES_OF)
@@ -92,6 +91,8 @@ drawn(int8.FILES_OF, files)
 # %% tags=["hide-input"]
 if files.has_results:
     display(HTML(tables.shaped_table(files.rows, int8.BY_YEARS)))
+else:
+    display(Markdown("*No student was written to a file at this size yet.*"))
 
 # %% [markdown]
 # ## Accuracy for its cost
@@ -106,10 +107,10 @@ drawn(gaps.PARETO, front)
 # ## What to conclude
 
 # %% tags=["hide-input"]
-page.conclude(cost.COST.finding(counted), int8.FILES_OF.finding(files))
+page.conclude(cost.COST.answer(counted), int8.FILES_OF.answer(files))
 
 # %% [markdown]
-# Parameters, multiply-adds, milliseconds and megabytes put students in different orders. Name the one that your use
+# Parameters, multiply-adds, milliseconds and megabytes need not put students in one order. Name the one that your use
 # pays for, and compare accuracy at equal cost of that kind.
 #
 # ## Predict, then reveal
@@ -131,6 +132,8 @@ print("Why: tails, adapters and projection are thrown away; the network is the s
 for row in files.rows:
     if row.metric == "latency" and row.keys["threads"] == "1" and row.measured:
         print(f"{row.keys['variant']}, {row.keys['file']}: {row.measured.mean:.2f} ms")
+if not files.has_results:
+    print("Not measured at this size yet.")
 print(
     "Why: PReLU has no kernel of eight bits, so that maps go to and fro between types."
 )

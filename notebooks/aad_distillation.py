@@ -29,7 +29,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
 from dataclasses import replace
 
 import pandas as pd
@@ -39,7 +38,7 @@ from aifr_lib.experiments.aad import known, tables, tuning
 from aifr_lib.experiments.page import open_page
 from aifr_lib.losses.distillation import distillation_loss
 from aifr_lib.reporting import claims, contents, pages, papers, plots
-from aifr_lib.reporting.rows import in_words
+from aifr_lib.reporting.rows import UNDER, in_words
 from aifr_lib.reporting.tables import printed_frame
 
 page = open_page(
@@ -76,8 +75,8 @@ if page.seen["aad_table2"].has_results:
 # \lambda_i &= \tfrac12 \lambda_{i+1}
 # \end{aligned} $$
 
-# %%
-print(inspect.getsource(distillation_loss))
+# %% tags=["hide-input"]
+page.source(distillation_loss)
 
 # %% [markdown]
 # ## The experiment
@@ -96,7 +95,8 @@ differing = [
 words = asked.loc[used, differing].map(
     lambda one: in_words("–" if one is None else one)
 )
-display(words.rename(index=in_words, columns=in_words))
+named = {column: UNDER["setting"].get(column, in_words(column)) for column in words}
+display(words.rename(index=in_words, columns=named))
 pd.DataFrame(
     {
         "student": in_words(entry.backbone),

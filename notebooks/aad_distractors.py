@@ -28,8 +28,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import pandas as pd
 
 from aifr_lib.evaluation.distractors import among_distractors
@@ -51,8 +49,8 @@ printed_frame("aad_table5").style.hide().format(precision=2)
 # One picture of a person is hidden among distractors, people who are sought by nobody; another picture of that person
 # looks for it. It is found if no distractor is more alike. That is repeated for every two pictures of a person.
 
-# %%
-print(inspect.getsource(among_distractors))
+# %% tags=["hide-input"]
+page.source(among_distractors)
 
 # %% [markdown]
 # ## The experiment

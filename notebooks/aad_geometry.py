@@ -27,8 +27,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import matplotlib.pyplot as plt
 
 from aifr_lib.experiments.aad import geometry
@@ -50,9 +48,8 @@ page.opening(geometry.FIG4)
 # $$ \mathcal L = \mathcal L_{SM} + \lambda_n \big(1 - \cos(F_n^{t}, F_n^{s})\big)^2
 #    \qquad \text{(eqs. 6 to 8)} $$
 
-# %%
-print(inspect.getsource(angular_loss))
-print(inspect.getsource(geometry.learned))
+# %% tags=["hide-input"]
+page.source(angular_loss, geometry.learned)
 
 # %% [markdown]
 # ## The experiment
@@ -68,7 +65,7 @@ artefact = page.result(geometry.FIG4)
 page.table(geometry.FIG4)
 
 # %% [markdown]
-# **How much of it?** The same student under other weights of the angular loss:
+# **How much of it?** The student of the first seed under other weights of the angular loss:
 
 # %% tags=["hide-input"]
 frames, weights = [], (0.0, 0.25, 1.0, 4.0, 16.0, 64.0)

@@ -28,8 +28,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import pandas as pd
 
 from aifr_lib.evaluation.templates import pool
@@ -51,8 +49,8 @@ printed_frame("aad_table6").style.hide().format(precision=3)
 # Pictures of one template are averaged, frames of one video first; two templates are compared by the cosine. The true
 # acceptance rate is read where a given share of impostors is let in.
 
-# %%
-print(inspect.getsource(pool))
+# %% tags=["hide-input"]
+page.source(pool)
 
 # %% [markdown]
 # ## The experiment

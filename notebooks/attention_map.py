@@ -29,8 +29,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import numpy as np
 from IPython.display import Markdown, display
 
@@ -71,9 +69,7 @@ else:
 # $\sigma$ says of each cell and channel how much of it goes to the age: $X_{age} = \sigma \circ X$.
 
 # %% tags=["hide-input"]
-print(inspect.getsource(attention_map.of_student))
-print(inspect.getsource(attention_map.of_encoder))
-print(inspect.getsource(attention_map.of_split))
+page.source(attention_map.of_student, attention_map.of_encoder, attention_map.of_split)
 
 # %% [markdown]
 # ## Before you look

@@ -29,11 +29,8 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown
 
 from aifr_lib.evaluation import probes
 from aifr_lib.experiments.comface import age, networks
@@ -61,7 +58,7 @@ page.opening(age.TABLE_N)
 # as it is: its features are kept, and ridge regression reads the change off their difference.
 
 # %% tags=["hide-input"]
-Markdown("```python\n" + inspect.getsource(probes.ridge_change) + "```")
+page.source(probes.ridge_change)
 
 # %% [markdown]
 # The control beside it: everything again on the inner face alone, grey, with one mean and one contrast. What a row

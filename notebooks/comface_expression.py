@@ -29,10 +29,7 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import numpy as np
-from IPython.display import Markdown
 
 from aifr_lib.experiments.comface import expression, networks
 from aifr_lib.experiments.page import open_page
@@ -55,7 +52,7 @@ page.opening(expression.TABLE_J, expression.TABLE_K)
 # itself, so that a layer is the same whoever stands beside it.
 
 # %% tags=["hide-input"]
-Markdown("```python\n" + inspect.getsource(linear.view_features) + "```")
+page.source(linear.view_features)
 
 # %% [markdown]
 # ## Settings (Table C)

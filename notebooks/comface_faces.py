@@ -34,8 +34,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -129,7 +127,7 @@ text = (
     f"{origin['psi']:g}): {spans}. The rule in this library:"
 )
 display(Markdown(text))
-Markdown("```python\n" + inspect.getsource(directions.edit) + "```")
+page.source(directions.edit)
 
 # %% [markdown]
 # Two published tools disagree here. InterFaceGAN's script moves a code *to* a distance from the boundary,

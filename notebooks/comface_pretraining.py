@@ -29,12 +29,9 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import numpy as np
 import pandas as pd
 import torch
-from IPython.display import Markdown
 
 from aifr_lib.data import change_sources
 from aifr_lib.data.attribute_pairs import AttributePairs
@@ -86,13 +83,7 @@ page.table(networks.FIG_C)
 # so pairs of the same person are no negatives of each other. In this library:
 
 # %% tags=["hide-input"]
-Markdown(
-    "```python\n"
-    + inspect.getsource(losses.inter_loss)
-    + "\n\n"
-    + inspect.getsource(losses.intra_loss)
-    + "```"
-)
+page.source(losses.inter_loss, losses.intra_loss)
 
 # %% [markdown]
 # ## The curriculum

@@ -32,8 +32,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import numpy as np
 from IPython.display import Markdown, display
 
@@ -71,7 +69,7 @@ page.opening(quality.FIG_D)
 # SER-FIQ added to their code, with two numbers fitted to *their* network. In this library:
 
 # %% tags=["hide-input"]
-Markdown("```python\n" + inspect.getsource(ser_fiq.quality_of) + "```")
+page.source(ser_fiq.quality_of)
 
 # %% [markdown]
 # ## Whose dropout?

@@ -30,8 +30,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import torch
 
 from aifr_lib.experiments.companion.many_people import MANY_PEOPLE
@@ -64,8 +62,8 @@ for rank in range(3):
 # the largest logit, the sum of exponentials, and the logit of the true person, which one process has. So embeddings and
 # labels go round once, and three numbers a picture come back, however many people there are:
 
-# %%
-print(inspect.getsource(Sharded.forward))
+# %% tags=["hide-input"]
+page.source(Sharded.forward)
 
 # %% [markdown]
 # Alone, the head is the plain one. With processes, the gradient of each row is the one that a single process with all

@@ -26,8 +26,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 from aifr_lib.experiments.mtlface import beyond, comparison, pilot, synthesis_rows
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import contents, plots
@@ -46,8 +44,8 @@ page.opening(beyond.BEYOND)
 # more*: beside each picture, the same at another age, as MTLFace draws it. *Over all their life*: the same people truly
 # seen at all ages, which is what a perfect method would give.
 
-# %%
-print(inspect.getsource(beyond.with_drawn).split('"""')[-1])
+# %% tags=["hide-input"]
+page.source(beyond.with_drawn)
 
 # %%
 artefact = page.result(beyond.BEYOND)

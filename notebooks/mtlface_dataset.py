@@ -29,14 +29,12 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import pandas as pd
-from IPython.display import display
+from IPython.display import HTML, Markdown, display
 
 from aifr_lib.experiments.mtlface import building, dataset, networks
 from aifr_lib.experiments.page import open_page
-from aifr_lib.reporting import contents, plots
+from aifr_lib.reporting import contents, plots, tables
 
 page = open_page(
     preset, seeds=seeds, device=device, out=out, compute=compute, fresh=fresh
@@ -51,8 +49,8 @@ page.opening(dataset.FIGA1)
 # *doubt*. **2. Correct.** A page shows all that look under 20 and the least certain; what is wrong is written into a
 # table. **3. Balance.** As many of each age group and gender are drawn, by a seed.
 
-# %%
-print(inspect.getsource(building.to_look_at))
+# %% tags=["hide-input"]
+page.source(building.to_look_at)
 
 # %% [markdown]
 # For faces of your own, in a terminal:
@@ -86,25 +84,24 @@ page.table(dataset.FIGA1)
 # judge says.
 
 # %% tags=["hide-input"]
-pd.DataFrame(
-    {
-        "true age": row.keys["true age"],
-        "in the wrong group, %": row.measured and round(row.measured.mean, 1),
-    }
-    for row in artefact.rows
-    if row.metric == dataset.SHARE
-).style.hide().format(precision=1, na_rep="none here")
+if artefact.has_results:
+    display(HTML(tables.shaped_table(artefact.rows, dataset.WRONG)))
+else:
+    display(Markdown("*Nothing was labelled at this size yet.*"))
 
 # %% [markdown]
 # ## The numbers in the text
 #
-# What the supplement prints of sizes, weights and schedules, beside this companion's settings of full size.
+# What the supplement prints of sizes, weights and schedules, beside this companion's settings of full size; below, what
+# it does not print, the parameters of each part as it is built here.
 
 # %%
 printed = page.result(networks.INTEXT)
 
 # %% tags=["hide-input"]
 page.table(networks.INTEXT)
+if printed.has_results:
+    display(HTML(tables.shaped_table(printed.rows, networks.PARTS, exact=True)))
 
 # %% [markdown]
 # ## Predict, then reveal

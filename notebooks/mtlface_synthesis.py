@@ -29,8 +29,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import pandas as pd
 import torch
 from IPython.display import Markdown, display
@@ -57,9 +55,8 @@ titles["truth"] = "the true faces"
 # $$ L_{FAS} = \lambda_{adv} L_{adv} + \lambda_{id} \lVert X_{id}(I) - X_{id}(I_t) \rVert^2
 #    + \lambda_{age}\,\mathrm{CE}(A(X_{age}(I_t)), t) $$
 
-# %%
-print(inspect.getsource(synthesis_loss).split('"""')[-1])
-print(inspect.getsource(IdentityConditional.own))
+# %% tags=["hide-input"]
+page.source(synthesis_loss, IdentityConditional.own)
 
 # %% [markdown]
 # ## The experiment

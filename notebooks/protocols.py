@@ -40,8 +40,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import numpy as np
 from IPython.display import Markdown, display
 
@@ -90,8 +88,8 @@ for judged in (by_cosine, by_distance):
 # **P2.** Every picture in turn is the probe, all others are the gallery. *Rank-1* counts the probes whose nearest
 # picture shows the same person; the curve over ranks (CMC) counts those who are found among the nearest *k*:
 
-# %%
-print(inspect.getsource(identification.cmc))
+# %% tags=["hide-input"]
+page.source(identification.cmc)
 
 # %% [markdown]
 # **P3.** One person's picture *i* probes a gallery that holds one other picture *j* of that person and *D* strangers.

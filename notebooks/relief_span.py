@@ -30,8 +30,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown, display
@@ -91,8 +89,8 @@ for name, config in span.trainings(spans.train).items():
 #
 # In the library the two differ by one word:
 
-# %%
-print(inspect.getsource(span.trainings))
+# %% tags=["hide-input"]
+page.source(span.trainings)
 
 # %% [markdown]
 # ## Before you run it

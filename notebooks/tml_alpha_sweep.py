@@ -38,7 +38,7 @@ from aifr_lib.experiments.relief import convergence
 from aifr_lib.experiments.tml import alpha_sweep, trained, tuning
 from aifr_lib.reporting import contents, papers, plots, slider
 from aifr_lib.reporting.prose import listed, percent
-from aifr_lib.reporting.rows import in_words
+from aifr_lib.reporting.rows import UNDER, in_words
 from aifr_lib.settings.presets import load_preset
 
 page = open_page(
@@ -78,12 +78,10 @@ Markdown(
 #
 # The lines of the library that are this equation:
 
-# %%
-import inspect
-
+# %% tags=["hide-input"]
 from aifr_lib.losses.transformer_metric import weighted_losses
 
-print(inspect.getsource(weighted_losses))
+page.source(weighted_losses)
 
 # %% [markdown]
 # Two consequences can be seen before any training. At α = 1 the embedding layer would get no gradient at all: it is
@@ -141,13 +139,13 @@ pd.DataFrame(
 ours, theirs = train.model_dump(mode="json"), paper.model_dump(mode="json")
 differing = [
     (
-        in_words(key),
-        setting_in_words(ours[key]),
-        setting_in_words(value)
+        UNDER["setting"].get(key, in_words(key)),
+        setting_in_words(ours[key], key),
+        setting_in_words(value, key)
         + " (not said: our guess)" * (key in alpha_sweep.GUESSED),
     )
     for key, value in theirs.items()
-    if key not in ("relief", "lr") and ours[key] != value
+    if key not in ("data", "relief", "lr") and ours[key] != value
 ]
 cells = [
     height // 16 * (width // 16) for height, width in (train.input_hw, paper.input_hw)
@@ -156,7 +154,9 @@ differing += [("tokens of the branch", *cells)] if cells[0] != cells[1] else []
 each = train.relief.train_per_identity
 people = f"{train.relief.train_identities:,} people, {each} pictures each"
 differing += (
-    [("training faces", people, paper.data)] if train.data != paper.data else []
+    [("training faces", people, in_words(paper.data))]
+    if train.data != paper.data
+    else []
 )
 pd.DataFrame(
     differing, columns=["setting", f"preset {preset}", "the paper's (preset paper)"]
@@ -263,8 +263,7 @@ else:
 page.conclude(alpha_sweep.why(artefact), convergence.budget_note(settings, train, out))
 
 # %% [markdown]
-# A smoke run shows that everything works and a lesson run shows an effect, if there is one that large; neither gives a
-# verdict. Before reading anything into a curve, ask how far two seeds of one α lie apart.
+# Before reading anything into a curve, ask how far two seeds of one α lie apart.
 #
 # ## Predict, then reveal
 #

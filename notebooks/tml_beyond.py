@@ -30,8 +30,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import pandas as pd
 from IPython.display import HTML, Markdown, display
 
@@ -60,7 +58,7 @@ pd.DataFrame(
             "second loss": arm.alpha != 0 and arm.branch != "none",
             "encoder": arm.alpha != 0 and arm.branch in ("transformer", "frozen"),
             "encoder learns": arm.alpha != 0 and arm.branch == "transformer",
-            "steps": f"{arm.longer:g} T",
+            "steps": "as many" if arm.longer == 1 else f"{arm.longer:g} times",
         }
         for name, arm in asked.arms.items()
     ]
@@ -74,16 +72,15 @@ pd.DataFrame(
 #
 # $$ \begin{aligned}
 #    \text{with the branch:}\quad & (1-\alpha)\, C(O_{N_c}, y) + \alpha\, C(L_2(\tfrac1{S_f}\textstyle\sum_i T_i), y) \\
-#    \text{without:}\quad & (1-\alpha)\, C(O_{N_c}, y) \\
+#    \text{loss times } 1-\alpha:\quad & (1-\alpha)\, C(O_{N_c}, y) \\
 #    \text{mean of cells:}\quad & (1-\alpha)\, C(O_{N_c}, y) + \alpha\, C(L_2(\tfrac1{S_f}\textstyle\sum_i V_i), y)
 #    \end{aligned} $$
 
-# %%
+# %% tags=["hide-input"]
 from aifr_lib.models import MeanBranch
 from aifr_lib.training.objectives.transformer_metric import slopes
 
-print(inspect.getsource(MeanBranch.forward))
-print(inspect.getsource(slopes))
+page.source(MeanBranch.forward, slopes)
 
 # %% [markdown]
 # The second function measures how hard each loss pulls at the last map, which is written down along every training.
@@ -191,9 +188,6 @@ page.conclude(
 )
 
 # %% [markdown]
-# A smoke run shows that everything works and a lesson run shows an effect, if there is one that large; neither gives a
-# verdict.
-#
 # ## Predict, then reveal
 #
 # **1.** The loss is multiplied by 1 − α = 0.6 and nothing else is changed. Plain gradient descent then takes steps 0.6

@@ -29,8 +29,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 import pandas as pd
 from IPython.display import Markdown, display
 
@@ -107,9 +105,8 @@ plots.show(
 # %% [markdown]
 # The lines of the library that are the two equations:
 
-# %%
-print(inspect.getsource(weighted_losses))
-print(inspect.getsource(summed_cross_entropy))
+# %% tags=["hide-input"]
+page.source(weighted_losses, summed_cross_entropy)
 
 # %% [markdown]
 # ## The experiment
@@ -158,9 +155,6 @@ page.conclude(
 )
 
 # %% [markdown]
-# A smoke run shows that everything works and a lesson run shows an effect, if there is one that large; neither gives a
-# verdict.
-#
 # ## Predict, then reveal
 #
 # **1.** With summed logits the transformer already gives the true person a lead of 8. How hard is the margin loss still

@@ -29,8 +29,6 @@ compute = True  # False shows only what was computed before
 fresh = False  # True forgets stored runs
 
 # %% tags=["hide-input"]
-import inspect
-
 from IPython.display import HTML, Markdown, display
 
 from aifr_lib.experiments.page import open_page
@@ -74,8 +72,8 @@ page.table(feature_maps.FIG1)
 #
 # $$ c_{ij} = \frac{\langle V_i, V_j \rangle}{\lVert V_i \rVert\, \lVert V_j \rVert} $$
 
-# %%
-print(inspect.getsource(feature_maps.cell_cosines))
+# %% tags=["hide-input"]
+page.source(feature_maps.cell_cosines)
 
 # %% [markdown]
 # ## The experiment
@@ -126,9 +124,11 @@ page.table(feature_maps.FIG4)
 # So the paper says (section V-A). The renderer knows how much every pixel changes with a year; the encoder knows how
 # much attention each cell gets. Both, cell by cell, over faces of people that no network has seen:
 
+# %% tags=["hide-input"]
+page.source(attention.received)
+
 # %%
 attended = page.result(attention.ATTENTION)
-print(inspect.getsource(attention.received))
 
 # %% tags=["hide-input"]
 drawn(attention.ATTENTION)

@@ -119,9 +119,7 @@ slider.show(
 # better or worse, so intra is compared on embeddings of length one; the ratio, which no scale changes, is what counts.
 
 # %% tags=["hide-input"]
-import inspect
-
-print(inspect.getsource(class_variance))
+page.source(class_variance)
 
 # %% [markdown]
 # ## The experiment

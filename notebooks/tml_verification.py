@@ -38,6 +38,7 @@ from aifr_lib.experiments.page import open_page
 from aifr_lib.experiments.tml import verification
 from aifr_lib.losses import margins
 from aifr_lib.reporting import contents, papers, plots
+from aifr_lib.reporting.prose import signs
 from aifr_lib.reporting.rows import in_words
 
 page = open_page(
@@ -60,7 +61,7 @@ display(
             "median gain, % of the error": [
                 f"{statistics.median(one):.1f}" for one in shares.values()
             ],
-            "smallest": [f"{min(one):.1f}" for one in shares.values()],
+            "smallest": [signs(f"{min(one):.1f}") for one in shares.values()],
             "largest": [f"{max(one):.1f}" for one in shares.values()],
         }
     ).style.hide()
@@ -176,9 +177,6 @@ page.table(verification.TABLE3)
 page.conclude(verification.TABLE2.finding(artefact), verification.TABLE3.finding(pose))
 
 # %% [markdown]
-# A smoke run shows that everything works and a lesson run shows an effect, if there is one that large; neither gives a
-# verdict.
-#
 # ## Predict, then reveal
 #
 # **1.** Table II prints a gain of 0.02 points on LFW for three of five losses. How many pairs of 6,000 is that?

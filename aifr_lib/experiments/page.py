@@ -10,7 +10,9 @@ A page opens with what was found. One that only shows has ``compute=False``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+import textwrap
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,11 @@ class Page:
         # A Markdown of nothing would be shown as an object.
         if text := "\n\n".join(one for one in said if one and one not in self.said):
             display(Markdown(text))
+
+    def source(self, *shown: Callable[..., Any]) -> None:
+        """Functions and classes of the library as they are written, a method at the left edge as a function is."""
+        written = "\n\n".join(textwrap.dedent(inspect.getsource(one)) for one in shown)
+        display(Markdown(f"```python\n{written}```"))
 
     def runs(self, experiment: Experiment) -> dict[Any, Run]:
         """The stored runs behind it, by the experiment's keys."""

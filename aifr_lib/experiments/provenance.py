@@ -13,7 +13,7 @@ from aifr_lib.experiments.queue import expected_minutes
 from aifr_lib.names import flattened
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import listed
-from aifr_lib.reporting.rows import in_words
+from aifr_lib.reporting.rows import UNDER, in_words
 from aifr_lib.reporting.runs import Run, RunSpec, RunStore
 from aifr_lib.settings.presets import Preset
 
@@ -127,8 +127,10 @@ def _leaf(name: str) -> str:
     return in_words(name.rsplit(".", 1)[-1])
 
 
-def setting_in_words(value: Any) -> str:
-    """The value of a setting as a reader sees it: "48/48", "none", "0.2"."""
+def setting_in_words(value: Any, name: str = "") -> str:
+    """The value of a setting as a reader sees it: "48/48", "none", "0.2"; in the words that it has under its name."""
+    if isinstance(value, str) and value in UNDER.get(name, {}):
+        return UNDER[name][value]
     if isinstance(value, Mapping):  # within a list: a step of a curriculum
         return " ".join(f"{in_words(name)} {setting_in_words(one)}" for name, one in value.items() if one is not None)
     if isinstance(value, list):

@@ -93,6 +93,9 @@ def save(
         from aifr_lib.reporting.plots import save_figure
 
         save_figure(figure, folder / artefact.id)
+    else:  # one of another day would show what the table no longer has
+        for suffix in ("svg", "png"):
+            (folder / f"{artefact.id}.{suffix}").unlink(missing_ok=True)
     if frames is not None:
         shutil.rmtree(folder / "frames", ignore_errors=True)
         for number, frame in enumerate(frames):

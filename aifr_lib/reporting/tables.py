@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from aifr_lib.reporting import papers
 from aifr_lib.reporting.artefacts import Artefact, csv_lines
-from aifr_lib.reporting.prose import digits, in_full, typeset
+from aifr_lib.reporting.prose import counted, digits, in_full, typeset
 from aifr_lib.reporting.rows import ENDS, INTERVALS, METRICS, Key, Measured, Row, in_words
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ def artefact_table(artefact: Artefact, shape: Shape | None = None) -> str:
     Errors: none; what was not run is said in its cell.
     """
     notes = [notes_on(artefact.rows)]
+    if shape is not None and artefact.kind != "settings":
+        notes.append(seeds_said([row for row in artefact.rows if shape.shows(row)], shape))
     if artefact.kind != "settings" and any(row.paper is not None for row in artefact.rows):
         notes.append("The paper's numbers are of its own data.")
     note = f'<p style="{_SMALL}">{typeset(" ".join(filter(None, notes)))}</p>' if any(notes) else ""
@@ -160,6 +162,22 @@ def shaped_table(rows: Sequence[Row], shape: Shape, *, exact: bool = False) -> s
     return f'{laid}<details class="aifr-not-run" style="{_SMALL}"><summary>{said}</summary>{table}</details>'
 
 
+def seeds_said(rows: Sequence[Row], shape: Shape) -> str:
+    """On how many seeds the numbers of a table rest: once for all, or by its lines where these differ."""
+    counts: dict[tuple[Key, ...], set[int]] = {}
+    for row in rows:
+        if row.measured and row.measured.per_seed:
+            counts.setdefault(_named(row, shape.down), set()).add(len(row.measured.per_seed))
+    by: dict[str, list[tuple[Key, ...]]] = {}
+    for line, found in counts.items():
+        few, many = min(found), max(found)
+        by.setdefault(counted(many, "seed") if few == many else f"{few} to {many} seeds", []).append(line)
+    if len(by) == 1:
+        return f"Each number rests on {next(iter(by))}."
+    said = [f"on {count}: {_outline(lines, shape)}" for count, lines in by.items()]
+    return f"Numbers rest {'; '.join(said)}." if said else ""
+
+
 def _outline(lines: Iterable[tuple[Key, ...]], shape: Shape) -> str:
     """Lines of a table in words, what they share said once: "MobileFaceNet (alone; AAD); MobileNetV1 (alone)"."""
     ends: dict[str, list[str]] = {}
@@ -199,7 +217,7 @@ def _column(shape: Shape, values: Sequence[Key]) -> str:
 
 
 def _value(shape: Shape, key: str, value: Key) -> str:
-    return shape.said(value) if isinstance(value, str) else _quantity(shape.said(key), value)
+    return shape.said(value) if isinstance(value, str) or value in shape.names else _quantity(shape.said(key), value)
 
 
 def _quantity(name: str, value: Key) -> str:
@@ -211,13 +229,9 @@ def _quantity(name: str, value: Key) -> str:
 def every_row(rows: Sequence[Row], shape: Shape | None = None, *, exact: bool = False) -> str:
     """Keys, our mean with its 95 % interval and number of seeds, the paper's number and source, a line for each row.
 
-    A column that no row fills is left out. shape: whose words keys and values have here too.
+    A column that no row fills is left out. Keys and values have the words that they have in the ``shape``.
     """
-    names_of = shape.names if shape else {}
-
-    def said(name: Key) -> str:
-        return names_of.get(name, in_words(name))
-
+    said = in_words if shape is None else shape.said
     names = list(dict.fromkeys(name for row in rows for name in row.keys))
     head = [*map(said, names), "measure", "ours [95 % interval]", "seeds", "the paper, on its own data"]
     lines = [

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from aifr_lib.experiments import EXPERIMENTS
-from aifr_lib.experiments.aad import cost, curves, geometry, tables
+from aifr_lib.experiments.aad import cost, curves, geometry, networks, tables, truth, truth_table
 from aifr_lib.experiments.comface import age, expression, pretraining, quality, weight
 from aifr_lib.experiments.companion import many_people, protocols, real_photographs, switches, tour
 from aifr_lib.experiments.generator import children, edit_rows, latent_sets, photo_real
@@ -509,13 +509,23 @@ def test_that_embeddings_shrank_is_said_only_where_both_variances_fell():
     assert "shrinks" not in variance.found(artefact("tml_table4", list(ratios(5.0, 5.0, shrink=2.0))))
 
 
-def test_photographs_say_whether_drawn_faces_carry_over():
-    def said(ours):
-        places = {**PHOTOGRAPHS, ("tour", "30+"): 1.0, ("pixels", "30+"): 1.0, ("tour", "0–4"): ours}
-        return real_photographs.found(artefact("real_photographs", accepted(places)))
+def test_photographs_say_at_which_distances_drawn_faces_carry_over():
+    def said(ours, later=1.0, **orl):
+        middle = {("tour", "10–19"): later, ("pixels", "10–19"): 1.0}
+        places = {**PHOTOGRAPHS, **middle, ("tour", "30+"): 1.0, ("pixels", "30+"): 1.0, ("tour", "0–4"): ours}
+        easy = [
+            Row(keys={"data": "orl", "embedder": name, "gap": "all"}, metric=metric, measured=of_people(mean, 5.0))
+            for name, mean in orl.items()
+            for metric in ("rank-1", "TAR@FAR=1e-2")
+        ]
+        return real_photographs.found(artefact("real_photographs", [*accepted(places), *easy]))
 
     assert "SFace accepts 92.0 % and then 24.0 %" in said(16.0)
-    assert "where few years lie between" in said(16.0) and "does not show" in said(7.0)
+    assert "where 0–4 years lie between, and at no other distance" in said(16.0) and "does not show" in said(7.0)
+    assert "where 0–4 or 10–19 years lie between, and at no other distance" in said(16.0, 5.0)
+    assert said(16.0, tour=50.0, pixels=54.0).endswith("50.0 % there and raw pixels 54.0 %: no difference that these"
+                                                       " people can show.")  # fmt: skip
+    assert said(16.0, tour=80.0, pixels=54.0).endswith(": more.")
 
 
 def test_protocols_order_the_crowd_by_its_size():
@@ -606,6 +616,19 @@ def test_a_cost_is_said_of_the_student_alone_and_taught():
     assert "4.00 and 6.00 ms" in said and "60.0 million a picture alone, 90.0 million with AAD" in said
 
 
+def test_before_a_student_is_timed_the_printed_parameters_are_said_and_what_was_counted():
+    adds = [
+        Row(keys={"network": name}, metric="multiply_adds", measured=Measured(mean=mean))
+        for name, mean in zip(networks.PRINTED, (10934.0, 568.0, 403.0, 221.0, 703.0), strict=True)
+    ]
+    said = cost.printed_costs(artefact("aad_fig2", adds), timed=False)
+    assert "1.2 to 3.73 million of a student, 63.67 million of the teacher." in said
+    assert "221 to 703 million multiply-adds a picture and the teacher 10,934 million." in said
+    assert said.endswith("was not measured at this size.")
+    assert "measured" not in cost.printed_costs(artefact("aad_fig2", adds), timed=True)
+    assert "multiply-adds" not in cost.printed_costs(artefact("aad_fig2", adds[:3]), timed=True)
+
+
 def test_what_many_people_take_is_said_of_the_most_that_were_measured():
     said = many_people.found(artefact("many_people", MANY))
     assert "With 1,000,000 people the head takes 7.00 GB" in said and "and 4.00 GB of each of two" in said
@@ -624,6 +647,21 @@ def test_a_guided_student_takes_over_the_angle_and_perhaps_the_margin(margin, sa
     found = geometry.found(artefact("aad_fig4", rows))
     assert "65° apart alone, and 169° where the directions of its teacher (at 179°) guide it." in found
     assert said in found
+
+
+def masks(**ranked):
+    names = {"ceiling": truth.CEILING, "other": "another person's A_4"}
+    return [
+        Row(keys={"map": names.get(name, name), "truth": truth.CHANGE}, metric=metric, measured=of_people(mean, 0.05))
+        for name, mean in {"ceiling": 0.7, "other": 0.2, **ranked}.items()
+        for metric in ("rank_corr", "beyond_mean")
+    ]
+
+
+def test_the_map_that_agrees_best_with_the_truth_is_named_where_it_is_not_the_last():
+    said = truth_table.found(artefact("aad_truth", masks(A_4=0.158, A_1=0.346, A_2=0.17)))
+    assert said.endswith("A₁ agrees best with the truth, with 0.346. Without what all faces share A₁ keeps 0.346.")
+    assert "agrees best" not in truth_table.found(artefact("aad_truth", masks(A_4=0.5, A_1=0.346)))
 
 
 def test_directions_are_certified_refused_or_unseen():
@@ -685,7 +723,7 @@ def test_configurations_compare_both_blocks(margin, word):
 def test_tables_say_in_how_many_cells_the_branch_is_better():
     said = verification.table2_found(artefact("tml_table2", bases(ACROSS)))
     assert "between −0.50 and +0.60 points: better beyond chance in 1 of 2 comparisons, worse in 1." in said
-    assert said.endswith("Near in age the branch adds +0.01 points: no difference that can be told from chance.")
+    assert "Near in age the branch adds +0.01 points: no difference that can be told from chance." in said
 
 
 def test_maps_say_what_training_did_to_neighbours():

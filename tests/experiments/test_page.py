@@ -153,3 +153,11 @@ def test_a_page_does_not_conclude_with_what_it_opened_with(tmp_path, shown):
     opened.opening(experiment())
     opened.conclude("It is right on 90 %.", "So it learned something.")
     assert shown[1:] == ["So it learned something."]
+
+
+def test_lines_of_the_library_are_shown_as_code_a_method_at_the_left_edge(shown):
+    page.open_page("classroom").source(Measured._consistent, replace)
+    (code,) = shown
+    assert code.startswith("```python\n@") and code.endswith("\n```")
+    assert next(line for line in code.splitlines() if line.startswith("def ")).startswith("def _consistent(")
+    assert "\n\ndef replace(" in code

@@ -2,6 +2,7 @@ import csv
 import json
 
 import pytest
+from matplotlib.figure import Figure
 
 from aifr_lib.names import ConfigError
 from aifr_lib.reporting import artefacts
@@ -57,6 +58,13 @@ def test_csv_is_flat_with_blanks_for_what_is_missing(tmp_path):
         "Table I, “quoted”, with a comma",
     ]
     assert second == ["0.5", "", "6000", "accuracy", "", "", "", "", "", ""]
+
+
+def test_without_a_figure_none_of_another_day_is_left(tmp_path):
+    folder = artefacts.save(artefact(), tmp_path, Figure())
+    assert (folder / "tml_fig6.png").is_file()
+    artefacts.save(artefact(), tmp_path)
+    assert sorted(path.name for path in folder.iterdir()) == ["tml_fig6.csv", "tml_fig6.json"]
 
 
 def test_frames_are_numbered_and_old_ones_go(tmp_path):

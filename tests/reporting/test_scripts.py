@@ -258,7 +258,8 @@ def shown_functions() -> list[tuple[str, str]]:
             if isinstance(node, ast.ImportFrom) and node.module
             for alias in node.names
         }
-        for shown in re.findall(r"getsource\(([\w.]+)\)", text):
+        calls = re.findall(r"page\.source\(([\w.,\s]+)\)", text)
+        for shown in re.findall(r"[\w.]+", " ".join(calls)):
             first, *rest = shown.split(".")
             module, name = names[first]
             # A module imported from a package: what is shown lies in it.

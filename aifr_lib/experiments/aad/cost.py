@@ -15,6 +15,7 @@ import torch
 from matplotlib.figure import Figure
 from torch.utils.flop_counter import FlopCounterMode
 
+from aifr_lib.experiments.aad.networks import PRINTED
 from aifr_lib.experiments.aad.students import entry_of
 from aifr_lib.experiments.aad.tables import STUDENT
 from aifr_lib.experiments.jobs import Experiment, Job
@@ -22,9 +23,9 @@ from aifr_lib.experiments.measure.sizes import NOTHING, count, multiply_adds
 from aifr_lib.models.foreign.cards import Card, Carded
 from aifr_lib.models.foreign.export import INPUT, export_onnx
 from aifr_lib.packages import missing_package, session
-from aifr_lib.reporting import plots
+from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.prose import digits, say
+from aifr_lib.reporting.prose import digits, in_full, say
 from aifr_lib.reporting.rows import METRICS, Measured, Row, measured
 from aifr_lib.reporting.runs import Result, Run, RunSpec
 from aifr_lib.reporting.tables import METRIC, Shape
@@ -192,6 +193,34 @@ def found(artefact: Artefact) -> str:
         (both, "whose masks stay in the student."),
         (timed, "On one thread that is {time} and {longer} ms."),
         (trained, "A training step takes {step} million a picture alone, {more} million with AAD."),
+    )
+
+
+def printed_costs(sizes: Artefact, timed: bool) -> str:
+    """What is known of cost before a student is timed: what the paper prints, and what its networks compute.
+
+    sizes: the artefact of Fig. 2, which counts multiply-adds of the published networks. timed: whether ours were.
+    """
+    printed = {str(row["backbone"]): float(str(row["params_M"])) for row in papers.load("aad_table2").rows}
+    teacher, *students = (printed[label] for label in PRINTED.values())
+    counted = (measured(sizes.rows, "multiply_adds", {"network": name}) for name in PRINTED)
+    large, *small = (one.mean if one else 0.0 for one in counted)
+    built = large and all(small)
+    numbers = {"teacher": in_full(teacher), "least": in_full(min(students)), "most": in_full(max(students))}
+    numbers |= {"adds": digits(large), "few": digits(min(small)), "many": digits(max(small))}
+    return say(
+        numbers,
+        (
+            True,
+            "Of cost Table II prints parameters alone: {least} to {most} million of a student, {teacher} million of",
+        ),
+        (True, "the teacher."),
+        (built, "Built as published, the students compute {few} to {many} million multiply-adds a picture and the"),
+        (built, "teacher {adds} million."),
+        (
+            not timed,
+            "How long a student of this book takes, and what it costs to train, was not measured at this size.",
+        ),
     )
 
 

@@ -18,8 +18,9 @@ from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import digits, say
-from aifr_lib.reporting.rows import METRICS, Row, in_words, measured
+from aifr_lib.reporting.rows import METRICS, Measured, Row, in_words, measured
 from aifr_lib.reporting.runs import Run
+from aifr_lib.reporting.seeds import apart
 from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
 
@@ -67,21 +68,27 @@ def gaps_figure(artefact: Artefact) -> Figure:
 
 def gaps_found(artefact: Artefact) -> str:
     """How much a student loses over the years, alone and taught."""
-    ends = (GAP_NAMES[0], GAP_NAMES[-1])
-    lost = {}
+    lost: dict[str, Measured] = {}
     for variant in ("self", "aad"):
         keys = {"backbone": STUDENT, "variant": variant, "set": RANDOM}
-        near, far = (measured(artefact.rows, "accuracy", {**keys, "gap": gap}) for gap in ends)
+        near, far = (measured(artefact.rows, "accuracy", {**keys, "gap": gap}) for gap in (GAP_NAMES[0], GAP_NAMES[-1]))
         if near and far:
-            lost[variant] = digits(near.mean - far.mean)
+            seeds = near.per_seed.keys() & far.per_seed.keys()
+            if found := over({seed: near.per_seed[seed] - far.per_seed[seed] for seed in seeds}):
+                lost[variant] = found
+    both = len(lost) == 2
+    less = apart(lost["self"], lost["aad"]) if both else 0
     return say(
-        lost,
+        {name: digits(one.mean) for name, one in lost.items()},
         (
             "self" in lost,
             "Of random relief pairs, those thirty years apart and more cost a student alone {self} points",
         ),
         ("self" in lost, "of accuracy against those less than five years apart."),
-        (len(lost) == 2, "With AAD they cost {aad}."),
+        (both, "With AAD they cost {aad}:"),
+        (both and less > 0, "less, so AAD gains more the more years lie between."),
+        (both and less < 0, "more, so AAD gains less the more years lie between."),
+        (both and not less, "no difference that these seeds can tell from chance."),
     )
 
 
@@ -93,7 +100,7 @@ def pareto_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str 
 
 def pareto_rows(preset: Preset, runs: Mapping[Any, Run]) -> Iterator[Row]:
     """By backbone and variant: multiply-adds at test in millions, accuracy across ages, and whether no other student is
-    both cheaper and better (1) or one is (0).
+    both cheaper and better (1) or one is (0). A student whose cost was not counted has no accuracy for its cost.
     """
     summaries = by_student({key[1:]: run for key, run in runs.items() if key[0] == "trained"})
     points: dict[tuple[str, str], tuple[float, float]] = {}
@@ -102,7 +109,7 @@ def pareto_rows(preset: Preset, runs: Mapping[Any, Run]) -> Iterator[Row]:
         keys = {"backbone": backbone, "variant": variant, "length": entry.length}
         counted = runs.get(("cost", backbone, variant))
         adds = None if counted is None else over({0: counted.summary["multiply_adds"] / 1e6})
-        found = over(values(summaries.get((backbone, variant), {}), "accuracy", ACROSS))
+        found = adds and over(values(summaries.get((backbone, variant), {}), "accuracy", ACROSS))
         yield Row(keys=keys, metric="multiply_adds", measured=adds)
         yield Row(keys={**keys, "set": ACROSS}, metric="accuracy", measured=found)
         if adds and found:
@@ -157,7 +164,12 @@ GAPS = Experiment(
     gaps_rows,
     lambda artefact, _: gaps_figure(artefact),
     found=gaps_found,
-    shape=Shape(down=("backbone", "variant"), across=("set", "gap"), only={METRIC: "accuracy"}),
+    shape=Shape(
+        down=("backbone", "variant"),
+        across=("set", "gap"),
+        only={METRIC: "accuracy"},
+        names={gap: f"{gap} years" for gap in GAP_NAMES},
+    ),
 )
 PARETO = Experiment(
     "aad_pareto",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ from aifr_lib.losses.distillation import angular_loss
 from aifr_lib.losses.margins import build
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.prose import say, signs
-from aifr_lib.reporting.rows import Row, measured
+from aifr_lib.reporting.prose import counted, say, signs
+from aifr_lib.reporting.rows import METRICS, Row, measured
 from aifr_lib.reporting.runs import DataId, Result, Run, RunSpec
 from aifr_lib.reporting.seeds import apart, student_t
 from aifr_lib.reporting.tables import METRIC, Shape
@@ -164,13 +165,19 @@ def draw(axis: Axes, plane: Plane, title: str) -> None:
     axis.set_title(signs(f"{title}\nangle {plane.angle:.0f}°, margin {plane.margin:.0f}°"), fontsize=10)
 
 
-def geometry_figure(runs: Mapping[int, Run]) -> Figure:
-    """Fig. 4 redrawn from the first seed: teacher, student alone, student guided."""
-    run = runs[min(runs)]
-    figure, axes = plt.subplots(1, len(NETWORKS), figsize=(9.5, 3.6))
-    for axis, name in zip(axes, NETWORKS, strict=True):
-        draw(axis, Plane(run.scores[name].astype(np.float64), run.scores["person"]), name)
-    figure.tight_layout()
+def geometry_figure(artefact: Artefact, runs: Mapping[int, Run]) -> Figure:
+    """Fig. 4 redrawn from one seed: teacher, student alone, student guided; beside it what all seeds come to."""
+    seed, metrics = min(runs), ("angle", "margin")
+    figure = plt.figure(figsize=(9.5, 6.6), layout="constrained")
+    grid = figure.add_gridspec(2, 6, height_ratios=(4, 3))
+    for place, name in enumerate(NETWORKS):
+        plane = Plane(runs[seed].scores[name].astype(np.float64), runs[seed].scores["person"])
+        draw(figure.add_subplot(grid[0, 2 * place : 2 * place + 2]), plane, f"{name}, seed {seed}")
+    for place, metric in enumerate(metrics):
+        axis = figure.add_subplot(grid[1, 3 * place : 3 * place + 3])
+        plots.paired_by_seed(axis, [row for row in artefact.rows if row.metric == metric], "network")
+        axis.set_title(f"{counted(len(runs), 'seed')} and their mean", fontsize=10)
+        axis.set_ylabel(textwrap.fill(METRICS[metric], 24))
     return figure
 
 
@@ -198,7 +205,7 @@ FIG4 = Experiment(
     "aad_fig4",
     geometry_jobs,
     geometry_rows,
-    lambda _, runs: geometry_figure(runs),
+    geometry_figure,
     found=found,
     shape=Shape(down=("network",), across=(METRIC,)),
 )

@@ -37,6 +37,7 @@ MAPS = (
         "Grad-CAM, stage ", "T^A untrained, A_", "T^R, mask of stage ", "another person's A_")),
     *(f"mean A_{stage} of all people" for stage in truth.STAGED),
 )  # fmt: skip
+OWN = tuple(name for name in MAPS if name.startswith(("A_", "1 − Â")))  # of the age estimator and the face at hand
 REGIONS = {"A_1": ("face", "around it"), "Â_3": ("eyes", "rest of the face"), "Â_4": ("eyes", "rest of the face")}
 POSES = ("as they come", "turned")
 SUBSCRIPTS = str.maketrans("1234", "₁₂₃₄")
@@ -140,7 +141,7 @@ def _ranked(figure: SubFigure, artefact: Artefact) -> None:
         for place, name in enumerate(MAPS):
             one = measured(artefact.rows, metric, {"map": name, "truth": truth.CHANGE})
             if one and one.ci95:
-                own = name.startswith(("A_", "1 − Â"))
+                own = name in OWN
                 colour = plots.PAPER if name == truth.CEILING else plots.SAME if own else plots.DIFFERENT
                 axis.plot(one.mean, place, "o" if own else "s", color=colour)
                 axis.hlines(place, *one.ci95, color=colour, linewidth=2, alpha=0.6)
@@ -151,7 +152,9 @@ def _ranked(figure: SubFigure, artefact: Artefact) -> None:
 
 
 def found(artefact: Artefact) -> str:
-    """How well the last mask ranks the parts of a face, beside what could be reached and what needs no face at all."""
+    """How well the last mask ranks the parts of a face, beside what could be reached and what needs no face at all;
+    then the map that does it best, where that is another one.
+    """
 
     def one(name: str, metric: str = "rank_corr") -> Measured | None:
         return measured(artefact.rows, metric, {"map": name, "truth": truth.CHANGE})
@@ -162,9 +165,13 @@ def found(artefact: Artefact) -> str:
     better = apart(own, other)
     if not (own and ceiling):
         return ""
+    ranked = {name: there for name in OWN if (there := one(name))}
+    best = max(ranked, key=lambda name: ranked[name].mean)
+    left = one(best, "beyond_mean")
     return say(
-        {name: digits(value.mean) for name, value in
-         (("own", own), ("ceiling", ceiling), ("other", other), ("beyond", beyond)) if value},
+        {"map": said(best), **{name: digits(value.mean) for name, value in
+         (("own", own), ("ceiling", ceiling), ("other", other), ("beyond", beyond), ("best", ranked[best]),
+          ("left", left)) if value}},
         (own, "Inside the face the last mask of the age estimator ranks the cells by how they change with age with a"),
         (own, "correlation of {own}; half of the pictures reach {ceiling} with the other half."),
         (other, "Another person's mask reaches {other}:"),
@@ -173,6 +180,8 @@ def found(artefact: Artefact) -> str:
         (other and better < 0, "more than the face's own."),
         (reads, "Once what all faces share is taken away, {beyond} is left."),
         (beyond and not reads, "Once what all faces share is taken away, nothing that these people can show is left."),
+        (best != "A_4", "Of all masks of the estimator {map} agrees best with the truth, with {best}."),
+        (best != "A_4" and left, "Without what all faces share {map} keeps {left}."),
     )  # fmt: skip
 
 

@@ -94,5 +94,5 @@ TABLE2 = Experiment(
     rows,
     lambda artefact, _: figure(artefact),
     found=found,
-    shape=Shape(down=("method",), across=("set", METRIC), only={"set": NAME}, names=NAMES),
+    shape=Shape(down=("method",), across=(METRIC,), only={"set": NAME}, names=NAMES),
 )

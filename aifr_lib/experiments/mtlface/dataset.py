@@ -208,3 +208,4 @@ FIGA1 = Experiment(
     found=found,
     shape=Shape(down=("data", "age"), across=("gender", METRIC), only={METRIC: (THERE, TAKEN)}, names=NAMES),
 )
+WRONG = Shape(down=("true age",), across=(METRIC,), only={METRIC: (SHARE, "mae"), "data": RELIEF}, names=NAMES)

@@ -13,7 +13,7 @@ from aifr_lib.models import build
 from aifr_lib.models.mtlface import AgeHead, Decomposition, Recogniser
 from aifr_lib.models.mtlface_synthesis import Decoder, IdentityConditional, OneHot, PatchCritic
 from aifr_lib.reporting import papers
-from aifr_lib.reporting.rows import Measured, Row
+from aifr_lib.reporting.rows import UNDER, Measured, Row
 from aifr_lib.reporting.runs import Result, Run, RunSpec
 from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset, load_preset
@@ -98,4 +98,16 @@ def rows(preset: Preset, runs: Mapping[str, Run]) -> Iterator[Row]:
         yield Row(keys={"setting": part}, metric=PART, measured=Measured(mean=float(number)))
 
 
-INTEXT = Experiment("mtlface_intext", jobs, rows, kind="settings", shape=Shape(down=("setting",), across=(METRIC,)))
+INTEXT = Experiment(
+    "mtlface_intext",
+    jobs,
+    rows,
+    kind="settings",
+    shape=Shape(
+        down=("setting",),
+        across=(METRIC,),
+        only={METRIC: "value"},
+        names={**UNDER["setting"], "value": "ours at full size"},
+    ),
+)
+PARTS = Shape(down=("setting",), across=(METRIC,), only={METRIC: PART}, names={"setting": "part"})

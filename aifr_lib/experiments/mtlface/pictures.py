@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -12,6 +14,7 @@ from aifr_lib.reporting import plots
 from aifr_lib.reporting.runs import Run
 from aifr_lib.training.sheets import sheet
 
+ACROSS_AT_MOST = 3  # curves beside each other: more would be too small to read on a page
 CURVES = {
     "generator_loss_adversarial": "generator: adversarial loss",
     "generator_loss_identity": "generator: identity loss",
@@ -63,15 +66,20 @@ def training_curves(runs: Mapping[str, Run], names: Sequence[str], titles: Mappi
     """What the trainings logged, a panel a scalar, a curve a training; scalars that none logged are left out."""
     logs = {name: runs[name].summary["curves"] for name in names}
     there = [key for key in CURVES if any(key in log for log in logs.values())]
-    figure, axes = plt.subplots(1, len(there), figsize=(3.2 * len(there), 3.2), squeeze=False)
-    for axis, key in zip(axes[0], there, strict=True):
+    columns = max(1, min(ACROSS_AT_MOST, len(there)))
+    lines = max(1, math.ceil(len(there) / columns))
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(3.4 * columns, 2.9 * lines + 0.4), squeeze=False, layout="constrained"
+    )
+    for axis in axes.flat[len(there) :]:
+        axis.set_visible(False)
+    for axis, key in zip(axes.flat, there, strict=False):
         for number, (name, log) in enumerate(logs.items()):
             if key in log:
                 values = [np.nan if one is None else one for one in log[key]]
                 axis.plot(log["step"], values, marker="." if len(values) < 3 else None, label=titles.get(name, name),
                           color=plots.PALETTE[number % len(plots.PALETTE)])  # fmt: skip
         axis.set_xlabel("step")
-        axis.set_title(CURVES[key], fontsize=9)
-    axes[0, 0].legend(fontsize=8)
-    figure.tight_layout()
+        axis.set_title(textwrap.fill(CURVES[key], 28), fontsize=9)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8)
     return figure

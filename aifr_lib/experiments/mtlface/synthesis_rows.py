@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -27,16 +28,6 @@ METRIC_OF = {
     "psnr": "psnr",
     "ssim": "ssim",
 }
-NAMES: dict[Key, str] = {
-    "mtlface": "MTLFace",
-    "mtlface-without-icm": "MTLFace without ICM",
-    "ipcgan": "IPCGAN",
-    "caae": "CAAE",
-    "copy": "a copy of the source",
-    "truth": "the true faces",
-    NAME: "all ages",
-    OTHERS: "ages other than the source's",
-}
 
 
 def group_names(bounds: Sequence[float]) -> list[str]:
@@ -48,6 +39,19 @@ def group_names(bounds: Sequence[float]) -> list[str]:
     edges = [0, *(int(bound) + 1 for bound in bounds)]
     named = [f"{low}–{int(high)} years" for low, high in zip(edges, bounds, strict=False)]
     return [*named, f"{edges[-1]} years and more"]
+
+
+NAMES: dict[Key, str] = {
+    "mtlface": "MTLFace",
+    "mtlface-without-icm": "MTLFace without ICM",
+    "ipcgan": "IPCGAN",
+    "caae": "CAAE",
+    "copy": "a copy of the source",
+    "truth": "the true faces",
+    NAME: "all ages",
+    OTHERS: "ages other than the source's",
+    **{f"{NAME}, {group}": group for group in group_names(AgeJudging.model_fields["bounds"].default)},
+}
 
 
 def values_of(scores: Mapping[str, np.ndarray], metric: str, bounds: tuple[float, ...], prefix: str = "") -> np.ndarray:
@@ -114,7 +118,7 @@ def tradeoff_figure(artefact: Artefact, methods: Sequence[str], by: str = "metho
 def group_figure(artefact: Artefact, methods: Sequence[str], bounds: Sequence[float], by: str = "method") -> Figure:
     """By target age, a line a method: age accuracy by both judges, likeness to the source and to the true face."""
     names = group_names(bounds)
-    figure, axes = plt.subplots(2, 2, figsize=(11, 7), layout="constrained", sharex=True)
+    figure, axes = plt.subplots(2, 2, figsize=(10, 8), layout="constrained", sharex=True)
     for axis, metric in zip(axes.flat, list(METRIC_OF)[:4], strict=True):
         for number, method in enumerate(methods):
             found = [measured(artefact.rows, metric, {by: method, "set": f"{NAME}, {group}"}) for group in names]
@@ -123,9 +127,10 @@ def group_figure(artefact: Artefact, methods: Sequence[str], bounds: Sequence[fl
             colour, marker = plots.PALETTE[number % 10], plots.MARKERS[number % len(plots.MARKERS)]
             means = [one.mean if one else np.nan for one in found]
             axis.plot(range(len(names)), means, marker=marker, color=colour, label=NAMES.get(method, in_words(method)))
-        axis.set_ylabel(METRICS[metric])
-        axis.set_xticks(range(len(names)), [name.removesuffix(" years") for name in names], rotation=30, ha="right")
+        axis.set_ylabel(textwrap.fill(METRICS[metric], 30))
+        ticks = [name.replace(" years and more", "+").removesuffix(" years") for name in names]
+        axis.set_xticks(range(len(names)), ticks, rotation=30, ha="right")
     for axis in axes[1]:
         axis.set_xlabel("age asked for, years")
-    axes[0, 0].legend(fontsize=8, loc="best")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8)
     return figure

@@ -27,7 +27,7 @@ from aifr_lib.reporting.comparisons import NO_GAIN
 from aifr_lib.reporting.prose import digits, listed, say, signs
 from aifr_lib.reporting.rows import UNDER, Measured, Row, in_words, measured
 from aifr_lib.reporting.runs import Run
-from aifr_lib.reporting.seeds import Estimate, contrast, student_t
+from aifr_lib.reporting.seeds import Estimate, apart, contrast, student_t
 from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
 from aifr_lib.settings.tml import Entry
@@ -46,8 +46,8 @@ def arm_jobs(
     places: list[Place] = []
     for entry in ledger:
         own = entry.seeds if seeds is None else tuple(seeds)
-        apart = [arm for arm in entry.arms if beyond.arms[arm].lr is not None]
-        places += [(arm, lr, own[0]) for arm, lr in product(apart, beyond.lrs)]
+        tried = [arm for arm in entry.arms if beyond.arms[arm].lr is not None]
+        places += [(arm, lr, own[0]) for arm, lr in product(tried, beyond.lrs)]
         places += [(arm, None, seed) for seed, arm in product(own, entry.arms)]
     return {
         (arm, lr, seed): trained.job(preset, beyond.training(sweep, alpha, arm, seed, lr), device)
@@ -244,7 +244,9 @@ def found(artefact: Artefact) -> str:
         (ends, "by Student's t over {seeds} seeds of each, uncorrected ({low} to {high}); the verdict decides."),
         (across and not ends, "one seed alone says nothing."),
         (near, "Of pairs near in age it gets {near} points more right."),
-        (slopes[0] and slopes[1], "For each ten years more between two pictures its gain changes by {slope} points."),
+        (all(slopes), "For each ten years more between two pictures its gain changes by {slope} points:"),
+        (all(slopes) and apart(*slopes), "more than chance."),
+        (all(slopes) and not apart(*slopes), "no change that these seeds can tell from chance."),
         (pull, "At the end of a training it pulls at the last map with {pull} % of the margin loss's force."),
     )
 

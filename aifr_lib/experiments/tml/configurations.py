@@ -104,7 +104,7 @@ def printed(loss: str | None, place: str, source: str) -> dict[str, Any]:
 
 def fig7_figure(artefact: Artefact) -> Figure:
     """Accuracy of each configuration by list, and accuracy on validation people over a training."""
-    rows = [row for row in artefact.rows if row.metric == "accuracy"]
+    rows = [row for row in artefact.rows if row.metric == "accuracy" and row.measured]
     lists = list(dict.fromkeys(str(row.keys["set"]) for row in rows))
     names = list(dict.fromkeys(str(row.keys["configuration"]) for row in rows))
     along = [row for row in artefact.rows if row.metric == "on_the_way" and row.keys["set"] == RANDOM]
@@ -113,7 +113,7 @@ def fig7_figure(artefact: Artefact) -> Figure:
         spread(left, [row for row in rows if row.keys["set"] == place], names, number)
     left.set_yticks(range(len(names)), [NAMES[name] for name in names])
     left.set(xlabel=METRICS["accuracy"], ylim=(len(names) - 0.5, -0.5))
-    left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=max(1, len(lists)), fontsize=8)
+    left.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, fontsize=8)
     for number, name in enumerate(dict.fromkeys(str(row.keys["configuration"]) for row in along)):
         own = [row for row in along if row.keys["configuration"] == name]
         plots.parameter_curve(right, own, "trained", NAMES[name], number)

@@ -15,7 +15,7 @@ from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.experiments.tml.alpha_sweep import alpha_sweep_jobs
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.prose import digits, percent, say
+from aifr_lib.reporting.prose import counted, digits, percent, say
 from aifr_lib.reporting.rows import METRICS, Measured, Row, measured
 from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import apart, student_t
@@ -87,13 +87,15 @@ def found(artefact: Artefact) -> str:
     differ, seen, unseen = apart(branch, plain), plain and branch, plain_unseen and branch_unseen
     shrunk = all(apart(*_by_loss(artefact, metric, "training")) > 0 for metric in ("intra", "inter"))
     given = {"plain": plain, "branch": branch, "plain_unseen": plain_unseen, "branch_unseen": branch_unseen}
+    seeds = {"seeds": counted(min(len(one.per_seed) for one in (plain, branch)), "seed")} if plain and branch else {}
     return say(
-        {name: digits(one.mean) for name, one in given.items() if one},
+        seeds | {name: digits(one.mean) for name, one in given.items() if one},
         (seen, "On training people the variance between people is {branch} times that within a person with the"),
         (seen, "transformer's loss, and {plain} times with the standard loss:"),
         (seen and differ > 0, "its clusters are tighter for their distance."),
         (seen and differ < 0, "its clusters are looser for their distance."),
         (seen and not differ, "no difference that these seeds can tell from chance."),
+        (seen and differ, "So says Student's t over {seeds} of each, uncorrected; the verdict decides."),
         (shrunk, "Both variances fall, so it shrinks all embeddings as well, which recognises nobody better."),
         (unseen, "On people it has never seen the two ratios are {branch_unseen} and {plain_unseen}."),
     )

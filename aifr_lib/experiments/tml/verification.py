@@ -142,13 +142,22 @@ def said(artefact: Artefact, sets: Sequence[str], where: str) -> str:
 def table2_found(artefact: Artefact) -> str:
     """Across ages, then near in age."""
     across = said(artefact, ("relief-agedb", "relief-calfw"), "Across ages")
-    return " ".join(filter(None, (across, said(artefact, ("relief-near",), "Near in age"))))
+    return " ".join(filter(None, (across, said(artefact, ("relief-near",), "Near in age"), alone(artefact))))
 
 
 def table3_found(artefact: Artefact) -> str:
     """Turned heads, then templates."""
     turned = said(artefact, ("relief-cplfw", "relief-cfpfp"), "On turned heads")
-    return " ".join(filter(None, (turned, said(artefact, (TEMPLATES,), "On templates of mixed quality"))))
+    return " ".join(
+        filter(None, (turned, said(artefact, (TEMPLATES,), "On templates of mixed quality"), alone(artefact)))
+    )
+
+
+def alone(artefact: Artefact) -> str:
+    """Where one base alone was trained with the branch and without, which."""
+    there = list(dict.fromkeys(base for base, _ in added(artefact)))
+    base = NAMES.get(there[0], there[0]) if len(there) == 1 else ""
+    return f"This speaks of {base} alone: no other loss has been trained both ways yet." if base else ""
 
 
 def gains_figure(artefact: Artefact) -> Figure:
