@@ -113,7 +113,8 @@ off = rng.normal(0, 6 * (np.pi / 2) ** 0.5, (2, 100_000))
 print(f"one face {np.abs(off[0]).mean():.1f}, two {np.abs(off[0] - off[1]).mean():.1f}")
 off += rng.normal(0, 6, 100_000)
 print(
-    f"both off by one more error, the same: the change still {np.abs(off[0] - off[1]).mean():.1f}"
+    "both off by one more error, the same: the change still "
+    f"{np.abs(off[0] - off[1]).mean():.1f}"
 )
 print(
     "Why: errors that know nothing of each other add as squares. What both faces share "

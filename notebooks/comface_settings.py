@@ -105,7 +105,8 @@ if runs:
         millions = found["parameters"]["encoder"] / 1e6
         adds = found["multiply_adds"] / 1e9
         print(
-            f"{in_words(name)}: {millions:.1f} million, {adds:.1f} thousand million adds"
+            f"{in_words(name)}: {millions:.1f} million, "
+            f"{adds:.1f} thousand million adds"
         )
 print("Why: a transformer's layers are all as wide; a ResNet's are wide at the end.")
 

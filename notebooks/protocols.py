@@ -298,8 +298,8 @@ if data in runs:
     )
     drawn, alone = mean_interval(hit, people), wilson(int(hit.sum()), len(hit))
     print(
-        f"{in_words(data)}: {len(hit):,} trials of {len(np.unique(people))} people, rank-1 "
-        f"{percent(hit.mean(), 1)}"
+        f"{in_words(data)}: {len(hit):,} trials of {len(np.unique(people))} people, "
+        f"rank-1 {percent(hit.mean(), 1)}"
     )
     print(f"drawing people: {percent(drawn.low, 1)} – {percent(drawn.high, 1)}")
     print(f"drawing trials: {percent(alone.low, 1)} – {percent(alone.high, 1)}")

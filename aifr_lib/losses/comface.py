@@ -17,7 +17,14 @@ Distance = Literal["l1", "l2", "smooth_l1"]
 DISTANCES = {"l1": F.l1_loss, "l2": F.mse_loss, "smooth_l1": F.smooth_l1_loss}
 
 
-def inter_loss(x: Tensor, y: Tensor, identity: Tensor, tau: float = 0.1, *, shared: bool = True) -> Tensor:
+def inter_loss(
+    x: Tensor,
+    y: Tensor,
+    identity: Tensor,
+    tau: float = 0.1,
+    *,
+    shared: bool = True,
+) -> Tensor:
     """L_inter = (1/2N) Σ_i [ −log( e^{s(x_i, y_i)/τ} / Σ_k e^{s(x_i, y_k)/τ} ) + the
     same with x and y exchanged ].
 
