@@ -134,15 +134,15 @@ embedder = real_photographs.NAMES[settings.protocols.embedder]
 SETS = {protocols.LISTS: "relief people of the lists of pairs"}  # several in one run
 sentences = [f"The network on this page: **{embedder}**."]
 for place in protocols.run_keys(settings):
+    named = SETS.get(place, in_words(place))
     if place in runs:
         summary = runs[place].summary
         sentences.append(
-            f"- {SETS.get(place, in_words(place))}: {summary['pictures']:,} pictures of "
-            f"{summary['people']} people"
+            f"- {named}: {summary['pictures']:,} pictures of {summary['people']} people"
         )
     else:
         lacking = protocols.missing(settings, place) or "not computed yet"
-        sentences.append(f"- {SETS.get(place, in_words(place))}: {lacking}")
+        sentences.append(f"- {named}: {lacking}")
 if "fgnet" in settings.protocols.photographs:
     sentences.append(
         "\nOf FG-NET, private photographs, this page shows numbers measured on them "
@@ -273,8 +273,8 @@ for name, place, prefix in protocol_figure.lists(runs):
     score, genuine, *_ = scored_pairs(runs[place].scores, prefix)
     curve = roc(score, genuine)
     print(
-        f"{in_words(name):28} accuracy {told(name, 'P1', 'accuracy', digits=1)}, 100 % minus EER "
-        f"{100 - 100 * curve.eer:.1f} %"
+        f"{in_words(name):28} accuracy {told(name, 'P1', 'accuracy', digits=1)}, "
+        f"100 % minus EER {100 - 100 * curve.eer:.1f} %"
     )
 print(
     "Why near, but not the same: accuracy takes the threshold with the fewest errors "
