@@ -16,7 +16,7 @@ from aifr_lib.experiments.comface.runs import Start, own_setting, starts, transf
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.prose import digits, say
+from aifr_lib.reporting.prose import counted, digits, say
 from aifr_lib.reporting.rows import Measured, Row, measured
 from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import apart, student_t
@@ -123,6 +123,7 @@ def age_found(artefact: Artefact) -> str:
         "plain": plain and digits(plain.mean), "pixels": pixels and digits(pixels.mean),
         "sface": sface and digits(sface.mean), "by": gap and digits(abs(gap.mean)),
         "way": "less" if gap is not None and gap.mean < 0 else "more",
+        "seeds": counted(min(len(one.per_seed) for one in (ours, base)), "seed") if ours and base else "",
     }  # fmt: skip
     return say(
         numbers,
@@ -130,7 +131,7 @@ def age_found(artefact: Artefact) -> str:
         (sface, "From kept features of a recogniser of photographs it is told with one of {sface}."),
         (kept and plain, "Features that ComFace learnt from people who do not exist err by {kept} years when kept as"),
         (kept and plain, "they are, those of an untrained network by {plain}."),
-        (ours and base, "Fine-tuned, ComFace errs by {ours} years and a network from scratch by {base}:"),
+        (ours and base, "Fine-tuned, ComFace errs by {ours} years and a network from scratch by {base}, over {seeds}:"),
         (ours and base and seen, "{by} years {way}, more than the choice of people explains."),
         (ours and base and not seen, "no difference that these people could have shown."),
     )
@@ -178,9 +179,10 @@ def pilot_found(artefact: Artefact) -> str:
             "fine": fine and digits(fine.mean), "base": base and digits(base.mean),
             "first": kept and plain and verdict(kept, plain), "second": fine and base and verdict(fine, base),
         },
-        (kept and plain, "On validation people, kept features of ComFace err by {kept} years, of an untrained network"),
-        (kept and plain, "by {plain}: {first}."),
-        (fine and base, "Fine-tuned, it is {fine} against {base} from scratch: {second}."),
+        (kept and plain, "Kept features of ComFace err on validation people by {kept} years, those of an untrained"),
+        (kept and plain, "network by {plain}: {first}."),
+        (fine and base, "Fine-tuned, ComFace errs on them by {fine} years and a network from scratch by {base}:"),
+        (fine and base, "{second}."),
     )  # fmt: skip
 
 
