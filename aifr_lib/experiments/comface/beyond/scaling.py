@@ -39,6 +39,7 @@ SOURCES: dict[Key, str] = {
     "relief-edits": "rendered edits",
     "relief-wide": "rendered people at all ages",
 }
+AXES = (PEOPLE, PICTURES, SUBJECTS, SOURCE)
 RunKey = tuple[str, Any, str, str, int]
 
 
@@ -159,11 +160,11 @@ def _in_order(place: tuple[str, Any, str, str]) -> tuple[int, float]:
 def scaling_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
     """The error over people, pictures and labelled subjects; sources as points; scratch and untrained as lines.
 
-    A panel for each of the four that was measured.
+    A panel for each of the four that was measured at two places or more.
     """
     rows = [row for row in artefact.rows if row.metric == "mae" and row.measured]
-    measured_over = {row.keys["axis"] for row in rows}
-    shown = [name for name in (PEOPLE, PICTURES, SUBJECTS, SOURCE) if name in measured_over] or [PEOPLE]
+    places = {name: {row.keys["place"] for row in rows if row.keys["axis"] == name} for name in AXES}
+    shown = [name for name in AXES if len(places[name]) > 1] or [PEOPLE]
     down, across = -(-len(shown) // 2), min(len(shown), 2)
     figure, axes = plt.subplots(down, across, figsize=(4 * across + 0.4, 3.2 * down + 0.3), sharey=True,
                                 squeeze=False, layout="constrained")  # fmt: skip
@@ -185,18 +186,18 @@ def scaling_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
             for row, style in ((row, style) for row in rows for style in (":", "--") if row.keys["axis"] == BESIDE):
                 if (row.keys["method"], style) in (("scratch", "--"), ("untrained", ":")) and row.measured:
                     axis.axhline(row.measured.mean, color="0.4", linestyle=style, linewidth=1)
-        places = sorted({row.keys["place"] for row in some}, key=str if name == SOURCE else float)
         if name == SOURCE:
             axis.tick_params(axis="x", labelrotation=20)
-        elif places:
+        elif there := sorted(map(float, places[name])):
             axis.set_xscale("log", base=2)
-            axis.set_xticks([float(place) for place in places], [f"{float(place):g}" for place in places])
+            axis.set_xticks(there, [f"{place:,g}" for place in there])
             axis.tick_params(axis="x", which="minor", length=0)
         axis.set_xlabel("share of the training subjects with a label" if name == SUBJECTS else name)
         if axis.get_legend_handles_labels()[1] and name in (PEOPLE, SUBJECTS):
             axis.legend(fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0))  # above: points lie anywhere
     figure.supylabel("mean error on change of age, years", fontsize="medium")
-    figure.supxlabel("dashed: from scratch, fine-tuned; dotted: untrained, features kept", fontsize=8)
+    if shown != [SUBJECTS]:
+        figure.supxlabel("dashed: from scratch, fine-tuned; dotted: untrained, features kept", fontsize=8)
     return figure
 
 

@@ -196,13 +196,16 @@ def strata_found(artefact: Artefact) -> str:
     numbers = {
         "near": of(GAP_NAMES[0], "comface", how), "far": of(GAP_NAMES[3], "comface", how),
         "zero": of(GAP_NAMES[0], "zero", RIDGE), "scratch": of(GAP_NAMES[0], "scratch", FINE),
+        "later": of(GAP_NAMES[3], "scratch", FINE),
         "width": told(WIDTH), "inside": told(INSIDE),
     }  # fmt: skip
     both = numbers["near"] and numbers["far"]
     return say(
         numbers,
         (both, f"ComFace {words} errs by {{near}} years on pairs less than five years apart and by {{far}} on those"),
-        (both, "twenty to thirty years apart."),
+        (both, "twenty to thirty years apart"),
+        (both and how == FINE and numbers["scratch"], "(a network from scratch by {scratch} and {later})"),
+        (both, "."),
         (both and numbers["zero"], "Saying no change errs by {zero} on the first."),
         (not both and numbers["zero"], "On pairs less than five years apart, saying no change errs by {zero} years."),
         (not both and numbers["scratch"], "A network trained from scratch errs there by {scratch}."),
@@ -210,7 +213,7 @@ def strata_found(artefact: Artefact) -> str:
             numbers["width"] and numbers["inside"],
             "Calibrated on some people, ± {width} years hold {inside} % of the truths of others.",
         ),
-    )
+    ).replace(" .", ".")
 
 
 NAMES: dict[Key, str] = {**WORDS, **{name: f"{name} years" for name in GAP_NAMES}, "by": "pairs by", "group": "group"}
