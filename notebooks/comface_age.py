@@ -101,7 +101,11 @@ page.table(age.TABLE_N)
 # - Half of FG-NET's photographs show children of thirteen or younger. The generator draws adults, whom only its
 #   strongest edits bring near such an age: younger faces ComFace has hardly compared.
 # - Methods that were not run here say so. Nothing is concluded of them.
-#
+
+# %% tags=["hide-input"]
+page.conclude(age.age_concluded(result))
+
+# %% [markdown]
 # ## Predict, then reveal
 #
 # **1.** A network tells the age of one face, and is off by six years on average. Two faces are told so, each by

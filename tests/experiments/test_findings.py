@@ -757,3 +757,18 @@ def test_attention_that_keeps_to_what_changes_is_said_so():
     turned = [row.model_copy(update={"measured": over_seeds(-row.measured.mean)}) for row in ATTENDED]
     said = attention.found(artefact("tml_attention", turned))
     assert "does not keep to what stays" in said and "turned attention to what changes" in said
+
+
+def test_of_comparing_it_is_said_whether_it_gave_features_or_a_start():
+    def said(kept, less):
+        values = {("comface", age.RIDGE, "mae"): over_seeds(kept), ("untrained", age.RIDGE, "mae"): over_seeds(8.0)}
+        values |= {("comface", age.FINE, "less"): of_people(less, 0.2)}
+        rows = [
+            Row(keys={"method": method, "how": how, "set": "fgnet"}, metric=metric, measured=one)
+            for (method, how, metric), one in values.items()
+        ]
+        return age.age_concluded(artefact("comface_tableN", rows))
+
+    assert "a better start and no feature that tells years at once" in said(8.2, -0.5)
+    assert "has taught features that tell years at once, and a better start" in said(6.0, -0.5)
+    assert said(8.2, -0.1) == said(6.0, 0.1) == ""

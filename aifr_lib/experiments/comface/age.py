@@ -137,6 +137,27 @@ def age_found(artefact: Artefact) -> str:
     )
 
 
+def age_concluded(artefact: Artefact) -> str:
+    """What kind of help the pre-training was: features that tell a change at once, or a better start; "" of neither."""
+    kept, plain = (measured(artefact.rows, "mae", {"method": name, "how": RIDGE}) for name in ("comface", "untrained"))
+    gap = measured(artefact.rows, "less", {"method": "comface", "how": FINE})
+    started = gap is not None and gap.ci95 is not None and gap.ci95[1] < 0
+    reads = kept and plain and apart(plain, kept) > 0
+    return say(
+        {},
+        (
+            started and kept and plain and not reads,
+            "What comparing people who do not exist has taught is a better start and no feature that tells years at "
+            "once: a network that goes on learning from it ends with a smaller error than one from scratch, and as "
+            "they are its features err no less than those of an untrained network.",
+        ),
+        (
+            started and reads,
+            "Comparing people who do not exist has taught features that tell years at once, and a better start.",
+        ),
+    )
+
+
 def pilot_jobs(preset: Preset, seeds: Sequence[int] | None = None, device: str | None = None) -> dict[RunKey, Job]:
     """Of Table N's runs those that decide the rest: two seeds of ComFace, scratch and untrained, one of ImageNet."""
     found = age_jobs(preset, seeds, device)
