@@ -33,7 +33,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from aifr_lib.experiments.comface import networks, weight
-from aifr_lib.experiments.comface.ledger import ledger
+from aifr_lib.experiments.comface.pretraining import ledger
 from aifr_lib.experiments.page import open_page
 from aifr_lib.reporting import papers
 from aifr_lib.reporting.rows import in_words
