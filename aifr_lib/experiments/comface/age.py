@@ -117,12 +117,15 @@ def age_found(artefact: Artefact) -> str:
     kept, plain = mean("comface", RIDGE), mean("untrained", RIDGE)
     pixels, sface = mean("pixels", RIDGE), mean("sface", RIDGE)
     gap = mean("comface", FINE, "less")
+    ranks, base_ranks = mean("comface", FINE, "corr"), mean("scratch", FINE, "corr")
+    alike = ranks and base_ranks and not apart(ranks, base_ranks)
     seen = gap is not None and gap.ci95 is not None and (gap.ci95[0] > 0 or gap.ci95[1] < 0)
     numbers = {
         "ours": ours and digits(ours.mean), "base": base and digits(base.mean), "kept": kept and digits(kept.mean),
         "plain": plain and digits(plain.mean), "pixels": pixels and digits(pixels.mean),
         "sface": sface and digits(sface.mean), "by": gap and digits(abs(gap.mean)),
         "way": "less" if gap is not None and gap.mean < 0 else "more",
+        "r": ranks and digits(ranks.mean), "s": base_ranks and digits(base_ranks.mean),
         "seeds": counted(min(len(one.per_seed) for one in (ours, base)), "seed") if ours and base else "",
     }  # fmt: skip
     return say(
@@ -133,6 +136,11 @@ def age_found(artefact: Artefact) -> str:
         (kept and plain, "they are, those of an untrained network by {plain}."),
         (ours and base, "Fine-tuned, ComFace errs by {ours} years and a network from scratch by {base}, over {seeds}:"),
         (ours and base and seen, "{by} years {way}, more than the choice of people explains."),
+        (
+            ours and base and seen and alike,
+            "In order their changes are no better told: the correlations are {r} and {s},",
+        ),
+        (ours and base and seen and alike, "which these seeds cannot tell apart."),
         (ours and base and not seen, "no difference that these people could have shown."),
     )
 

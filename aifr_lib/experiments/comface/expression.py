@@ -18,7 +18,7 @@ from aifr_lib.experiments.comface.runs import Start, pretraining_of, scored, sta
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.prose import digits, say
+from aifr_lib.reporting.prose import counted, digits, listed, say
 from aifr_lib.reporting.rows import Key, Row, measured
 from aifr_lib.reporting.runs import Result, Run, RunSpec
 from aifr_lib.reporting.tables import METRIC, Shape
@@ -191,28 +191,35 @@ def units_figure(artefact: Artefact, runs: Mapping[RunKey, Run]) -> Figure:
 
 
 def units_found(artefact: Artefact) -> str:
-    """On how many units ComFace is first, and the mean over the eight."""
+    """The mean over the units that have a correlation, of ComFace and of the best of the others.
 
-    def mean(name: str) -> float | None:
-        found = [measured(artefact.rows, "corr", {"method": name, "unit": unit}) for unit in UNITS]
-        return None if not all(found) else float(np.mean([one.mean for one in found if one]))
-
-    names = list(dict.fromkeys(str(row.keys["method"]) for row in artefact.rows if row.measured))
-    means = {name: value for name in names if (value := mean(name)) is not None}
+    Of a unit that does not move in some fold there is none, whoever reads it.
+    """
+    known = {
+        (str(row.keys["method"]), str(row.keys["unit"])): row.measured.mean
+        for row in artefact.rows
+        if row.metric == "corr" and row.measured
+    }
+    units = [unit for unit in UNITS if ("comface", unit) in known]
+    names = dict.fromkeys(name for name, _ in known)
+    means = {
+        name: float(np.mean([known[name, unit] for unit in units]))
+        for name in names
+        if units and all((name, unit) in known for unit in units)
+    }
     ours, others = means.get("comface"), {name: value for name, value in means.items() if name != "comface"}
     best = max(others, key=others.__getitem__) if others else None
+    still = [unit.upper() for unit in UNITS if unit not in units]
     return say(
         {
-            "ours": ours is not None and digits(ours),
-            "best": best and WORDS.get(best, best),
-            "value": best and digits(others[best]),
+            "ours": ours is not None and digits(ours), "best": best and WORDS.get(best, best),
+            "value": best and digits(others[best]), "units": counted(len(units), "action unit"), "still": listed(still),
         },
-        (
-            ours is not None,
-            "Over eight action units of relief faces, ComFace's frozen features reach a mean correlation of {ours}.",
-        ),
+        (ours is not None, "Over {units} of relief faces ComFace's frozen features reach a mean correlation of"),
+        (ours is not None, "{ours}."),
         (ours is not None and best, "The best of the others, {best}, reaches {value}."),
-    )
+        (ours is not None and still, "Of {still} there is no correlation: not every fold sees it move."),
+    )  # fmt: skip
 
 
 def layer_found(artefact: Artefact) -> str:

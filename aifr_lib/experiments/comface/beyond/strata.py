@@ -200,11 +200,12 @@ def strata_found(artefact: Artefact) -> str:
         "width": told(WIDTH), "inside": told(INSIDE),
     }  # fmt: skip
     both = numbers["near"] and numbers["far"]
+    beside = both and how == FINE and numbers["scratch"] and numbers["later"]
     return say(
         numbers,
         (both, f"ComFace {words} errs by {{near}} years on pairs less than five years apart and by {{far}} on those"),
         (both, "twenty to thirty years apart"),
-        (both and how == FINE and numbers["scratch"], "(a network from scratch by {scratch} and {later})"),
+        (beside, "(a network from scratch by {scratch} and {later})"),
         (both, "."),
         (both and numbers["zero"], "Saying no change errs by {zero} on the first."),
         (not both and numbers["zero"], "On pairs less than five years apart, saying no change errs by {zero} years."),
