@@ -113,7 +113,7 @@ def age_found(artefact: Artefact) -> str:
     def mean(name: str, how: str, metric: str = "mae") -> Measured | None:
         return measured(rows, metric, {"method": name, "how": how})
 
-    ours, base = mean("comface", FINE), mean("scratch", FINE)
+    ours, base, rival = (mean(name, FINE) for name in ("comface", "scratch", "simclr"))
     kept, plain = mean("comface", RIDGE), mean("untrained", RIDGE)
     pixels, sface = mean("pixels", RIDGE), mean("sface", RIDGE)
     gap = mean("comface", FINE, "less")
@@ -125,23 +125,25 @@ def age_found(artefact: Artefact) -> str:
         "plain": plain and digits(plain.mean), "pixels": pixels and digits(pixels.mean),
         "sface": sface and digits(sface.mean), "by": gap and digits(abs(gap.mean)),
         "way": "less" if gap is not None and gap.mean < 0 else "more",
-        "r": ranks and digits(ranks.mean), "s": base_ranks and digits(base_ranks.mean),
+        "rival": rival and digits(rival.mean), "r": ranks and digits(ranks.mean),
+        "s": base_ranks and digits(base_ranks.mean),
         "seeds": counted(min(len(one.per_seed) for one in (ours, base)), "seed") if ours and base else "",
     }  # fmt: skip
     return say(
         numbers,
-        (pixels, "From sixteen by sixteen colour pixels a change of age is told with an error of {pixels} years."),
-        (sface, "From kept features of a recogniser of photographs it is told with one of {sface}."),
-        (kept and plain, "Features that ComFace learnt from people who do not exist err by {kept} years when kept as"),
-        (kept and plain, "they are, those of an untrained network by {plain}."),
         (ours and base, "Fine-tuned, ComFace errs by {ours} years and a network from scratch by {base}, over {seeds}:"),
         (ours and base and seen, "{by} years {way}, more than the choice of people explains."),
-        (
-            ours and base and seen and alike,
-            "In order their changes are no better told: the correlations are {r} and {s},",
-        ),
-        (ours and base and seen and alike, "which these seeds cannot tell apart."),
         (ours and base and not seen, "no difference that these people could have shown."),
+        (ours and base and seen and alike, "Both put the changes in order about as well: these seeds cannot tell the"),
+        (ours and base and seen and alike, "correlations {r} and {s} apart."),
+        (ours and rival, "SimCLR, which sees the same pictures and no strengths, errs by {rival}:"),
+        (ours and rival and apart(rival, ours) > 0, "more than ComFace."),
+        (ours and rival and apart(rival, ours) < 0, "less than ComFace."),
+        (ours and rival and not apart(rival, ours), "no difference to ComFace that its seeds can show."),
+        (kept and plain, "Features that ComFace learnt from people who do not exist err by {kept} years when kept as"),
+        (kept and plain, "they are, those of an untrained network by {plain}."),
+        (pixels, "From sixteen by sixteen colour pixels a change of age is told with an error of {pixels} years."),
+        (sface, "From kept features of a recogniser of photographs it is told with one of {sface}."),
     )
 
 
