@@ -148,7 +148,7 @@ def age_found(artefact: Artefact) -> str:
 
 
 def age_concluded(artefact: Artefact) -> str:
-    """What kind of help the pre-training was: features that tell a change at once, or a better start; "" of neither."""
+    """What kind of help the pre-training was: better features as they are, or a better start; "" of neither."""
     kept, plain = (measured(artefact.rows, "mae", {"method": name, "how": RIDGE}) for name in ("comface", "untrained"))
     gap = measured(artefact.rows, "less", {"method": "comface", "how": FINE})
     started = gap is not None and gap.ci95 is not None and gap.ci95[1] < 0
@@ -157,13 +157,14 @@ def age_concluded(artefact: Artefact) -> str:
         {},
         (
             started and kept and plain and not reads,
-            "What comparing people who do not exist has taught is a better start and no feature that tells years at "
-            "once: a network that goes on learning from it ends with a smaller error than one from scratch, and as "
-            "they are its features err no less than those of an untrained network.",
+            "Comparing people who do not exist has given a better start and no better features: a network that goes on "
+            "learning from it ends with a smaller error than one from scratch, and as they are its features err no "
+            "less, as far as seeds can show, than those of an untrained network.",
         ),
         (
             started and reads,
-            "Comparing people who do not exist has taught features that tell years at once, and a better start.",
+            "Comparing people who do not exist has given a better start, and better features too: as they are they err "
+            "less than those of an untrained network.",
         ),
     )
 

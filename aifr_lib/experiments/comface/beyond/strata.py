@@ -204,9 +204,8 @@ def strata_found(artefact: Artefact) -> str:
     return say(
         numbers,
         (both, f"ComFace {words} errs by {{near}} years on pairs less than five years apart and by {{far}} on those"),
-        (both, "twenty to thirty years apart"),
-        (beside, "(a network from scratch by {scratch} and {later})"),
-        (both, "."),
+        (both and not beside, "twenty to thirty years apart."),
+        (beside, "twenty to thirty years apart (a network from scratch by {scratch} and {later})."),
         (both and numbers["zero"], "Saying no change errs by {zero} on the first."),
         (not both and numbers["zero"], "On pairs less than five years apart, saying no change errs by {zero} years."),
         (not both and numbers["scratch"], "A network trained from scratch errs there by {scratch}."),
@@ -214,7 +213,7 @@ def strata_found(artefact: Artefact) -> str:
             numbers["width"] and numbers["inside"],
             "Calibrated on some people, ± {width} years hold {inside} % of the truths of others.",
         ),
-    ).replace(" .", ".")
+    )
 
 
 NAMES: dict[Key, str] = {**WORDS, **{name: f"{name} years" for name in GAP_NAMES}, "by": "pairs by", "group": "group"}
