@@ -22,6 +22,11 @@ def test_a_folder_has_few_modules(folder):
     assert len([path for path in (ROOT / folder).glob("*.py") if path.stem != "__init__"]) <= MOST
 
 
+def test_no_two_files_of_tests_share_a_name():
+    named = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(named) > 100 and sorted(set(named)) == sorted(named)  # pytest would refuse the second of them
+
+
 def imported_by_pages() -> set[str]:
     """Modules that notebooks and the book's own scripts name; a name imported from a package counts as its module."""
     found = set()

@@ -1,7 +1,6 @@
 import re
 
 import pytest
-from conftest import TINY
 
 from aifr_lib.experiments import EXPERIMENTS, recognise
 from aifr_lib.experiments.companion import tour
@@ -17,7 +16,7 @@ from aifr_lib.settings.presets import load_preset
 @pytest.fixture
 def preset(tiny):
     seeds = {"alpha_sweep.alphas": [0.0, 0.4], "alpha_sweep.seeds": [0, 1], "alpha_sweep.main_seeds": [0, 1]}
-    return load_preset("smoke", {**tiny, **seeds, "tour.train": TINY})
+    return load_preset("smoke", {**tiny, **seeds, "tour.train": tiny["alpha_sweep.train"]})
 
 
 def test_sweep_trains_what_is_missing_then_only_loads(preset, tmp_path, monkeypatch):
