@@ -184,7 +184,7 @@ def _select(claim: Claim, rows: Sequence[Row], selector: Selector, metric: str) 
         chosen += found
     for row in chosen:
         if row.measured is None:
-            raise Missing(f"not run: {said(row.keys)}")
+            raise Missing(f"{'undefined' if row.undefined else 'not run'}: {said(row.keys)}")
         if not row.measured.per_seed:
             raise Missing(f"no values by seed for {said(row.keys)}")
     return chosen

@@ -243,8 +243,8 @@ def _notes(rows: Sequence[Row], x: str) -> list[str]:
     notes = [f"bars: 95 % interval, {INTERVALS[kind]}" for kind in kinds]
     if any(row.measured and len(row.measured.per_seed) > 1 for row in rows):
         notes.append("small dots: one for each seed")
-    if any(row.measured is None for row in rows):
-        notes.append(f"not run: {sum(row.measured is None for row in rows)} of {len(rows)} points")
+    if missing := sum(row.measured is None and not row.undefined for row in rows):
+        notes.append(f"not run: {missing} of {len(rows)} points")
     printed = dict.fromkeys(
         f"the paper, on its own data: {row.paper:g} at {in_words(x)} = {in_words(row.keys[x])} ({row.paper_source})"
         for row in rows

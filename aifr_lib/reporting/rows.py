@@ -285,11 +285,14 @@ class Measured(Strict):
 
 
 class Row(Strict):
-    """One number, named by its keys, beside the paper's. ``measured`` is None where the run is missing."""
+    """One number, named by its keys, beside the paper's. ``measured`` is None where the run is missing, or where it is
+    there and the number is ``undefined``, as a correlation with what never moves.
+    """
 
     keys: dict[str, Key]
     metric: str
     measured: Measured | None = None
+    undefined: bool = Field(default=False, exclude_if=lambda undefined: not undefined)
     paper: float | None = None
     paper_source: str | None = None
 
@@ -302,6 +305,8 @@ class Row(Strict):
 
     @model_validator(mode="after")
     def _sourced(self) -> Row:
+        if self.undefined and self.measured:
+            raise ValueError("a number that is undefined has no measured value")
         if self.paper is not None and not self.paper_source:
             raise ValueError("a number of the paper needs its paper_source")
         return self

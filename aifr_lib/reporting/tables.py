@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 METRIC = "metric"  # what goes down or across where no key does
 SHORT = 12  # rows that need no folding
-NOT_RUN = "not run"
+NOT_RUN, UNDEFINED = "not run", "undefined"
 ALIKE = "†"
 _MEASURES = {"MAE": "error", "corr": "correlation", "acc": "accuracy"}
 # What stands above the columns of printed tables, where their names are no words.
@@ -266,17 +266,24 @@ def _cell(row: Row | None, exact: bool) -> str:
         return "–"
     found = row.measured
     if found is None:
-        ours = "–" if exact else NOT_RUN  # nothing is set
+        ours = _absent(row, exact)
     else:
         ours = f"<strong>{in_full(found.mean) if exact else digits(found.mean)}</strong>"
         ours += f' <span style="{_SMALL}">{_interval(row)}</span>' if found.ci95 else ""
     return ours + (f'<br><span style="{_SMALL}">paper: {in_full(row.paper)}</span>' if row.paper is not None else "")
 
 
+def _absent(row: Row, exact: bool) -> str:
+    """What stands in place of a number: a setting that is not set is a dash."""
+    if exact:
+        return "–"
+    return UNDEFINED if row.undefined else NOT_RUN
+
+
 def _values(row: Row, exact: bool) -> list[str]:
     found = row.measured
     if found is None:
-        ours, seeds = "–" if exact else NOT_RUN, ""
+        ours, seeds = _absent(row, exact), ""
     else:
         ours = in_full(found.mean) if exact else digits(found.mean)
         ours += f" {_interval(row)}" if found.ci95 else ""

@@ -192,6 +192,8 @@ def test_what_is_missing_leaves_a_claim_untested():
     assert claims.judge(claim(), {}).reason == "its experiment has not been run here"
     no_run = claims.judge(claim(), results(row(None, method="a"), row(BASE, method="b")))
     assert (no_run.outcome, no_run.reason) == ("untested", "not run: a")
+    still = Row(keys={"method": "a"}, metric="accuracy", undefined=True)
+    assert claims.judge(claim(), results(still, row(BASE, method="b"))).reason == "undefined: a"
     unpaired = claims.judge(claim(), results(row({0: 1.0}, method="a"), row({1: 1.0}, method="b")))
     assert unpaired.reason == "a and b share no seed"
     fixed = Row(keys={"method": "a"}, metric="accuracy", measured=Measured(mean=1.0))

@@ -27,6 +27,14 @@ def test_a_number_is_found_by_its_keys(keys, mean):
     assert measured(ROWS, "ratio", keys) is None
 
 
+def test_a_number_may_be_undefined_which_is_neither_measured_nor_not_run():
+    known = Row(keys={"unit": "au9"}, metric="corr", undefined=True)
+    assert known.model_dump()["undefined"] and "undefined" not in ROWS[2].model_dump()
+    assert Row.model_validate(known.model_dump()) == known
+    with pytest.raises(ValueError, match="undefined has no measured value"):
+        Row(keys={}, metric="corr", undefined=True, measured=Measured(mean=0.5))
+
+
 def test_names_are_words():
     assert [in_words(name) for name in ("alpha", "relief-agedb", "train_identities", 0.5, 3, True)] == [
         "α",

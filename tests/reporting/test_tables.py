@@ -90,6 +90,13 @@ def test_what_was_not_run_says_so_in_its_cell():
     assert cells(html)[1] == "not runpaper: 5.39" and cells(html)[5] == "not run"
 
 
+def test_what_is_undefined_says_so_in_its_cell_and_in_the_long_table():
+    rows = [row.model_copy(update={"undefined": True}) for row in variance(None)]
+    assert cells(tables.shaped_table(rows, TABLE4))[1] == "undefinedpaper: 5.39"
+    every = cells(tables.every_row(rows))
+    assert "undefined" in every and "not run" not in every
+
+
 def students(measured):
     """Rows of two students, of which one was taught in one way alone, and of a set on which nobody was measured."""
     names = [("small", "alone"), ("small", "alone, for longer"), ("large", "alone")]

@@ -89,8 +89,10 @@ def rows(
     printed: Mapping[str, Any] | None = None,
     source: str = "",
 ) -> Iterator[Row]:
-    """A row for each metric, measured or not run, beside the paper's number where it has one; none for a correlation
-    that is undefined, as that of always no change.
+    """A row for each metric, measured or not run, beside the paper's number where it has one.
+
+    A correlation may be undefined, as that of always no change: its row says so beside the paper's number; where the
+    paper has none there is no row.
     """
     metrics = tuple(metrics)
     measured = of_seeds(found, metrics)
@@ -99,7 +101,8 @@ def rows(
         if found and name not in measured and paper is None:
             continue
         beside = {} if paper is None else {"paper": float(paper), "paper_source": source}
-        yield Row(keys=dict(keys), metric=name, measured=measured.get(name), **beside)
+        undefined = bool(found) and name not in measured
+        yield Row(keys=dict(keys), metric=name, measured=measured.get(name), undefined=undefined, **beside)
 
 
 def less(one: Mapping[int, Said], other: Mapping[int, Said]) -> Measured | None:

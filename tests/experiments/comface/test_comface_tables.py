@@ -93,6 +93,16 @@ def test_rows_of_table_n_have_the_papers_numbers_and_say_what_was_not_run():
     )
 
 
+def test_the_correlation_with_what_never_moves_is_undefined_not_forgotten():
+    still = {**pairs(4), "true": np.zeros(320)}
+    printed = {"mae": 1.0, "corr": 0.5}
+    error, corr = measured.rows({"unit": "au9"}, {0: measured.said(made_up(still))}, printed=printed, source="Table J")
+    assert error.measured and not error.undefined
+    assert corr.undefined and corr.measured is None and corr.paper == 0.5
+    assert [row.metric for row in measured.rows({}, {0: measured.said(made_up(still))})] == ["mae"]
+    assert not any(row.undefined for row in measured.rows({}, {}, printed=printed, source="Table J"))
+
+
 def test_the_difference_of_two_methods_is_over_subjects():
     base, better = pairs(8), pairs(8)
     better = {**base, "predicted": base["true"] + 0.5 * (base["predicted"] - base["true"])}
