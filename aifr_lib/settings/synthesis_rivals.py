@@ -37,7 +37,8 @@ class Ipcgan(Strict):
     Stated there: the generator of Johnson et al. with six residual blocks, a patch critic told the age after its first
     layer, least squares with a third term for real faces of another age, weights 75, .00005 and 30, Adam at .001. Of
     the public code: β .5 and .99, the identity loss summed over a map (inferred from its weight).
-    classifier: of ages, trained beforehand; its own map stands for that of the paper's ImageNet network (inferred).
+    classifier: of ages, trained beforehand; its map of nearest to 13 cells a side, as the fifth convolution of the
+    paper's AlexNet has, stands for that one (inferred: a last map of 3 x 3 cells says nothing of where a face is).
     """
 
     train: Recognition = Field(description=IDLE)
@@ -47,6 +48,7 @@ class Ipcgan(Strict):
     blocks: int = Field(6, ge=1)
     adversarial_weight: float = Field(75.0, ge=0)
     identity_weight: float = Field(5e-5, ge=0)
+    map_side: int = Field(13, ge=1, description="cells across the map that is kept; the classifier's nearest")
     age_weight: float = Field(30.0, ge=0)
     lr: float = Field(1e-3, gt=0)
     betas: tuple[float, float] = (0.5, 0.99)

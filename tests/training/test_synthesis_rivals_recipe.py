@@ -87,8 +87,8 @@ def test_each_step_of_ipcgan_by_hand():
     module, given, target = IpcganObjective(IPCGAN, estimator).eval(), pair(), torch.tensor([2, 1, 0, 1])
     source, real = given["images"].unbind(1)
     drawn = module.network(source, target)
-    before, after = map_and_years(estimator, source)[0], map_and_years(estimator, drawn)[0]
-    torch.testing.assert_close(map_and_years(estimator, source)[1], estimator(source))
+    before, after = (estimator.stage_maps(faces)[0] for faces in (source, drawn))  # 16 x 16 cells, the nearest to 13
+    torch.testing.assert_close(map_and_years(estimator, source, 13)[1], estimator(source))
     chances = estimator(drawn).softmax(1)
     ages = torch.stack([chances[:, :31].sum(1), chances[:, 31:61].sum(1), chances[:, 61:].sum(1)], 1)
     expected = 75 * (module.critic(drawn, target) - 1).square().mean() / 2
@@ -106,6 +106,13 @@ def test_each_step_of_ipcgan_by_hand():
     expected = squares[0].mean() + squares[1].mean() + (module.critic(drawn, target) ** 2 / 4).mean()
     torch.manual_seed(7)
     assert module(given, "critic")["loss"].item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("input_hw", "cells"), [((48, 48), 12), ((112, 112), 14)])
+def test_ipcgan_keeps_a_map_as_fine_as_the_papers(input_hw, cells):
+    estimator = AgeEstimator(input_hw, 0.25).eval()
+    kept, _ = map_and_years(estimator, torch.zeros(1, 3, *input_hw), IPCGAN.map_side)
+    assert kept.shape[-2:] == (cells, cells)
 
 
 @pytest.mark.parametrize("config", [CAAE, IPCGAN], ids=["caae", "ipcgan"])

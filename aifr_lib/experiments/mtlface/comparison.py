@@ -22,6 +22,7 @@ from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
 
+LOST = 0.1  # SSIM with the true face, of pictures that show none
 METHODS = ("mtlface", "mtlface-without-icm", "ipcgan", "caae")
 Place = tuple[str, int]  # method, seed
 
@@ -63,6 +64,7 @@ def found(artefact: Artefact) -> str:
     there = {name: (aged, kept) for name, (aged, kept) in done.items() if aged and kept}
     above = [NAMES[name] for name, (aged, _) in there.items() if true and aged.mean > true.mean]
     nearer = [NAMES[name] for name, (_, kept) in there.items() if far and kept.mean > far.mean]
+    lost = [str(NAMES[name]) for name in there if (near := one(name, "ssim")) and near.mean < LOST]
     still = [str(NAMES[name]) for name, (aged, _) in there.items() if copy and abs(aged.mean - copy.mean) < 0.05]
     return say(
         {
@@ -73,6 +75,7 @@ def found(artefact: Artefact) -> str:
             "lines": listed([f"{NAMES[name]} {digits(aged.mean)} %" for name, (aged, _) in there.items()]),
             "kept": listed([f"{NAMES[name]} {digits(kept.mean)}" for name, (_, kept) in there.items()]),
             "still": listed(still),
+            "lost": listed(lost),
             "above": listed([str(name) for name in above]),
             "nearer": listed([str(name) for name in nearer]),
         },
@@ -80,6 +83,7 @@ def found(artefact: Artefact) -> str:
         (true and copy, "It tells {true} % of the true faces in the group asked for, and {copy} % of copies of the "
                         "source."),
         (there, "Of drawn faces it tells: {lines}."),
+        (lost, "What {lost} drew shows no face: it did not train here, and nothing was beaten by being ahead of it."),
         (still, "As often as a copy, and so no better than not ageing at all: {still}."),
         (there and far, "Their likeness to the true face at that age: {kept}; a copy of the source has {far}."),
         (nearer, "Nearer to the truth than a copy: {nearer}."),

@@ -169,16 +169,16 @@ def figure(artefact: Artefact, runs: Mapping[str, Run]) -> Figure:
     left.set_yticks([side * (one + 0.5) for one in range(len(names))], names)
     left.set_xticks([])
     left.grid(False)
-    left.set_title(f"{NAMES[name]}, by the age they are told to have", fontsize=10)
+    left.set_title(f"{NAMES[name]} by age as told", fontsize=10)
     for male, gender in enumerate(building.GENDERS):
         before = [cell(scores, one, male).sum() for one in range(len(names))]
         after = [scores["taken"][cell(scores, one, male)].sum() for one in range(len(names))]
         x = np.arange(len(names)) + 0.4 * (male - 0.5)
         right.bar(x, before, 0.38, color=plots.PALETTE[male], alpha=0.35, label=f"{gender}, all")
         right.bar(x, after, 0.38, color=plots.PALETTE[male], label=f"{gender}, balanced")
-    right.set_xticks(range(len(names)), [one.removesuffix(" years") for one in names], rotation=30, ha="right")
+    right.set_xticks(range(len(names)), [one.replace(" years", "") for one in names], rotation=30, ha="right")
     right.set(xlabel="age as told, years", ylabel="pictures")
-    right.legend(fontsize=8)
+    right.legend(fontsize=9, ncols=2, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0, frameon=False)
     return drawn
 
 

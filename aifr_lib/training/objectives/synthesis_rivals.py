@@ -110,8 +110,8 @@ class IpcganObjective(nn.Module):
         assert isinstance(estimator, AgeEstimator)
         drawn = self.network(source, target)
         with torch.no_grad():
-            before, _ = map_and_years(estimator, source)
-        after, years = map_and_years(estimator, drawn)
+            before, _ = map_and_years(estimator, source, asked.map_side)
+        after, years = map_and_years(estimator, drawn, asked.map_side)
         with still(self.critic):
             deceived = adversarial_loss(self.critic(drawn, target))
         kept = kept_identity_loss(before, after, "sum")
@@ -130,7 +130,8 @@ class IpcganObjective(nn.Module):
         self.watch.warn(step)
 
 
-def map_and_years(estimator: AgeEstimator, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The last map [B, C, h, w] of an age estimator, and its logits [B, 101]."""
-    last = estimator.stage_maps(x)[-1]
-    return last, estimator.tail(STAGES, last)
+def map_and_years(estimator: AgeEstimator, x: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """The map [B, C, h, w] of an age estimator whose width is nearest to ``side`` cells, and its logits [B, 101]."""
+    maps = estimator.stage_maps(x)
+    kept = min(maps, key=lambda one: abs(one.shape[-1] - side))
+    return kept, estimator.tail(STAGES, maps[-1])

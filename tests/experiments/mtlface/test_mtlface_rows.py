@@ -67,6 +67,14 @@ def test_the_comparison_shares_judge_first_stage_and_pilot():
     assert sum(job.spec.recipe == "age_estimation" for job in every) == 1
 
 
+def test_a_method_that_draws_no_face_is_not_said_to_be_beaten():
+    noise = {**scores(relief.middles(BOUNDS)), "ssim": np.full((3, 7), 0.01, np.float32)}
+    found = {("ipcgan", 0): run_of(noise), ("caae", 0): run_of(scores(relief.middles(BOUNDS)))}
+    rows = tuple(comparison.rows(CLASSROOM, found))
+    said = comparison.found(SimpleNamespace(rows=rows))
+    assert "What IPCGAN drew shows no face: it did not train here" in said and "What CAAE" not in said
+
+
 def test_methods_see_equally_many_faces():
     asked = CLASSROOM.mtlface
     configs = {name: drawing.method_of(asked, name, 2) for name in comparison.METHODS}
