@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import nn
 from torch.optim.swa_utils import update_bn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -27,7 +29,7 @@ from aifr_lib.packages import missing_package, session
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
 from aifr_lib.reporting.prose import digits, in_full, say
-from aifr_lib.reporting.rows import METRICS, Measured, Row, measured
+from aifr_lib.reporting.rows import METRICS, Measured, Row, in_words, measured
 from aifr_lib.reporting.runs import Result, Run, RunSpec
 from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.aad import Distillation
@@ -72,11 +74,7 @@ def compute(config: Distillation) -> Result:
     ``latency`` by number of threads: median and 10th percentile of milliseconds a picture.
     """
     started = time.perf_counter()
-    torch.manual_seed(0)
-    network = distillation.student(config)
-    # Norms that know no statistics let maps fade from stage to stage where masks multiply them, down to nothing.
-    update_bn([torch.randn(16, 3, *config.train.input_hw)], network)
-    network.eval()
+    network = untrained(config)
     summary: dict[str, Any] = {
         "parameters": count(network),
         "multiply_adds": multiply_adds(network, config.train.input_hw),
@@ -89,6 +87,16 @@ def compute(config: Distillation) -> Result:
         summary["megabytes"] = path.stat().st_size / 1e6
         summary["latency"] = {str(threads): latency(path, config.train.input_hw, threads) for threads in THREADS}
     return Result({}, summary, "cpu", time.perf_counter() - started)
+
+
+def untrained(config: Distillation) -> nn.Module:
+    """A student, in eval mode, whose norms have the statistics of noise: with none, maps that masks multiply fade from
+    stage to stage down to nothing.
+    """
+    torch.manual_seed(0)
+    network = distillation.student(config)
+    update_bn([torch.randn(16, 3, *config.train.input_hw)], network)
+    return network.eval()
 
 
 def latency(path: Path, input_hw: tuple[int, int], threads: int) -> dict[str, float]:
@@ -163,20 +171,23 @@ def cost_rows(preset: Preset, runs: Mapping[tuple[str, str], Run]) -> Iterator[R
 
 
 def cost_figure(artefact: Artefact) -> Figure:
-    """Latency on one thread, and multiply-adds of a training step, against those at test."""
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4))
+    """A line a student: milliseconds a picture on one and two threads, and multiply-adds of a training step."""
     found = {(row.keys["backbone"], row.keys["variant"], row.keys["threads"], row.metric): row.measured.mean
              for row in artefact.rows if row.measured}  # fmt: skip
     backbones = list(dict.fromkeys(place[0] for place in found))
-    for axis, threads, metric in zip(axes, ("1", "any"), ("latency", "multiply_adds_trained"), strict=True):
-        for backbone, variant in dict.fromkeys(place[:2] for place in found):
-            y = found.get((backbone, variant, threads, metric))
-            if y is not None:
-                x = found[backbone, variant, "any", "multiply_adds"]
-                axis.plot(x, y, "o", color=plots.PALETTE[backbones.index(backbone)])
-                axis.annotate(f"{backbone}, {variant}", (x, y), xytext=(4, 2), textcoords="offset points", fontsize=7)
-        axis.set(xlabel="multiply-adds at test, millions", ylabel=METRICS[metric], ylim=(0, None))
-    figure.tight_layout()
+    students = sorted(dict.fromkeys(place[:2] for place in found), key=lambda student: backbones.index(student[0]))
+    figure, axes = plt.subplots(1, 2, figsize=(11, 1.4 + 0.3 * len(students)), layout="constrained", sharey=True)
+    colours = [plots.PALETTE[backbones.index(backbone)] for backbone, _ in students]
+    shown = (("latency", [str(threads) for threads in THREADS]), ("multiply_adds_trained", ["any"]))
+    for axis, (metric, kinds) in zip(axes, shown, strict=True):
+        for marker, threads in zip(plots.MARKERS, kinds, strict=False):
+            x = [found.get((*student, threads, metric), np.nan) for student in students]
+            axis.scatter(x, range(len(students)), marker=marker, color=colours)
+            axis.plot([], [], marker, color="0.4", label=f"threads: {threads}")
+        axis.set(xlabel=textwrap.fill(METRICS[metric], 32), xlim=(0, None))
+    axes[0].set_yticks(range(len(students)), [", ".join(map(in_words, student)) for student in students], fontsize=8)
+    axes[0].invert_yaxis()
+    axes[0].legend(fontsize=8)
     return figure
 
 

@@ -134,7 +134,7 @@ def front(points: Mapping[Any, tuple[float, float]]) -> list[Any]:
 
 def pareto_figure(artefact: Artefact) -> Figure:
     """Accuracy across ages against multiply-adds at test: a dot a student, a line along those that none beats."""
-    figure, axis = plt.subplots(figsize=(7, 4.4))
+    figure, axis = plt.subplots(figsize=(9, 4.4), layout="constrained")
     points: dict[tuple[Any, Any], tuple[float, float]] = {}
     backbones: list[Any] = []
     for row in artefact.rows:
@@ -144,17 +144,16 @@ def pareto_figure(artefact: Artefact) -> Figure:
             if adds:
                 points[keys["backbone"], keys["variant"]] = (adds.mean, row.measured.mean)
                 backbones = list(dict.fromkeys([*backbones, keys["backbone"]]))
-    for (backbone, variant), (x, y) in points.items():
-        number = backbones.index(backbone)
-        axis.plot(x, y, plots.MARKERS[number], color=plots.PALETTE[number])
-        axis.annotate(
-            f"{in_words(backbone)}, {in_words(variant)}", (x, y), xytext=(5, 2), textcoords="offset points", fontsize=7
-        )
+    ranked = sorted(points.items(), key=lambda point: -point[1][1])
+    for number, ((backbone, variant), (x, y)) in enumerate(ranked):
+        marker = plots.MARKERS[backbones.index(backbone) % len(plots.MARKERS)]
+        label = f"{in_words(backbone)}, {in_words(variant)}"
+        axis.plot(x, y, marker, color=plots.PALETTE[number % len(plots.PALETTE)], label=label)
     best = [points[name] for name in front(points)]
     if best:
         axis.plot(*np.array(best).T, color="0.6", linewidth=1, zorder=0)
-    axis.set(xlabel=METRICS["multiply_adds"], ylabel=f"{METRICS['accuracy']} (relief pairs 30 years apart)")
-    figure.tight_layout()
+    axis.set(xlabel=METRICS["multiply_adds"], ylabel=f"{METRICS['accuracy']}\n(relief pairs 30 years apart)")
+    figure.legend(fontsize=8, loc="outside right center", title="from the most accurate down", title_fontsize=8)
     return figure
 
 

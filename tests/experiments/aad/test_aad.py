@@ -396,6 +396,16 @@ def test_cost_is_counted_and_timed(preset, out):
     assert {row.keys["variant"] for row in measured} == {"aad"} and len(measured) == 9
 
 
+@pytest.mark.parametrize("variant", ["aad", "ad_last_masks"])
+def test_maps_of_an_untrained_student_do_not_fade_under_its_masks(variant):
+    aad = load_preset("classroom").aad
+    config = aad.student(aad.ledger[0], variant, 0)
+    assert config.feeds_back
+    with torch.inference_mode():
+        found = cost.untrained(config)(torch.randn(4, 3, *config.train.input_hw))
+    assert found.norm(dim=1).min() > 0.1
+
+
 def test_a_student_alone_costs_less_to_train_than_one_with_tails(preset):
     configs = {name: preset.aad.student(preset.aad.ledger[0], name, 0) for name in ("self", "ad_last", "ad", "kd")}
     steps = {name: cost.training_step(config) for name, config in configs.items()}
