@@ -230,6 +230,14 @@ SPLIT = [
         for name, mean in (("both", 90.0), ("none_without_adversary", 90.1))
     ),
 ]
+ONE_MASK = [
+    row
+    for name, mean in (("both", 9.0), ("channel", 7.0), ("spatial", 8.0))
+    for row in (
+        Row(keys={"variant": name, "part": "identity"}, metric="mae", measured=over_seeds(mean)),
+        Row(keys={"variant": name, "set": "relief-agedb"}, metric="accuracy", measured=over_seeds(90.0 + mean)),
+    )
+]
 LEARNED_FROM = [
     Row(keys={"arm": arm, "set": "relief-agedb"}, metric="accuracy", measured=over_seeds(mean))
     for arm, mean in ((beyond.PLAIN, 90.0), (beyond.DRAWN, 91.0), (beyond.TRUE, 96.0))
@@ -426,6 +434,7 @@ WHOLE = {
     "mtlface_figA1": LABELLED,
     "mtlface_pilot": [DRAWN_JUDGE, *DRAWN],
     "mtlface_decomposition": SPLIT,
+    "mtlface_attention": ONE_MASK,
     "mtlface_table2": [DRAWN_JUDGE, *DRAWN],
     "mtlface_beyond": LEARNED_FROM,
     "latent_directions": DIRECTIONS,

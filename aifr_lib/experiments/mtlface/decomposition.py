@@ -16,7 +16,7 @@ from aifr_lib.experiments.jobs import Experiment
 from aifr_lib.experiments.mtlface.readings import MAIN, PARTS, Place, attention_jobs, jobs
 from aifr_lib.reporting import plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.prose import digits, say
+from aifr_lib.reporting.prose import digits, listed, say
 from aifr_lib.reporting.rows import METRICS, UNDER, Key, Measured, Row, measured
 from aifr_lib.reporting.runs import Run
 from aifr_lib.reporting.seeds import apart, student_t
@@ -201,10 +201,39 @@ def found(artefact: Artefact) -> str:
     )  # fmt: skip
 
 
+def attention_found(artefact: Artefact) -> str:
+    """Whether either attention alone does what both do: what X_id gives away of the age, and pairs across ages."""
+
+    def one(variant: str, metric: str, **keys: str) -> Measured | None:
+        return measured(artefact.rows, metric, {"variant": variant, **keys})
+
+    words = {MAIN: "both masks", "channel": "the channel mask alone", "spatial": "the spatial mask alone"}
+    both = {name: (one(name, "mae", part="identity"), one(name, "accuracy", set=ACROSS)) for name in words}
+    there = {name: (told, right) for name, (told, right) in both.items() if told and right}
+    alone = MAIN in there and [name for name in there if name != MAIN]
+    differ = [words[name] for name in alone or () if apart(there[MAIN][1], there[name][1])]
+    return say(
+        {
+            "told": listed([f"{digits(told.mean)} with {words[name]}" for name, (told, _) in there.items()]),
+            "right": listed([f"{digits(right.mean)} with {words[name]}" for name, (_, right) in there.items()]),
+            "differ": listed(differ),
+        },
+        (alone, "The years by which a line errs that reads the age from the identity part: {told}. Pairs thirty years"
+                " apart that are told rightly, in percent: {right}."),
+        (differ, "Of these seeds {differ} differs from both beyond chance."),
+        (alone and not differ, "No difference that these seeds can tell from chance."),
+    )  # fmt: skip
+
+
 SHAPE = Shape(down=("variant",), across=("part", "set", METRIC), names=NAMES)
 DECOMPOSITION = Experiment(
     "mtlface_decomposition", jobs, decomposition_rows, lambda artefact, _: figure(artefact), found=found, shape=SHAPE
 )
 ATTENTION = Experiment(
-    "mtlface_attention", attention_jobs, attention_rows, lambda artefact, _: figure(artefact), shape=SHAPE
+    "mtlface_attention",
+    attention_jobs,
+    attention_rows,
+    lambda artefact, _: figure(artefact),
+    found=attention_found,
+    shape=SHAPE,
 )
