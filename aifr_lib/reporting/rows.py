@@ -218,6 +218,11 @@ UNDER: dict[str, dict[Key, str]] = {
         "drops": "epochs after which it falls to a tenth",
         "warmup": "epochs in which it rises first",
         "precision": "arithmetic",
+        # of ComFace: what becomes of the pre-trained network, and what the linear layer starts from
+        "a": "network kept, fresh layer",
+        "b": "network kept, pre-trained layer",
+        "c": "fine-tuned, fresh layer",
+        "d": "fine-tuned, pre-trained layer",
         # of MTLFace, as its supplement is transcribed
         "image size": "side of a picture, pixels",
         "ICBs in ICM": "blocks of the identity conditional module",
