@@ -74,7 +74,10 @@ page.source(losses.matching_critic_loss)
 artefact = page.result(comparison.TABLE2)
 
 # %% [markdown]
-# All methods see the same faces, as many of them, in batches as large. Their networks are of these sizes:
+# All methods see the same faces, as many of them, in batches as large. What was tried on the way is not the same for
+# all: MTLFace's weights are one of three trials of full length; IPCGAN's weight of the identity one of four short ones,
+# since with the printed weights it draws noise at this length; CAAE's were tried at no other values. Their networks are
+# of these sizes:
 
 # %% tags=["hide-input"]
 runs = page.runs(comparison.TABLE2)
