@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -13,13 +14,15 @@ from matplotlib.figure import Figure
 from aifr_lib.experiments.comface import measured as shown
 from aifr_lib.experiments.comface.frozen import frozen_job, named_starts
 from aifr_lib.experiments.comface.measured import DIRECTED, FINE, RIDGE, WORDS, Said, by_method
+from aifr_lib.experiments.comface.pretraining import LAYER
 from aifr_lib.experiments.comface.runs import Start, own_setting, starts, transfer_job
 from aifr_lib.experiments.jobs import Experiment, Job
 from aifr_lib.reporting import papers, plots
 from aifr_lib.reporting.artefacts import Artefact
-from aifr_lib.reporting.prose import digits, say
+from aifr_lib.reporting.prose import digits, listed, say
 from aifr_lib.reporting.rows import Key, Row, measured
 from aifr_lib.reporting.runs import Run
+from aifr_lib.reporting.seeds import apart
 from aifr_lib.reporting.tables import METRIC, Shape
 from aifr_lib.settings.presets import Preset
 
@@ -182,16 +185,17 @@ def varied_rows(kind: str, preset: Preset, runs: Mapping[RunKey, Run]) -> Iterat
 
 
 def varied_found(kind: str, artefact: Artefact) -> str:
-    """The first two values that were measured on age, beside each other."""
+    """What was measured on change of age, beside each other."""
     _, values, printed = VARIED[kind]
-    found = [
-        (printed[value].removeprefix("(c) ").removeprefix("(d) "), one)
-        for value in values
-        if (one := measured(artefact.rows, "mae", {kind: value, "task": "age"}))
-    ]
-    if len(found) < 2:
-        return "Measured so far: one variation, which compares with nothing." if found else ""
-    return "On change of age, " + "; ".join(f"{name}: {digits(one.mean)} years" for name, one in found) + "."
+    there = {value: one for value in values if (one := measured(artefact.rows, "mae", {kind: value, "task": "age"}))}
+    names = {value: f"fine-tuning {LAYER[value]}" if kind == "setting" else printed[value] for value in there}
+    errors = [f"{names[value]} errs by {digits(one.mean)} years" for value, one in there.items()]
+    differ = any(apart(one, other) for one, other in combinations(there.values(), 2))
+    return say(
+        {"errors": listed(errors)},
+        (len(errors) > 1, "On change of age {errors}."),
+        (len(errors) > 1 and not differ, "No difference that these seeds can tell from chance."),
+    )
 
 
 TABLE_M = Experiment(
