@@ -57,8 +57,10 @@ def drawn(experiment, artefact):
 # ## At test, and in training
 #
 # Multiply-adds count what is computed for one picture; latency is the time that ONNX Runtime takes for it, on one
-# thread and on two, the median and the tenth percentile of many. A training step with AD passes the student's maps
-# through three tails of its teacher, there and back, and keeps what it needs for the way back in memory.
+# thread and on two: the median and the tenth percentile of many, in the quickest of several rounds, since other work
+# only lengthens. Students of one network that differ in how they were taught should take the same time; what they
+# differ by is the error. A training step with AD passes the student's maps through three tails of its teacher, there
+# and back, and keeps what it needs for the way back in memory.
 
 # %% tags=["hide-input"]
 page.source(cost.training_step)

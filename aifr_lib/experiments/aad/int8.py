@@ -35,7 +35,7 @@ from aifr_lib.settings.recognition import Recognition
 from aifr_lib.training import distillation, recognition
 from aifr_lib.training.distillation import WEIGHTS
 
-RECIPE, RECIPE_VERSION = "student_files", 1
+RECIPE, RECIPE_VERSION = "student_files", 2
 CALIBRATED = 200  # training faces that the ranges of the maps are read from
 AS_IT_IS, PAIRS, INT8, INT8_PAIRS = "float32", "float32, PReLU as two ReLUs", "int8", "int8, PReLU as two ReLUs"
 FILES = {AS_IT_IS: False, PAIRS: True, INT8: False, INT8_PAIRS: True}  # whether PReLU is rewritten
