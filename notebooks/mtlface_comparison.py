@@ -75,9 +75,9 @@ artefact = page.result(comparison.TABLE2)
 
 # %% [markdown]
 # All methods see the same faces, as many of them, in batches as large. What was tried on the way is not the same for
-# all: MTLFace's weights are one of three trials of full length; IPCGAN's weight of the identity one of four short ones,
-# since with the printed weights it draws noise at this length; CAAE's were tried at no other values. Their networks are
-# of these sizes:
+# all: MTLFace's weights are one of three trials of full length; IPCGAN's follow four short ones on training people,
+# which changed its rate and its other weights too; CAAE's were tried at no other values. So this is no equal tuning.
+# Their networks are of these sizes:
 
 # %% tags=["hide-input"]
 runs = page.runs(comparison.TABLE2)
@@ -86,7 +86,6 @@ there = [name for name in comparison.METHODS if name in first]
 sizes = {
     "method": [synthesis_rows.NAMES[name] for name in there],
     "parameters": [f"{first[name].summary['parameters']:,}" for name in there],
-    "faces a second": [round(first[name].summary["images_per_s"]) for name in there],
 }
 if there:
     display(pd.DataFrame(sizes).style.hide())

@@ -38,7 +38,7 @@ class Ipcgan(Strict):
     layer, least squares with a third term for real faces of another age, weights 75, .00005 and 30, Adam at .001. Of
     the public code: β .5 and .99, the identity loss summed over a map (inferred from its weight).
     classifier: of ages, trained beforehand; its map of nearest to 13 cells a side, as the fifth convolution of the
-    paper's AlexNet has, stands for that one (inferred: a last map of 3 x 3 cells says nothing of where a face is).
+    paper's AlexNet has, stands for that one (inferred: at 48 px the last map has 3 x 3 cells and tells no place).
     """
 
     train: Recognition = Field(description=IDLE)

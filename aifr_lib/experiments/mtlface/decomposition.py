@@ -210,18 +210,18 @@ def attention_found(artefact: Artefact) -> str:
     words = {MAIN: "both masks", "channel": "the channel mask alone", "spatial": "the spatial mask alone"}
     both = {name: (one(name, "mae", part="identity"), one(name, "accuracy", set=ACROSS)) for name in words}
     there = {name: (told, right) for name, (told, right) in both.items() if told and right}
-    alone = MAIN in there and [name for name in there if name != MAIN]
-    differ = [words[name] for name in alone or () if apart(there[MAIN][1], there[name][1])]
+    others = [name for name in there if name != MAIN] if MAIN in there else []
+    differ = [words[name] for name in others if any(map(apart, there[MAIN], there[name]))]
     return say(
         {
             "told": listed([f"{digits(told.mean)} with {words[name]}" for name, (told, _) in there.items()]),
             "right": listed([f"{digits(right.mean)} with {words[name]}" for name, (_, right) in there.items()]),
             "differ": listed(differ),
         },
-        (alone, "The years by which a line errs that reads the age from the identity part: {told}. Pairs thirty years"
+        (others, "The years by which a line errs that reads the age from the identity part: {told}. Pairs thirty years"
                 " apart that are told rightly, in percent: {right}."),
-        (differ, "Of these seeds {differ} differs from both beyond chance."),
-        (alone and not differ, "No difference that these seeds can tell from chance."),
+        (differ, "Apart from both masks beyond chance: {differ}."),
+        (others and not differ, "No difference that these seeds can tell from chance."),
     )  # fmt: skip
 
 
